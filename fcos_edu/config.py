@@ -1,0 +1,316 @@
+"""Every switch of the paper in one frozen dataclass.
+
+Taught in each chapter beside the idea that a field switches. Every row of the paper's Tables 3, 4 and 8
+is a setting of these fields, and the field's comment names the table and the row.
+Checked against: the presets' own tests, and torchvision's ``fcos_resnet50_fpn`` for :meth:`FCOSConfig.torchvision`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
+
+Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "tiny"]
+INF = math.inf
+
+
+class ConfigError(ValueError):
+    """A field with a value that cannot be, or fields that exclude each other."""
+
+
+@dataclass(frozen=True)
+class FCOSConfig:
+    """All of FCOS's settings. The defaults are the paper's final model of Table 3, row "GN" (AP 37.1).
+
+    Make variants with the presets and keyword overrides, or with :meth:`replace`::
+
+        FCOSConfig.improved(num_classes=3)
+        FCOSConfig.paper().replace(box_loss="giou")
+
+    A misspelt field is refused with the nearest right name; values that cannot be, or that contradict each other,
+    raise :class:`ConfigError`.
+    """
+
+    # -- what is detected
+    num_classes: int = 80  # C. Labels are 0..C-1 and index the C logits: there is no background class.
+    class_names: tuple[str, ...] = ()  # names of the C classes, or empty
+
+    # -- images (section 4: short side 800, long side at most 1333)
+    min_size: int = 800
+    max_size: int = 1333
+    size_divisor: int = 128  # the padded canvas is a multiple of it; 128 = the stride of P7
+
+    # -- network (Fig. 2)
+    backbone: Backbone = "resnet50"
+    backbone_weights: Literal["imagenet", "random"] = "imagenet"
+    frozen_stages: int = 2  # stages without gradient, counted from the stem: 0 none, 1 stem, 2 stem and C2, ... 5 all
+    fpn_channels: int = 256
+    num_head_convs: int = 4  # convolutions of each tower
+    levels: tuple[int, ...] = (3, 4, 5, 6, 7)  # P3..P7; (4,) is "without FPN" in Tables 1 and 2
+    extra_levels_from: Literal["P5", "C5"] = "P5"  # Table 3 rows 2 and 3, Table 8 rows 3 and 4
+    group_norm: bool = True  # in the towers; Table 3 row 5, Table 8 row 5
+    box_activation: Literal["exp_scaled", "exp", "relu"] = "exp_scaled"  # exp(s_i x); without s_i: Table 8 row 5
+    centerness_branch: Literal["classification", "regression", "none"] = "classification"  # Table 3 "ctr. on reg."
+    prior_probability: float = 0.01  # of a foreground class at initialisation (RetinaNet)
+
+    # -- targets (sections 3.1 and 3.2)
+    level_bounds: tuple[float, ...] = (0.0, 64.0, 128.0, 256.0, 512.0, INF)  # m_2 .. m_7, pixels, inclusive
+    center_sampling_radius: float | None = None  # in strides; Table 3 "ctr. sampling" uses 1.5
+    normalize_targets: bool = False  # ltrb divided by the stride; Table 3 "normalization"
+    location_offset: Literal["half_stride", "none"] = "half_stride"  # floor(s/2) + x s, or x s
+
+    # -- loss (Eq. 2)
+    box_loss: Literal["iou", "linear_iou", "giou"] = "iou"  # -ln IoU (UnitBox), 1 - IoU, or GIoU (Table 3 "GIoU")
+    box_loss_weight: float = 1.0  # the paper's lambda
+    focal_alpha: float = 0.25
+    focal_gamma: float = 2.0
+
+    # -- inference (section 4)
+    centerness_inference: Literal["branch", "computed", "oracle", "none"] = (
+        "branch"  # Table 4; oracle needs the targets
+    )
+    score_threshold: float = 0.05
+    threshold_on: Literal["class", "product"] = "class"  # before or after the multiplication with center-ness
+    sqrt_score: bool = False  # rank by sqrt(class x center-ness), as torchvision and detectron2 do
+    pre_nms_top_k: int = 1000  # for each level
+    nms_threshold: float = 0.6  # 0.5 in Table 3 rows 1 to 3
+    detections_per_image: int = 100
+
+    # -- torchvision's departures from the paper, needed to run its published weights as they were trained
+    torchvision_quirks: bool = False
+
+    if not TYPE_CHECKING:  # type checkers see the dataclass's own __init__
+
+        def __new__(cls, *args: Any, **fields: Any) -> FCOSConfig:
+            """Refuse a misspelt field before the generated ``__init__``, which would not name the right one."""
+            check_field_names(cls, fields)
+            return super().__new__(cls)
+
+    # ------------------------------------------------------------------ presets
+    @classmethod
+    def paper(cls, **overrides: Any) -> FCOSConfig:
+        """The paper's FCOS with group norm, NMS at 0.6: Table 3 row 5, AP 37.1 after 90 K iterations."""
+        return cls._make({}, overrides)
+
+    @classmethod
+    def improved(cls, **overrides: Any) -> FCOSConfig:
+        """All improvements of Table 3 together: ctr. on reg., center sampling, GIoU, normalization. AP 38.6."""
+        return cls._make(_IMPROVED, overrides)
+
+    @classmethod
+    def torchvision(cls, **overrides: Any) -> FCOSConfig:
+        """torchvision's ``fcos_resnet50_fpn``: same outputs and losses from the same weights.
+
+        ``torchvision_quirks`` reproduces what only torchvision does:
+
+        * the grid pitch is ``canvas // grid`` instead of the stride: 61 and 114 instead of 64 and 128 on P6 and P7
+          of a canvas 800 high, exact only when the canvas is a multiple of 128 (it is one of 32 here);
+        * both level bounds are exclusive: a location with max(l, t, r, b) of exactly 64 is on no level;
+        * the smallest box is chosen as the largest 1e8 - area in float32, where areas below 8 apart can tie;
+        * sizes are rounded down after scaling: 480x640 becomes 800x1066, not 800x1067.
+
+        It also has 91 classes, COCO's category ids with slot 0 unused, relu without s_i for the box output, and
+        tests sqrt(class x center-ness) > 0.2.
+        """
+        preset = _IMPROVED | dict(
+            num_classes=91,
+            size_divisor=32,
+            box_activation="relu",
+            location_offset="none",
+            score_threshold=0.2,
+            threshold_on="product",
+            sqrt_score=True,
+            torchvision_quirks=True,
+        )
+        return cls._make(preset, overrides)
+
+    @classmethod
+    def tiny(cls, **overrides: Any) -> FCOSConfig:
+        """A small FCOS with all improvements that trains from random weights on a CPU, for images of about 240x320.
+
+        The level bounds are halved, because images are: the ratio of box to image is what the levels share out.
+        """
+        preset = _IMPROVED | dict(
+            min_size=240,
+            max_size=400,
+            size_divisor=32,
+            backbone="tiny",
+            backbone_weights="random",
+            frozen_stages=0,
+            fpn_channels=64,
+            num_head_convs=2,
+            level_bounds=(0.0, 32.0, 64.0, 128.0, 256.0, INF),
+        )
+        return cls._make(preset, overrides)
+
+    @classmethod
+    def _make(cls, preset: dict[str, Any], overrides: dict[str, Any]) -> FCOSConfig:
+        check_field_names(cls, overrides)
+        return cls(**(preset | overrides))
+
+    def replace(self, **changes: Any) -> FCOSConfig:
+        """A copy with some fields changed; checked like a new one."""
+        check_field_names(type(self), changes)
+        return dataclasses.replace(self, **changes)
+
+    # ------------------------------------------------------------------ derived
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Total stride of each level: 8, 16, 32, 64, 128 for P3 to P7."""
+        return tuple(2**level for level in self.levels)
+
+    # ------------------------------------------------------------------ as data
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values only, ready for JSON: tuples become lists, infinity the string ``"inf"``."""
+        return {f.name: _to_json(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FCOSConfig:
+        """The inverse of :meth:`to_dict`."""
+        check_field_names(cls, values)
+        return cls(**{name: _from_json(value) for name, value in values.items()})
+
+    # ------------------------------------------------------------------ checks
+    def __post_init__(self) -> None:
+        # JSON and the command line give lists; a frozen (hashable) config needs tuples.
+        for name, kind in (("levels", int), ("level_bounds", (int, float)), ("class_names", str)):
+            value = getattr(self, name)
+            if not isinstance(value, (tuple, list)) or not all(isinstance(v, kind) for v in value):
+                what = {"levels": "whole numbers", "level_bounds": "numbers", "class_names": "names"}[name]
+                raise ConfigError(f"{name} is {value!r}; it must be a list or tuple of {what}")
+            object.__setattr__(self, name, tuple(value))
+        check_choices(self)
+
+        def require(condition: bool, message: str) -> None:
+            if not condition:
+                raise ConfigError(message)
+
+        for name in (
+            "num_classes",
+            "min_size",
+            "size_divisor",
+            "fpn_channels",
+            "pre_nms_top_k",
+            "detections_per_image",
+        ):
+            require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; it must be at least 1")
+        require(
+            self.max_size >= self.min_size,
+            f"max_size is {self.max_size}, smaller than min_size {self.min_size}: the limit of the long side must be "
+            "at least the size of the short side",
+        )
+        require(
+            not self.class_names or len(self.class_names) == self.num_classes,
+            f"class_names has {len(self.class_names)} names, but num_classes is {self.num_classes}",
+        )
+        require(0 <= self.frozen_stages <= 5, f"frozen_stages is {self.frozen_stages}; it must be 0 (none) to 5 (all)")
+        require(self.num_head_convs >= 0, f"num_head_convs is {self.num_head_convs}; it must not be negative")
+        require(
+            len(self.levels) > 0
+            and all(2 <= i <= 7 for i in self.levels)
+            and list(self.levels) == list(range(self.levels[0], self.levels[0] + len(self.levels))),
+            f"levels is {self.levels}; it must be neighbouring pyramid levels between 2 and 7, such as (3, 4, 5, 6, 7)",
+        )
+        bounds = self.level_bounds
+        require(
+            len(bounds) == len(self.levels) + 1,
+            f"level_bounds has {len(bounds)} numbers; {len(self.levels)} levels need {len(self.levels) + 1}",
+        )
+        require(
+            all(low < high for low, high in zip(bounds, bounds[1:], strict=False)) and bounds[0] >= 0,
+            f"level_bounds is {bounds}; the bounds must rise from 0",
+        )
+        radius = self.center_sampling_radius
+        require(
+            radius is None or radius > 0,
+            f"center_sampling_radius is {radius}; it must be above 0, or None for no center sampling",
+        )
+        for name in ("score_threshold", "nms_threshold"):
+            require(0 <= getattr(self, name) <= 1, f"{name} is {getattr(self, name)}; it must lie in 0..1")
+        require(0 < self.prior_probability < 1, f"prior_probability is {self.prior_probability}; it must lie in (0, 1)")
+        require(
+            not self.group_norm or self.fpn_channels % 8 == 0,
+            f"fpn_channels is {self.fpn_channels}; group norm needs a multiple of 8",
+        )
+
+        # Combinations that cannot be.
+        require(
+            not (self.centerness_branch == "none" and self.centerness_inference == "branch"),
+            "centerness_inference='branch' needs a branch, but centerness_branch is 'none': "
+            "choose 'computed', 'oracle' or 'none'",
+        )
+        require(
+            not (self.backbone == "tiny" and self.backbone_weights == "imagenet"),
+            "there are no ImageNet weights for backbone 'tiny': set backbone_weights='random'",
+        )
+        require(
+            not (self.backbone_weights == "random" and self.frozen_stages > 0),
+            f"frozen_stages={self.frozen_stages} would freeze random weights for good: set frozen_stages=0, "
+            "or backbone_weights='imagenet'",
+        )
+        require(
+            not (self.extra_levels_from == "C5" and max(self.levels) <= 5),
+            f"extra_levels_from='C5' has no effect with levels {self.levels}: there is no level above P5",
+        )
+        require(
+            not (max(self.levels) > 5 and 5 not in self.levels),
+            f"levels {self.levels} lacks P5, from which P6 and P7 are made",
+        )
+        require(
+            not (self.torchvision_quirks and self.location_offset != "none"),
+            "torchvision_quirks needs location_offset='none': torchvision's locations have no half stride",
+        )
+
+
+_IMPROVED: dict[str, Any] = dict(
+    centerness_branch="regression", center_sampling_radius=1.5, box_loss="giou", normalize_targets=True
+)
+
+
+def check_field_names(cls: type, values: dict[str, Any]) -> None:
+    """Refuse names that are not fields of the dataclass ``cls``, naming the nearest right one (``TypeError``)."""
+    known = [f.name for f in dataclasses.fields(cls)]
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f": did you mean {near[0]!r}?" if near else f"; the fields are {', '.join(known)}"
+            raise TypeError(f"{cls.__name__} has no field {name!r}{hint}")
+
+
+def check_choices(config: Any) -> None:
+    """Refuse a value that is not one of its field's ``Literal`` choices, or not of its type (:class:`ConfigError`)."""
+    hints = get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        hint, value = hints[field.name], getattr(config, field.name)
+        choices = get_args(hint)
+        if choices and all(isinstance(choice, str) for choice in choices):
+            if value not in choices:
+                near = difflib.get_close_matches(str(value), choices, n=1)
+                hint_text = f" (did you mean {near[0]!r}?)" if near else ""
+                raise ConfigError(f"{field.name} is {value!r}; it must be one of {', '.join(choices)}{hint_text}")
+        elif hint is bool:
+            if not isinstance(value, bool):
+                raise ConfigError(f"{field.name} is {value!r}; it must be True or False")
+        elif hint is int:
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ConfigError(f"{field.name} is {value!r}; it must be a whole number")
+        elif hint is float or hint == (float | None):
+            if value is None and hint is not float:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+                raise ConfigError(f"{field.name} is {value!r}; it must be a number")
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_to_json(v) for v in value]
+    return "inf" if value == INF else value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_from_json(v) for v in value)
+    return INF if value == "inf" else value

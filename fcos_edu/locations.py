@@ -1,0 +1,105 @@
+"""Section 3.1: where the locations of a feature map lie in the image.
+
+Taught in the chapter *Locations and the four distances*.
+Checked against: the paper's counts (17,064 locations for 800x1024, 22,400 for 800x1344), and torchvision's anchor
+centres for ``offset="none"``.
+
+Locations are FCOS's training samples, as pixels are those of semantic segmentation. Location (x, y) of a feature map
+with total stride s lies at (floor(s/2) + x s, floor(s/2) + y s) in the image, near the centre of its receptive field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .config import FCOSConfig
+
+Offset = Literal["half_stride", "none"]
+
+
+def feature_sizes(height: int, width: int, strides: Sequence[int]) -> list[tuple[int, int]]:
+    """Height and width of the feature maps of a ``height`` x ``width`` canvas: a stride-s map has ceil(size / s) cells.
+
+    Rounding up is what stride-2 convolutions with padding 1 do, one after the other.
+    """
+    return [(-(-height // s), -(-width // s)) for s in strides]
+
+
+def axis(size: int, stride: int, offset: Offset = "half_stride", *, device: torch.device | str = "cpu") -> Tensor:
+    """Image coordinates of the ``size`` columns (or rows) of a feature map: ``(size,)`` float32, in pixels.
+
+    Rows and columns are separable: the location in row y and column x is (axis[x], axis[y]). The assignment of
+    targets lives on that.
+    """
+    start = stride // 2 if offset == "half_stride" else 0
+    return torch.arange(size, dtype=torch.float32, device=device) * stride + start
+
+
+def level_locations(
+    height: int, width: int, stride: int, offset: Offset = "half_stride", *, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Locations of one feature map, row by row.
+
+    Args:
+        height, width: size of the feature map, in cells.
+        stride: its total stride s, in pixels.
+        offset: ``"half_stride"`` for the paper's floor(s/2) + x s, ``"none"`` for torchvision's x s.
+
+    Returns:
+        ``(height * width, 2)`` float32, the (x, y) of each location in pixels of the image.
+    """
+    ys = axis(height, stride, offset, device=device)
+    xs = axis(width, stride, offset, device=device)
+    grid_y, grid_x = torch.meshgrid(ys, xs, indexing="ij")  # (H, W) each
+    return torch.stack([grid_x, grid_y], dim=-1).reshape(-1, 2)  # (H W, 2)
+
+
+def locations(
+    sizes: Sequence[tuple[int, int]],
+    strides: Sequence[int],
+    offset: Offset = "half_stride",
+    *,
+    device: torch.device | str = "cpu",
+) -> list[Tensor]:
+    """Locations of all levels: a list with one ``(H_i W_i, 2)`` tensor for each (height, width) in ``sizes``.
+
+    Raises:
+        ValueError: ``sizes`` and ``strides`` differ in length.
+    """
+    if len(sizes) != len(strides):
+        raise ValueError(f"{len(sizes)} feature sizes but {len(strides)} strides: each level needs both")
+    return [level_locations(h, w, s, offset, device=device) for (h, w), s in zip(sizes, strides, strict=True)]
+
+
+def pitches(counts: Sequence[int], config: FCOSConfig) -> list[int]:
+    """Distance in pixels between neighbouring columns (or rows) of each level, given how many there are.
+
+    It is the stride. Only with ``torchvision_quirks`` it is the canvas divided by the count, rounded down, which
+    differs from the stride on P6 and P7 where the canvas is not a multiple of 128.
+    """
+    if not config.torchvision_quirks:
+        return list(config.strides)
+    canvas = counts[0] * config.strides[0]
+    return [canvas // n for n in counts]
+
+
+def axes(counts: Sequence[int], config: FCOSConfig, *, device: torch.device | str = "cpu") -> list[Tensor]:
+    """Image coordinates of the columns (or rows) of all levels, as the configuration places them."""
+    offset = config.location_offset
+    return [axis(n, pitch, offset, device=device) for n, pitch in zip(counts, pitches(counts, config), strict=True)]
+
+
+def canvas_locations(
+    sizes: Sequence[tuple[int, int]], config: FCOSConfig, *, device: torch.device | str = "cpu"
+) -> Tensor:
+    """All locations of a canvas, level after level, as the configuration places them: ``(L, 2)`` xy in pixels."""
+    points = []
+    rows = axes([h for h, _ in sizes], config, device=device)
+    columns = axes([w for _, w in sizes], config, device=device)
+    for ys, xs in zip(rows, columns, strict=True):
+        points.append(torch.stack([xs.repeat(len(ys)), ys.repeat_interleave(len(xs))], dim=-1))  # (H_i W_i, 2)
+    return torch.cat(points)
