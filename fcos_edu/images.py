@@ -1,0 +1,155 @@
+"""Images of any size to one normalised, padded batch, and boxes back again.
+
+Part of the way of an image to a detection; not an idea of the paper's own, but its sizes (section 4: short side 800,
+long side at most 1333). Checked against: torchvision's ``GeneralizedRCNNTransform``. Not that class itself, because it
+copies constants to the GPU in every call (which waits for the GPU), resizes images that already have the right size,
+and rounds sizes down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .config import FCOSConfig
+
+# Statistics of ImageNet, which every pretrained backbone was trained with.
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+
+
+class Batch(NamedTuple):
+    """Images of different sizes on one canvas."""
+
+    tensor: Tensor  # (B, 3, H, W) normalised, zero-padded at the right and bottom
+    sizes: list[tuple[int, int]]  # (height, width) of each image within it
+
+
+def resized_size(height: int, width: int, config: FCOSConfig) -> tuple[int, int]:
+    """(height, width) after scaling the short side to ``min_size``, unless the long side would exceed ``max_size``."""
+    short, long = min(height, width), max(height, width)
+    scale = min(config.min_size / short, config.max_size / long)
+    if config.torchvision_quirks:
+        return int(height * scale), int(width * scale)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+class ImageBatcher(nn.Module):
+    """Normalise, resize and pad a list of images; scale their boxes along."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: FCOSConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("mean", torch.tensor(IMAGE_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGE_STD)[:, None, None], persistent=False)
+
+    def forward(
+        self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]] | None
+    ) -> tuple[Batch, list[dict[str, Tensor]] | None]:
+        """Images ``(3, H, W)`` in 0..1 and targets in their pixels; both on the canvas afterwards."""
+        resized, sizes = [], []
+        for image in images:
+            size = resized_size(image.shape[-2], image.shape[-1], self.config)
+            image = (image - self.mean) / self.std
+            if size != tuple(image.shape[-2:]):
+                image = F.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
+            resized.append(image)
+            sizes.append(size)
+        multiple = self.config.size_divisor
+        height, width = (-(-max(side) // multiple) * multiple for side in zip(*sizes, strict=True))
+        # channels_last: convolutions of CPUs and of GPUs with tensor cores are faster on it.
+        canvas = torch.empty(
+            (len(resized), 3, height, width),
+            dtype=resized[0].dtype, device=resized[0].device, memory_format=torch.channels_last,
+        )  # fmt: skip
+        canvas.zero_()
+        for row, image in zip(canvas, resized, strict=True):
+            row[:, : image.shape[-2], : image.shape[-1]].copy_(image)
+
+        if targets is not None:
+            targets = [
+                {"boxes": scale_boxes(t["boxes"], tuple(i.shape[-2:]), size), "labels": t["labels"]}
+                for t, i, size in zip(targets, images, sizes, strict=True)
+            ]
+        return Batch(canvas, sizes), list(targets) if targets is not None else None
+
+
+def scale_boxes(boxes: Tensor, size: Sequence[int], new_size: Sequence[int]) -> Tensor:
+    """Boxes ``(M, 4)`` xyxy of an image of ``size`` (height, width) in the pixels of the same image at ``new_size``."""
+    if tuple(size) == tuple(new_size):
+        return torch.as_tensor(boxes, dtype=torch.float32)
+    x, y = new_size[1] / size[1], new_size[0] / size[0]
+    return torch.stack([boxes[:, 0] * x, boxes[:, 1] * y, boxes[:, 2] * x, boxes[:, 3] * y], dim=1).float()
+
+
+def check_images(images: Sequence[Tensor]) -> None:
+    """Refuse what is not a list of float images ``(3, H, W)`` in 0..1.
+
+    Raises:
+        TypeError: not a list of tensors, or not floating point.
+        ValueError: wrong shape, values outside 0..1 or not finite; the message names the image and the value.
+    """
+    if isinstance(images, Tensor) and images.dim() != 4:
+        raise ValueError(f"images is one tensor of shape {tuple(images.shape)}; give a list of (3, H, W) tensors")
+    if len(images) == 0:
+        raise ValueError("images is empty; give at least one (3, H, W) tensor")
+    for i, image in enumerate(images):
+        if not isinstance(image, Tensor):
+            raise TypeError(f"image {i} is a {type(image).__name__}; it must be a float tensor (3, H, W) in 0..1")
+        if image.dim() != 3 or image.shape[0] != 3 or 0 in image.shape:
+            hint = ""
+            if image.dim() == 3 and image.shape[-1] == 3:
+                hint = ": channels come first, try image.permute(2, 0, 1)"
+            elif image.dim() == 3 and image.shape[0] == 1:
+                hint = ": repeat the grey channel, try image.expand(3, -1, -1)"
+            raise ValueError(f"image {i} has shape {tuple(image.shape)}; it must be (3, H, W){hint}")
+        if not image.is_floating_point():
+            raise TypeError(f"image {i} has dtype {image.dtype}; it must be floating point in 0..1: try image / 255")
+        low, high = (v.item() for v in torch.aminmax(image.detach()))
+        if not (low >= 0.0 and high <= 1.0):  # written so that NaN fails too
+            hint = ": divide by 255" if 1.0 < high <= 255.0 and low >= 0 else ""
+            raise ValueError(f"image {i} has values from {low:g} to {high:g}; they must lie in 0..1{hint}")
+
+
+def check_targets(images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]], num_classes: int) -> None:
+    """Refuse targets that a detector cannot learn.
+
+    Raises:
+        ValueError: a number of targets that is not that of images; a target without ``boxes`` or ``labels``; wrong
+            shapes; a box with x1 <= x0, y1 <= y0 or a value that is not finite; a label outside 0..C-1. The message
+            names the image, the box and the value.
+    """
+    if len(targets) != len(images):
+        raise ValueError(f"{len(images)} images but {len(targets)} targets: each image needs one")
+    for i, target in enumerate(targets):
+        for key in ("boxes", "labels"):
+            if not isinstance(target.get(key), Tensor):
+                raise ValueError(f"target {i} lacks the tensor {key!r}; it has {sorted(target)}")
+        boxes, labels = target["boxes"], target["labels"]
+        if boxes.dim() != 2 or boxes.shape[-1] != 4:
+            raise ValueError(f"target {i}: boxes has shape {tuple(boxes.shape)}; it must be (M, 4) xyxy")
+        if labels.shape != boxes.shape[:1]:
+            raise ValueError(f"target {i}: {len(boxes)} boxes but labels of shape {tuple(labels.shape)}")
+        if labels.is_floating_point() or labels.dtype == torch.bool:
+            raise ValueError(f"target {i}: labels has dtype {labels.dtype}; it must be int64")
+        good = torch.isfinite(boxes).all(dim=1) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+        if not bool(good.all()):
+            bad = int((~good).nonzero()[0])
+            raise ValueError(
+                f"target {i}: box {bad} is {[round(v, 2) for v in boxes[bad].tolist()]}; "
+                "it must be finite, with x0 < x1 and y0 < y1"
+            )
+        known = (labels >= 0) & (labels < num_classes)
+        if not bool(known.all()):
+            bad = int((~known).nonzero()[0])
+            raise ValueError(
+                f"target {i}: label {int(labels[bad])} of box {bad} is outside 0..{num_classes - 1} "
+                f"(num_classes is {num_classes}; there is no background class)"
+            )

@@ -1,0 +1,122 @@
+"""From network outputs to detections: scores, decoding, non-maximum suppression (sections 3.1, 3.3 and 4).
+
+Taught in the chapter *From outputs to detections*. Checked against: torchvision's ``fcos_resnet50_fpn`` with the same
+weights, and its ``batched_nms``.
+
+Threshold and top-k come before decoding: at most ``pre_nms_top_k`` boxes a level are decoded, not every location times
+every class. One NMS serves all classes of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torchvision.ops import clip_boxes_to_image, nms
+
+from .centerness import centerness
+from .config import FCOSConfig
+from .network import HeadOutput
+from .targets import Targets, level_strides, ltrb_to_boxes
+
+
+def location_quality(output: HeadOutput, config: FCOSConfig, targets: Targets | None = None) -> Tensor | None:
+    """The factor that ranks a location's boxes (Table 4): ``(B, L)`` in 0..1, or None for no factor.
+
+    ``branch`` is what the paper uses. ``computed`` applies Eq. 3 to the predicted ltrb, ``oracle`` to the true ones.
+
+    Raises:
+        ValueError: the oracle without targets.
+    """
+    if config.centerness_inference == "branch":
+        assert output.centerness is not None  # the configuration sees to it
+        return output.centerness.sigmoid()
+    if config.centerness_inference == "computed":
+        return centerness(output.distances)
+    if config.centerness_inference == "oracle":
+        if targets is None:
+            raise ValueError("centerness_inference='oracle' needs the true boxes: call model(images, targets)")
+        return centerness(targets.ltrb)
+    return None
+
+
+def select_candidates(logits: Tensor, quality: Tensor | None, config: FCOSConfig) -> tuple[Tensor, Tensor]:
+    """The best location-class pairs of one level.
+
+    Args:
+        logits: ``(B, n, C)`` of the level's n locations.
+        quality: ``(B, n)`` or None, from :func:`location_quality`.
+
+    Returns:
+        Scores ``(B, k)``, highest first, -1 where a pair is below the threshold; and the pairs ``(B, k)`` as
+        location * C + class. k = min(pre_nms_top_k, n C).
+    """
+    probability = logits.sigmoid()
+    score = probability if quality is None else probability * quality[..., None]
+    if config.sqrt_score:
+        score = score.sqrt()
+    tested = probability if config.threshold_on == "class" else score
+    score = score.masked_fill(tested <= config.score_threshold, -1.0).flatten(1)  # (B, n C)
+    return score.topk(min(config.pre_nms_top_k, score.shape[1]))
+
+
+def class_wise_nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float) -> Tensor:
+    """Indices of the boxes that survive NMS within their class, highest score first.
+
+    One call for all classes: each class is moved to a place of its own, so that boxes of two classes never overlap.
+    In float64, because a far-away class would lose the fractions of its pixels in float32.
+    """
+    offset = labels.double() * (boxes.amax().double() - boxes.amin().double() + 1.0 if len(boxes) else 0.0)
+    return nms(boxes.double() + offset[:, None], scores.double(), threshold)
+
+
+@torch.no_grad()
+def detect(
+    output: HeadOutput,
+    points: Tensor,
+    sizes: Sequence[tuple[int, int]],
+    image_sizes: Sequence[tuple[int, int]],
+    config: FCOSConfig,
+    targets: Targets | None = None,
+) -> list[dict[str, Tensor]]:
+    """Detections of each image.
+
+    Args:
+        output: of the head.
+        points: ``(L, 2)`` locations in pixels of the canvas.
+        sizes: (height, width) of each level's feature map.
+        image_sizes: (height, width) of each image on the canvas, without padding; boxes are clipped to it.
+        config: the model's configuration.
+        targets: only for ``centerness_inference="oracle"``.
+
+    Returns:
+        For each image ``boxes`` (K, 4) xyxy in pixels of the canvas, ``scores`` (K,), ``labels`` (K,) int64; highest
+        score first; K at most ``detections_per_image``.
+    """
+    quality = location_quality(output, config, targets)
+    distances = output.distances
+    if config.normalize_targets:
+        distances = distances * level_strides(sizes, config, points.device)[:, None]
+
+    scores, pairs, start = [], [], 0
+    num_classes = output.logits.shape[-1]
+    for height, width in sizes:
+        level = slice(start, start + height * width)
+        level_scores, level_pairs = select_candidates(
+            output.logits[:, level], None if quality is None else quality[:, level], config
+        )
+        scores.append(level_scores)
+        pairs.append(level_pairs + start * num_classes)
+        start += height * width
+    all_scores, all_pairs = torch.cat(scores, dim=1), torch.cat(pairs, dim=1)  # (B, sum k)
+
+    detections = []
+    for i, image_size in enumerate(image_sizes):
+        kept = all_scores[i] >= 0
+        score, pair = all_scores[i][kept], all_pairs[i][kept]
+        where, label = pair // num_classes, pair % num_classes
+        boxes = clip_boxes_to_image(ltrb_to_boxes(points[where], distances[i, where]), list(image_size))  # type: ignore[arg-type]
+        best = class_wise_nms(boxes, score, label, config.nms_threshold)[: config.detections_per_image]
+        detections.append({"boxes": boxes[best], "scores": score[best], "labels": label[best]})
+    return detections

@@ -1,0 +1,184 @@
+"""FCOS: images to losses or detections, in torchvision's detection convention.
+
+The whole path reads from top to bottom in :meth:`FCOS.forward`; the chapters *The network* and *A detector from end to
+end* walk it. Checked against: torchvision's ``fcos_resnet50_fpn`` (losses and detections from the same weights).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import weights
+from .config import ConfigError, FCOSConfig
+from .images import ImageBatcher, check_images, check_targets, scale_boxes
+from .inference import detect
+from .locations import canvas_locations, feature_sizes
+from .losses import fcos_losses
+from .network import Head, HeadOutput, Pyramid
+from .targets import Targets, make_targets, pad_boxes
+
+_INFERENCE_FIELDS = frozenset(
+    "centerness_inference score_threshold threshold_on sqrt_score pre_nms_top_k nms_threshold detections_per_image "
+    "min_size max_size".split()
+)
+
+
+class FCOS(nn.Module):
+    """The FCOS detector.
+
+    In training, ``model(images, targets)`` returns a dict of scalar losses: ``classification``, ``bbox_regression``
+    and, with a branch, ``centerness``. In evaluation, ``model(images)`` returns a list with one dict for each image:
+    ``boxes`` (K, 4) xyxy in pixels of the image that was given, ``scores`` (K,) in 0..1, ``labels`` (K,) int64 in
+    0..C-1, highest score first.
+
+    Images are a list of float tensors (3, H, W) in 0..1, of any sizes: the model resizes, normalises and pads.
+    Targets are a list of dicts with ``boxes`` (M, 4) xyxy in pixels and ``labels`` (M,) int64; M may be 0.
+
+    Args:
+        config: see :class:`FCOSConfig`.
+        load_backbone: fetch the ImageNet weights that the configuration asks for. False where all weights are
+            loaded afterwards anyway.
+
+    Attributes:
+        check_inputs: test images and targets in each call (:func:`~fcos_edu.images.check_targets` says for what).
+            The tests read values, so on a GPU they wait for it; the trainer makes them on the host and switches this
+            off.
+    """
+
+    def __init__(self, config: FCOSConfig, *, load_backbone: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.check_inputs = True
+        self.batcher = ImageBatcher(config)
+        self.pyramid = Pyramid(config)
+        self.head = Head(config)
+        if load_backbone and config.backbone_weights == "imagenet":
+            weights.load_imagenet(self.pyramid.body, config.backbone)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(
+        self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]] | None = None
+    ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
+        """Images (and targets) to losses in training, to detections in evaluation; see the class."""
+        if self.training and targets is None:
+            raise ValueError("training needs targets: call model(images, targets), or model.eval() for detections")
+        if self.check_inputs:
+            check_images(images)
+            if targets is not None:
+                check_targets(images, targets, self.config.num_classes)
+
+        batch, scaled = self.batcher(images, targets)
+        output = self.predict(batch.tensor)
+        height, width = batch.tensor.shape[-2:]
+
+        # Locations, targets, losses and decoding in float32, whatever the network ran in: bf16 steps by 8 pixels
+        # above 1024.
+        with torch.autocast(batch.tensor.device.type, enabled=False):
+            made = self.targets(scaled, height, width, batch.tensor.device) if scaled is not None else None
+            if self.training:
+                assert made is not None
+                return fcos_losses(output.logits, output.distances, output.centerness, made, self.config)
+            sizes = feature_sizes(height, width, self.config.strides)
+            points = self.locations(height, width, batch.tensor.device)
+            found = detect(output, points, sizes, batch.sizes, self.config, made)
+        for detection, image, size in zip(found, images, batch.sizes, strict=True):
+            detection["boxes"] = scale_boxes(detection["boxes"], size, tuple(image.shape[-2:]))
+        return found
+
+    def predict(self, canvas: Tensor) -> HeadOutput:
+        """The network alone: a normalised batch ``(B, 3, H, W)`` to predictions at all L locations."""
+        return self.head(self.pyramid(canvas))
+
+    def locations(self, height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
+        """All locations of a canvas: ``(L, 2)`` xy in pixels. Computed once for each size."""
+        return _locations(height, width, self.config, str(device))
+
+    def targets(
+        self, targets: Sequence[dict[str, Tensor]], height: int, width: int, device: torch.device | str = "cpu"
+    ) -> Targets:
+        """Targets of every location for boxes in pixels of a ``height`` x ``width`` canvas."""
+        boxes, labels, valid = pad_boxes(targets, torch.device(device))
+        sizes = feature_sizes(height, width, self.config.strides)
+        return make_targets(boxes, labels, valid, self.locations(height, width, device), sizes, self.config)
+
+    def set_inference(self, **changes: Any) -> FCOS:
+        """Change how a trained model detects: any of the configuration's inference fields. Returns the model.
+
+        Raises:
+            TypeError: not a field.
+            ConfigError: a field that is part of the trained model.
+        """
+        new = self.config.replace(**changes)
+        fixed = sorted(set(changes) - _INFERENCE_FIELDS)
+        if fixed:
+            raise ConfigError(
+                f"{fixed[0]} is part of the trained model; inference can change {sorted(_INFERENCE_FIELDS)}"
+            )
+        self.config = self.batcher.config = new
+        return self
+
+    # ------------------------------------------------------------------ weights
+    def save(self, path: str | Path, *, half: bool = False, **about: Any) -> None:
+        """Write weights and configuration to one safetensors file; see :func:`fcos_edu.weights.save`."""
+        weights.save(path, self.state_dict(), self.config, half=half, about=about)
+
+    @classmethod
+    def load(cls, path: str | Path, config: FCOSConfig | None = None) -> FCOS:
+        """The model of a checkpoint, in evaluation mode; see :func:`fcos_edu.weights.load` for the errors.
+
+        Args:
+            path: written by :meth:`save`.
+            config: what the checkpoint must fit; None takes the checkpoint's own.
+        """
+        checkpoint = weights.load(path)
+        model = cls(config or checkpoint.config, load_backbone=False)
+        weights.check_fit(model.state_dict(), checkpoint, path)
+        model.load_state_dict(checkpoint.state)
+        return model.eval()
+
+    @classmethod
+    def pretrained(cls, name: str) -> FCOS:
+        """A small detector that comes with the package: ``"shapes"`` or ``"bccd"``. Works offline, in a second."""
+        return cls.load(weights.packaged(name))
+
+    @classmethod
+    def from_torchvision(cls, source: str | nn.Module | dict[str, Tensor] = "COCO_V1") -> FCOS:
+        """torchvision's FCOS in our structure, with the same detections: evaluation mode.
+
+        Args:
+            source: the name of published weights (fetched through torchvision), a torchvision FCOS model, or its
+                state dict.
+
+        Raises:
+            ValueError: unknown name, or weights that are not of ``fcos_resnet50_fpn``.
+            ConnectionError: the weights cannot be fetched; the message says where to put them.
+        """
+        if isinstance(source, str):
+            state, names = weights.fetch_torchvision(source)
+        else:
+            state, names = (source.state_dict() if isinstance(source, nn.Module) else source), ()
+        converted = weights.from_torchvision(state)
+        num_classes = len(converted["head.classification.bias"])
+        model = cls(
+            FCOSConfig.torchvision(num_classes=num_classes, class_names=names, **weights.torchvision_backbone(state)),
+            load_backbone=False,
+        )
+        model.load_state_dict(converted)
+        return model.eval()
+
+    def to_torchvision(self) -> dict[str, Tensor]:
+        """The state dict under the names of torchvision's ``fcos_resnet50_fpn``."""
+        return weights.to_torchvision(self.state_dict())
+
+
+@lru_cache(maxsize=32)
+def _locations(height: int, width: int, config: FCOSConfig, device: str) -> Tensor:
+    # A tensor made in inference mode could not be used in training later.
+    with torch.inference_mode(False):
+        return canvas_locations(feature_sizes(height, width, config.strides), config, device=device)

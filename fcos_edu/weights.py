@@ -1,0 +1,266 @@
+"""Checkpoints: saved and loaded safely, and torchvision's weights in our structure and back.
+
+Checked against: torchvision's ``fcos_resnet50_fpn`` (state dicts both ways, and the detections they give).
+
+A checkpoint is one safetensors file (numbers only: loading it cannot run code) with the configuration as JSON in its
+header. It is written beside its place, flushed, and renamed: an interruption or a full disk leaves the old file whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.error import URLError
+
+import torch
+import torchvision
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+from torchvision.models.detection import FCOS_ResNet50_FPN_Weights
+
+from .config import FCOSConfig
+
+_PACKAGED = Path(__file__).parent / "checkpoints"
+
+
+class CheckpointError(ValueError):
+    """A file that is no checkpoint of ours, is damaged, or does not fit the model."""
+
+
+class Checkpoint(NamedTuple):
+    """What a checkpoint file holds."""
+
+    state: dict[str, Tensor]
+    config: FCOSConfig
+    about: dict[str, Any]  # whatever was saved with it: command, figures, versions
+
+
+def atomic_write(path: str | Path, write: Callable[[Path], Any]) -> None:
+    """Call ``write`` with a temporary path beside ``path``, flush it to disk, and rename it to ``path``.
+
+    Where ``write`` fails (a full disk, an interruption), the temporary file goes and ``path`` stays as it was.
+
+    Raises:
+        OSError: as the system says, with ``path`` named.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"cannot write {path}: {error.strerror or error}. What was there is unchanged"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save(
+    path: str | Path,
+    state: dict[str, Tensor],
+    config: FCOSConfig,
+    *,
+    half: bool = False,
+    about: dict[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint; an interrupted or failed write leaves what was there.
+
+    Args:
+        path: usually ``*.safetensors``.
+        state: a model's state dict.
+        config: its configuration, stored inside.
+        half: store floating-point numbers in float16: half the size, about three digits.
+        about: anything JSON can hold, stored inside.
+    """
+    tensors = {}
+    for name, value in state.items():
+        value = value.detach().cpu().contiguous()
+        tensors[name] = value.half() if half and value.is_floating_point() else value
+    header = {"format": "fcos-edu", "config": json.dumps(config.to_dict()), "about": json.dumps(about or {})}
+    data = to_bytes(tensors, metadata=header)
+    atomic_write(path, lambda temporary: temporary.write_bytes(data))
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Read a checkpoint. Floating-point numbers come back as float32.
+
+    Raises:
+        FileNotFoundError: no such file.
+        CheckpointError: cut off, damaged, or not one of ours; the message names the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({error}): it may be cut off; fetch or save it again"
+        ) from error
+    if header.get("format") != "fcos-edu":
+        raise CheckpointError(
+            f"{path} holds tensors but no fcos-edu configuration; for torchvision's weights use FCOS.from_torchvision"
+        )
+    config = FCOSConfig.from_dict(json.loads(header["config"]))
+    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    return Checkpoint(state, config, json.loads(header.get("about", "{}")))
+
+
+def check_fit(own: dict[str, Tensor], checkpoint: Checkpoint, path: str | Path) -> None:
+    """Refuse a checkpoint whose tensors are not those of the model (:class:`CheckpointError` with one sentence)."""
+    head = "head.classification.bias"
+    state = checkpoint.state
+    if head in own and head in state and len(own[head]) != len(state[head]):
+        raise CheckpointError(
+            f"{path} was trained for {len(state[head])} classes, this model has {len(own[head])}: "
+            f"set num_classes={len(state[head])}, or train the new classes"
+        )
+    missing, extra = sorted(set(own) - set(state)), sorted(set(state) - set(own))
+    differing = [k for k in own if k in state and own[k].shape != state[k].shape]
+    if missing or extra or differing:
+        details = [f"{k} is {tuple(state[k].shape)} there and {tuple(own[k].shape)} here" for k in differing[:1]]
+        details += [f"{k} is missing there" for k in missing[:1]] + [f"{k} is unknown here" for k in extra[:1]]
+        raise CheckpointError(
+            f"{path} does not fit this model: {'; '.join(details)} (backbone {checkpoint.config.backbone}, "
+            f"{checkpoint.config.fpn_channels} channels there)"
+        )
+
+
+def packaged(name: str) -> Path:
+    """The file of a detector that comes with the package.
+
+    Raises:
+        ValueError: no such name; the message lists those there are.
+    """
+    path = _PACKAGED / f"{name}.safetensors"
+    if not path.is_file():
+        there = sorted(p.stem for p in _PACKAGED.glob("*.safetensors"))
+        raise ValueError(f"there is no packaged detector {name!r}; there are: {', '.join(there) or 'none'}")
+    return path
+
+
+# ---------------------------------------------------------------------- torchvision
+# Ours on the left, torchvision's on the right; applied one after the other.
+_NAMES: list[tuple[str, str, str, str]] = [
+    # to torchvision: pattern, replacement; from torchvision: pattern, replacement
+    (r"\.downsample\.0\.conv\.", ".downsample.0.", r"\.downsample\.0\.(?!conv\.|norm\.)", ".downsample.0.conv."),
+    (r"\.downsample\.0\.norm\.", ".downsample.1.", r"\.downsample\.1\.", ".downsample.0.norm."),
+    (r"\.conv(\d)\.conv\.", r".conv\1.", r"\.conv(\d)\.(?=weight)", r".conv\1.conv."),
+    (r"\.conv(\d)\.norm\.", r".bn\1.", r"\.bn(\d)\.", r".conv\1.norm."),
+    (r"^pyramid\.body\.stages\.", "backbone.body.", r"^backbone\.body\.", "pyramid.body.stages."),
+    (r"^pyramid\.fpn\.", "backbone.fpn.", r"^backbone\.fpn\.", "pyramid.fpn."),
+    (r"^head\.classification_tower\.", "head.classification_head.conv.",
+     r"^head\.classification_head\.conv\.", "head.classification_tower."),
+    (r"^head\.classification\.", "head.classification_head.cls_logits.",
+     r"^head\.classification_head\.cls_logits\.", "head.classification."),
+    (r"^head\.regression_tower\.", "head.regression_head.conv.",
+     r"^head\.regression_head\.conv\.", "head.regression_tower."),
+    (r"^head\.regression\.", "head.regression_head.bbox_reg.",
+     r"^head\.regression_head\.bbox_reg\.", "head.regression."),
+    (r"^head\.centerness\.", "head.regression_head.bbox_ctrness.",
+     r"^head\.regression_head\.bbox_ctrness\.", "head.centerness."),
+]  # fmt: skip
+
+
+def to_torchvision(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Our state dict under the names of torchvision's ``fcos_resnet50_fpn``.
+
+    Raises:
+        ValueError: weights that have no place there (the ``tiny`` backbone, the scalars s_i).
+    """
+    if "head.scales" in state:
+        raise ValueError("head.scales (the s_i of exp(s_i x)) has no place in torchvision's FCOS, which uses relu")
+    if not any(k.startswith("pyramid.body.stages.") for k in state):
+        raise ValueError("only models with a torchvision ResNet as backbone can become torchvision's FCOS")
+    return {_rename(name, 0): value for name, value in state.items()}
+
+
+def from_torchvision(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict of torchvision's FCOS under our names.
+
+    Raises:
+        ValueError: not a state dict of torchvision's FCOS; names a tensor that is missing.
+    """
+    for needed in ("backbone.body.conv1.weight", "head.regression_head.bbox_ctrness.weight"):
+        if needed not in state:
+            raise ValueError(f"these are not weights of torchvision's FCOS: {needed} is missing")
+    return {_rename(name, 1): value for name, value in state.items()}
+
+
+def _rename(name: str, direction: int) -> str:
+    for rule in _NAMES:
+        name = re.sub(rule[2 * direction], rule[2 * direction + 1], name)
+    return name
+
+
+def torchvision_backbone(state: dict[str, Tensor]) -> dict[str, Any]:
+    """Configuration fields that follow from torchvision weights: which ResNet, and whether its norms are frozen."""
+    blocks = len({k.split(".")[3] for k in state if k.startswith("backbone.body.layer3.")})
+    bottleneck = "backbone.body.layer1.0.conv3.weight" in state
+    names = {(2, False): "resnet18", (6, False): "resnet34", (6, True): "resnet50", (23, True): "resnet101"}
+    if (blocks, bottleneck) not in names:
+        raise ValueError(f"a ResNet with {blocks} blocks in layer3 is none of resnet18, 34, 50, 101")
+    fields: dict[str, Any] = {"backbone": names[blocks, bottleneck]}
+    if any(k.endswith("num_batches_tracked") for k in state):  # statistics were learnt: nothing is frozen
+        fields |= {"backbone_weights": "random", "frozen_stages": 0}
+    return fields
+
+
+def fetch_torchvision(name: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Published weights of ``fcos_resnet50_fpn`` and the names of their classes, through torchvision's download cache.
+
+    Raises:
+        ValueError: no such weights.
+        ConnectionError: they cannot be fetched.
+    """
+    try:
+        entry = FCOS_ResNet50_FPN_Weights[name]
+    except KeyError:
+        raise ValueError(
+            f"torchvision has no FCOS weights {name!r}; it has {', '.join(FCOS_ResNet50_FPN_Weights.__members__)}"
+        ) from None
+    state = _download(entry, "FCOS")
+    return state, tuple(entry.meta["categories"])
+
+
+def load_imagenet(body: nn.Module, name: str) -> None:
+    """Fill a ResNet backbone with torchvision's first ImageNet weights (``IMAGENET1K_V1``), as FCOS papers use them.
+
+    Raises:
+        ConnectionError: they cannot be fetched; says how to go on without.
+    """
+    state = _download(torchvision.models.get_model_weights(name)["IMAGENET1K_V1"], "backbone")
+    renamed = {f"stages.{_rename('.' + k, 1)[1:]}": v for k, v in state.items() if not k.startswith("fc.")}
+    own = set(body.state_dict())
+    body.load_state_dict({k: v for k, v in renamed.items() if k in own})
+
+
+def _download(entry: Any, what: str) -> dict[str, Tensor]:
+    try:
+        return entry.get_state_dict(progress=True, check_hash=True)
+    except (URLError, OSError) as error:
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        way_out = (
+            "FCOS.pretrained('shapes') needs no download"
+            if what == "FCOS"
+            else "backbone_weights='random', frozen_stages=0 needs no download"
+        )
+        raise ConnectionError(
+            f"cannot fetch the {what} weights from {entry.url} ({error}). With another machine's help, put the file "
+            f"into {folder}; or go on without: {way_out}"
+        ) from error
