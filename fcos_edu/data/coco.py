@@ -1,0 +1,241 @@
+"""Reader for folders in COCO's format (Sec. 4: COCO trainval35k and minival).
+
+Taught in the chapter "A detector from end to end". Checked against pycocotools: a detector that repeats
+`ground_truth()` gets AP 1. torchvision's `CocoDetection` hands out raw annotations of one file and fails on a
+faulty one with a bare KeyError; here each fault is named before training starts, and crowds, bad boxes and
+unknown categories are counted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .dataset import IMAGE_SUFFIXES, FileDataset, Record, Transforms, image_size
+
+_SPLIT_NAMES = ("train", "val", "valid", "test")
+
+
+def is_coco_folder(folder: str | Path) -> bool:
+    """Whether a split's annotation file lies in the folder."""
+    return bool(coco_splits(folder))
+
+
+def coco_splits(folder: str | Path) -> dict[str, Path]:
+    """Annotation file of each split of a folder.
+
+    Known layouts: <split>.json or annotations/<split>.json; annotations/instances_<split><year>.json, COCO's
+    own; <split>/_annotations.coco.json. "valid" is called "val".
+    """
+    folder = Path(folder)
+    found: dict[str, Path] = {}
+    for base in (folder / "annotations", folder):
+        for file in sorted(base.glob("*.json"), reverse=True):  # a newer year first
+            match = re.fullmatch(r"(?:instances_)?([a-z]+)(?:\d{4})?", file.stem)
+            if match and (match[1] in _SPLIT_NAMES or file.stem.startswith("instances_")):
+                found.setdefault(match[1], file)
+    for split in _SPLIT_NAMES:
+        if (folder / split / "_annotations.coco.json").is_file():
+            found.setdefault(split, folder / split / "_annotations.coco.json")
+    if "valid" in found:
+        found.setdefault("val", found.pop("valid"))
+    return found
+
+
+class COCODataset(FileDataset):
+    """Photographs and boxes of a folder in COCO's format.
+
+    Labels 0..C-1 follow the category ids in ascending order; `category_ids` leads back. Crowd boxes (iscrowd
+    is 1) are left out of the targets and stay in `ground_truth()` as ignored regions. Masks are not read.
+
+    Args:
+        folder: holds the annotation files, see `coco_splits`, and the photographs in images/<split>,
+            <split><year>, <split>, images or beside the files: the first of them that has the split's first
+            image is taken.
+        split: "train", "val" or another split of the folder; "train+val" (or "trainval") joins both.
+        classes: take only these categories, labelled in this order; all by default.
+        keep_empty, on_corrupt, transforms: see `FileDataset`.
+
+    Raises:
+        FileNotFoundError: no photographs, or one of them is missing.
+        ValueError: an unknown split; a file that is not JSON or lacks a key; boxes of an image that the
+            file does not list. The text names file and value.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        split: str = "train",
+        *,
+        classes: Sequence[str] | None = None,
+        keep_empty: bool = True,
+        on_corrupt: str = "error",
+        transforms: Transforms | None = None,
+    ) -> None:
+        folder = Path(folder)
+        present = coco_splits(folder)
+        if split in present:
+            parts = [split]
+        elif split in ("train+val", "trainval"):
+            parts = ["train", "val"]
+        else:
+            parts = split.split("+")
+        for part in parts:
+            if part not in present:
+                told = ", ".join(sorted(present)) or "no split at all: it needs a file such as train.json"
+                raise ValueError(f"{folder} has no split {part!r}; it has {told}.")
+        categories: dict[int, str] = {}
+        records: list[Record] = []
+        counts: Counter[str] = Counter()
+        for part in parts:
+            data = read_annotations(present[part])
+            own = {int(c["id"]): str(c["name"]) for c in data["categories"]}
+            if categories and own != categories:
+                raise ValueError(
+                    f"{present[part]} has other categories than {present[parts[0]]}; they cannot be joined."
+                )
+            categories = own
+            category_ids = _chosen(categories, classes, present[part])
+            label_of = {category_id: label for label, category_id in enumerate(category_ids)}
+            images = _image_folder(folder, part, present[part], data["images"])
+            records += _records(data, images, label_of, categories, counts)
+        repeated = [i for i, n in Counter(r.image_id for r in records).items() if n > 1]
+        if repeated:
+            raise ValueError(f"{folder} ({split}): image id {repeated[0]} occurs more than once.")
+        super().__init__(
+            records,
+            [categories[i] for i in category_ids],
+            category_ids=category_ids,
+            counts=counts,
+            keep_empty=keep_empty,
+            on_corrupt=on_corrupt,
+            transforms=transforms,
+            name=f"{folder.name} ({split})",
+        )
+        self.split = split
+
+
+def read_annotations(path: str | Path) -> dict[str, Any]:
+    """Load a COCO annotation file and check its form.
+
+    Raises ValueError naming file and value: not JSON, a missing key, a box of an image that is not listed.
+    """
+    path = Path(path)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a JSON file ({error}).") from error
+    if not isinstance(data, dict):
+        raise ValueError(
+            f"{path} holds a {type(data).__name__}; a COCO file holds an object with images and annotations."
+        )
+    needed = {
+        "images": ("id", "file_name"),
+        "annotations": ("image_id", "category_id", "bbox"),
+        "categories": ("id", "name"),
+    }
+    for key, fields in needed.items():
+        if not isinstance(data.get(key), list):
+            raise ValueError(f"{path} lacks the list {key!r}; a COCO file has {', '.join(needed)}.")
+        for position, entry in enumerate(data[key]):
+            for field in fields:
+                if not isinstance(entry, dict) or field not in entry:
+                    raise ValueError(f"{path}: entry {position} of {key!r} lacks {field!r}; it is {entry!r}.")
+    if not data["categories"]:
+        raise ValueError(f"{path} lists no categories.")
+    known = {image["id"] for image in data["images"]}
+    if len(known) < len(data["images"]):
+        twice = next(i for i, n in Counter(image["id"] for image in data["images"]).items() if n > 1)
+        raise ValueError(f"{path}: image id {twice} occurs more than once.")
+    strangers = [a["image_id"] for a in data["annotations"] if a["image_id"] not in known]
+    if strangers:
+        raise ValueError(
+            f"{path}: {len(strangers)} annotations belong to images that the file does not list, "
+            f"the first to image_id {strangers[0]!r}."
+        )
+    for position, entry in enumerate(data["annotations"]):
+        box = entry["bbox"]
+        if not (isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float)) for v in box)):
+            raise ValueError(f"{path}: annotation {position} has bbox {box!r}; it must be [x, y, width, height].")
+    return data
+
+
+def _chosen(categories: dict[int, str], classes: Sequence[str] | None, path: Path) -> list[int]:
+    """Category ids in the order of the labels."""
+    if classes is None:
+        return sorted(categories)
+    id_of = {name: category_id for category_id, name in sorted(categories.items())}
+    for name in classes:
+        if name not in id_of:
+            raise ValueError(f"{path} has no category {name!r}; it has {', '.join(id_of)}.")
+    return [id_of[name] for name in classes]
+
+
+def _image_folder(folder: Path, split: str, annotations: Path, images: list[dict[str, Any]]) -> Path:
+    """The folder that holds the split's photographs."""
+    with_year = annotations.stem.removeprefix("instances_")
+    names = list(dict.fromkeys([f"images/{split}", f"images/{with_year}", with_year, split, "images"]))
+    candidates = [folder / name for name in names] + [annotations.parent, folder]
+    if not images:
+        raise ValueError(f"{annotations} lists no images.")
+    for candidate in candidates:
+        if (candidate / images[0]["file_name"]).is_file():
+            return candidate
+    # The first image may be the one that is missing: any folder with images will do, and the check of files
+    # names what is not there.
+    for candidate in candidates:
+        if candidate.is_dir() and any(f.suffix.lower() in IMAGE_SUFFIXES for f in candidate.iterdir()):
+            return candidate
+    raise FileNotFoundError(
+        f"{folder} holds no images: {images[0]['file_name']!r}, the first image of {annotations.name}, "
+        f"was looked for in {', '.join(names)} and beside the file."
+    )
+
+
+def _records(
+    data: dict[str, Any],
+    images: Path,
+    label_of: dict[int, int],
+    categories: dict[int, str],
+    counts: Counter[str],
+) -> list[Record]:
+    """One record for each image, in the order of image ids, as torchvision's and COCO's own tools have it."""
+    by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for entry in data["annotations"]:
+        if entry["category_id"] in label_of:
+            by_image[entry["image_id"]].append(entry)
+        elif entry["category_id"] in categories:
+            counts["boxes of classes not asked for"] += 1
+        else:
+            counts["boxes of unknown classes"] += 1
+    records = []
+    for image in sorted(data["images"], key=lambda entry: entry["id"]):
+        entries = by_image[image["id"]]
+        xywh = np.array([entry["bbox"] for entry in entries], dtype=np.float64).reshape(-1, 4)
+        path = images / image["file_name"]
+        width, height = int(image.get("width") or 0), int(image.get("height") or 0)
+        if width <= 0 or height <= 0:
+            width, height = image_size(path)
+        records.append(
+            Record(
+                image_id=int(image["id"]),
+                file_name=str(image["file_name"]),
+                path=path,
+                width=width,
+                height=height,
+                boxes=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
+                labels=np.array([label_of[entry["category_id"]] for entry in entries], dtype=np.int64),
+                ignored=np.array([bool(entry.get("iscrowd", 0)) for entry in entries], dtype=np.bool_),
+                areas=np.array(
+                    [float(entry.get("area", entry["bbox"][2] * entry["bbox"][3])) for entry in entries],
+                    dtype=np.float64,
+                ),
+            )
+        )
+    return records

@@ -1,0 +1,365 @@
+"""Generated detection images: the offline default of every command (Sec. 3.2 wants all levels and overlap).
+
+Taught in the chapters "Levels of the pyramid" and "A detector from end to end". Checked against a recorded
+sha256 of a picture, against the painted pixels (each box is tight) and against pycocotools (the exported file
+loads).
+
+Discs, rings, triangles, squares and crosses of many sizes on textured ground, some nested in others. Smaller
+shapes lie on larger ones, and a shape is only placed where every shape below stays recognisable. In the
+language of Sec. 3.1: many locations lie in several boxes, and the smallest box must win.
+
+The same index gives the same picture on every machine: numpy's RandomState is a frozen stream, and pixels are
+computed with integers and the four IEEE operations and square root alone (no sine or exponential, which
+differ from one C library to the next). A rotation is therefore built from rational numbers, and sizes from
+powers of two.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torchvision import tv_tensors
+
+from .dataset import DetectionDataset, Sample, Transforms, make_target
+
+CLASSES = ("disc", "ring", "triangle", "square", "cross")
+SPLITS = {"train": 0, "val": 1, "test": 2}
+DEFAULT_IMAGES = {"train": 4000, "val": 200, "test": 500}
+
+_RING_HOLE = 0.55  # inner radius by outer radius
+_CROSS_ARM = 0.36  # half width of an arm by its half length
+_LAYOUT, _PAINT = 0, 1  # two random streams for each image: boxes are known without painting
+_TRIES = 30  # places tried for a shape before it is given up
+_FULL = 16  # coverage of a pixel that lies wholly inside a shape
+_CONTRAST = 200  # wanted distance of a colour from what lies below, summed over red, green and blue
+
+# Corners in the shape's own frame; discs and rings are circles of radius 1. The triangle
+# has its centre of gravity at 0.
+_CORNERS = {
+    "triangle": np.array([[0.0, -1.0], [0.875, 0.5], [-0.875, 0.5]]),
+    "square": np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]),
+    "cross": np.array(
+        [[s, t * _CROSS_ARM] for s in (-1, 1) for t in (-1, 1)]
+        + [[t * _CROSS_ARM, s] for s in (-1, 1) for t in (-1, 1)]
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One drawn shape: label, tight box xyxy in pixels, and its frame.
+
+    A point (u, v) of the shape's own frame lies in the image at centre + matrix · (u, v).
+    """
+
+    label: int
+    box: tuple[float, float, float, float]
+    centre: tuple[float, float]
+    matrix: tuple[tuple[float, float], tuple[float, float]]
+
+    @property
+    def name(self) -> str:
+        """Class name."""
+        return CLASSES[self.label]
+
+    @property
+    def area(self) -> float:
+        """Area of the box in pixels²."""
+        return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1])
+
+
+def _log_spread(unit: float, low: float, high: float) -> float:
+    """A size between low and high, each octave equally likely; unit is uniform in [0, 1).
+
+    2^floor(r) · (1 + fraction of r) stands in for 2^r: same octaves, but exact on every machine.
+    """
+    mantissa, exponent = math.frexp(high / low)  # high / low = mantissa · 2^exponent, mantissa in [0.5, 1)
+    r = unit * ((exponent - 1) + (2 * mantissa - 1))
+    whole = math.floor(r)
+    return low * (1 << whole) * (1 + (r - whole))
+
+
+def _extent(name: str, matrix: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Tight box of the shape around its centre, before it is scaled and placed."""
+    if name in _CORNERS:
+        corners = _CORNERS[name]
+        x = corners[:, 0] * matrix[0, 0] + corners[:, 1] * matrix[0, 1]
+        y = corners[:, 0] * matrix[1, 0] + corners[:, 1] * matrix[1, 1]
+        return float(x.min()), float(y.min()), float(x.max()), float(y.max())
+    half = np.sqrt((matrix * matrix)[:, 0] + (matrix * matrix)[:, 1])  # a linear image of the unit circle
+    return -float(half[0]), -float(half[1]), float(half[0]), float(half[1])
+
+
+def _random_shape(rs: np.random.RandomState, side: float) -> tuple[int, NDArray[np.float64], tuple[float, ...]]:
+    """Label, frame matrix and extent of a random shape whose longer box side is `side` pixels."""
+    kind, aspect, turn, flip = rs.random_sample(4)
+    label = int(kind * len(CLASSES))
+    t = 2 * turn - 1
+    cosine, sine = (
+        (1 - t * t) / (1 + t * t),
+        2 * t / (1 + t * t),
+    )  # a point of the unit circle, without sin and cos
+    if flip < 0.5:
+        cosine, sine = -cosine, -sine  # t alone gives the right half of the circle
+    stretch = 0.7 + 0.3 * aspect
+    matrix = np.array([[cosine, -sine * stretch], [sine, cosine * stretch]])
+    x1, y1, x2, y2 = _extent(CLASSES[label], matrix)
+    scale = side / max(x2 - x1, y2 - y1)
+    return label, matrix * scale, (x1 * scale, y1 * scale, x2 * scale, y2 * scale)
+
+
+def _coverage(shape: Shape) -> tuple[slice, slice, NDArray[np.int16]]:
+    """Rows, columns and coverage 0..16 of the pixels the shape touches; (h, w) of its window.
+
+    Small shapes are sampled 4×4 times in each pixel, large ones once: their class does not hang on single
+    pixels.
+    """
+    x1, y1, x2, y2 = shape.box
+    left, top, right, bottom = math.floor(x1), math.floor(y1), math.ceil(x2), math.ceil(y2)
+    side = max(x2 - x1, y2 - y1)
+    n = 4 if side < 40 else 2 if side < 100 else 1
+    dx = left - shape.centre[0] + (np.arange((right - left) * n) + 0.5) / n
+    dy = top - shape.centre[1] + (np.arange((bottom - top) * n) + 0.5) / n
+    (a, b), (c, d) = shape.matrix
+    determinant = a * d - b * c
+    u = (d / determinant * dx)[None, :] - (b / determinant * dy)[:, None]  # (h·n, w·n)
+    v = (a / determinant * dy)[:, None] - (c / determinant * dx)[None, :]
+    if shape.name == "square":
+        inside = (abs(u) <= 1) & (abs(v) <= 1)
+    elif shape.name == "cross":
+        u, v = abs(u), abs(v)
+        inside = (np.minimum(u, v) <= _CROSS_ARM) & (np.maximum(u, v) <= 1)
+    elif shape.name == "triangle":
+        # Base at v = 0.5; the two sides through (0, -1) and (±0.875, 0.5).
+        inside = (v <= 0.5) & (1.5 * abs(u) <= 0.875 * (v + 1))
+    else:
+        radius = u * u + v * v
+        inside = radius <= 1
+        if shape.name == "ring":
+            inside &= radius >= _RING_HOLE * _RING_HOLE
+    counts = inside.reshape(bottom - top, n, right - left, n).sum(axis=(1, 3), dtype=np.int16)
+    return slice(top, bottom), slice(left, right), counts * (_FULL // (n * n))
+
+
+def _background(rs: np.random.RandomState, height: int, width: int) -> NDArray[np.int16]:
+    """Textured ground (3, H, W): colours that drift, stripes, and mottle of some pixels' size.
+
+    All values stay below 2^15, so that 16-bit integers do; they halve the time of 32-bit ones.
+    """
+    step = 64
+    grid = (40 + 176 * rs.random_sample((3, height // step + 2, width // step + 2))).astype(np.int16)
+    y, x = np.arange(height), np.arange(width)
+    fy, fx = (y % step).astype(np.int16)[:, None], (x % step).astype(np.int16)
+    rows = (grid[:, y // step] * (step - fy) + grid[:, y // step + 1] * fy) >> 6  # (3, H, columns of the grid)
+    ground = (rows[:, :, x // step] * (step - fx) + rows[:, :, x // step + 1] * fx) >> 6  # (3, H, W)
+
+    slope_x, slope_y, stripe, mottle = rs.random_sample(4)
+    phase = (int(48 * slope_x - 24) * x).astype(np.int32) + (int(48 * slope_y - 24) * y).astype(np.int32)[:, None]
+    wave = abs((phase & 255).astype(np.int16) - 128) - 64  # a triangle wave, -64..64; (H, W)
+    texture = (wave * int(1 + 24 * stripe)) >> 6
+
+    cells = (-(-height // 4), -(-width // 4))
+    noise = np.frombuffer(rs.bytes(cells[0] * cells[1]), dtype=np.uint8).reshape(cells).astype(np.int16) - 128
+    noise = (noise * int(4 + 20 * mottle)) >> 7
+    texture += noise.repeat(4, axis=0)[:height].repeat(4, axis=1)[:, :width]
+    result: NDArray[np.int16] = ground + texture
+    return result
+
+
+class ShapesDataset(DetectionDataset):
+    """Generated images with boxes; nothing is stored, each picture is drawn when it is asked for.
+
+    Image i depends on split, seed, i, size, sizes, max_objects and min_visible, not on `num_images`. Boxes
+    are the tight boxes of whole shapes, hidden parts included. Every shape lies inside the image, and at
+    least `min_visible` of it can be seen.
+
+    Args:
+        num_images: length of the dataset; by default 4,000 for train, 200 for val and 500 for test.
+        split: "train", "val" or "test"; the splits share no picture.
+        seed: another seed gives other pictures.
+        size: (height, width) in pixels, at least 32. The default is a multiple of the largest stride, 128,
+            so that nothing is padded.
+        sizes: smallest and largest longer side of a box in pixels, each octave equally likely. The largest
+            is at most the short side of the image and by default 15/16 of it. With the default size the sides
+            span 8 to 240 pixels, so that level bounds of 0, 16, 32, 64, 128, ∞ use all five levels; with
+            `size=(800, 1024)` they span two orders of magnitude and use the paper's bounds 0, 64, 128, 256,
+            512, ∞.
+        max_objects: an image holds 1 to this many shapes.
+        min_visible: least share of a shape's pixels that stay visible, 0..1.
+        transforms: applied to (image, target).
+    """
+
+    def __init__(
+        self,
+        num_images: int | None = None,
+        split: str = "train",
+        *,
+        seed: int = 0,
+        size: tuple[int, int] = (256, 256),
+        sizes: tuple[float, float] | None = None,
+        max_objects: int = 9,
+        min_visible: float = 0.5,
+        transforms: Transforms | None = None,
+    ) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"shapes has no split {split!r}; it has {', '.join(SPLITS)}.")
+        num_images = DEFAULT_IMAGES[split] if num_images is None else num_images
+        if num_images < 1:
+            raise ValueError(f"num_images is {num_images}; it must be at least 1.")
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"seed is {seed}; it must lie in 0..2^32-1.")
+        if min(size) < 32:
+            raise ValueError(f"size is {size}; height and width must be at least 32 pixels.")
+        low, high = sizes or (8.0, min(size) * 15 / 16)
+        if not 4 <= low < high <= min(size):
+            raise ValueError(f"sizes is {(low, high)}; 4 <= smallest < largest <= {min(size)} pixels must hold.")
+        if max_objects < 1:
+            raise ValueError(f"max_objects is {max_objects}; it must be at least 1.")
+        if not 0 <= min_visible < 1:
+            raise ValueError(f"min_visible is {min_visible}; a share from 0 to below 1 is wanted.")
+        super().__init__(CLASSES, image_ids=range(1, num_images + 1), transforms=transforms)
+        self.split, self.seed = split, seed
+        self.size = (int(size[0]), int(size[1]))
+        self.sizes = (float(low), float(high))
+        self.max_objects, self.min_visible = max_objects, min_visible
+        self._layouts: dict[int, list[Shape]] = {}
+
+    def file_name(self, index: int) -> str:
+        """Name under which `export_coco` stores the picture."""
+        return f"shapes_{self.split}_{self.seed}_{self._position(index):06d}.png"
+
+    def read(self, index: int) -> Sample:
+        """Draw picture `index`; (3, H, W) uint8 and its target."""
+        index = self._position(index)
+        shapes = self.shapes(index)
+        image = torch.from_numpy(self._paint(index, shapes))
+        target = make_target([s.box for s in shapes], [s.label for s in shapes], self.image_ids[index], *self.size)
+        return tv_tensors.Image(image), target
+
+    def shapes(self, index: int) -> list[Shape]:
+        """The shapes of image `index`, largest first: the order in which they are painted."""
+        index = self._position(index)
+        if index not in self._layouts:
+            self._layouts[index] = self._layout(index)
+        return self._layouts[index]
+
+    def ground_truth(self) -> dict[str, Any]:
+        """All boxes in COCO's format; paints nothing."""
+        height, width = self.size
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
+        for index, image_id in enumerate(self.image_ids):
+            images.append({"id": image_id, "file_name": self.file_name(index), "width": width, "height": height})
+            for shape in self.shapes(index):
+                # float32 first: the same numbers as in the targets
+                x1, y1, x2, y2 = (float(v) for v in np.asarray(shape.box, dtype=np.float32))
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": image_id,
+                        "category_id": self.category_ids[shape.label],
+                        "bbox": [x1, y1, x2 - x1, y2 - y1],
+                        "area": (x2 - x1) * (y2 - y1),
+                        "iscrowd": 0,
+                        "ignore": 0,
+                    }
+                )
+        return {"info": {}, "images": images, "annotations": annotations, "categories": self.categories()}
+
+    def export_coco(self, folder: str | Path) -> Path:
+        """Write images to `folder`/images and boxes to `folder`/<split>.json; returns the path of the latter.
+
+        The folder can be given to `fcos_edu.data.load` and to every program that reads COCO's format.
+        """
+        folder = Path(folder)
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        for index in range(len(self)):
+            image, _ = self.read(index)
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / "images" / self.file_name(index))
+        annotations = folder / f"{self.split}.json"
+        annotations.write_text(json.dumps(self.ground_truth()), encoding="utf-8")
+        return annotations
+
+    def _position(self, index: int) -> int:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"image {index} of a dataset with {len(self)} images.")
+        return index % len(self)
+
+    def _stream(self, index: int, part: int) -> np.random.RandomState:
+        return np.random.RandomState([SPLITS[self.split], self.seed, index, part])
+
+    def _layout(self, index: int) -> list[Shape]:
+        """Choose and place shapes; a place is taken only if all shapes below remain visible enough."""
+        rs = self._stream(index, _LAYOUT)
+        height, width = self.size
+        wanted = 1 + int(rs.random_sample() * self.max_objects)
+        sides = sorted((_log_spread(rs.random_sample(), *self.sizes) for _ in range(wanted)), reverse=True)
+        on_top = np.full((height, width), -1, dtype=np.int32)  # which shape is seen at each pixel
+        drawn: list[int] = []  # pixels of each shape as if nothing lay on it
+        visible: list[int] = []
+        shapes: list[Shape] = []
+        for side in sides:
+            label, matrix, extent = _random_shape(rs, side)
+            nested = rs.random_sample() < 0.4
+            for _ in range(_TRIES):
+                shape = self._place(rs, label, matrix, extent, shapes if nested else [])
+                rows, columns, coverage = _coverage(shape)
+                solid = coverage * 2 >= _FULL
+                hidden = np.bincount(on_top[rows, columns][solid] + 1, minlength=len(shapes) + 1)[1:]
+                if all(v - h >= self.min_visible * d for v, h, d in zip(visible, hidden, drawn, strict=True)):
+                    on_top[rows, columns][solid] = len(shapes)
+                    visible = [v - int(h) for v, h in zip(visible, hidden, strict=True)] + [int(solid.sum())]
+                    drawn.append(int(solid.sum()))
+                    shapes.append(shape)
+                    break
+        return shapes
+
+    def _place(
+        self,
+        rs: np.random.RandomState,
+        label: int,
+        matrix: NDArray[np.float64],
+        extent: Sequence[float],
+        hosts: list[Shape],
+    ) -> Shape:
+        """Put a shape somewhere in the image, or with its centre in the box of one of the hosts."""
+        height, width = self.size
+        x1, y1, x2, y2 = extent
+        host, at_x, at_y = rs.random_sample(3)
+        cx, cy = -x1 + at_x * (width - (x2 - x1)), -y1 + at_y * (height - (y2 - y1))
+        if hosts:
+            hx1, hy1, hx2, hy2 = hosts[int(host * len(hosts))].box
+            cx, cy = hx1 + at_x * (hx2 - hx1), hy1 + at_y * (hy2 - hy1)
+        cx, cy = min(max(cx, -x1), width - x2), min(max(cy, -y1), height - y2)
+        # The last pixel must not be lost to rounding: coordinates stay inside the image.
+        box = (max(cx + x1, 0.0), max(cy + y1, 0.0), min(cx + x2, float(width)), min(cy + y2, float(height)))
+        (a, b), (c, d) = matrix.tolist()
+        return Shape(label, box, (cx, cy), ((a, b), (c, d)))
+
+    def _paint(self, index: int, shapes: list[Shape]) -> NDArray[np.uint8]:
+        """The picture (3, H, W): ground, shapes in a colour that stands out from what lies below, grain."""
+        rs = self._stream(index, _PAINT)
+        height, width = self.size
+        canvas = _background(rs, height, width)
+        for shape in shapes:
+            rows, columns, coverage = _coverage(shape)
+            window = canvas[:, rows, columns]  # (3, h, w), a view
+            touched = coverage > 0
+            below = (window * touched).sum(axis=(1, 2), dtype=np.int64) // int(touched.sum())  # mean colour, exact
+            colours = (256 * rs.random_sample((8, 3))).astype(np.int16)
+            contrast = abs(colours - below).sum(axis=1)
+            enough = contrast > _CONTRAST
+            colour = colours[enough.argmax() if enough.any() else contrast.argmax()]
+            window += ((colour[:, None, None] - window) * coverage) // _FULL
+        grain = np.frombuffer(rs.bytes(height * width), dtype=np.uint8).reshape(height, width)
+        painted: NDArray[np.uint8] = (canvas + ((grain & 15).astype(np.int16) - 8)).clip(0, 255).astype(np.uint8)
+        return painted

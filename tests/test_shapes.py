@@ -1,0 +1,193 @@
+"""The generator of shapes: frozen pictures, tight boxes, all sizes, overlap that stays recognisable."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools.coco import COCO
+
+from fcos_edu.data.shapes import (
+    _FULL,
+    CLASSES,
+    SPLITS,
+    ShapesDataset,
+    _coverage,
+    _log_spread,
+)
+
+
+def _sha(dataset: ShapesDataset, index: int) -> str:
+    image, target = dataset[index]
+    return hashlib.sha256(image.numpy().tobytes() + target["boxes"].numpy().tobytes()).hexdigest()
+
+
+def test_recorded_pictures() -> None:
+    # A change here changes every result that was measured on shapes: on purpose only.
+    assert _sha(ShapesDataset(3), 0) == "559d693cb497fa64643f1f9949fd76160cd5517003629c0343526618cbf3acbf"
+    assert (
+        _sha(ShapesDataset(3, "test", seed=7, size=(96, 160)), 2)
+        == "215c26ae6e60d2464e13a90f6c942228bece781a10b49f5b235614ba8c2e24dc"
+    )
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 20), st.sampled_from(sorted(SPLITS)))
+def test_sample_is_well_formed(seed: int, index: int, split: str) -> None:
+    dataset = ShapesDataset(21, split, seed=seed, size=(96, 160))
+    image, target = dataset[index]
+    assert image.shape == (3, 96, 160) and image.dtype == torch.uint8
+    boxes, labels = target["boxes"], target["labels"]
+    assert boxes.dtype == torch.float32 and labels.dtype == torch.int64
+    assert 1 <= len(boxes) == len(labels) <= dataset.max_objects
+    assert ((labels >= 0) & (labels < len(CLASSES))).all()
+    assert (boxes[:, :2] >= 0).all() and (boxes[:, 2] <= 160).all() and (boxes[:, 3] <= 96).all()
+    longer = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1)
+    low, high = dataset.sizes
+    assert (longer > low * 0.999).all() and (longer < high * 1.001).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31), st.integers(0, 50))
+def test_boxes_are_tight(seed: int, index: int) -> None:
+    for shape in ShapesDataset(51, seed=seed, size=(128, 128)).shapes(index):
+        rows, columns, coverage = _coverage(shape)
+        y, x = np.nonzero(coverage)
+        x1, y1, x2, y2 = shape.box
+        # Painted pixels reach the box on every side to within the sampling inside one pixel or, for a sharp
+        # corner of a large shape that is sampled once a pixel, to within a few.
+        touched = (
+            x.min() + columns.start,
+            y.min() + rows.start,
+            x.max() + columns.start,
+            y.max() + rows.start,
+        )
+        slack = 1.3 if max(x2 - x1, y2 - y1) < 40 else 3.0
+        assert x1 - 1 <= touched[0] <= x1 + slack and y1 - 1 <= touched[1] <= y1 + slack
+        assert x2 - slack - 1 <= touched[2] <= x2 and y2 - slack - 1 <= touched[3] <= y2
+
+
+def test_coverage_of_a_known_shape() -> None:
+    # The area of a shape is known: pi/4 of its box for an upright disc or any affine image of one.
+    for index in range(60):
+        for shape in ShapesDataset(60).shapes(index):
+            if shape.name in ("disc", "square", "triangle", "cross") and shape.area > 400:
+                (a, b), (c, d) = shape.matrix
+                unit = {"disc": np.pi, "square": 4.0, "triangle": 1.3125, "cross": 4 * 0.72 - 0.72**2}[shape.name]
+                area = _coverage(shape)[2].sum() / _FULL
+                assert area == pytest.approx(unit * abs(a * d - b * c), rel=0.03)
+
+
+def test_independent_of_length_and_order() -> None:
+    few, many = ShapesDataset(3), ShapesDataset(50)
+    _ = many[49], many[10]
+    assert torch.equal(few[2][0], many[2][0])
+    assert torch.equal(few[2][1]["boxes"], many[2][1]["boxes"])
+    assert torch.equal(few[-1][0], few[2][0])
+    with pytest.raises(IndexError, match="image 3 of a dataset with 3"):
+        few[3]
+
+
+def test_pictures_differ_between_index_seed_and_split() -> None:
+    digests = {
+        _sha(ShapesDataset(4, split, seed=seed, size=(64, 64)), i)
+        for split in SPLITS
+        for seed in (0, 1)
+        for i in range(4)
+    }
+    assert len(digests) == 3 * 2 * 4
+
+
+def test_sizes_fill_all_levels() -> None:
+    dataset = ShapesDataset(150)
+    sides = np.array([max(s.box[2] - s.box[0], s.box[3] - s.box[1]) for i in range(150) for s in dataset.shapes(i)])
+    # Inside a box of longer side s, max(l, t, r, b) runs from s/2 to s: with bounds 0, 16, 32, 64, 128, ∞ a
+    # box of side 16 to 32 has locations on P3 and P4, one over 128 has some on P7.
+    counts, _ = np.histogram(sides, bins=[8, 16, 32, 64, 128, 240.01])
+    assert counts.sum() == len(sides)
+    assert counts.min() > 0.1 * len(sides)
+    large = ShapesDataset(1, size=(800, 1024))
+    assert large.sizes[1] / large.sizes[0] > 90
+
+
+def test_shapes_overlap_and_nest_but_stay_visible() -> None:
+    dataset = ShapesDataset(60)
+    ambiguous = nested = 0
+    for index in range(60):
+        shapes = dataset.shapes(index)
+        on_top = np.full(dataset.size, -1)
+        totals = []
+        for number, shape in enumerate(shapes):
+            rows, columns, coverage = _coverage(shape)
+            on_top[rows, columns][coverage * 2 >= _FULL] = number
+            totals.append((coverage * 2 >= _FULL).sum())
+        seen = np.bincount(on_top[on_top >= 0], minlength=len(shapes))
+        assert (seen >= dataset.min_visible * np.array(totals)).all()
+        assert all(a.area >= b.area * 0.3 for a, b in zip(shapes[:-1], shapes[1:], strict=True))
+        for i, a in enumerate(shapes):
+            for b in shapes[i + 1 :]:
+                ambiguous += a.box[0] < b.box[2] and b.box[0] < a.box[2] and a.box[1] < b.box[3] and b.box[1] < a.box[3]
+                nested += a.box[0] < b.box[0] and a.box[1] < b.box[1] and a.box[2] > b.box[2] and a.box[3] > b.box[3]
+    assert ambiguous > 60 and nested > 20
+
+
+@given(st.floats(0, 1, exclude_max=True), st.floats(4, 100), st.floats(1.01, 200))
+def test_log_spread_stays_in_range(unit: float, low: float, ratio: float) -> None:
+    assert low <= _log_spread(unit, low, low * ratio) <= low * ratio * (1 + 1e-9)
+
+
+def test_log_spread_gives_each_octave_the_same_share() -> None:
+    values = [_log_spread(u, 8, 128) for u in np.arange(0.5, 4000) / 4000]
+    counts, _ = np.histogram(values, bins=[8, 16, 32, 64, 128])
+    assert counts.tolist() == [1000] * 4
+
+
+def test_ground_truth_equals_targets() -> None:
+    dataset = ShapesDataset(5, "val")
+    truth = dataset.ground_truth()
+    for index, image_id in enumerate(dataset.image_ids):
+        _, target = dataset[index]
+        mine = [a for a in truth["annotations"] if a["image_id"] == image_id]
+        xywh = torch.tensor([a["bbox"] for a in mine])
+        assert torch.allclose(torch.cat([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1), target["boxes"].data, atol=1e-4)
+        assert [dataset.category_ids.index(a["category_id"]) for a in mine] == target["labels"].tolist()
+    assert [a["id"] for a in truth["annotations"]] == list(range(1, len(truth["annotations"]) + 1))
+
+
+def test_export_is_read_by_pycocotools_and_by_us(tmp_path) -> None:
+    from fcos_edu.data import load
+
+    dataset = ShapesDataset(4, "val", size=(64, 96))
+    path = dataset.export_coco(tmp_path)
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(str(path))
+    assert len(coco.imgs) == 4 and len(coco.anns) == sum(len(dataset.shapes(i)) for i in range(4))
+    again = load(tmp_path, "val")
+    assert again.classes == dataset.classes
+    for index in range(4):
+        assert torch.equal(again[index][0], dataset[index][0])
+        assert torch.allclose(again[index][1]["boxes"], dataset[index][1]["boxes"], atol=1e-4)
+        assert torch.equal(again[index][1]["labels"], dataset[index][1]["labels"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"split": "dev"}, "'dev'.*train, val, test"),
+        ({"num_images": 0}, "num_images is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"size": (16, 64)}, r"size is \(16, 64\)"),
+        ({"sizes": (8, 300)}, r"\(8, 300\)"),
+        ({"max_objects": 0}, "max_objects is 0"),
+        ({"min_visible": 1.5}, r"min_visible is 1\.5"),
+    ],
+)
+def test_bad_arguments_are_named(arguments: dict, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        ShapesDataset(**arguments)
