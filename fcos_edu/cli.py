@@ -1,0 +1,335 @@
+"""The command ``fcos-edu``: train, evaluate, detect, data, bench.
+
+Taught in the chapter *A detector from end to end*. Exit codes: 0 done, 1 an error that one sentence explains, 2 a wrong
+call, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import data
+from .bench import PARTS, bench, bench_table
+from .drawing import draw_detections
+from .evaluation import coco_metrics, evaluate, metrics_table
+from .model import FCOS
+from .records import record
+from .training import RECIPES, NonFiniteLossError, TrainConfig, train
+from .weights import atomic_write
+
+# What a user can cause, and what its message explains; anything else is our mistake and shows its traceback.
+EXPECTED = (ValueError, TypeError, OSError, NonFiniteLossError, data.CorruptImageError, data.DownloadError)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except EXPECTED as error:
+        if arguments.debug:
+            raise
+        print(f"fcos-edu: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line, with an example for each command."""
+    parser = argparse.ArgumentParser(
+        prog="fcos-edu", description="The FCOS object detector: train, evaluate, detect, data, bench."
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, summary: str, example: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name, help=summary, description=summary, epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command(
+        "train", run_train, "Train a detector and measure it.", "fcos-edu train --data shapes --out runs/shapes"
+    )
+    sub.add_argument(
+        "--data",
+        default="shapes",
+        help="shapes, bccd, voc2007, voc2012, coco2017, or a folder in COCO's or VOC's layout",
+    )
+    sub.add_argument("--out", type=Path, help="run folder (default: runs/NAME)")
+    sub.add_argument("--iterations", type=int, help="optimizer steps")
+    sub.add_argument("--batch-size", type=int, help="images of each step")
+    sub.add_argument("--seed", type=int, help="of weights, order and augmentation")
+    sub.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE",
+        help="any field of TrainConfig, or model.FIELD of FCOSConfig: --set lr=0.005 --set model.box_loss=giou",
+    )  # fmt: skip
+    sub.add_argument("--print", action="store_true", help="show the whole configuration and stop")
+    sub.add_argument("--record", type=Path, metavar="JSON", help="write the figures as a result file")
+
+    sub = command(
+        "evaluate", run_evaluate, "COCO AP of a detector on a data set.",
+        "fcos-edu evaluate shapes --data shapes --split test",
+    )  # fmt: skip
+    sub.add_argument("checkpoint", help="a checkpoint file, or shapes or bccd for the ones that come with the package")
+    sub.add_argument("--data", default="shapes", help="as for train")
+    sub.add_argument("--split", default="test", help="train, val or test")
+    sub.add_argument("--batch-size", type=int, default=4)
+    sub.add_argument(
+        "--on-corrupt", choices=["error", "skip"], default="error", help="what to do with unreadable images"
+    )
+    sub.add_argument(
+        "--detections", type=Path, metavar="JSON", help="score these detections (COCO results) instead of detecting"
+    )
+    sub.add_argument("--out", type=Path, metavar="JSON", help="write the twelve numbers here")
+
+    sub = command(
+        "detect", run_detect, "Draw detections on images, and write them as COCO-format JSON.",
+        "fcos-edu detect bccd photographs/ cell.jpg --out detections",
+    )  # fmt: skip
+    sub.add_argument("checkpoint", help="as for evaluate; torchvision:COCO_V1 for torchvision's published weights")
+    sub.add_argument("images", nargs="+", type=Path, help="image files, or folders of them")
+    sub.add_argument("--out", type=Path, default=Path("detections"), help="folder for pictures and detections.json")
+    sub.add_argument("--threshold", type=float, default=0.3, help="lowest score to draw; the JSON has all")
+    sub.add_argument(
+        "--on-corrupt", choices=["error", "skip"], default="error", help="what to do with unreadable images"
+    )
+
+    sub = command(
+        "data", run_data, "What there is, what it holds, download, export.", "fcos-edu data info bccd --split train"
+    )
+    sub.add_argument("action", choices=["list", "info", "download", "export"])
+    sub.add_argument("name", nargs="?", help="a data set's name or folder")
+    sub.add_argument("--split", default="train")
+    sub.add_argument("--out", type=Path, help="export: folder for COCO-format shapes")
+    sub.add_argument("--images", type=int, default=100, help="export: how many")
+
+    sub = command(
+        "bench", run_bench, "Time us against torchvision's FCOS, same weights and input.",
+        "fcos-edu bench --part assignment --part inference",
+    )  # fmt: skip
+    sub.add_argument("--part", action="append", choices=PARTS, help="may be given several times (default: all)")
+    sub.add_argument("--repeat", type=int, default=5, help="turns of each side; the median counts")
+    sub.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    sub.add_argument("--record", type=Path, metavar="JSON", help="write the figures as a result file")
+    return parser
+
+
+# ---------------------------------------------------------------------- commands
+def run_train(arguments: argparse.Namespace) -> None:
+    """Train by a recipe and its changes, measure, and record."""
+    config = recipe_for(arguments.data)
+    changes = dict(parse_setting(text) for text in arguments.set)
+    for name in ("iterations", "batch_size", "seed"):
+        if getattr(arguments, name) is not None:
+            changes[name] = getattr(arguments, name)
+    config = config.replace(**changes)
+    if arguments.print:
+        print(json.dumps(config.to_dict(), indent=1))
+        return
+    folder = arguments.out or Path("runs") / Path(arguments.data).name
+    outcome = train(config, folder)
+    print(f"{config.iterations} steps in {outcome['seconds']:.0f} s; the run is in {folder}")
+    if arguments.record:
+        command = f"fcos-edu train --data {arguments.data}" + "".join(f" --set {s}" for s in arguments.set)
+        for name in ("iterations", "batch_size", "seed"):
+            if getattr(arguments, name) is not None:
+                command += f" --{name.replace('_', '-')} {getattr(arguments, name)}"
+        start = config.model.backbone_weights
+        what = f"Training on {config.data} ({config.split}) from {start} weights, then AP on {config.test_split}"
+        record(arguments.record, what=what, command=command, metrics=outcome, data=config.data, config=config.to_dict())
+
+
+def recipe_for(name: str) -> TrainConfig:
+    """The recipe of that name; for other data the paper's on a GPU, or a small model's on a CPU."""
+    if name in RECIPES:
+        return RECIPES[name]
+    if torch.cuda.is_available():
+        return TrainConfig(data=name)
+    return RECIPES["bccd"].replace(data=name, split="train", test_split="val", vertical_flip=0.0, cache=False)
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """``field=value`` with a Python literal or a plain word as value."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set {text}: it must be FIELD=VALUE, such as lr=0.005")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def load_model(name: str) -> FCOS:
+    """A packaged detector by name, torchvision's by ``torchvision:WEIGHTS``, or a checkpoint file."""
+    if name.startswith("torchvision:"):
+        model = FCOS.from_torchvision(name.removeprefix("torchvision:"))
+    elif name in RECIPES:
+        model = FCOS.pretrained(name)
+    else:
+        model = FCOS.load(name)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def run_evaluate(arguments: argparse.Namespace) -> None:
+    """Print COCO's twelve numbers of a detector, or of a file of detections."""
+    transforms = data.transforms.eval_transforms()
+    dataset = data.load(arguments.data, arguments.split, transforms=transforms, on_corrupt=arguments.on_corrupt)
+    if arguments.detections:
+        metrics = coco_metrics(dataset.ground_truth(), read_detections(arguments.detections))
+    else:
+        model = load_model(arguments.checkpoint)
+        if model.config.class_names and tuple(model.config.class_names) != tuple(dataset.classes):
+            raise ValueError(
+                f"{arguments.checkpoint} detects {', '.join(model.config.class_names)}, "
+                f"but {arguments.data} has {', '.join(dataset.classes)}"
+            )
+        metrics = evaluate(model, dataset, batch_size=arguments.batch_size)
+    print(metrics_table(metrics))
+    if arguments.out:
+        atomic_write(arguments.out, lambda path: path.write_text(json.dumps(metrics, indent=1) + "\n"))
+
+
+def read_detections(path: Path) -> list[dict[str, Any]]:
+    """COCO-format results from a file, checked."""
+    try:
+        results = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if isinstance(results, dict):  # the file of `detect`
+        results = results.get("annotations")
+    if not isinstance(results, list):
+        raise ValueError(f"{path} holds no list of detections")
+    for i, entry in enumerate(results):
+        for key in ("image_id", "category_id", "bbox", "score"):
+            if not isinstance(entry, dict) or key not in entry:
+                raise ValueError(f"{path}: detection {i} lacks {key!r}")
+    return results
+
+
+def run_detect(arguments: argparse.Namespace) -> None:
+    """Detect on files and folders: pictures and one COCO-format JSON."""
+    from torchvision.io import write_png
+    from tqdm import tqdm
+
+    model = load_model(arguments.checkpoint)
+    device = next(model.parameters()).device
+    names = model.config.class_names
+    files = list_images(arguments.images)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    skipped, used = 0, set()
+    for number, file in enumerate(tqdm(files, desc="detect", unit="image"), start=1):
+        try:
+            image = data.read_image(file)
+        except data.CorruptImageError as error:
+            if arguments.on_corrupt == "error":
+                raise
+            print(f"skipped: {error}", file=sys.stderr)
+            skipped += 1
+            continue
+        pixels = image.as_subclass(torch.Tensor)
+        with torch.inference_mode():
+            found = model([pixels.float().to(device) / 255])[0]
+        images.append({"id": number, "file_name": str(file), "height": image.shape[-2], "width": image.shape[-1]})
+        for box, score, label in zip(
+            found["boxes"].tolist(), found["scores"].tolist(), found["labels"].tolist(), strict=True
+        ):
+            x0, y0, x1, y1 = box
+            width, height = x1 - x0, y1 - y0
+            annotations.append(
+                {"id": len(annotations) + 1, "image_id": number, "category_id": label + 1, "iscrowd": 0,
+                 "bbox": [round(v, 2) for v in (x0, y0, width, height)], "area": round(width * height, 2),
+                 "score": round(score, 4)}
+            )  # fmt: skip
+        shown = found["scores"] >= arguments.threshold
+        target = arguments.out / f"{file.stem}.png"
+        if (
+            target in used or target.resolve() == file.resolve()
+        ):  # two folders with a file of the same name, or the input itself
+            target = arguments.out / f"{file.stem}-{number}.png"
+        used.add(target)
+        write_png(draw_detections(pixels, {k: v[shown] for k, v in found.items()}, names), str(target))
+    categories = [{"id": k + 1, "name": names[k] if names else str(k)} for k in range(model.config.num_classes)]
+    document = {"images": images, "annotations": annotations, "categories": categories}
+    atomic_write(arguments.out / "detections.json", lambda path: path.write_text(json.dumps(document) + "\n"))
+    above = sum(a["score"] >= arguments.threshold for a in annotations)
+    left_out = f", {skipped} unreadable images skipped" if skipped else ""
+    print(f"{above} detections on {len(images)} images{left_out}: {arguments.out}")
+
+
+def list_images(paths: Sequence[Path]) -> list[Path]:
+    """Image files as given, and those of the given folders, sorted.
+
+    Raises:
+        FileNotFoundError: a path that does not exist, or a folder without images.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in data.dataset.IMAGE_SUFFIXES)
+            if not inside:
+                raise FileNotFoundError(f"{path} has no images ({', '.join(data.dataset.IMAGE_SUFFIXES)})")
+            files += inside
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise FileNotFoundError(f"there is no image or folder {path}")
+    return files
+
+
+def run_data(arguments: argparse.Namespace) -> None:
+    """List, describe, download or export data."""
+    if arguments.action == "list":
+        print(f"data folder: {data.data_root()} (set FCOS_EDU_DATA to change it)")
+        for name in data.NAMES:
+            print(f"  {name}")
+        return
+    if arguments.name is None:
+        raise ValueError(f"data {arguments.action} needs a name: one of {', '.join(data.NAMES)}, or a folder")
+    if arguments.action == "download":
+        print(data.fetch(arguments.name, arguments.split))
+    elif arguments.action == "info":
+        print(data.summary(data.load(arguments.name, arguments.split)))
+    else:
+        if arguments.name != "shapes":
+            raise ValueError(f"only shapes can be exported, not {arguments.name!r}")
+        folder = arguments.out or Path("shapes")
+        data.ShapesDataset(num_images=arguments.images, split=arguments.split).export_coco(folder)
+        print(folder)
+
+
+def run_bench(arguments: argparse.Namespace) -> None:
+    """Print and record the times of both sides."""
+    parts = tuple(arguments.part or PARTS)
+    if arguments.repeat < 1:
+        raise ValueError(f"--repeat is {arguments.repeat}; it must be at least 1")
+    results = bench(parts, arguments.repeat, arguments.device)
+    print(bench_table(results))
+    if arguments.record:
+        command = "fcos-edu bench" + "".join(f" --part {part}" for part in arguments.part or ())
+        record(
+            arguments.record,
+            what="Time of ours divided by torchvision's FCOS, same weights and input, medians of turns",
+            command=f"{command} --repeat {arguments.repeat} --device {arguments.device}", metrics=results,
+            data="random images and boxes",
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Measured figures as JSON files in ``results/``: what, command, value, paper's value, data, hardware, versions, date.
+
+Every number that the book quotes is read from such a file. Checked against: the hygiene tests of the repository.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .weights import atomic_write
+
+_PACKAGES = ("torch", "torchvision", "accelerate", "pycocotools", "numpy")
+
+
+def hardware() -> str:
+    """The machine in words: processor and cores, and the GPU if there is one."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
+        name = names[0] if names else name
+    words = f"{name}, {os.cpu_count()} cores"
+    if torch.cuda.is_available():
+        words += f", {torch.cuda.get_device_name()}"
+    return words
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that figures depend on."""
+    return {"python": platform.python_version()} | {name: version(name).split("+")[0] for name in _PACKAGES}
+
+
+def record(
+    path: str | Path,
+    *,
+    what: str,
+    command: str,
+    metrics: dict[str, Any],
+    data: str,
+    paper: Any = None,
+    **more: Any,
+) -> None:
+    """Write one result file.
+
+    Args:
+        path: ``results/NAME.json``.
+        what: one sentence: what was measured.
+        command: what anybody can type to measure it again.
+        metrics: the figures.
+        data: what they were measured on.
+        paper: the paper's figure, where it has one.
+        more: anything else that JSON can hold.
+    """
+    entry = {
+        "what": what,
+        "command": command,
+        "metrics": metrics,
+        "paper": paper,
+        "data": data,
+        "hardware": hardware(),
+        "versions": versions(),
+        "date": datetime.date.today().isoformat(),
+        **more,
+    }
+    text = json.dumps(entry, indent=1, ensure_ascii=False) + "\n"
+    atomic_write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
