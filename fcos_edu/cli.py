@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
+from tqdm import tqdm
 
 from . import data
 from .bench import PARTS, bench, bench_table
@@ -223,9 +225,6 @@ def read_detections(path: Path) -> list[dict[str, Any]]:
 
 def run_detect(arguments: argparse.Namespace) -> None:
     """Detect on files and folders: pictures and one COCO-format JSON."""
-    from torchvision.io import write_png
-    from tqdm import tqdm
-
     model = load_model(arguments.checkpoint)
     device = next(model.parameters()).device
     names = model.config.class_names
@@ -264,7 +263,8 @@ def run_detect(arguments: argparse.Namespace) -> None:
         ):  # two folders with a file of the same name, or the input itself
             target = arguments.out / f"{file.stem}-{number}.png"
         used.add(target)
-        write_png(draw_detections(pixels, {k: v[shown] for k, v in found.items()}, names), str(target))
+        drawn = draw_detections(pixels, {k: v[shown] for k, v in found.items()}, names)
+        Image.fromarray(drawn.permute(1, 2, 0).numpy()).save(target)
     categories = [{"id": k + 1, "name": names[k] if names else str(k)} for k in range(model.config.num_classes)]
     document = {"images": images, "annotations": annotations, "categories": categories}
     atomic_write(arguments.out / "detections.json", lambda path: path.write_text(json.dumps(document) + "\n"))

@@ -57,7 +57,7 @@ class ImageBatcher(nn.Module):
         resized, sizes = [], []
         for image in images:
             size = resized_size(image.shape[-2], image.shape[-1], self.config)
-            image = (image - self.mean) / self.std
+            image = (image.to(self.mean.dtype) - self.mean) / self.std  # NumPy's images are often float64
             if size != tuple(image.shape[-2:]):
                 image = F.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
             resized.append(image)
@@ -129,6 +129,8 @@ def check_targets(images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]]
     if len(targets) != len(images):
         raise ValueError(f"{len(images)} images but {len(targets)} targets: each image needs one")
     for i, target in enumerate(targets):
+        if not isinstance(target, dict):
+            raise ValueError(f"target {i} is a {type(target).__name__}; it must be a dict with boxes and labels")
         for key in ("boxes", "labels"):
             if not isinstance(target.get(key), Tensor):
                 raise ValueError(f"target {i} lacks the tensor {key!r}; it has {sorted(target)}")

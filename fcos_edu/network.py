@@ -238,7 +238,7 @@ class Head(nn.Module):
         for _ in range(config.num_head_convs):
             layers.append(nn.Conv2d(channels, channels, 3, padding=1))
             if config.group_norm:
-                layers.append(GroupNorm(math.gcd(32, channels), channels))
+                layers.append(GroupNorm(math.gcd(32, channels // 2), channels))
             layers.append(nn.ReLU(inplace=True))
         return nn.Sequential(*layers)
 

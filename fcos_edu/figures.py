@@ -1,0 +1,769 @@
+"""The book's pictures: one function for each figure, plain arrays in, a matplotlib Figure out.
+
+Figs. 1 and 2 of the paper, and what the chapters need beside them. Used in all chapters, first in *Locations and the
+four distances* (section 3.1) and *Levels of the pyramid* (section 3.2).
+Checked against: the positions of the drawn lines, points and bars, which must be those of the arrays that were given.
+
+All pictures share these rules. Coordinates are pixels of the image, y downwards, and the image fills exactly
+0..width x 0..height, so that a location at 4 lies on the border between the pixels 3 and 4. Colours can be told apart
+with the common colour-vision deficiencies; where a colour carries meaning, a letter, a marker, a line style or the
+lightness says the same, so a grey print is readable. Nothing here touches pyplot's global state.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
+from matplotlib.ticker import LogLocator
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+Array = ArrayLike | Tensor
+
+# Okabe and Ito's colours, without the yellow that vanishes on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+LINES = ("-", "--", "-.", ":")
+# l, t, r, b always look the same.
+SIDE_COLORS = {"l": "#0072B2", "t": "#D55E00", "r": "#009E73", "b": "#CC79A7"}
+# Levels are ordered, so their lightness is, too: P2 and P3 are dark, P7 is light.
+LEVEL_COLORS = {2: "#1b0b2e", 3: "#440154", 4: "#3b528b", 5: "#21918c", 6: "#5ec962", 7: "#fde725"}
+LEVEL_MARKERS = {2: ",", 3: ".", 4: "o", 5: "s", 6: "D", 7: "^"}
+_HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+
+
+# ---------------------------------------------------------------- boxes on an image
+
+
+def show_boxes(
+    image: Array,
+    boxes: Array,
+    labels: Array | None = None,
+    names: Sequence[str] | None = None,
+    scores: Array | None = None,
+    *,
+    title: str = "",
+) -> Figure:
+    """An image and its boxes; one colour and line style for each class.
+
+    Args:
+        image: ``(3, H, W)`` or ``(H, W, 3)``, uint8 or float 0..1.
+        boxes: ``(M, 4)`` xyxy in pixels.
+        labels: ``(M,)`` classes 0..C-1; None draws all boxes alike.
+        names: names of the C classes.
+        scores: ``(M,)`` in 0..1, written beside the name.
+        title: written above the image.
+
+    Raises:
+        ValueError: ``labels`` or ``scores`` are not as many as the boxes.
+    """
+    pixels, rows = _pixels(image), _boxes(boxes)
+    figure = Figure(figsize=_figure_size(pixels.shape[:2], 6.4), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels)
+    classes = _column(labels, len(rows), "labels")
+    values = _column(scores, len(rows), "scores")
+    for i, box in enumerate(rows):
+        label = int(classes[i]) if classes is not None else 0
+        text = "" if classes is None else names[label] if names is not None else str(label)
+        if values is not None:
+            text = f"{text} {values[i]:.2f}".strip()
+        _draw_box(axes, box, label, text)
+    axes.set_title(title)
+    return figure
+
+
+def detections(
+    image: Array,
+    result: Mapping[str, Tensor],
+    names: Sequence[str],
+    *,
+    threshold: float = 0.3,
+    truth: Array | None = None,
+    title: str = "",
+) -> Figure:
+    """What a detector found in an image, above a score.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        result: what the model returns for one image: ``boxes`` (M, 4), ``labels`` (M,), ``scores`` (M,).
+        names: names of the classes.
+        threshold: detections with a lower score are left out.
+        truth: ``(N, 4)`` ground-truth boxes, drawn thin and white below the detections.
+        title: written above the image.
+    """
+    keep = np.asarray(result["scores"].detach().cpu()) >= threshold
+    boxes, labels, scores = (np.asarray(result[key].detach().cpu())[keep] for key in ("boxes", "labels", "scores"))
+    figure = show_boxes(image, boxes, labels, names, scores, title=title)
+    for box in _boxes(truth) if truth is not None else []:
+        patch = _rectangle(box, edgecolor="white", linewidth=1.0, zorder=1)
+        patch.set_path_effects([patheffects.withStroke(linewidth=2.2, foreground="black")])
+        figure.axes[0].add_patch(patch)
+    return figure
+
+
+# ---------------------------------------------------------------- section 3.1: locations and distances
+
+
+def location_grid(image: Array, points: Mapping[str, Array], stride: int) -> Figure:
+    """Where the locations of a feature map lie: its cells over the image, a point for each location.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        points: name of a panel -> ``(L, 2)`` xy in pixels.
+        stride: of the feature map, in pixels.
+    """
+    pixels = _pixels(image)
+    height, width = pixels.shape[:2]
+    size = _figure_size((height, width * len(points)), 3.9 * len(points))
+    figure = Figure(figsize=size, layout="constrained")
+    for axes, (name, xy) in zip(figure.subplots(1, len(points), squeeze=False)[0], points.items(), strict=True):
+        _canvas(axes, pixels, fade=0.45)
+        for x in range(0, width + 1, stride):
+            axes.axvline(x, color="0.25", linewidth=0.5, zorder=1)
+        for y in range(0, height + 1, stride):
+            axes.axhline(y, color="0.25", linewidth=0.5, zorder=1)
+        # Points on the border of the image are drawn whole.
+        axes.plot(
+            *np.asarray(xy, dtype=float).reshape(-1, 2).T,
+            "o",
+            color=COLORS[1],
+            markersize=4,
+            markeredgecolor="white",
+            clip_on=False,
+            zorder=3,
+        )
+        axes.set_title(name)
+    return figure
+
+
+def locations_and_distances(
+    location: Sequence[float],
+    box: Sequence[float],
+    *,
+    image: Array | None = None,
+    canvas: tuple[int, int] | None = None,
+    bars: bool = False,
+) -> Figure:
+    """Fig. 1, left: a location and its distances l, t, r, b to the four sides of a box (Eq. 1).
+
+    A negative distance, of a location beyond that side, is drawn dashed.
+
+    Args:
+        location: x, y in pixels.
+        box: x0, y0, x1, y1 in pixels.
+        image: drawn below; or
+        canvas: (height, width) of an empty image.
+        bars: draw the four numbers as bars beside the picture, too.
+    """
+    height, width = _pixels(image).shape[:2] if image is not None else canvas or _around([box])
+    figure = Figure(figsize=(6.4 if bars else 4.6, 3.4), layout="constrained")
+    if bars:
+        axes, side = figure.subplots(1, 2, width_ratios=(2.2, 1))
+    else:
+        axes, side = figure.subplots(), None
+    if image is not None:
+        _canvas(axes, _pixels(image), fade=0.4)
+    else:
+        _empty_canvas(axes, height, width)
+    distances = four_distances(location, box)
+    inside = min(distances.values()) > 0
+    _draw_box(axes, np.asarray(box, dtype=float), 6, "")
+    x, y = location
+    x0, y0, x1, y1 = box
+    ends = {"l": (x0, y), "t": (x, y0), "r": (x1, y), "b": (x, y1)}
+    for name, (end_x, end_y) in ends.items():
+        if distances[name] == 0:
+            continue  # an arrow without length has no direction
+        # A negative distance points the same way as its opposite: drawn a little beside it, or it would be hidden.
+        aside = 0.06 * height if distances[name] < 0 else 0.0
+        shift_x, shift_y = (0.0, aside) if name in "lr" else (-aside, 0.0)
+        axes.add_patch(
+            FancyArrowPatch(
+                (x + shift_x, y + shift_y),
+                (end_x + shift_x, end_y + shift_y),
+                arrowstyle="-|>",
+                mutation_scale=12,
+                shrinkA=0,
+                shrinkB=0,
+                color=SIDE_COLORS[name],
+                linestyle="-" if distances[name] > 0 else "--",
+                linewidth=2,
+                gid=name,
+            )
+        )
+        # Text beside the middle of its arrow: above a horizontal one, at the right of a vertical one.
+        away = (0.0, 8.0) if name in "lr" else (9.0, 0.0)
+        if aside:
+            away = (-away[0], -away[1])
+        axes.annotate(
+            name,
+            ((x + end_x) / 2 + shift_x, (y + end_y) / 2 + shift_y),
+            xytext=away,
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            color=SIDE_COLORS[name],
+            fontsize=13,
+            fontweight="bold",
+            path_effects=_HALO,
+        )
+    face = COLORS[5] if inside else "white"
+    axes.plot(x, y, "o", color=face, markeredgecolor="black", markersize=8, zorder=5, gid="location")
+    axes.set_title("inside: a positive location" if inside else "outside: a negative location", fontsize=11)
+    if side is not None:
+        _distance_bars(side, distances, max(width, height))
+    return figure
+
+
+def four_distances(location: Sequence[float], box: Sequence[float]) -> dict[str, float]:
+    """Eq. 1 for one location and one box, in pixels: the numbers that :func:`locations_and_distances` draws."""
+    x, y = location
+    x0, y0, x1, y1 = box
+    return {"l": x - x0, "t": y - y0, "r": x1 - x, "b": y1 - y}
+
+
+def _distance_bars(axes: Axes, distances: Mapping[str, float], reach: float) -> None:
+    drawn = axes.bar(
+        list(distances), list(distances.values()), color=[SIDE_COLORS[name] for name in distances], edgecolor="black"
+    )
+    for bar, value in zip(drawn, distances.values(), strict=True):
+        bar.set_hatch("" if value > 0 else "///")
+        axes.text(
+            bar.get_x() + bar.get_width() / 2,
+            max(value, 0) + reach * 0.02,
+            f"{value:.0f}",
+            ha="center",
+            fontsize=10,
+        )
+    axes.axhline(0, color="black", linewidth=1)
+    axes.set(ylim=(-0.45 * reach, 1.05 * reach), ylabel="pixels")
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.tick_params(bottom=False)
+
+
+def assignment(
+    image: Array,
+    boxes: Array,
+    points: Array,
+    matched: Array,
+    *,
+    ambiguous: Array | None = None,
+    title: str = "",
+) -> Figure:
+    """The box that each location of one feature map learns: a point in the colour of its box, a dot for background.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(M, 4)`` xyxy in pixels.
+        points: ``(L, 2)`` xy in pixels.
+        matched: ``(L,)`` index of the box, or -1.
+        ambiguous: ``(L,)`` bool; these locations get a black ring (they lie in several boxes).
+        title: written above the image.
+    """
+    pixels = _pixels(image)
+    figure = Figure(figsize=_figure_size(pixels.shape[:2], 6.4), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.5)
+    xy, owner = np.asarray(points, dtype=float), np.asarray(matched)
+    axes.plot(*xy[owner < 0].T, ".", color="0.35", markersize=2, gid="background")
+    for i, box in enumerate(_boxes(boxes)):
+        _draw_box(axes, box, i, "")
+        color = COLORS[i % len(COLORS)]
+        axes.plot(*xy[owner == i].T, "o", color=color, markeredgecolor="white", markersize=6, gid=f"box {i}")
+    if ambiguous is not None:
+        rings = xy[np.asarray(ambiguous, dtype=bool)]
+        axes.plot(*rings.T, "o", color="none", markeredgecolor="black", markersize=9, gid="ambiguous")
+    axes.set_title(title)
+    return figure
+
+
+def ambiguity(location: Sequence[float], boxes: Array, *, canvas: tuple[int, int] | None = None) -> Figure:
+    """Fig. 1, right: a location inside several boxes. The smallest is its target and is drawn filled.
+
+    Args:
+        location: x, y in pixels.
+        boxes: ``(M, 4)`` xyxy in pixels.
+        canvas: (height, width) of the empty image they are drawn on.
+
+    Raises:
+        ValueError: the location lies in no box.
+    """
+    rows = _boxes(boxes)
+    holds = [i for i, box in enumerate(rows) if min(four_distances(location, tuple(box)).values()) > 0]
+    if not holds:
+        raise ValueError(f"the location {tuple(location)} lies in none of the {len(rows)} boxes")
+    areas = (rows[:, 2] - rows[:, 0]) * (rows[:, 3] - rows[:, 1])
+    smallest = min(holds, key=lambda i: areas[i])
+    figure = Figure(figsize=(4.8, 3.4), layout="constrained")
+    axes = figure.subplots()
+    _empty_canvas(axes, *(canvas or _around(rows)))
+    for i, box in enumerate(rows):
+        _draw_box(axes, box, i, f"area {areas[i]:,.0f}")
+        if i == smallest:
+            color = COLORS[i % len(COLORS)]
+            axes.add_patch(_rectangle(box, facecolor=(*to_rgb(color), 0.25), edgecolor="none", fill=True, gid="target"))
+    axes.plot(*location, "o", color=COLORS[5], markeredgecolor="black", markersize=9, zorder=5)
+    axes.set_title(f"the location lies in {len(holds)} boxes: the smallest is its target", fontsize=10)
+    return figure
+
+
+def rows_and_columns(column_fits: Array, row_fits: Array) -> Figure:
+    """Why the test "inside the box" is separable: the grid is the product of a row of bits and a column of bits.
+
+    Args:
+        column_fits: ``(W,)`` bool, whether l > 0 and r > 0 in each column.
+        row_fits: ``(H,)`` bool, whether t > 0 and b > 0 in each row.
+    """
+    columns, rows = np.asarray(column_fits, dtype=bool), np.asarray(row_fits, dtype=bool)
+    grid = rows[:, None] & columns[None, :]
+    figure = Figure(figsize=(6.2, 6.2 * (len(rows) + 1) / (len(columns) + 1) + 0.5), layout="constrained")
+    top, corner, main, right = _strips(figure, len(rows), len(columns))
+    corner.axis("off")
+    for axes, cells in ((top, columns[None]), (right, rows[:, None]), (main, grid)):
+        axes.imshow(cells, cmap="Blues", vmin=0, vmax=1.4, aspect="auto")
+        for (y, x), bit in np.ndenumerate(cells):
+            axes.text(x, y, str(int(bit)), ha="center", va="center", fontsize=8, color="white" if bit else "0.6")
+    top.set_title(f"{len(columns)} columns: l > 0 and r > 0", fontsize=10)
+    right.set_ylabel(f"{len(rows)} rows: t > 0 and b > 0", fontsize=10)
+    right.yaxis.set_label_position("right")
+    main.set_xlabel(f"{grid.size} locations: row AND column", fontsize=10)
+    return figure
+
+
+def bit_words(column_words: Array, row_words: Array, num_boxes: int, *, rows_done: int | None = None) -> Figure:
+    """Many boxes in one integer: the words of the columns, of the rows, and row AND column in the grid.
+
+    A cell shows its word in binary digits, box 0 at the right, and is filled with the colour of its lowest set bit: the
+    smallest box that holds it.
+
+    Args:
+        column_words: ``(W,)`` int64, bit k says whether the column fits box k (boxes sorted by area).
+        row_words: ``(H,)`` int64, the same for rows.
+        num_boxes: how many digits are drawn.
+        rows_done: fill only so many rows of the grid, the last of them framed; None fills all.
+    """
+    columns, rows = np.asarray(column_words), np.asarray(row_words)
+    grid = rows[:, None] & columns[None, :]
+    done = len(rows) if rows_done is None else rows_done
+    figure = Figure(figsize=(6.6, 6.6 * 0.62 * (len(rows) + 1) / (len(columns) + 1) + 0.5), layout="constrained")
+    top, corner, main, right = _strips(figure, len(rows), len(columns))
+    corner.axis("off")
+    for axes, cells, strip in ((top, columns[None], True), (right, rows[:, None], True), (main, grid, False)):
+        axes.set(xlim=(-0.5, cells.shape[1] - 0.5), ylim=(cells.shape[0] - 0.5, -0.5))
+        for (y, x), word in np.ndenumerate(cells):
+            if not strip and y >= done:
+                continue
+            color = "white"
+            if word and not strip:
+                color = COLORS[(int(word & -word).bit_length() - 1) % len(COLORS)]
+            axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=color, edgecolor="0.8", linewidth=0.5))
+            ink = "0.55" if not word else "white" if color not in ("white", COLORS[4], COLORS[5]) else "black"
+            axes.text(
+                x, y, f"{int(word):0{num_boxes}b}", ha="center", va="center", fontsize=8, family="monospace", color=ink
+            )
+    if 0 < done <= len(rows) and rows_done is not None:
+        for axes, wide in ((main, len(columns)), (right, 1)):
+            axes.add_patch(Rectangle((-0.5, done - 1.5), wide, 1, fill=False, edgecolor="black", linewidth=2.5))
+    top.set_title("a word for each column", fontsize=10)
+    right.set_ylabel("a word for each row", fontsize=10)
+    right.yaxis.set_label_position("right")
+    main.set_xlabel("row & column; colour: the lowest set bit", fontsize=10)
+    return figure
+
+
+def _strips(figure: Figure, height: int, width: int) -> tuple[Axes, Axes, Axes, Axes]:
+    """A grid with a strip above and one at the right, cells aligned: top, corner, main, right."""
+    (top, corner), (main, right) = figure.subplots(2, 2, width_ratios=(width, 1), height_ratios=(1, height))
+    for axes in (top, corner, main, right):
+        axes.set(xticks=[], yticks=[])
+    return top, corner, main, right
+
+
+# ---------------------------------------------------------------- section 3.2: the pyramid
+
+
+def pyramid(sizes: Sequence[tuple[int, int]], strides: Sequence[int] = (8, 16, 32, 64, 128)) -> Figure:
+    """Fig. 2, left: C3 to C5 of the backbone, P3 to P7 of the pyramid, and the one head that all levels share.
+
+    Args:
+        sizes: (height, width) of P3 to P7.
+        strides: their strides.
+
+    Raises:
+        ValueError: not five sizes and five strides.
+    """
+    if len(sizes) != 5 or len(strides) != 5:
+        raise ValueError(f"{len(sizes)} sizes and {len(strides)} strides; the figure draws the five levels P3 to P7")
+    figure = Figure(figsize=(7.6, 4.4), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(-0.2, 10.4), ylim=(-0.55, 5.2))
+    axes.axis("off")
+    where_c, where_p, where_text, head_x = 1.3, 4.3, 5.75, 9.2
+    for row, ((height, width), stride) in enumerate(zip(sizes, strides, strict=True)):
+        level, half = row + 3, 1.15 - 0.2 * row
+        if level <= 5:
+            _slab(axes, where_c, row, half, "0.85", f"C{level}", "black")
+            _arrow(axes, (where_c + half + 0.25, row), (where_p - half - 0.25, row), "1×1" if level == 5 else "")
+        light = level >= 6
+        _slab(axes, where_p, row, half, LEVEL_COLORS[level], f"P{level}", "black" if light else "white")
+        axes.text(where_text, row, f"{height} × {width}\nstride {stride}", va="center", fontsize=9)
+        _arrow(axes, (7.15, row), (head_x - 0.75, 2 + (row - 2) * 0.45))
+    for row in (0, 1):  # the backbone's way up, and the pyramid's way down
+        _arrow(axes, (where_c, row + 0.27), (where_c, row + 0.75))
+        _arrow(axes, (where_p, row + 0.75), (where_p, row + 0.27), "×2, +")
+    for row in (2, 3):
+        _arrow(axes, (where_p, row + 0.27), (where_p, row + 0.75), "conv /2")
+    axes.add_patch(Rectangle((head_x - 0.75, 0.8), 1.7, 2.4, facecolor="0.93", edgecolor="black"))
+    axes.text(head_x + 0.1, 2, "one head,\nshared by\nall levels", ha="center", va="center", fontsize=10)
+    axes.text(where_c, 4.85, "backbone", ha="center", fontsize=11)
+    axes.text(where_p, 4.85, "feature pyramid", ha="center", fontsize=11)
+    return figure
+
+
+def _slab(axes: Axes, x: float, y: float, half: float, color: str, text: str, ink: str) -> None:
+    """A feature map seen at a slant."""
+    corners = [
+        (x - half - 0.2, y - 0.2),
+        (x + half - 0.2, y - 0.2),
+        (x + half + 0.2, y + 0.2),
+        (x - half + 0.2, y + 0.2),
+    ]
+    axes.add_patch(Polygon(corners, closed=True, facecolor=color, edgecolor="black", zorder=2, gid=text))
+    axes.text(x, y, text, ha="center", va="center", color=ink, fontsize=11, fontweight="bold", zorder=3)
+
+
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "") -> None:
+    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color="0.3", shrinkA=0, shrinkB=0))
+    if text:
+        vertical = start[0] == end[0]
+        x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+        axes.text(
+            x + (0.1 if vertical else 0),
+            y if vertical else y + 0.06,
+            text,
+            ha="left" if vertical else "center",
+            va="center" if vertical else "bottom",
+            fontsize=8,
+            color="0.2",
+        )
+
+
+def level_ranges(
+    bounds: Sequence[float],
+    levels: Sequence[int] = (3, 4, 5, 6, 7),
+    *,
+    spans: Mapping[str, tuple[float, float]] | None = None,
+) -> Figure:
+    """The range of max(l, t, r, b) that each level is responsible for, on an axis of octaves.
+
+    Args:
+        bounds: m_2 .. m_7 in pixels, one more than levels; the last may be infinite.
+        levels: numbers of the levels.
+        spans: name -> (least, greatest) max(l, t, r, b), drawn as lines below: what the locations of some box have.
+    """
+    finite = [b for b in bounds if 0 < b < np.inf]
+    left, right = finite[0] / 8, finite[-1] * 3
+    marks = spans or {}
+    figure = Figure(figsize=(7, 1.6 + 0.32 * len(marks)), layout="constrained")
+    axes = figure.subplots()
+    for level, (low, high) in zip(levels, pairwise(bounds), strict=True):
+        start, end = max(low, left), min(high, right)
+        axes.barh(0, end - start, left=start, height=0.8, color=LEVEL_COLORS[level], edgecolor="black", gid=f"P{level}")
+        ink = "black" if level >= 6 else "white"
+        axes.text(np.sqrt(start * end), 0, f"P{level}", ha="center", va="center", color=ink, fontweight="bold")
+    for i, (name, (low, high)) in enumerate(marks.items(), start=1):
+        axes.plot([low, high], [-i, -i], color="black", linewidth=2.5, marker="|", markersize=9, gid=name)
+        axes.text(high * 1.06, -i, name, va="center", fontsize=9)
+    axes.set_xscale("log", base=2)
+    axes.set(xlim=(left, right), ylim=(-len(marks) - 0.6, 0.6), yticks=[], xlabel="max(l, t, r, b) in pixels")
+    axes.set_xticks(finite, [f"{b:g}" for b in finite])
+    axes.minorticks_off()
+    axes.spines[["top", "left", "right"]].set_visible(False)
+    for b in finite:
+        axes.axvline(b, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
+    return figure
+
+
+def level_assignment(
+    image: Array,
+    boxes: Array,
+    points: Sequence[Array],
+    matched: Sequence[Array],
+    levels: Sequence[int] = (3, 4, 5, 6, 7),
+) -> Figure:
+    """Which box goes where: the boxes in the colour of the level that has most of their locations, then each level.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(M, 4)`` xyxy in pixels.
+        points: for each level ``(L_i, 2)`` xy in pixels.
+        matched: for each level ``(L_i,)`` index of the box, or -1.
+        levels: numbers of the levels.
+    """
+    pixels, rows = _pixels(image), _boxes(boxes)
+    counts = positives_of_boxes(matched, len(rows))  # (M, levels)
+    panels = len(levels) + 1
+    columns = min(3, panels)
+    lines = -(-panels // columns)
+    size = _figure_size((pixels.shape[0] * lines, pixels.shape[1] * columns), 8.4)
+    figure = Figure(figsize=(size[0], size[1] + 0.2 * lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes in grid:
+        _canvas(axes, pixels, fade=0.55)
+        axes.set(xticks=[], yticks=[])
+    for axes in grid[panels:]:
+        axes.remove()
+    for box, count in zip(rows, counts, strict=True):
+        color, style = ("white", ":") if count.sum() == 0 else (LEVEL_COLORS[levels[int(count.argmax())]], "-")
+        patch = _rectangle(box, edgecolor=color, linestyle=style, linewidth=2.2)
+        patch.set_path_effects([patheffects.withStroke(linewidth=3.6, foreground="black"), patheffects.Normal()])
+        grid[0].add_patch(patch)
+    grid[0].set_title("box: its main level", fontsize=10)
+    for axes, level, xy, owner in zip(grid[1:], levels, points, matched, strict=False):
+        hits = np.asarray(xy, dtype=float)[np.asarray(owner) >= 0]
+        for i in np.unique(np.asarray(owner)[np.asarray(owner) >= 0]):
+            axes.add_patch(_rectangle(rows[i], edgecolor="black", linewidth=1))
+        look = _level_style(level)
+        look["markersize"] *= 0.75  # a panel is small
+        axes.plot(*hits.T, **look, gid=f"P{level}")
+        axes.set_title(f"P{level}: {len(hits):,} positive", fontsize=10)
+    return figure
+
+
+def positives_of_boxes(matched: Sequence[Array], num_boxes: int) -> NDArray[np.int64]:
+    """``(M, levels)``: how many locations of each level learn each box. ``matched`` as in :func:`level_assignment`."""
+    counts = [np.bincount(np.asarray(owner) + 1, minlength=num_boxes + 1)[1:] for owner in matched]
+    return np.stack(counts, axis=1)
+
+
+def box_on_levels(
+    box: Sequence[float],
+    points: Sequence[Array],
+    matched: Sequence[Array],
+    canvas: tuple[int, int],
+    levels: Sequence[int] = (3, 4, 5, 6, 7),
+) -> Figure:
+    """One box, seen close up with the locations of all levels that learn it; the whole image small; counts as bars.
+
+    Args:
+        box: x0, y0, x1, y1 in pixels.
+        points: for each level ``(L_i, 2)`` xy in pixels.
+        matched: for each level ``(L_i,)``, -1 for background.
+        canvas: (height, width) of the image.
+        levels: numbers of the levels.
+    """
+    x0, y0, x1, y1 = box
+    figure = Figure(figsize=(7, 3.7), layout="constrained")
+    near, far, bars = figure.subplot_mosaic([["near", "far"], ["near", "bars"]], width_ratios=(1.25, 1)).values()
+    hits = [np.asarray(xy, dtype=float)[np.asarray(owner) >= 0] for xy, owner in zip(points, matched, strict=True)]
+    for axes in (near, far):
+        axes.add_patch(_rectangle(np.asarray(box, dtype=float), edgecolor="black", linewidth=1.5))
+        axes.set(xticks=[], yticks=[], aspect="equal")
+    reach = 0.6 * max(x1 - x0, y1 - y0)  # a little more than half the box
+    middle = (x0 + x1) / 2, (y0 + y1) / 2
+    near.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] + reach, middle[1] - reach))
+    near.set_title(f"a box of {x1 - x0:g} × {y1 - y0:g} pixels, close up", fontsize=10)
+    for level, xy in zip(levels, hits, strict=True):
+        near.plot(*xy.T, **_level_style(level), label=f"P{level}", gid=f"P{level}")
+    far.set(xlim=(0, canvas[1]), ylim=(canvas[0], 0))
+    far.set_title(f"in an image of {canvas[0]} × {canvas[1]}", fontsize=10)
+    names = [f"P{level}" for level in levels]
+    counts = [len(xy) for xy in hits]
+    drawn = bars.bar(names, counts, color=[LEVEL_COLORS[level] for level in levels], edgecolor="black")
+    bars.bar_label(drawn, fontsize=9)
+    bars.set(ylim=(0, max(1, *counts) * 1.2), yticks=[])
+    bars.set_title("positive locations", fontsize=10)
+    bars.spines[["top", "right", "left"]].set_visible(False)
+    return figure
+
+
+def positives_by_size(sides: Array, counts: Array, levels: Sequence[int] = (3, 4, 5, 6, 7)) -> Figure:
+    """How many locations of each level learn a box, as the box grows.
+
+    Args:
+        sides: ``(N,)`` side of the square box in pixels.
+        counts: ``(N, levels)`` positive locations.
+        levels: numbers of the levels.
+    """
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.subplots()
+    for level, line in zip(levels, np.asarray(counts).T, strict=True):
+        axes.plot(np.asarray(sides), line, linewidth=1, **(_level_style(level) | {"linestyle": "-"}), label=f"P{level}")
+    axes.set_xscale("log", base=2)
+    axes.set(xlabel="side of a square box in pixels", ylabel="positive locations", ylim=(0, None))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, ncols=len(levels), loc="upper center", bbox_to_anchor=(0.5, 1.2))
+    return figure
+
+
+def _level_style(level: int) -> dict[str, Any]:
+    return {
+        "linestyle": "none",
+        "marker": LEVEL_MARKERS[level],
+        "color": LEVEL_COLORS[level],
+        "markersize": 2.5 + 0.9 * (level - 2),
+        "markeredgecolor": "black",
+        "markeredgewidth": 0.4,
+    }
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], *, ylabel: str) -> Figure:
+    """Bars side by side: a group for each name, a bar for each series, the value above it.
+
+    Args:
+        names: of the groups.
+        series: name -> one number for each group.
+        ylabel: what is measured, with its unit.
+    """
+    figure = Figure(figsize=(1.5 + 1.0 * len(names) * max(1.0, len(series) * 0.8), 2.8), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(series)
+    for i, (name, values) in enumerate(series.items()):
+        at = np.arange(len(names)) + (i - (len(series) - 1) / 2) * width
+        drawn = axes.bar(
+            at, values, width * 0.94, label=name, color=COLORS[i], edgecolor="black", hatch=("", "//", "..")[i % 3]
+        )
+        axes.bar_label(drawn, fmt="{:.1f}", fontsize=9)
+    axes.set_xticks(np.arange(len(names)), names)
+    axes.set_ylabel(ylabel)
+    axes.margins(y=0.15)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(series) > 1:
+        axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def training_curves(log: str | Path) -> Figure:
+    """Losses and learning rate over the steps of a run, from its ``log.jsonl``.
+
+    Each loss is drawn thin as logged and thick as a running mean, on a logarithmic axis: the focal loss falls through
+    more than a decade. The small panel below holds the learning rate.
+
+    Args:
+        log: JSON lines with ``step``, ``classification``, ``bbox_regression``, ``centerness`` and ``lr``.
+    """
+    entries = [json.loads(line) for line in Path(log).read_text().splitlines() if line.strip()]
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    losses, rate = figure.subplots(2, 1, height_ratios=(3.5, 1), sharex=True)
+    steps = np.array([entry["step"] for entry in entries])
+    window = max(1, len(entries) // 30)
+    for i, name in enumerate(("classification", "bbox_regression", "centerness")):
+        if entries and name in entries[0]:
+            values = np.array([entry[name] for entry in entries], dtype=float)
+            losses.plot(steps, values, color=COLORS[i], linewidth=0.6, alpha=0.4)
+            label = name.replace("_", " ")
+            losses.plot(steps, running_mean(values, window), LINES[i], color=COLORS[i], linewidth=1.8, label=label)
+    if entries:
+        losses.set_yscale("log")
+        losses.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        losses.yaxis.set_major_formatter("{x:g}")
+        losses.minorticks_off()
+        losses.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    losses.set_ylabel("loss")
+    if entries and "lr" in entries[0]:
+        rate.plot(steps, [entry["lr"] for entry in entries], color="black", linewidth=1.2)
+    rate.set(xlabel="step", ylabel="learning\nrate", ylim=(0, None))
+    for axes in (losses, rate):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def running_mean(values: Array, window: int) -> NDArray[np.float64]:
+    """Mean of up to ``window`` values around each: ``(N,)`` to ``(N,)``; the ends average over what there is."""
+    series = np.asarray(values, dtype=float)
+    kernel = np.ones(min(window, len(series)) or 1)
+    total: NDArray[np.float64] = np.convolve(series, kernel, mode="same")
+    count: NDArray[np.float64] = np.convolve(np.ones(len(series)), kernel, mode="same")
+    return total / count
+
+
+# ---------------------------------------------------------------- helpers
+
+
+def _pixels(image: Array | None) -> NDArray[Any]:
+    """``(H, W, 3)`` of an image in either layout, float 0..1."""
+    array = np.asarray(image)
+    if array.ndim != 3 or 3 not in (array.shape[0], array.shape[2]):
+        raise ValueError(f"an image of shape {array.shape}; it must be (3, H, W) or (H, W, 3)")
+    if array.shape[2] != 3:
+        array = array.transpose(1, 2, 0)
+    return array / 255.0 if array.dtype == np.uint8 else np.clip(array, 0.0, 1.0)
+
+
+def _boxes(boxes: Array) -> NDArray[np.float64]:
+    return np.asarray(boxes, dtype=float).reshape(-1, 4)
+
+
+def _column(values: Array | None, count: int, name: str) -> NDArray[Any] | None:
+    if values is None:
+        return None
+    array = np.asarray(values).reshape(-1)
+    if len(array) != count:
+        raise ValueError(f"{len(array)} {name} for {count} boxes; each box needs one")
+    return array
+
+
+def _figure_size(shape: tuple[int, ...], longest: float) -> tuple[float, float]:
+    """Inches for an image of (height, width), its longer side given, with room for a title."""
+    height, width = shape[:2]
+    scale = longest / max(height, width)
+    return width * scale, height * scale + 0.3
+
+
+def _canvas(axes: Axes, pixels: NDArray[Any], fade: float = 0.0) -> None:
+    """Draw an image; ``fade`` mixes it with white, so that lines on it are seen."""
+    height, width = pixels.shape[:2]
+    axes.imshow(pixels * (1 - fade) + fade, extent=(0, width, height, 0), interpolation="antialiased")
+    _empty_canvas(axes, height, width)
+
+
+def _empty_canvas(axes: Axes, height: float, width: float) -> None:
+    axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
+    axes.tick_params(labelsize=8)
+
+
+def _around(boxes: Sequence[Sequence[float]] | NDArray[np.float64]) -> tuple[int, int]:
+    """(height, width) of a canvas with some room around boxes."""
+    rows = np.asarray(boxes, dtype=float)
+    return int(rows[:, 3].max() + rows[:, 1].min()) or 1, int(rows[:, 2].max() + rows[:, 0].min()) or 1
+
+
+def _rectangle(box: NDArray[np.float64], *, fill: bool = False, **style: Any) -> Rectangle:
+    x0, y0, x1, y1 = (float(v) for v in box)
+    return Rectangle((x0, y0), x1 - x0, y1 - y0, fill=fill, **style)
+
+
+def _draw_box(axes: Axes, box: NDArray[np.float64], index: int, text: str) -> None:
+    """A box in the colour and line style of its index, its text above its upper left corner."""
+    color, style = COLORS[index % len(COLORS)], LINES[index // len(COLORS) % len(LINES)]
+    patch = _rectangle(box, edgecolor=color, linewidth=2, linestyle=style)
+    patch.set_path_effects([patheffects.withStroke(linewidth=3.5, foreground="white"), patheffects.Normal()])
+    axes.add_patch(patch)
+    if text:
+        # The text stays inside the picture when the box touches its upper border.
+        height = abs(axes.get_ylim()[0] - axes.get_ylim()[1])
+        below = box[1] < 0.05 * height
+        axes.text(
+            box[0],
+            box[1],
+            text,
+            va="top" if below else "bottom",
+            fontsize=8,
+            color="white",
+            clip_on=True,
+            bbox={"facecolor": color, "edgecolor": "none", "pad": 1.2},
+        )

@@ -1,0 +1,182 @@
+"""The command as a user calls it: what it leaves, what it prints, how it fails."""
+
+import json
+
+import pytest
+import torch
+from matplotlib.cbook import get_sample_data
+from PIL import Image
+
+from fcos_edu import FCOS, FCOSConfig, cli, data
+
+
+@pytest.fixture(autouse=True)
+def few_shapes(monkeypatch):
+    monkeypatch.setattr(data.shapes, "DEFAULT_IMAGES", {"train": 8, "val": 4, "test": 4})
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A detector with random weights that finds something everywhere."""
+    torch.manual_seed(0)
+    model = FCOS(FCOSConfig.tiny(num_classes=5, class_names=data.SHAPES_CLASSES, min_size=128, max_size=192))
+    torch.nn.init.constant_(model.head.classification.bias, -1.0)
+    model.save(tmp_path / "model.safetensors")
+    return str(tmp_path / "model.safetensors")
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    path = tmp_path / "photos" / "hopper.jpg"
+    path.parent.mkdir()
+    with get_sample_data("grace_hopper.jpg") as file:
+        Image.open(file).resize((256, 300)).save(path)
+    return path
+
+
+def run(*words):
+    return cli.main([str(word) for word in words])
+
+
+def test_detect_draws_and_writes_coco_json(tmp_path, checkpoint, photograph):
+    other = tmp_path / "more" / "hopper.jpg"  # the same name in another folder must not overwrite
+    other.parent.mkdir()
+    other.write_bytes(photograph.read_bytes())
+    out = tmp_path / "out"
+    assert run("detect", checkpoint, photograph.parent, other, "--out", out, "--threshold", 0.01) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["detections.json", "hopper-2.png", "hopper.png"]
+    document = json.loads((out / "detections.json").read_text())
+    assert [i["id"] for i in document["images"]] == [1, 2]
+    assert document["categories"][0] == {"id": 1, "name": "disc"}
+    assert len(document["annotations"]) > 10
+    for entry in document["annotations"]:
+        x, y, w, h = entry["bbox"]
+        assert 0 <= x <= 256 and 0 <= y <= 300 and x + w <= 256.01 and y + h <= 300.01
+        assert 1 <= entry["category_id"] <= 5 and 0 <= entry["score"] <= 1
+    drawn, plain = Image.open(out / "hopper.png"), Image.open(photograph)
+    assert drawn.size == plain.size and drawn.tobytes() != plain.tobytes()
+
+
+def test_detect_never_writes_over_its_input(tmp_path, checkpoint):
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (64, 64), (9, 9, 9)).save(picture)
+    before = picture.read_bytes()
+    assert run("detect", checkpoint, picture, "--out", tmp_path) == 0
+    assert picture.read_bytes() == before and (tmp_path / "a-1.png").exists()
+
+
+def test_detect_refuses_or_skips_an_unreadable_image(tmp_path, checkpoint, photograph, capsys):
+    broken = photograph.parent / "broken.jpg"
+    broken.write_bytes(photograph.read_bytes()[:200])
+    assert run("detect", checkpoint, photograph.parent, "--out", tmp_path / "a") == 1
+    assert "broken.jpg" in capsys.readouterr().err
+    assert run("detect", checkpoint, photograph.parent, "--out", tmp_path / "b", "--on-corrupt", "skip") == 0
+    assert "1 unreadable images skipped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["detect", "CHECKPOINT", "nowhere"], "there is no image or folder nowhere"),
+        (["detect", "CHECKPOINT", "EMPTY"], "has no images"),
+        (["detect", "no.safetensors", "EMPTY"], "no checkpoint at no.safetensors"),
+        (["evaluate", "CHECKPOINT", "--data", "bccdd"], "neither a folder nor a known dataset"),
+        (["evaluate", "CHECKPOINT", "--split", "tset"], "tset"),
+        (["train", "--set", "lr"], "must be FIELD=VALUE"),
+        (["train", "--set", "learning_rat=1"], "has no field 'learning_rat'"),
+        (["train", "--set", "model.box_loss=gioux"], "did you mean 'giou'"),
+        (["data", "info"], "needs a name"),
+        (["data", "export", "bccd"], "only shapes can be exported"),
+        (["bench", "--repeat", "0"], "--repeat is 0"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence_and_exit_code_1(tmp_path, checkpoint, capsys, words, message):
+    (tmp_path / "empty").mkdir()
+    words = [{"CHECKPOINT": checkpoint, "EMPTY": str(tmp_path / "empty")}.get(w, w) for w in words]
+    assert run(*words) == 1
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
+
+
+def test_a_wrong_call_exits_with_2():
+    with pytest.raises(SystemExit) as stop:
+        run("detekt")
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "detect", "data", "bench"])
+def test_every_help_has_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run(command, "--help")
+    text = capsys.readouterr().out
+    assert stop.value.code == 0 and f"example:\n  fcos-edu {command}" in text
+
+
+def test_interruption_exits_with_130(monkeypatch, tmp_path, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "train", interrupted)
+    assert run("train", "--out", tmp_path / "run") == 130
+
+
+def test_train_evaluate_and_record(tmp_path, capsys):
+    settings = ["model.min_size=64", "model.max_size=64", "model.fpn_channels=16", "log_every=1", "cache=False"]
+    words = [w for s in settings for w in ("--set", s)]
+    record = tmp_path / "record.json"
+    assert run("train", "--data", "shapes", "--out", tmp_path / "run", "--iterations", 2, "--batch-size", 2, *words,
+               "--record", record) == 0  # fmt: skip
+    entry = json.loads(record.read_text())
+    assert entry["command"].startswith("fcos-edu train --data shapes") and "--iterations 2" in entry["command"]
+    assert entry["config"]["model"]["min_size"] == 64
+    capsys.readouterr()
+
+    figures = tmp_path / "figures.json"
+    trained = tmp_path / "run" / "model.safetensors"
+    assert run("evaluate", trained, "--data", "shapes", "--split", "val", "--out", figures) == 0
+    assert "AP50" in capsys.readouterr().out
+    assert set(json.loads(figures.read_text())) >= {"AP", "AP50", "AR100"}
+
+
+def test_evaluate_scores_the_file_that_detect_wrote(tmp_path, checkpoint):
+    folder = tmp_path / "set"
+    data.ShapesDataset(num_images=3, split="test", size=(128, 128)).export_coco(folder)
+    truth = json.loads((folder / "test.json").read_text())
+    results = [{**{k: a[k] for k in ("image_id", "category_id", "bbox")}, "score": 0.9} for a in truth["annotations"]]
+    (tmp_path / "found.json").write_text(json.dumps(results))
+    out = tmp_path / "ap.json"
+    assert run("evaluate", checkpoint, "--data", folder, "--detections", tmp_path / "found.json", "--out", out) == 0
+    assert json.loads(out.read_text())["AP"] > 0.99
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "is not JSON"), ('{"a": 1}', "holds no list"), ('[{"image_id": 1}]', "detection 0 lacks 'category_id'")],
+)
+def test_bad_detection_files_are_named(tmp_path, checkpoint, capsys, text, message):
+    (tmp_path / "found.json").write_text(text)
+    assert run("evaluate", checkpoint, "--detections", tmp_path / "found.json") == 1
+    error = capsys.readouterr().err
+    assert message in error and "found.json" in error
+
+
+def test_other_classes_are_refused(tmp_path, capsys):
+    FCOS(FCOSConfig.tiny(num_classes=1, class_names=("cell",))).save(tmp_path / "m.safetensors")
+    assert run("evaluate", tmp_path / "m.safetensors", "--data", "shapes") == 1
+    assert "detects cell, but shapes has disc" in capsys.readouterr().err
+
+
+def test_data_lists_describes_and_exports(tmp_path, capsys):
+    assert run("data", "list") == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in data.NAMES)
+    assert run("data", "info", "shapes", "--split", "val") == 0
+    assert "disc" in capsys.readouterr().out
+    assert run("data", "export", "shapes", "--out", tmp_path / "s", "--images", 3) == 0
+    assert len(data.load(tmp_path / "s", "train")) == 3
+
+
+def test_print_shows_the_whole_configuration_and_trains_nothing(tmp_path, capsys):
+    assert run("train", "--print", "--set", "model.box_loss=iou", "--out", tmp_path / "run") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["model"]["box_loss"] == "iou" and not (tmp_path / "run").exists()

@@ -1,0 +1,115 @@
+"""COCO AP against cases whose AP is known by hand, and its refusals."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from fcos_edu import data
+from fcos_edu.evaluation import METRICS, EvaluationError, coco_metrics, evaluate, metrics_table, predict
+
+
+def truth(*boxes, images=1, crowd=()):
+    """Ground truth of class 1; boxes are (image, x, y, w, h)."""
+    return {
+        "images": [{"id": i + 1, "width": 200, "height": 200} for i in range(images)],
+        "annotations": [
+            {"id": k + 1, "image_id": b[0], "category_id": 1, "bbox": list(b[1:]), "area": b[3] * b[4],
+             "iscrowd": int(k in crowd)}
+            for k, b in enumerate(boxes)
+        ],
+        "categories": [{"id": 1, "name": "thing"}],
+    }  # fmt: skip
+
+
+def result(image, x, y, w, h, score, category=1):
+    return {"image_id": image, "category_id": category, "bbox": [x, y, w, h], "score": score}
+
+
+def test_perfect_detections_give_one():
+    metrics = coco_metrics(truth((1, 10, 10, 50, 50), (1, 100, 100, 60, 60)),
+                           [result(1, 10, 10, 50, 50, 0.9), result(1, 100, 100, 60, 60, 0.8)])  # fmt: skip
+    assert list(metrics) == list(METRICS)
+    assert metrics["AP"] == metrics["AP50"] == metrics["AP75"] == metrics["AR100"] == pytest.approx(1.0)
+    assert metrics["APM"] == pytest.approx(1.0)  # 2,500 and 3,600 pixels lie between 32^2 and 96^2
+    assert metrics["APS"] is None and metrics["APL"] is None  # no such box: not zero, but undefined
+
+
+def test_one_of_two_boxes_found_gives_half():
+    # Precision is 1 up to recall 0.5, of which 51 of the 101 recall points are reached.
+    metrics = coco_metrics(truth((1, 10, 10, 50, 50), (1, 100, 100, 60, 60)), [result(1, 10, 10, 50, 50, 0.9)])
+    assert metrics["AP"] == pytest.approx(51 / 101)
+    assert metrics["AR100"] == pytest.approx(0.5)
+
+
+def test_iou_decides_which_thresholds_are_passed():
+    # 50x50 against 50x40 inside it: IoU 0.8, so 7 of the thresholds 0.50, 0.55, ... 0.95 are met.
+    metrics = coco_metrics(truth((1, 10, 10, 50, 50)), [result(1, 10, 10, 50, 40, 0.9)])
+    assert metrics["AP"] == pytest.approx(0.7)
+    assert metrics["AP50"] == metrics["AP75"] == pytest.approx(1.0)
+
+
+def test_a_higher_scored_false_positive_halves_precision():
+    metrics = coco_metrics(
+        truth((1, 10, 10, 50, 50)), [result(1, 120, 120, 50, 50, 0.9), result(1, 10, 10, 50, 50, 0.5)]
+    )
+    assert metrics["AP50"] == pytest.approx(0.5)
+
+
+def test_detections_on_a_crowd_are_no_mistakes():
+    with_crowd = truth((1, 10, 10, 50, 50), (1, 100, 100, 80, 80), crowd=(1,))
+    found = [result(1, 110, 110, 40, 40, 0.95), result(1, 10, 10, 50, 50, 0.5)]
+    assert coco_metrics(with_crowd, found)["AP50"] == pytest.approx(1.0)
+
+
+def test_no_detections_give_zero():
+    assert set(coco_metrics(truth((1, 10, 10, 50, 50)), []).values()) == {0.0}
+
+
+def test_refusals_name_the_value():
+    with pytest.raises(EvaluationError, match="has no boxes"):
+        coco_metrics(truth(), [])
+    with pytest.raises(EvaluationError, match="image_id 7"):
+        coco_metrics(truth((1, 10, 10, 50, 50)), [result(7, 10, 10, 50, 50, 0.9)])
+    with pytest.raises(EvaluationError, match="category_id 3"):
+        coco_metrics(truth((1, 10, 10, 50, 50)), [result(1, 10, 10, 50, 50, 0.9, category=3)])
+
+
+class Oracle(nn.Module):
+    """Knows the answers: what `predict` must hand to pycocotools unchanged."""
+
+    def __init__(self, dataset):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.answers = iter([dataset.read(i)[1] for i in range(len(dataset))])
+
+    def forward(self, images):
+        assert not self.training
+        found = []
+        for _ in images:
+            target = next(self.answers)
+            boxes = target["boxes"].as_subclass(torch.Tensor)
+            found.append({"boxes": boxes, "labels": target["labels"], "scores": torch.linspace(0.9, 0.5, len(boxes))})
+        return found
+
+
+def test_predict_and_evaluate_the_truth_give_one():
+    dataset = data.load("shapes", "test", num_images=7, transforms=data.transforms.eval_transforms())
+    model = Oracle(dataset).train()
+    metrics = evaluate(model, dataset, batch_size=3, progress=False)
+    assert metrics["AP"] == pytest.approx(1.0, abs=1e-3)
+    assert model.training  # as it was before
+
+
+def test_results_are_json_in_coco_format():
+    dataset = data.load("shapes", "test", num_images=2, transforms=data.transforms.eval_transforms())
+    results = json.loads(json.dumps(predict(Oracle(dataset), dataset, progress=False)))
+    x0, y0, x1, y1 = dataset.read(0)[1]["boxes"][0].tolist()
+    assert results[0]["bbox"] == pytest.approx([x0, y0, x1 - x0, y1 - y0])
+    assert {r["image_id"] for r in results} == set(dataset.image_ids)
+
+
+def test_table_prints_percent_and_a_dash_for_the_undefined():
+    table = metrics_table({"AP": 0.5712, "APS": None})
+    assert table.split() == ["AP", "APS", "57.1", "-"]
