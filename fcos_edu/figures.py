@@ -7,11 +7,13 @@ Checked against: the positions of the drawn lines, points and bars, which must b
 All pictures share these rules. Coordinates are pixels of the image, y downwards, and the image fills exactly
 0..width x 0..height, so that a location at 4 lies on the border between the pixels 3 and 4. Colours can be told apart
 with the common colour-vision deficiencies; where a colour carries meaning, a letter, a marker, a line style or the
-lightness says the same, so a grey print is readable. Nothing here touches pyplot's global state.
+lightness says the same, so a grey print is readable. Nothing here touches pyplot's global state: a notebook shows a
+figure once, where it is the last value of a cell.
 """
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -26,6 +28,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
 from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 from torch import Tensor
 
 Array = ArrayLike | Tensor
@@ -39,6 +42,28 @@ SIDE_COLORS = {"l": "#0072B2", "t": "#D55E00", "r": "#009E73", "b": "#CC79A7"}
 LEVEL_COLORS = {2: "#1b0b2e", 3: "#440154", 4: "#3b528b", 5: "#21918c", 6: "#5ec962", 7: "#fde725"}
 LEVEL_MARKERS = {2: ",", 3: ".", 4: "o", 5: "s", 6: "D", 7: "^"}
 _HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+
+
+class Picture(Figure):
+    """A Figure that a notebook shows and stores small. All functions of this module return one."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self, dpi=100, colors=256)
+
+
+def png(figure: Figure, *, dpi: int = 70, colors: int = 64) -> bytes:
+    """A figure as a PNG file with a palette: about a third of the usual size.
+
+    Args:
+        figure: drawn at its size in inches times ``dpi``.
+        dpi: pixels to the inch.
+        colors: size of the palette, 2 to 256. 64 do for a drawing, a photograph wants 256.
+    """
+    full, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(full, format="png", dpi=dpi, facecolor="white")
+    full.seek(0)
+    Image.open(full).convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 # ---------------------------------------------------------------- boxes on an image
@@ -67,7 +92,7 @@ def show_boxes(
         ValueError: ``labels`` or ``scores`` are not as many as the boxes.
     """
     pixels, rows = _pixels(image), _boxes(boxes)
-    figure = Figure(figsize=_figure_size(pixels.shape[:2], 6.4), layout="constrained")
+    figure = Picture(figsize=_figure_size(pixels.shape[:2], 6.4), layout="constrained")
     axes = figure.subplots()
     _canvas(axes, pixels)
     classes = _column(labels, len(rows), "labels")
@@ -125,7 +150,7 @@ def location_grid(image: Array, points: Mapping[str, Array], stride: int) -> Fig
     pixels = _pixels(image)
     height, width = pixels.shape[:2]
     size = _figure_size((height, width * len(points)), 3.9 * len(points))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Picture(figsize=size, layout="constrained")
     for axes, (name, xy) in zip(figure.subplots(1, len(points), squeeze=False)[0], points.items(), strict=True):
         _canvas(axes, pixels, fade=0.45)
         for x in range(0, width + 1, stride):
@@ -166,7 +191,7 @@ def locations_and_distances(
         bars: draw the four numbers as bars beside the picture, too.
     """
     height, width = _pixels(image).shape[:2] if image is not None else canvas or _around([box])
-    figure = Figure(figsize=(6.4 if bars else 4.6, 3.4), layout="constrained")
+    figure = Picture(figsize=(6.4 if bars else 4.6, 3.4), layout="constrained")
     if bars:
         axes, side = figure.subplots(1, 2, width_ratios=(2.2, 1))
     else:
@@ -271,7 +296,7 @@ def assignment(
         title: written above the image.
     """
     pixels = _pixels(image)
-    figure = Figure(figsize=_figure_size(pixels.shape[:2], 6.4), layout="constrained")
+    figure = Picture(figsize=_figure_size(pixels.shape[:2], 6.4), layout="constrained")
     axes = figure.subplots()
     _canvas(axes, pixels, fade=0.5)
     xy, owner = np.asarray(points, dtype=float), np.asarray(matched)
@@ -304,7 +329,7 @@ def ambiguity(location: Sequence[float], boxes: Array, *, canvas: tuple[int, int
         raise ValueError(f"the location {tuple(location)} lies in none of the {len(rows)} boxes")
     areas = (rows[:, 2] - rows[:, 0]) * (rows[:, 3] - rows[:, 1])
     smallest = min(holds, key=lambda i: areas[i])
-    figure = Figure(figsize=(4.8, 3.4), layout="constrained")
+    figure = Picture(figsize=(4.8, 3.4), layout="constrained")
     axes = figure.subplots()
     _empty_canvas(axes, *(canvas or _around(rows)))
     for i, box in enumerate(rows):
@@ -326,7 +351,7 @@ def rows_and_columns(column_fits: Array, row_fits: Array) -> Figure:
     """
     columns, rows = np.asarray(column_fits, dtype=bool), np.asarray(row_fits, dtype=bool)
     grid = rows[:, None] & columns[None, :]
-    figure = Figure(figsize=(6.2, 6.2 * (len(rows) + 1) / (len(columns) + 1) + 0.5), layout="constrained")
+    figure = Picture(figsize=(6.2, 6.2 * (len(rows) + 1) / (len(columns) + 1) + 0.5), layout="constrained")
     top, corner, main, right = _strips(figure, len(rows), len(columns))
     corner.axis("off")
     for axes, cells in ((top, columns[None]), (right, rows[:, None]), (main, grid)):
@@ -340,7 +365,7 @@ def rows_and_columns(column_fits: Array, row_fits: Array) -> Figure:
     return figure
 
 
-def bit_words(column_words: Array, row_words: Array, num_boxes: int, *, rows_done: int | None = None) -> Figure:
+def bit_words(column_words: Array, row_words: Array, names: Sequence[str], *, rows_done: int | None = None) -> Figure:
     """Many boxes in one integer: the words of the columns, of the rows, and row AND column in the grid.
 
     A cell shows its word in binary digits, box 0 at the right, and is filled with the colour of its lowest set bit: the
@@ -349,13 +374,13 @@ def bit_words(column_words: Array, row_words: Array, num_boxes: int, *, rows_don
     Args:
         column_words: ``(W,)`` int64, bit k says whether the column fits box k (boxes sorted by area).
         row_words: ``(H,)`` int64, the same for rows.
-        num_boxes: how many digits are drawn.
+        names: of the boxes from bit 0 on: as many digits are drawn, and a legend.
         rows_done: fill only so many rows of the grid, the last of them framed; None fills all.
     """
     columns, rows = np.asarray(column_words), np.asarray(row_words)
     grid = rows[:, None] & columns[None, :]
     done = len(rows) if rows_done is None else rows_done
-    figure = Figure(figsize=(6.6, 6.6 * 0.62 * (len(rows) + 1) / (len(columns) + 1) + 0.5), layout="constrained")
+    figure = Picture(figsize=(6.6, 6.6 * 0.62 * (len(rows) + 1) / (len(columns) + 1) + 0.8), layout="constrained")
     top, corner, main, right = _strips(figure, len(rows), len(columns))
     corner.axis("off")
     for axes, cells, strip in ((top, columns[None], True), (right, rows[:, None], True), (main, grid, False)):
@@ -369,7 +394,7 @@ def bit_words(column_words: Array, row_words: Array, num_boxes: int, *, rows_don
             axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=color, edgecolor="0.8", linewidth=0.5))
             ink = "0.55" if not word else "white" if color not in ("white", COLORS[4], COLORS[5]) else "black"
             axes.text(
-                x, y, f"{int(word):0{num_boxes}b}", ha="center", va="center", fontsize=8, family="monospace", color=ink
+                x, y, f"{int(word):0{len(names)}b}", ha="center", va="center", fontsize=8, family="monospace", color=ink
             )
     if 0 < done <= len(rows) and rows_done is not None:
         for axes, wide in ((main, len(columns)), (right, 1)):
@@ -378,6 +403,9 @@ def bit_words(column_words: Array, row_words: Array, num_boxes: int, *, rows_don
     right.set_ylabel("a word for each row", fontsize=10)
     right.yaxis.set_label_position("right")
     main.set_xlabel("row & column; colour: the lowest set bit", fontsize=10)
+    for i, name in enumerate(names):
+        main.plot([], [], "s", color=COLORS[i % len(COLORS)], markersize=9, label=f"bit {i}: {name}")
+    main.legend(frameon=False, ncols=4, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.1))
     return figure
 
 
@@ -404,7 +432,7 @@ def pyramid(sizes: Sequence[tuple[int, int]], strides: Sequence[int] = (8, 16, 3
     """
     if len(sizes) != 5 or len(strides) != 5:
         raise ValueError(f"{len(sizes)} sizes and {len(strides)} strides; the figure draws the five levels P3 to P7")
-    figure = Figure(figsize=(7.6, 4.4), layout="constrained")
+    figure = Picture(figsize=(7.6, 4.4), layout="constrained")
     axes = figure.subplots()
     axes.set(xlim=(-0.2, 10.4), ylim=(-0.55, 5.2))
     axes.axis("off")
@@ -474,7 +502,7 @@ def level_ranges(
     finite = [b for b in bounds if 0 < b < np.inf]
     left, right = finite[0] / 8, finite[-1] * 3
     marks = spans or {}
-    figure = Figure(figsize=(7, 1.6 + 0.32 * len(marks)), layout="constrained")
+    figure = Picture(figsize=(7, 1.6 + 0.32 * len(marks)), layout="constrained")
     axes = figure.subplots()
     for level, (low, high) in zip(levels, pairwise(bounds), strict=True):
         start, end = max(low, left), min(high, right)
@@ -516,7 +544,7 @@ def level_assignment(
     columns = min(3, panels)
     lines = -(-panels // columns)
     size = _figure_size((pixels.shape[0] * lines, pixels.shape[1] * columns), 8.4)
-    figure = Figure(figsize=(size[0], size[1] + 0.2 * lines), layout="constrained")
+    figure = Picture(figsize=(size[0], size[1] + 0.2 * lines), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes in grid:
         _canvas(axes, pixels, fade=0.55)
@@ -524,9 +552,11 @@ def level_assignment(
     for axes in grid[panels:]:
         axes.remove()
     for box, count in zip(rows, counts, strict=True):
-        color, style = ("white", ":") if count.sum() == 0 else (LEVEL_COLORS[levels[int(count.argmax())]], "-")
+        level = levels[int(count.argmax())] if count.sum() else None  # None: no location learns this box
+        color, style = ("white", ":") if level is None else (LEVEL_COLORS[level], "-")
         patch = _rectangle(box, edgecolor=color, linestyle=style, linewidth=2.2)
-        patch.set_path_effects([patheffects.withStroke(linewidth=3.6, foreground="black"), patheffects.Normal()])
+        halo = "white" if level is not None and level < 6 else "black"
+        patch.set_path_effects([patheffects.withStroke(linewidth=3.8, foreground=halo), patheffects.Normal()])
         grid[0].add_patch(patch)
     grid[0].set_title("box: its main level", fontsize=10)
     for axes, level, xy, owner in zip(grid[1:], levels, points, matched, strict=False):
@@ -563,7 +593,7 @@ def box_on_levels(
         levels: numbers of the levels.
     """
     x0, y0, x1, y1 = box
-    figure = Figure(figsize=(7, 3.7), layout="constrained")
+    figure = Picture(figsize=(7, 3.7), layout="constrained")
     near, far, bars = figure.subplot_mosaic([["near", "far"], ["near", "bars"]], width_ratios=(1.25, 1)).values()
     hits = [np.asarray(xy, dtype=float)[np.asarray(owner) >= 0] for xy, owner in zip(points, matched, strict=True)]
     for axes in (near, far):
@@ -595,7 +625,7 @@ def positives_by_size(sides: Array, counts: Array, levels: Sequence[int] = (3, 4
         counts: ``(N, levels)`` positive locations.
         levels: numbers of the levels.
     """
-    figure = Figure(figsize=(7, 3), layout="constrained")
+    figure = Picture(figsize=(7, 3), layout="constrained")
     axes = figure.subplots()
     for level, line in zip(levels, np.asarray(counts).T, strict=True):
         axes.plot(np.asarray(sides), line, linewidth=1, **(_level_style(level) | {"linestyle": "-"}), label=f"P{level}")
@@ -629,7 +659,7 @@ def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], *, ylabel:
         series: name -> one number for each group.
         ylabel: what is measured, with its unit.
     """
-    figure = Figure(figsize=(1.5 + 1.0 * len(names) * max(1.0, len(series) * 0.8), 2.8), layout="constrained")
+    figure = Picture(figsize=(1.5 + 1.0 * len(names) * max(1.0, len(series) * 0.8), 2.8), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(series)
     for i, (name, values) in enumerate(series.items()):
@@ -657,7 +687,7 @@ def training_curves(log: str | Path) -> Figure:
         log: JSON lines with ``step``, ``classification``, ``bbox_regression``, ``centerness`` and ``lr``.
     """
     entries = [json.loads(line) for line in Path(log).read_text().splitlines() if line.strip()]
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Picture(figsize=(7, 4), layout="constrained")
     losses, rate = figure.subplots(2, 1, height_ratios=(3.5, 1), sharex=True)
     steps = np.array([entry["step"] for entry in entries])
     window = max(1, len(entries) // 30)

@@ -14,6 +14,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, NamedTuple
 from urllib.error import URLError
 
@@ -99,7 +100,8 @@ def load(path: str | Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: no such file.
-        CheckpointError: cut off, damaged, or not one of ours; the message names the file.
+        CheckpointError: cut off, damaged, not one of ours, or of a version with other fields; the message names the
+            file.
     """
     path = Path(path)
     if not path.is_file():
@@ -116,9 +118,15 @@ def load(path: str | Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} holds tensors but no fcos-edu configuration; for torchvision's weights use FCOS.from_torchvision"
         )
-    config = FCOSConfig.from_dict(json.loads(header["config"]))
+    try:
+        config = FCOSConfig.from_dict(json.loads(header["config"]))
+        about = json.loads(header.get("about", "{}"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} has a configuration that this version of fcos-edu cannot read ({error})"
+        ) from error
     state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-    return Checkpoint(state, config, json.loads(header.get("about", "{}")))
+    return Checkpoint(state, config, about)
 
 
 def check_fit(own: dict[str, Tensor], checkpoint: Checkpoint, path: str | Path) -> None:
@@ -227,6 +235,7 @@ def fetch_torchvision(name: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     Raises:
         ValueError: no such weights.
         ConnectionError: they cannot be fetched.
+        CheckpointError: they came damaged.
     """
     try:
         entry = FCOS_ResNet50_FPN_Weights[name]
@@ -243,6 +252,7 @@ def load_imagenet(body: nn.Module, name: str) -> None:
 
     Raises:
         ConnectionError: they cannot be fetched; says how to go on without.
+        CheckpointError: they came damaged.
     """
     state = _download(torchvision.models.get_model_weights(name)["IMAGENET1K_V1"], "backbone")
     renamed = {f"stages.{_rename('.' + k, 1)[1:]}": v for k, v in state.items() if not k.startswith("fc.")}
@@ -251,10 +261,10 @@ def load_imagenet(body: nn.Module, name: str) -> None:
 
 
 def _download(entry: Any, what: str) -> dict[str, Tensor]:
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
     try:
         return entry.get_state_dict(progress=True, check_hash=True)
     except (URLError, OSError) as error:
-        folder = Path(torch.hub.get_dir()) / "checkpoints"
         way_out = (
             "FCOS.pretrained('shapes') needs no download"
             if what == "FCOS"
@@ -263,4 +273,9 @@ def _download(entry: Any, what: str) -> dict[str, Tensor]:
         raise ConnectionError(
             f"cannot fetch the {what} weights from {entry.url} ({error}). With another machine's help, put the file "
             f"into {folder}; or go on without: {way_out}"
+        ) from error
+    except (RuntimeError, EOFError, UnpicklingError) as error:  # a wrong hash, or a file that is cut off
+        raise CheckpointError(
+            f"the {what} weights from {entry.url} are damaged ({error}). Delete {Path(entry.url).name} from {folder} "
+            "if it is there, and try again"
         ) from error

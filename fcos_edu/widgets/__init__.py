@@ -9,16 +9,16 @@ beforehand, and the browser itself links the slider to the frame that is shown.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 from matplotlib.figure import Figure
-from PIL import Image
 
 try:
     import ipywidgets
 except ImportError as error:  # the command line and training do without it
     raise ImportError('interactive figures need ipywidgets: pip install "fcos-edu[book]"') from error
+
+from ..figures import png
 
 MAX_FRAMES = 15  # the pictures are stored in the notebook: about 20 kB each
 
@@ -63,18 +63,3 @@ def stack(
     ipywidgets.jslink((slider, "value"), (pictures, "selected_index"))
     head = [ipywidgets.HTML(value=caption)] if caption else []
     return ipywidgets.VBox([*head, slider, pictures])
-
-
-def png(figure: Figure, *, dpi: int = 70, colors: int = 64) -> bytes:
-    """A figure as a PNG file with a palette: about a third of the usual size, without a visible difference.
-
-    Args:
-        figure: drawn at its size in inches times ``dpi``.
-        dpi: pixels to the inch.
-        colors: size of the palette, 2 to 256.
-    """
-    full, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(full, format="png", dpi=dpi, facecolor="white")
-    full.seek(0)
-    Image.open(full).convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
-    return small.getvalue()
