@@ -162,10 +162,11 @@ class ExtraLevels(ExtraFPNBlock):
     def forward(self, results: list[Tensor], x: list[Tensor], names: list[str]) -> tuple[list[Tensor], list[str]]:
         """Called by torchvision's FPN: appends the levels and their names."""
         feature = results[-1] if self.source == "P5" else x[-1]
-        # On a CPU in float32, whatever the rest runs in: it costs nothing on maps this small, and the bf16 weight gradient
-        # of a stride-2 convolution over a map one cell wide is garbage from unset memory (seen in torch 2.15).
+        # On a CPU in float32, whatever the rest runs in: it costs nothing on maps this small, and the bf16 weight
+        # gradient of a stride-2 convolution over a map one cell wide is garbage from unset memory (seen in torch 2.15).
         on_cpu = feature.device.type == "cpu"
-        with torch.autocast(feature.device.type, enabled=torch.is_autocast_enabled(feature.device.type) and not on_cpu):
+        lowered = torch.is_autocast_enabled(feature.device.type) and not on_cpu
+        with torch.autocast(feature.device.type, enabled=lowered):
             for i, name in enumerate(self.names):
                 feature = feature.float() if on_cpu else feature
                 feature = self.get_submodule(name)(feature if i == 0 else F.relu(feature))
@@ -203,7 +204,8 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, H, W)``, normalised within each group of channels."""
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         if x.device.type != "cpu":
             # A GPU's kernel wants one type. The CPU's takes float32 weights as they are, and must: with bf16 weights
             # its gradient of a 1x1 map (P7 of a small image) is garbage from unset memory (seen in torch 2.15).

@@ -1,0 +1,113 @@
+# make book and make test set themselves up: they create $(VENV) and install the project with the extra that
+# they need. The stamps depend on pyproject.toml, so a second call installs nothing.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+PY  := $(BIN)/python
+# One thread a worker: two workers with two threads each would fight for two cores.
+ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help book test lint types unit nbval fonts notebooks repository upgrade clean distclean
+
+help:
+	@echo "make book        build the site strictly (sets up $(VENV) if needed) and say where it is"
+	@echo "make test        lint, types, tests, and every notebook against its stored outputs"
+	@echo "make lint        ruff check and ruff format --check, .py and .ipynb"
+	@echo "make types       mypy"
+	@echo "make unit        pytest over tests/"
+	@echo "make nbval       every notebook against its stored outputs"
+	@echo "make notebooks   execute notebooks in place; NB=notebooks/01_locations.ipynb for one"
+	@echo "make repository  write the repository address of pyproject.toml wherever it belongs"
+	@echo "make upgrade     the newest versions that pyproject.toml allows"
+	@echo "make clean       remove the built site and caches;  make distclean removes $(VENV) too"
+	@echo "Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  WORKERS=$(WORKERS)"
+
+# ---- set-up -------------------------------------------------------------------------------------------
+
+$(VENV)/.created:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "error: '$(PYTHON)' was not found. Install Python 3.10-3.13, or name one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || { \
+	  echo "error: Python 3.10-3.13 is needed, but '$(PYTHON)' is $$($(PYTHON) -V 2>&1)." \
+	       "Name another one: make PYTHON=python3.12"; exit 1; }
+	@echo "== Creating $(VENV) with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "error: '$(PYTHON) -m venv' failed. On Debian and Ubuntu the package python3-venv is missing:" \
+	       "sudo apt install python3-venv"; exit 1; }
+	@touch $@
+
+$(VENV)/.book: $(VENV)/.created pyproject.toml
+	@echo "== Installing fcos-edu[book] into $(VENV); torch is large, this takes a few minutes the first time"
+	$(PY) -m pip install --quiet -e ".[book]"
+	@touch $@
+
+# The test extra holds the book extra.
+$(VENV)/.test: $(VENV)/.created pyproject.toml
+	@echo "== Installing fcos-edu[test] into $(VENV); torch is large, this takes a few minutes the first time"
+	$(PY) -m pip install --quiet -e ".[test]"
+	@touch $(VENV)/.book $@
+
+upgrade: $(VENV)/.test
+	$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager -e ".[test]"
+
+# ---- the site -----------------------------------------------------------------------------------------
+
+# --all: pages that an earlier build left unchanged are read again, so that their warnings count too.
+book: $(VENV)/.book
+	$(BIN)/jupyter-book build book/ --all -n -W --keep-going
+	@$(PY) -c 'import pathlib; page = pathlib.Path("book/_build/html/index.html"); \
+	  print(f"\nThe book is built: {page}\nOpen {page.resolve().as_uri()}")'
+
+notebooks: $(VENV)/.book
+	$(PY) scripts/execute_notebooks.py $(NB)
+
+repository:
+	$(PYTHON) scripts/set_repository.py
+
+# ---- the checks ---------------------------------------------------------------------------------------
+
+# One after the other whatever -j says, so that the first failing step is the last thing printed.
+test: $(VENV)/.test
+	@for step in lint types unit nbval; do \
+	  $(MAKE) --no-print-directory $$step || { echo; echo "make test: '$$step' failed, see above."; exit 1; }; \
+	done
+	@echo; echo "make test: all passed."
+
+lint: $(VENV)/.test
+	@echo "== ruff check"
+	$(BIN)/ruff check .
+	@echo "== ruff format --check"
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	@echo "== mypy"
+	$(BIN)/mypy
+
+unit: $(VENV)/.test
+	@echo "== pytest"
+	$(ENV) MPLBACKEND=Agg $(PY) -m pytest tests -q -n $(WORKERS) --dist worksteal
+
+# matplotlib writes its font cache at the first import, and says so in the output of whichever cell comes first.
+fonts: $(VENV)/.book
+	@$(PY) -c 'import matplotlib.font_manager'
+
+# MPLBACKEND would take the inline pictures away from the kernels.
+nbval: $(VENV)/.test fonts
+	@echo "== notebooks, compared with their stored outputs"
+	env -u MPLBACKEND $(ENV) $(PY) -m pytest notebooks -q --nbval --nbval-current-env \
+	  --nbval-sanitize-with .ci/nbval_sanitize.cfg --nbval-cell-timeout 300 --nbval-kernel-startup-timeout 120 \
+	  -n $(WORKERS) --dist loadscope
+
+# ---- cleaning -----------------------------------------------------------------------------------------
+
+clean:
+	rm -rf book/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find fcos_edu tests scripts notebooks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV) *.egg-info

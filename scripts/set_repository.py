@@ -1,0 +1,229 @@
+"""Write the address of the repository into every file that needs it.
+
+The address stands in one place, ``[project.urls] Repository`` of pyproject.toml. From there follow:
+
+- ``_config.yml``: launch button for Colab, link to the repository;
+- ``CITATION.cff``: ``repository-code``;
+- ``README.md``: the blocks between ``<!-- repository: NAME -->`` and ``<!-- /repository: NAME -->``;
+- each notebook: the Colab badge below the title, and the cell tagged ``colab`` that installs the package there.
+
+Without an address none of these is shown, so that no reader meets a dead button.
+
+    python scripts/set_repository.py https://github.com/OWNER/NAME   set it
+    python scripts/set_repository.py                                 write it again, after adding a chapter
+    python scripts/set_repository.py --check                         change nothing, fail if a file is behind
+    python scripts/set_repository.py --unset                         remove it
+
+Needs nothing beyond the standard library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ADDRESS = re.compile(r"https://github\.com/(?P<owner>[A-Za-z0-9](?:[A-Za-z0-9-]*))/(?P<name>[A-Za-z0-9._-]+)")
+BRANCH = "main"
+COLAB = "https://colab.research.google.com"
+
+COLAB_CELL_SET = """\
+import sys
+
+if "google.colab" in sys.modules:
+    %pip install -q "fcos-edu @ git+{url}@{branch}"
+"""
+COLAB_CELL_UNSET = """\
+import sys
+
+if "google.colab" in sys.modules:
+    print("On Colab, install the package first: %pip install a wheel or the address of your copy of fcos-edu.")
+"""
+
+README_BLOCKS = {
+    "badges": """\
+[![tests]({url}/actions/workflows/tests.yml/badge.svg)]({url}/actions/workflows/tests.yml)
+[![Open in Colab]({colab}/assets/colab-badge.svg)]({colab}/github/{slug}/blob/{branch}/notebooks/{first})
+""",
+    "clone": """\
+```bash
+git clone {url}
+cd {name}
+```
+""",
+    "pip": """\
+Without a clone, the package alone:
+
+```bash
+pip install "fcos-edu @ git+{url}@{branch}"
+```
+""",
+}
+
+
+def normalise(address: str) -> str:
+    """Return ``https://github.com/OWNER/NAME``; a final slash or ``.git`` is dropped.
+
+    Raises:
+        ValueError: the address has another form.
+    """
+    short = address.strip().removesuffix("/").removesuffix(".git")
+    match = ADDRESS.fullmatch(short)
+    if match is None or match["name"] in (".", ".."):
+        raise ValueError(f"{address!r} is no repository address; it must read https://github.com/OWNER/NAME")
+    return short
+
+
+def read_address(root: Path) -> str | None:
+    """Return the address that stands in pyproject.toml, or None."""
+    match = re.search(r'^Repository = "(.+)"$', (root / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    return normalise(match[1]) if match else None
+
+
+def fill(template: str, url: str, **more: str) -> str:
+    """Fill the fields of a template that follow from the address."""
+    slug = url.removeprefix("https://github.com/")
+    return template.format(url=url, slug=slug, name=slug.split("/")[1], branch=BRANCH, colab=COLAB, **more)
+
+
+def replace_once(text: str, pattern: str, new: str, where: str) -> str:
+    """Replace the one match of ``pattern``; no match is an error, so that nothing goes missing quietly."""
+    text, count = re.subn(pattern, lambda _: new, text, flags=re.MULTILINE)
+    if count != 1:
+        raise ValueError(f"{where}: expected one line like {pattern!r}, found {count}")
+    return text
+
+
+def write_pyproject(text: str, url: str | None) -> str:
+    """``Repository`` below ``[project.urls]``."""
+    text = re.sub(r'^Repository = ".*"\n', "", text, flags=re.MULTILINE)
+    lines = f'[project.urls]\nRepository = "{url}"\n' if url else "[project.urls]\n"
+    return replace_once(text, r"^\[project\.urls\]\n", lines, "pyproject.toml")
+
+
+def write_config(text: str, url: str | None) -> str:
+    """The three values of _config.yml that depend on the address."""
+    values = {
+        "url": json.dumps(url or ""),
+        "colab_url": json.dumps(COLAB if url else ""),
+        "use_repository_button": "true" if url else "false",
+    }
+    for key, value in values.items():
+        text = replace_once(text, rf"^  {key}: .*$", f"  {key}: {value}", "_config.yml")
+    return text
+
+
+def write_citation(text: str, url: str | None) -> str:
+    """``repository-code``, after the version."""
+    text = re.sub(r"^repository-code: .*\n", "", text, flags=re.MULTILINE)
+    if url is None:
+        return text
+    version = re.search(r"^version: .*\n", text, re.MULTILINE)
+    if version is None:
+        raise ValueError("CITATION.cff: no line 'version: ...' to put repository-code after")
+    return text[: version.end()] + f'repository-code: "{url}"\n' + text[version.end() :]
+
+
+def write_readme(text: str, url: str | None, first: str) -> str:
+    """The marked blocks of the README; ``first`` is the file name of the first chapter."""
+    for block, template in README_BLOCKS.items():
+        begin, end = f"<!-- repository: {block} -->", f"<!-- /repository: {block} -->"
+        body = fill(template, url, first=first) if url else ""
+        text = replace_once(
+            text, rf"{re.escape(begin)}\n(?s:.*?){re.escape(end)}", f"{begin}\n{body}{end}", "README.md"
+        )
+    return text
+
+
+def write_notebook(text: str, url: str | None, file_name: str) -> str:
+    """Badge below the title, and the source of the cell tagged ``colab``."""
+    notebook = json.loads(text)
+    cells = notebook["cells"]
+    title = cells[0] if cells else {"cell_type": "none", "source": ""}
+    lines = "".join(title["source"]).splitlines()
+    if title["cell_type"] != "markdown" or not lines or not lines[0].startswith("# "):
+        raise ValueError(f"notebooks/{file_name}: the first cell must be markdown and begin with '# Title'")
+    code = next((cell for cell in cells if cell["cell_type"] == "code"), None)
+    if code is None or "colab" not in code["metadata"].get("tags", []):
+        raise ValueError(f"notebooks/{file_name}: the first code cell must carry the tag 'colab'")
+
+    rest = [line for line in lines[1:] if not line.startswith("[![Open in Colab]")]
+    while rest and not rest[0]:
+        rest.pop(0)
+    if url:
+        link = f"{{colab}}/github/{{slug}}/blob/{{branch}}/notebooks/{file_name}"
+        badge = fill(f"[![Open in Colab]({{colab}}/assets/colab-badge.svg)]({link})", url)
+        rest = [badge, "", *rest] if rest else [badge]
+    title["source"] = as_lines("\n".join([lines[0], "", *rest] if rest else [lines[0]]))
+    source = fill(COLAB_CELL_SET, url) if url else COLAB_CELL_UNSET
+    code["source"] = as_lines(source.rstrip("\n"))
+    # The form in which nbformat writes, so that executing a notebook later changes nothing else.
+    return json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def as_lines(text: str) -> list[str]:
+    """The list of lines that the notebook format wants."""
+    return text.splitlines(keepends=True)
+
+
+def write_all(root: Path, url: str | None, *, check: bool = False) -> list[str]:
+    """Bring every file up to the address and return the names of those that had to change.
+
+    Nothing is written unless all files could be worked out, nor with ``check``.
+    """
+    notebooks = sorted((root / "notebooks").glob("*.ipynb"))
+    first = notebooks[0].name if notebooks else ""
+    writers: dict[str, Callable[[str], str]] = {
+        "pyproject.toml": lambda text: write_pyproject(text, url),
+        "_config.yml": lambda text: write_config(text, url),
+        "CITATION.cff": lambda text: write_citation(text, url),
+        "README.md": lambda text: write_readme(text, url, first),
+    }
+    for path in notebooks:
+        writers[f"notebooks/{path.name}"] = lambda text, name=path.name: write_notebook(text, url, name)
+
+    changed = {}
+    for name, write in writers.items():
+        old = (root / name).read_text("utf-8")
+        new = write(old)
+        if new != old:
+            changed[name] = new
+    if not check:
+        for name, new in changed.items():
+            (root / name).write_text(new, "utf-8")
+    return list(changed)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description="Write the address of the repository into configuration, badges and first cells.",
+        epilog="Example: python scripts/set_repository.py https://github.com/OWNER/NAME",
+    )
+    parser.add_argument("address", nargs="?", help="https://github.com/OWNER/NAME; default: as in pyproject.toml")
+    parser.add_argument("--unset", action="store_true", help="remove the address everywhere")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a file is behind")
+    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[1], help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    if args.unset and args.address:
+        parser.error("give an address or --unset, not both")
+    try:
+        if args.unset:
+            url = None
+        else:
+            url = normalise(args.address) if args.address else read_address(args.root)
+        changed = write_all(args.root, url, check=args.check)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if args.check and changed:
+        print(f"behind the address {url or '(none)'}: {', '.join(changed)}", file=sys.stderr)
+        return 1
+    print(f"address: {url or '(none)'}; changed: {', '.join(changed) or 'nothing'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

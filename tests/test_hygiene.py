@@ -1,0 +1,494 @@
+"""What a reader takes for granted: notebooks that ran, links that lead somewhere, files that agree with each other."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+KIB = 1024
+
+
+def own_files() -> list[Path]:
+    """The files of the project: those git tracks or would track; without git, all but what the tools leave behind."""
+    git = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        names = subprocess.run(git, capture_output=True, check=True, text=True).stdout.split("\0")
+        return sorted({ROOT / name for name in names if name and (ROOT / name).is_file()})
+    leave = {".git", ".venv", "_build", "build", "dist", "runs", "data", ".hypothesis", "__pycache__"}
+    found = []
+    for folder, folders, files in os.walk(ROOT):
+        top = Path(folder) == ROOT
+        folders[:] = [
+            name
+            for name in folders
+            if not (name.endswith((".egg-info", "_cache")) or name in (leave if top else leave - {"data"}))
+        ]
+        found += [Path(folder) / name for name in files if not name.endswith(".pyc")]
+    return sorted(found)
+
+
+FILES = own_files()
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def text_of(path: Path) -> str | None:
+    """The text of a file, None for a binary one."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def read_notebook(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text("utf-8"))
+
+
+def source(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
+
+
+def tags(cell: dict[str, Any]) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+def prose() -> Iterator[tuple[str, str, Path]]:
+    """Name, markdown text and folder of each page, README and the like included."""
+    for path in FILES:
+        if path.suffix == ".md":
+            yield relative(path), path.read_text("utf-8"), path.parent
+    for path in NOTEBOOKS:
+        cells = [source(c) for c in read_notebook(path)["cells"] if c["cell_type"] == "markdown"]
+        yield relative(path), "\n\n".join(cells), path.parent
+
+
+# ---- notebooks ------------------------------------------------------------------------------------------------
+
+
+def run_faults(notebook: dict[str, Any]) -> list[str]:
+    """What is wrong with the outputs of a notebook: cells not run, out of order, or failed."""
+    faults, expected = [], 0
+    for number, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] != "code" or not source(cell).strip() or "skip-execution" in tags(cell):
+            continue
+        expected += 1
+        if cell["execution_count"] != expected:
+            faults.append(f"cell {number}: execution count {cell['execution_count']}, should be {expected}")
+        if "raises-exception" not in tags(cell):
+            faults += [f"cell {number}: {o['ename']}" for o in cell["outputs"] if o["output_type"] == "error"]
+    return faults
+
+
+def code(count: int | None, *, error: bool = False, tag: str | None = None) -> dict[str, Any]:
+    outputs = [{"output_type": "error", "ename": "ValueError"}] if error else []
+    metadata = {"tags": [tag]} if tag else {}
+    return {"cell_type": "code", "source": ["1"], "metadata": metadata, "execution_count": count, "outputs": outputs}
+
+
+def test_a_cell_that_was_not_run_in_order_is_found() -> None:
+    assert run_faults({"cells": [code(1), code(2)]}) == []
+    assert run_faults({"cells": [code(1), code(None)]})
+    assert run_faults({"cells": [code(2), code(1)]})
+    assert run_faults({"cells": [code(1, error=True)]}) == ["cell 0: ValueError"]
+    assert run_faults({"cells": [code(1, error=True, tag="raises-exception")]}) == []
+    assert run_faults({"cells": [code(None, tag="skip-execution"), code(1)]}) == []
+
+
+def test_there_are_chapters() -> None:
+    assert len(NOTEBOOKS) >= 3, "the tests below run over notebooks/*.ipynb; an empty folder would pass them all"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestNotebook:
+    def test_every_code_cell_was_run_in_order_without_error(self, path: Path) -> None:
+        assert not run_faults(read_notebook(path)), f"run: make notebooks NB={relative(path)}"
+
+    def test_is_not_above_one_and_a_half_megabytes(self, path: Path) -> None:
+        assert path.stat().st_size <= 1500 * KIB
+
+    def test_widgets_have_their_state(self, path: Path) -> None:
+        """A widget without stored state vanishes from the static page."""
+        notebook = read_notebook(path)
+        view = "application/vnd.jupyter.widget-view+json"
+        outputs = [o for c in notebook["cells"] if c["cell_type"] == "code" for o in c["outputs"]]
+        shown = [o["data"][view]["model_id"] for o in outputs if view in o.get("data", {})]
+        stored = notebook["metadata"].get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {})
+        missing = set(shown) - set(stored.get("state", {}))
+        assert not missing, f"widgets without state; run: make notebooks NB={relative(path)}"
+
+    def test_a_cell_that_is_not_executed_is_not_compared_either(self, path: Path) -> None:
+        for number, cell in enumerate(read_notebook(path)["cells"]):
+            assert ("skip-execution" in tags(cell)) == ("nbval-skip" in tags(cell)), (
+                f"cell {number}: give it both tags, skip-execution and nbval-skip, or none"
+            )
+
+    def test_its_module_and_test_file_are_told_by_name(self, path: Path) -> None:
+        """The notebook's metadata name the module; its text names module and tests; the module names the chapter."""
+        notebook = read_notebook(path)
+        name = notebook["metadata"].get("fcos_edu", {}).get("module")
+        assert name, 'the metadata of the notebook must hold "fcos_edu": {"module": "NAME"}'
+        module, tests = f"fcos_edu/{name.replace('.', '/')}.py", f"tests/test_{name.split('.')[-1]}.py"
+        assert ROOT / module in FILES, f"{module} does not exist"
+        assert ROOT / tests in FILES, f"{tests} does not exist"
+        text = "\n".join(source(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+        assert f"fcos_edu.{name}" in text or module in text, f"the chapter must name fcos_edu.{name}"
+        assert tests in text, f"the chapter must name {tests}"
+        title = source(notebook["cells"][0]).splitlines()[0].removeprefix("# ").strip()
+        docstring = ast.get_docstring(ast.parse((ROOT / module).read_text("utf-8"))) or ""
+        assert title in " ".join(docstring.split()), f"the docstring of {module} must name its chapter, {title!r}"
+
+
+# ---- modules and tests ----------------------------------------------------------------------------------------
+
+
+def test_every_module_has_its_test_file() -> None:
+    modules = [
+        path
+        for path in FILES
+        if relative(path).startswith("fcos_edu/") and path.suffix == ".py" and not path.stem.startswith("_")
+    ]
+    assert modules
+    missing = [relative(p) for p in modules if ROOT / "tests" / f"test_{p.stem}.py" not in FILES]
+    assert not missing, f"modules without tests/test_NAME.py: {missing}"
+
+
+# ---- links ----------------------------------------------------------------------------------------------------
+
+LINK = re.compile(r"\]\(\s*<?([^)\s>]+)>?[^)]*\)|(?:href|src)=[\"']([^\"']+)[\"']|<(https?://[^>\s]+)>")
+FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1[ \t]*$", re.MULTILINE | re.DOTALL)
+FIGURE = re.compile(r"^(?:`{3,}|:{3,})\{(?:figure|image)\} (\S+)", re.MULTILINE)
+IN_REPOSITORY = re.compile(
+    r"https://(?:github\.com|colab\.research\.google\.com/github|raw\.githubusercontent\.com)/(?P<slug>[^/]+/[^/]+)/"
+    r"(?:(?:blob|tree|raw)/)?main/(?P<path>[^#?]+)"
+)
+WORKFLOW = re.compile(r"https://github\.com/(?P<slug>[^/]+/[^/]+)/actions/workflows/(?P<name>[^/#?]+)")
+
+
+def links(text: str) -> list[str]:
+    """Targets of links, pictures and badges of a markdown text; code is left out, figures are not."""
+    outside = FENCE.sub("", text)
+    outside = re.sub(r"(?<!`)`[^`\n]+`(?!`)", "code", outside)
+    return [a or b or c for a, b, c in LINK.findall(outside)] + FIGURE.findall(text)
+
+
+def dead(target: str, folder: Path, slug: str | None) -> str | None:
+    """Say why a link leads nowhere, None if it is in order. Addresses elsewhere are not opened."""
+    for pattern in (IN_REPOSITORY, WORKFLOW):
+        if match := pattern.match(target):
+            if match["slug"] != slug:
+                return None
+            inside = match["path"] if pattern is IN_REPOSITORY else f".github/workflows/{match['name']}"
+            target, folder = inside, ROOT
+    if re.match(r"[a-z][a-z0-9+.-]*:", target) or target.startswith("#"):
+        return None
+    path = (folder / target.split("#")[0]).resolve()
+    inside = path in FILES or (path.is_dir() and any(path in f.parents for f in FILES))
+    return None if inside else f"{target} is no file of the repository"
+
+
+def repository_slug() -> str | None:
+    url = PYPROJECT["project"].get("urls", {}).get("Repository", "")
+    return url.removeprefix("https://github.com/") or None
+
+
+def test_a_dead_link_is_found() -> None:
+    text = "[a](README.md) ![b](gone.png) [![c](x/y.svg)](https://z.org) `[d](code)`\n```\n[e](fence)\n```\n"
+    assert links(text) == ["README.md", "gone.png", "x/y.svg", "https://z.org"]
+    assert links("```{figure} _static/a.png\n:alt: b\n```") == ["_static/a.png"]
+    assert dead("README.md", ROOT, None) is None
+    assert dead("README.md#two-commands", ROOT, None) is None
+    assert dead("gone.png", ROOT, None)
+    colab = "https://colab.research.google.com/github/me/it/blob/main/notebooks/{}"
+    assert dead(colab.format("99_gone.ipynb"), ROOT, "me/it")
+    assert dead(colab.format("99_gone.ipynb"), ROOT, "someone/else") is None
+    assert dead("https://github.com/me/it/actions/workflows/tests.yml/badge.svg", ROOT, "me/it") is None
+    assert dead("https://github.com/me/it/actions/workflows/gone.yml/badge.svg", ROOT, "me/it")
+
+
+def test_every_link_and_badge_leads_to_a_tracked_file() -> None:
+    slug = repository_slug()
+    faults = [
+        f"{name}: {fault}" for name, text, folder in prose() for t in links(text) if (fault := dead(t, folder, slug))
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_the_readme_lists_every_chapter() -> None:
+    listed = {target for target in links((ROOT / "README.md").read_text("utf-8")) if target.endswith(".ipynb")}
+    listed = {target for target in listed if "://" not in target}
+    assert listed == {relative(path) for path in NOTEBOOKS}
+
+
+# ---- files that must agree ------------------------------------------------------------------------------------
+
+
+def python_versions() -> list[str]:
+    """3.10, 3.11, ... from the classifiers of pyproject.toml, in order."""
+    found = [c.split(" :: ")[-1] for c in PYPROJECT["project"]["classifiers"] if " :: Python :: 3." in c]
+    return sorted(found, key=lambda version: int(version.split(".")[1]))
+
+
+def test_environment_and_pyproject_agree() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    assert environment["name"] == PYPROJECT["project"]["name"]
+    plain = [line for line in environment["dependencies"] if isinstance(line, str)]
+    (pip,) = [line["pip"] for line in environment["dependencies"] if isinstance(line, dict)]
+    versions = python_versions()
+    after = f"3.{int(versions[-1].split('.')[1]) + 1}"
+    assert plain == [f"python>={versions[0]},<{after}", "pip"]
+    assert PYPROJECT["project"]["requires-python"] == f">={versions[0]}"
+    # Everything else comes from pyproject.toml itself, so that there is no second list to fall behind.
+    (line,) = pip
+    match = re.fullmatch(r"-e \.\[(\w+)\]", line)
+    assert match and match[1] in PYPROJECT["project"]["optional-dependencies"], line
+
+
+def test_makefile_and_workflows_name_the_same_python_versions() -> None:
+    versions = python_versions()
+    first, last = (tuple(map(int, v.split("."))) for v in (versions[0], versions[-1]))
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert f"{first} <= sys.version_info < {(last[0], last[1] + 1)}" in makefile
+    assert f"Python {versions[0]}-{versions[-1]}" in makefile
+    tests = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text("utf-8"))
+    assert tests["jobs"]["test"]["strategy"]["matrix"]["python"] == [versions[0], versions[-1]]
+
+
+def test_workflows_call_make_targets_that_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    called = set()
+    for path in sorted((ROOT / ".github/workflows").glob("*.yml")):
+        workflow = yaml.safe_load(path.read_text("utf-8"))
+        steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+        runs = [step["run"] for step in steps if "run" in step]
+        assert all(re.fullmatch(r"make [a-z]+", run) for run in runs), f"{path.name} does more than call make: {runs}"
+        called |= {run.split()[1] for run in runs}
+    assert called <= targets
+    assert {"test", "book"} <= called
+
+
+def test_the_versions_agree() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert citation["version"] == PYPROJECT["project"]["version"]
+
+
+def test_jupyter_book_stays_below_two() -> None:
+    (line,) = [d for d in PYPROJECT["project"]["optional-dependencies"]["book"] if d.startswith("jupyter-book")]
+    assert line.endswith("<2"), "2.x has no _config.yml and no Sphinx extensions"
+
+
+# ---- numbers --------------------------------------------------------------------------------------------------
+
+NUMBER = re.compile(r"(?<![\w.])\d+\.\d+(?![\w]|\.\d)")
+
+
+def floats(node: Any) -> Iterator[float]:
+    """All finite floats in a JSON value."""
+    if isinstance(node, float) and math.isfinite(node):
+        yield node
+    elif isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from floats(value)
+
+
+def roundings(value: float) -> set[str]:
+    """The ways in which somebody would type a measured number: 3 to 5 digits that count, and as a percentage."""
+    forms = {f"{scaled:.{places}f}" for scaled in (abs(value), abs(value) * 100) for places in range(1, 5)}
+    return {form for form in forms if 3 <= len(form.replace(".", "").lstrip("0").rstrip("0")) <= 5}
+
+
+def measured(result: dict[str, Any]) -> set[str]:
+    """Measured numbers of one result file, as they could be typed, without those that the paper itself has."""
+    own = {form for key in ("value", "metrics") for value in floats(result.get(key)) for form in roundings(value)}
+    quoted = {form for value in floats(result.get("paper")) for form in roundings(value) | {str(value)}}
+    return own - quoted
+
+
+def test_a_retyped_number_is_found() -> None:
+    forms = measured({"metrics": {"AP": 0.55132, "AP50": 0.5}, "paper": {"AP": 37.1}, "seconds": 12.34})
+    assert {"0.551", "0.5513", "55.1", "55.13"} <= forms
+    assert not {"0.5", "0.500", "50.0", "37.1", "12.34", "0.55"} & forms
+    assert "37.1" not in measured({"value": 0.371, "paper": 37.1})
+    assert NUMBER.findall("AP 0.551, 55.1 %, v1.2.3, x0.551, 3.") == ["0.551", "55.1"]
+
+
+def test_no_measured_number_is_typed_into_prose() -> None:
+    results = {relative(p): json.loads(p.read_text("utf-8")) for p in FILES if relative(p).startswith("results/")}
+    faults = []
+    for file, result in results.items():
+        forms = measured(result)
+        faults += [
+            f"{name}: {n} stands in {file}" for name, text, _ in prose() for n in NUMBER.findall(text) if n in forms
+        ]
+    assert not faults, "read the number from its file instead:\n" + "\n".join(faults)
+
+
+def test_every_result_says_where_it_comes_from() -> None:
+    for path in FILES:
+        if relative(path).startswith("results/"):
+            result = json.loads(path.read_text("utf-8"))
+            missing = {"what", "command", "data", "hardware", "versions", "date"} - set(result)
+            assert not missing, f"{relative(path)} lacks {sorted(missing)}"
+            assert {"value", "metrics"} & set(result), f"{relative(path)} has no figure"
+
+
+# ---- the repository -------------------------------------------------------------------------------------------
+
+# Spelt in pieces: this file must not hold them either.
+MACHINE = re.compile(
+    r"(?<![\w.~/-])/(?:" + "|".join(["ho" + "me", "ro" + "ot", "t" + "mp", "Us" + "ers", "wo" + "rk"]) + r")/[\w.]"
+)
+REGISTRIES = re.compile(
+    "|".join(["py" + r"pi\.org", "python" + r"hosted\.", "npm" + r"js\.org", "deb" + r"\.debian\."])
+)
+
+
+def test_a_path_of_a_machine_is_found() -> None:
+    assert MACHINE.search("see " + "/ho" + "me/ann/x.py")
+    assert MACHINE.search('"' + "/t" + 'mp/ipykernel_1/2.py"')
+    assert not MACHINE.search("docs/ho" + "me/x and https://a.org/ho" + "me/x")
+
+
+def test_no_file_holds_a_path_of_a_machine_or_an_address_of_a_registry() -> None:
+    faults = []
+    for path in FILES:
+        text = text_of(path) or ""
+        for pattern in (MACHINE, REGISTRIES):
+            faults += [f"{relative(path)}: ...{text[m.start() : m.end() + 30]!r}" for m in pattern.finditer(text)]
+    assert not faults, "\n".join(faults)
+
+
+def test_no_file_is_large() -> None:
+    faults = []
+    for path in FILES:
+        limit = 3000 if relative(path).startswith("fcos_edu/checkpoints/") else 1500
+        if path.stat().st_size > limit * KIB:
+            faults.append(f"{relative(path)}: {path.stat().st_size // KIB} KiB, at most {limit}")
+    assert not faults, "\n".join(faults)
+
+
+# ---- scripts/set_repository.py --------------------------------------------------------------------------------
+
+ADDRESS = "https://github.com/some-one/my.book"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("set_repository", ROOT / "scripts" / "set_repository.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def tree(tmp_path: Path, script: ModuleType) -> Path:
+    """A copy of what the script writes to, with the address unset."""
+    for path in [ROOT / name for name in ("pyproject.toml", "_config.yml", "CITATION.cff", "README.md")] + NOTEBOOKS:
+        copy = tmp_path / relative(path)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, copy)
+    # One chapter of the simplest kind, so that this holds whatever the real ones look like.
+    cells = [
+        {"cell_type": "markdown", "id": "a", "metadata": {}, "source": ["# Zebra\n", "\n", "Text."]},
+        code(1, tag="colab") | {"id": "b"},
+    ]
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "notebooks").mkdir(exist_ok=True)
+    (tmp_path / "notebooks" / "99_zebra.ipynb").write_text(json.dumps(notebook), "utf-8")
+    script.write_all(tmp_path, None)
+    return tmp_path
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    return {p.relative_to(folder).as_posix(): p.read_text("utf-8") for p in folder.rglob("*") if p.is_file()}
+
+
+def test_the_address_reaches_every_place_and_leaves_it_again(tree: Path, script: ModuleType) -> None:
+    before = snapshot(tree)
+    assert not any(script.COLAB in text for text in before.values())
+    assert script.main([ADDRESS, "--root", str(tree)]) == 0
+    after = snapshot(tree)
+    assert {name for name in after if after[name] != before[name]} == set(before), "some file was not reached"
+
+    assert tomllib.loads(after["pyproject.toml"])["project"]["urls"] == {"Repository": ADDRESS}
+    config = yaml.safe_load(after["_config.yml"])
+    assert (config["repository"]["url"], config["launch_buttons"]["colab_url"]) == (ADDRESS, script.COLAB)
+    assert config["html"]["use_repository_button"] is True
+    assert yaml.safe_load(after["CITATION.cff"])["repository-code"] == ADDRESS
+    assert f"{ADDRESS}/actions/workflows/tests.yml/badge.svg" in after["README.md"]
+    title, first = json.loads(after["notebooks/99_zebra.ipynb"])["cells"]
+    badge = "/github/some-one/my.book/blob/main/notebooks/99_zebra.ipynb)"
+    assert source(title).splitlines()[0] == "# Zebra" and badge in source(title) and source(title).endswith("Text.")
+    assert f'%pip install -q "fcos-edu @ git+{ADDRESS}@main"' in source(first)
+    own = [target for target in links(after["README.md"]) if "some-one/my.book" in target]
+    chapter = sorted(path.name for path in (tree / "notebooks").glob("*.ipynb"))[0]
+    assert len(own) == 3 and own[2].endswith(f"/blob/main/notebooks/{chapter}")
+    assert not [target for target in own[:2] if dead(target, ROOT, "some-one/my.book")]
+
+    assert script.main(["--unset", "--root", str(tree)]) == 0
+    assert snapshot(tree) == before
+
+
+def test_setting_twice_changes_nothing_more(tree: Path, script: ModuleType) -> None:
+    script.main([ADDRESS + ".git/".removesuffix("/"), "--root", str(tree)])
+    once = snapshot(tree)
+    assert script.main([ADDRESS + "/", "--root", str(tree)]) == 0
+    assert script.main(["--root", str(tree)]) == 0, "without an argument, the address of pyproject.toml is used"
+    assert snapshot(tree) == once
+    assert script.main(["--check", "--root", str(tree)]) == 0
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "github.com/a/b", "http://github.com/a/b", "https://github.com/a", "https://github.com/a/b/c",
+     "https://github.com/a/b c", 'https://github.com/a/b"', "https://example.org/a/b", "https://github.com/-a/b",
+     "https://github.com/a/.."],
+)  # fmt: skip
+def test_a_malformed_address_is_refused_and_nothing_is_written(
+    tree: Path, script: ModuleType, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = snapshot(tree)
+    with pytest.raises(ValueError, match="https://github.com/OWNER/NAME"):
+        script.normalise(address)
+    if address:
+        assert script.main([address, "--root", str(tree)]) == 2
+        assert repr(address) in capsys.readouterr().err
+    assert snapshot(tree) == before
+
+
+def test_a_notebook_without_the_tagged_cell_is_named(tree: Path, script: ModuleType) -> None:
+    before = snapshot(tree)
+    path = tree / "notebooks" / "99_zebra.ipynb"
+    path.write_text(before["notebooks/99_zebra.ipynb"].replace('"colab"', '"other"'), "utf-8")
+    with pytest.raises(ValueError, match=r"99_zebra\.ipynb.*colab"):
+        script.write_all(tree, ADDRESS)
+    assert (tree / "pyproject.toml").read_text("utf-8") == before["pyproject.toml"], "half-written"
+
+
+def test_every_file_of_the_repository_is_up_to_its_address(script: ModuleType) -> None:
+    behind = script.write_all(ROOT, script.read_address(ROOT), check=True)
+    assert not behind, f"run: make repository ({', '.join(behind)})"
