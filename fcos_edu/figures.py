@@ -40,7 +40,8 @@ LINES = ("-", "--", "-.", ":")
 SIDE_COLORS = {"l": "#0072B2", "t": "#D55E00", "r": "#009E73", "b": "#CC79A7"}
 # Levels are ordered, so their lightness is, too: P2 and P3 are dark, P7 is light.
 LEVEL_COLORS = {2: "#1b0b2e", 3: "#440154", 4: "#3b528b", 5: "#21918c", 6: "#5ec962", 7: "#fde725"}
-LEVEL_MARKERS = {2: ",", 3: ".", 4: "o", 5: "s", 6: "D", 7: "^"}
+LEVEL_MARKERS = {2: ".", 3: ".", 4: "o", 5: "s", 6: "D", 7: "^"}
+LEVEL_SIZES = {2: 4.0, 3: 7.0, 4: 4.5, 5: 5.2, 6: 6.0, 7: 7.0}  # points; a "." is drawn at half its size
 _HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
 
 
@@ -57,12 +58,20 @@ def png(figure: Figure, *, dpi: int = 70, colors: int = 64) -> bytes:
     Args:
         figure: drawn at its size in inches times ``dpi``.
         dpi: pixels to the inch.
-        colors: size of the palette, 2 to 256. 64 do for a drawing, a photograph wants 256.
+        colors: size of the palette, 32 to 256. 64 do for a drawing, a photograph wants 256.
     """
     full, small = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", dpi=dpi, facecolor="white")
     full.seek(0)
-    Image.open(full).convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
+    image = Image.open(full).convert("RGB")
+    # The colours that carry meaning always stay; a thin line in one of them has too few pixels to win a place.
+    own = np.round(255 * np.array([to_rgb(c) for c in ("white", *COLORS, *LEVEL_COLORS.values())])).astype(int)
+    free = np.array(image.quantize(colors - len(own)).getpalette()).reshape(-1, 3)
+    # Near one of them nothing else: Pillow's search rounds, and would take a light grey for white.
+    free = free[abs(free[:, None] - own).max(-1).min(-1) > 8]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*own.ravel().tolist(), *free.ravel().tolist()])
+    image.quantize(palette=palette, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
     return small.getvalue()
 
 
@@ -405,7 +414,7 @@ def bit_words(column_words: Array, row_words: Array, names: Sequence[str], *, ro
     main.set_xlabel("row & column; colour: the lowest set bit", fontsize=10)
     for i, name in enumerate(names):
         main.plot([], [], "s", color=COLORS[i % len(COLORS)], markersize=9, label=f"bit {i}: {name}")
-    main.legend(frameon=False, ncols=4, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    figure.legend(frameon=False, ncols=4, fontsize=9, loc="outside lower center")
     return figure
 
 
@@ -628,7 +637,15 @@ def positives_by_size(sides: Array, counts: Array, levels: Sequence[int] = (3, 4
     figure = Picture(figsize=(7, 3), layout="constrained")
     axes = figure.subplots()
     for level, line in zip(levels, np.asarray(counts).T, strict=True):
-        axes.plot(np.asarray(sides), line, linewidth=1, **(_level_style(level) | {"linestyle": "-"}), label=f"P{level}")
+        # Zeros only where the line leaves the axis: five levels of zeros would cover each other.
+        seen = np.convolve(line > 0, [1, 1, 1], mode="same") > 0
+        axes.plot(
+            np.asarray(sides)[seen],
+            line[seen],
+            linewidth=1,
+            **(_level_style(level) | {"linestyle": "-"}),
+            label=f"P{level}",
+        )
     axes.set_xscale("log", base=2)
     axes.set(xlabel="side of a square box in pixels", ylabel="positive locations", ylim=(0, None))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -642,9 +659,9 @@ def _level_style(level: int) -> dict[str, Any]:
         "linestyle": "none",
         "marker": LEVEL_MARKERS[level],
         "color": LEVEL_COLORS[level],
-        "markersize": 2.5 + 0.9 * (level - 2),
+        "markersize": LEVEL_SIZES[level],
         "markeredgecolor": "black",
-        "markeredgewidth": 0.4,
+        "markeredgewidth": 0.4 if level > 3 else 0.0,  # the edge would cover a dot
     }
 
 
@@ -797,3 +814,185 @@ def _draw_box(axes: Axes, box: NDArray[np.float64], index: int, text: str) -> No
             clip_on=True,
             bbox={"facecolor": color, "edgecolor": "none", "pad": 1.2},
         )
+
+
+# ---------------------------------------------------------------- from an image to detections, and how good they are
+
+
+def image_to_detections(
+    image: Array,
+    points: Sequence[Array],
+    scores: Sequence[Array],
+    candidates: Array,
+    result: Mapping[str, Tensor],
+    names: Sequence[str],
+    *,
+    levels: Sequence[int] = (3, 4, 5, 6, 7),
+) -> Figure:
+    """The way of an image to its detections in three pictures: scores at locations, their boxes, what NMS keeps.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        points: for each level ``(L_i, 2)`` locations, xy in pixels.
+        scores: for each level ``(L_i,)`` the best score of each location, 0..1; locations of score 0 are not drawn.
+        candidates: ``(N, 4)`` boxes before NMS.
+        result: of the image: ``boxes``, ``labels``, ``scores``.
+        names: names of the classes.
+        levels: number of each level.
+    """
+    pixels = _pixels(image)
+    height, width = pixels.shape[:2]
+    figure = Picture(figsize=(9.6, 3.6 * height / width + 0.1), layout="constrained")
+    where, boxes, final = figure.subplots(1, 3)
+    _canvas(where, pixels, fade=0.6)
+    for level, xy, score in zip(levels, points, scores):
+        value = np.asarray(score, dtype=float)
+        seen = value > 0
+        style = _level_style(level)
+        where.scatter(
+            *np.asarray(xy, dtype=float)[seen].T,
+            s=8 + 110 * value[seen],
+            marker="o" if style["marker"] in ".," else style["marker"],
+            color=style["color"],
+            edgecolors="black",
+            linewidths=0.4,
+            label=f"P{level}",
+        )
+    where.legend(fontsize=7, loc="upper right", markerscale=0.8)
+    where.set_title("1. scores at locations", fontsize=10)
+    _canvas(boxes, pixels, fade=0.6)
+    for box in _boxes(candidates):
+        boxes.add_patch(_rectangle(box, edgecolor="black", linewidth=0.7, alpha=0.5))
+    boxes.set_title(f"2. a box from each: {len(_boxes(candidates))}", fontsize=10)
+    _canvas(final, pixels)
+    _draw_result(final, result, names, 0.0)
+    final.set_title(f"3. after NMS: {len(result['boxes'])}", fontsize=10)
+    for axes in (where, boxes, final):
+        axes.set(xticks=[], yticks=[])
+    return figure
+
+
+def gallery(
+    images: Sequence[Array],
+    results: Sequence[Mapping[str, Tensor]],
+    names: Sequence[str],
+    *,
+    threshold: float = 0.3,
+    columns: int = 3,
+    side: float = 3.2,
+) -> Figure:
+    """Detections on several images of the same size, side by side.
+
+    Args:
+        images: each as in :func:`show_boxes`.
+        results: for each image ``boxes``, ``labels`` and perhaps ``scores``.
+        names: names of the classes.
+        threshold: detections with a lower score are left out.
+        columns: pictures in a row.
+        side: width of a picture in inches.
+
+    Raises:
+        ValueError: not one result for each image, or no image.
+    """
+    if len(images) != len(results) or not images:
+        raise ValueError(f"{len(images)} images and {len(results)} results; give one result for each image")
+    height, width = _pixels(images[0]).shape[:2]
+    rows = -(-len(images) // columns)
+    figure = Picture(figsize=(side * columns, side * rows * height / width), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, image, result in zip(grid, images, results):
+        _canvas(axes, _pixels(image))
+        _draw_result(axes, result, names, threshold)
+    for axes in grid:
+        axes.set(xticks=[], yticks=[])
+    for axes in grid[len(images) :]:
+        axes.axis("off")
+    return figure
+
+
+def _draw_result(axes: Axes, result: Mapping[str, Tensor], names: Sequence[str], threshold: float) -> None:
+    """Detections of at least ``threshold``; the surest are drawn last and lie on top."""
+    boxes, labels = _boxes(result["boxes"].detach().cpu()), np.asarray(result["labels"].detach().cpu())
+    scores = np.asarray(result["scores"].detach().cpu()) if "scores" in result else None
+    for i in reversed(range(len(boxes))):
+        if scores is None or scores[i] >= threshold:
+            text = names[labels[i]] if scores is None else f"{names[labels[i]]} {scores[i]:.2f}"
+            _draw_box(axes, boxes[i], int(labels[i]), text)
+
+
+def loss_curves(losses: Mapping[str, Array], *, floor: float | None = None) -> Figure:
+    """Loss terms over the steps, on a logarithmic axis.
+
+    Args:
+        losses: name of the term -> one value for each step.
+        floor: lowest value that the center-ness term can reach, drawn as a line.
+    """
+    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, values) in enumerate(losses.items()):
+        label = name.replace("_", " ")
+        axes.plot(np.asarray(values, dtype=float), LINES[i % len(LINES)], color=COLORS[i % len(COLORS)], label=label)
+    if floor is not None:
+        axes.axhline(floor, color="black", linewidth=0.8, linestyle=":", label="floor of center-ness")
+    axes.set(xlabel="step", ylabel="loss", yscale="log")
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def precision_recall(curves: Mapping[str, tuple[Array, Array]], *, title: str = "") -> Figure:
+    """Precision over recall, a line for each name (the paper's Figs. 4 to 6 are such curves).
+
+    Args:
+        curves: name -> recall ``(N,)`` and precision ``(N,)``, 0..1, recall rising.
+        title: written above.
+    """
+    figure = Picture(figsize=(5.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, (recall, precision)) in enumerate(curves.items()):
+        axes.plot(
+            np.asarray(recall, dtype=float),
+            np.asarray(precision, dtype=float),
+            LINES[i % len(LINES)],
+            color=COLORS[i % len(COLORS)],
+            label=name,
+        )
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03), title=title)
+    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def detections_and_curve(
+    image: Array,
+    result: Mapping[str, Tensor],
+    names: Sequence[str],
+    curve: tuple[Array, Array, Array],
+    threshold: float,
+) -> Figure:
+    """What a score threshold does: the detections above it in one image, and where it stands on a curve of many.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        result: of the image: ``boxes``, ``labels``, ``scores``.
+        names: names of the classes.
+        curve: scores ``(N,)`` of all detections of many images, highest first, and recall and precision ``(N,)``
+            of keeping that detection and all before it.
+        threshold: 0..1.
+    """
+    scores, recall, precision = (np.asarray(values, dtype=float) for values in curve)
+    figure = Picture(figsize=(6.4, 3.3), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    _canvas(left, _pixels(image))
+    _draw_result(left, result, names, threshold)
+    left.set(xticks=[], yticks=[])
+    left.set_title(f"score at least {threshold:.2f}", fontsize=10)
+    right.plot(recall, precision, color=COLORS[0], linewidth=1.5)
+    kept = int((scores >= threshold).sum())
+    if kept:
+        x, y = recall[kept - 1], precision[kept - 1]
+        right.plot(x, y, "o", color=COLORS[1], markersize=9, markeredgecolor="black", gid="threshold")
+        right.set_title(f"recall {x:.2f}, precision {y:.2f}", fontsize=10)
+    right.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.04))
+    right.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,403 @@
+"""The data behind the pictures: where lines, points and bars are drawn, never which colour a pixel has."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+from PIL import Image
+from torchvision import tv_tensors
+
+from fcos_edu import figures
+from fcos_edu.locations import level_locations
+from fcos_edu.targets import ltrb
+
+IMAGE = torch.randint(0, 256, (3, 40, 60), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+BOXES = torch.tensor([[5.0, 4.0, 25.0, 34.0], [10.0, 8.0, 20.0, 18.0], [40.0, 30.0, 44.0, 33.0]])
+
+
+def by_gid(axes: Axes, gid: str) -> Any:
+    """The one artist with this gid."""
+    (artist,) = [a for a in axes.get_children() if a.get_gid() == gid]
+    return artist
+
+
+def rectangles(axes: Axes) -> list[list[float]]:
+    """xyxy of all drawn rectangles."""
+    found = [p for p in axes.patches if isinstance(p, Rectangle)]
+    return [[p.get_x(), p.get_y(), p.get_x() + p.get_width(), p.get_y() + p.get_height()] for p in found]
+
+
+def xy(line: Any) -> list[list[float]]:
+    return np.column_stack([line.get_xdata(), line.get_ydata()]).tolist()
+
+
+class TestBoxes:
+    def test_boxes_lie_where_the_array_says_and_the_image_fills_its_pixels(self) -> None:
+        (axes,) = figures.show_boxes(IMAGE, BOXES).axes
+        assert rectangles(axes) == BOXES.tolist()
+        assert tuple(axes.images[0].get_extent()) == (0, 60, 40, 0)
+        assert (axes.get_xlim(), axes.get_ylim()) == ((0, 60), (40, 0))
+
+    def test_names_and_scores_are_written(self) -> None:
+        figure = figures.show_boxes(IMAGE, BOXES, [1, 0, 1], ["disc", "ring"], [0.9, 0.5, 0.25])
+        assert [t.get_text() for t in figure.axes[0].texts] == ["ring 0.90", "disc 0.50", "ring 0.25"]
+
+    def test_classes_differ_in_colour(self) -> None:
+        patches = figures.show_boxes(IMAGE, BOXES, [0, 1, 0], ["a", "b"]).axes[0].patches
+        first, second, third = (p.get_edgecolor() for p in patches)
+        assert first == third != second
+
+    @pytest.mark.parametrize(
+        "image",
+        [IMAGE, IMAGE.permute(1, 2, 0), IMAGE / 255, tv_tensors.Image(IMAGE), IMAGE.numpy()],
+        ids=["3HW", "HW3", "float", "tv_tensor", "numpy"],
+    )
+    def test_the_same_picture_from_every_layout(self, image: Any) -> None:
+        drawn = figures.show_boxes(image, BOXES).axes[0].images[0].get_array()
+        np.testing.assert_allclose(drawn, IMAGE.permute(1, 2, 0) / 255, atol=1e-6)
+
+    def test_no_boxes(self) -> None:
+        assert rectangles(figures.show_boxes(IMAGE, torch.zeros(0, 4), torch.zeros(0), ["a"]).axes[0]) == []
+
+    def test_wrong_counts_and_shapes_are_named(self) -> None:
+        with pytest.raises(ValueError, match="2 labels for 3 boxes"):
+            figures.show_boxes(IMAGE, BOXES, [0, 1])
+        with pytest.raises(ValueError, match="1 scores for 3 boxes"):
+            figures.show_boxes(IMAGE, BOXES, [0, 1, 0], scores=[0.5])
+        with pytest.raises(ValueError, match=r"\(40, 60\)"):
+            figures.show_boxes(IMAGE[0], BOXES)
+
+    def test_detections_below_the_threshold_are_left_out_and_the_truth_is_drawn_too(self) -> None:
+        result = {
+            "boxes": BOXES.clone().requires_grad_(),
+            "labels": torch.tensor([0, 1, 0]),
+            "scores": torch.tensor([0.9, 0.29, 0.3]),
+        }
+        (axes,) = figures.detections(IMAGE, result, ["a", "b"], truth=[[1, 2, 3, 4]]).axes
+        assert rectangles(axes) == [BOXES[0].tolist(), BOXES[2].tolist(), [1, 2, 3, 4]]
+        assert [t.get_text() for t in axes.texts] == ["a 0.90", "a 0.30"]
+
+
+class TestLocations:
+    def test_every_location_is_a_point_and_the_grid_has_the_stride(self) -> None:
+        points = level_locations(5, 8, 8)
+        figure = figures.location_grid(IMAGE, {"half": points, "none": points - 4}, 8)
+        assert [axes.get_title() for axes in figure.axes] == ["half", "none"]
+        for axes, expected in zip(figure.axes, (points, points - 4)):
+            lines = axes.lines
+            assert xy(lines[-1]) == expected.tolist()
+            upright = [line.get_xdata()[0] for line in lines[:-1] if line.get_xdata()[0] == line.get_xdata()[1]]
+            assert upright == list(range(0, 61, 8))
+
+    @given(
+        st.tuples(*[st.integers(0, 60)] * 2),
+        st.tuples(*[st.integers(0, 25)] * 2, *[st.integers(30, 60)] * 2),
+    )
+    def test_four_distances_are_the_package_s(self, location: tuple, box: tuple) -> None:
+        expected = ltrb(torch.tensor([location]).float(), torch.tensor([box]).float())[0, 0]
+        assert list(figures.four_distances(location, box).values()) == expected.tolist()
+
+    def test_arrows_lead_from_the_location_to_the_sides(self) -> None:
+        (axes,) = figures.locations_and_distances((12, 20), (5, 4, 25, 34), canvas=(40, 60)).axes
+        arrows = {name: by_gid(axes, name) for name in "ltrb"}
+        ends = {name: arrow._posA_posB for name, arrow in arrows.items()}
+        assert ends == {
+            "l": [(12, 20), (5, 20)],
+            "t": [(12, 20), (12, 4)],
+            "r": [(12, 20), (25, 20)],
+            "b": [(12, 20), (12, 34)],
+        }
+        assert {arrow.get_linestyle() for arrow in arrows.values()} == {"-"}
+        assert xy(by_gid(axes, "location")) == [[12, 20]]
+
+    def test_a_negative_distance_is_dashed_beside_the_others_and_hatched(self) -> None:
+        figure = figures.locations_and_distances((2, 20), (5, 4, 25, 34), canvas=(40, 60), bars=True)
+        left, right = by_gid(figure.axes[0], "l"), by_gid(figure.axes[0], "r")
+        assert (left.get_linestyle(), right.get_linestyle()) == ("--", "-")
+        assert left._posA_posB[1][0] == 5 and left._posA_posB[0][1] != right._posA_posB[0][1]
+        assert "outside" in figure.axes[0].get_title()
+        drawn = figure.axes[1].patches
+        assert [bar.get_height() for bar in drawn] == [-3, 16, 23, 14]
+        assert [bar.get_hatch() for bar in drawn] == ["///", "", "", ""]
+
+    def test_a_location_on_the_border_is_outside_and_has_no_arrow_there(self) -> None:
+        (axes,) = figures.locations_and_distances((5, 20), (5, 4, 25, 34), image=IMAGE).axes
+        assert "outside" in axes.get_title()
+        assert sum(isinstance(p, FancyArrowPatch) for p in axes.patches) == 3
+
+    def test_the_smallest_box_around_the_location_is_the_target(self) -> None:
+        (axes,) = figures.ambiguity((15, 12), BOXES).axes
+        target = by_gid(axes, "target")
+        assert [target.get_x(), target.get_y()] == [10, 8]  # not the smaller box that does not hold it
+        assert "2 boxes" in axes.get_title()
+
+    def test_a_location_in_no_box_is_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"\(59, 39\) lies in none of the 3 boxes"):
+            figures.ambiguity((59, 39), BOXES)
+
+    def test_each_location_is_drawn_with_its_box(self) -> None:
+        points = torch.tensor([[6.0, 6.0], [15.0, 12.0], [50.0, 5.0], [7.0, 30.0]])
+        matched = torch.tensor([0, 1, -1, 0])
+        (axes,) = figures.assignment(
+            IMAGE, BOXES, points, matched, ambiguous=torch.tensor([False, True, False, False])
+        ).axes
+        assert xy(by_gid(axes, "box 0")) == [[6, 6], [7, 30]]
+        assert xy(by_gid(axes, "box 1")) == [[15, 12]]
+        assert xy(by_gid(axes, "box 2")) == []
+        assert xy(by_gid(axes, "background")) == [[50, 5]]
+        assert xy(by_gid(axes, "ambiguous")) == [[15, 12]]
+
+
+class TestSeparable:
+    def test_the_grid_is_the_product_of_its_strips(self) -> None:
+        columns, rows = torch.tensor([0, 1, 1, 0, 1], dtype=torch.bool), torch.tensor([1, 0, 1], dtype=torch.bool)
+        top, _, main, right = figures.rows_and_columns(columns, rows).axes
+        assert top.images[0].get_array().tolist() == [columns.tolist()]
+        assert right.images[0].get_array().ravel().tolist() == rows.tolist()
+        expected = (rows[:, None] & columns[None]).tolist()
+        assert main.images[0].get_array().tolist() == expected
+        assert len(main.texts) == 15 and sum(t.get_text() == "1" for t in main.texts) == 6
+
+    def test_a_cell_shows_its_word_and_the_colour_of_its_lowest_bit(self) -> None:
+        figure = figures.bit_words([0b011, 0b110], [0b111, 0b100], ["a", "b", "c"])
+        top, _, main, right = figure.axes
+        assert [t.get_text() for t in top.texts] == ["011", "110"]
+        assert [t.get_text() for t in right.texts] == ["111", "100"]
+        assert [t.get_text() for t in main.texts] == ["011", "110", "000", "100"]
+        faces = [patch.get_facecolor()[:3] for patch in main.patches]
+        assert faces == [to_rgb(c) for c in (figures.COLORS[0], figures.COLORS[1], "white", figures.COLORS[2])]
+        assert [t.get_text() for t in figure.legends[0].get_texts()] == ["bit 0: a", "bit 1: b", "bit 2: c"]
+
+    @pytest.mark.parametrize("done", [1, 2])
+    def test_rows_fill_one_after_the_other(self, done: int) -> None:
+        main = figures.bit_words([1, 1, 0], [1, 1], ["a"], rows_done=done).axes[2]
+        assert len(main.texts) == 3 * done
+        frame = main.patches[-1]
+        assert not frame.get_fill() and frame.get_y() == done - 1.5
+
+
+SIZES = [(100, 128), (50, 64), (25, 32), (13, 16), (7, 8)]
+
+
+class TestPyramid:
+    def test_all_maps_their_sizes_and_strides_are_named(self) -> None:
+        (axes,) = figures.pyramid(SIZES).axes
+        texts = [t.get_text() for t in axes.texts]
+        for level, (height, width) in enumerate(SIZES, start=3):
+            assert f"P{level}" in texts and f"{height} × {width}\nstride {2**level}" in texts
+        assert [t for t in texts if t in ("C3", "C4", "C5", "C6")] == ["C3", "C4", "C5"]
+
+    def test_c_and_p_of_one_level_lie_side_by_side_and_higher_levels_higher(self) -> None:
+        (axes,) = figures.pyramid(SIZES).axes
+        height = {t.get_text(): t.get_position()[1] for t in axes.texts}
+        assert all(height[f"C{i}"] == height[f"P{i}"] for i in (3, 4, 5))
+        assert sorted((f"P{i}" for i in range(3, 8)), key=height.get) == ["P3", "P4", "P5", "P6", "P7"]
+
+    def test_another_number_of_levels_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="4 sizes and 5 strides"):
+            figures.pyramid(SIZES[:4])
+
+    def test_ranges_meet_at_the_bounds(self) -> None:
+        (axes,) = figures.level_ranges((0, 64, 128, 256, 512, np.inf), spans={"a box": (50, 100)}).axes
+        bars = {p.get_gid(): (p.get_x(), p.get_x() + p.get_width()) for p in axes.patches}
+        assert bars["P4"] == (64, 128) and bars["P6"] == (256, 512)
+        assert bars["P3"][1] == 64 and bars["P7"][0] == 512
+        assert by_gid(axes, "a box").get_xdata().tolist() == [50, 100]
+        assert axes.get_xscale() == "log"
+
+    def test_level_assignment_draws_each_level_s_positives(self) -> None:
+        points = [level_locations(5, 8, 8), level_locations(3, 4, 16)]
+        matched = [torch.full((40,), -1), torch.full((12,), -1)]
+        matched[0][[0, 9]] = 0
+        matched[1][5] = 0
+        matched[1][[6, 7]] = 1
+        figure = figures.level_assignment(IMAGE, BOXES, points, matched, levels=(3, 4))
+        overview, p3, p4 = figure.axes
+        assert rectangles(overview) == BOXES.tolist()
+        edges = [p.get_edgecolor()[:3] for p in overview.patches]
+        # Box 0 lives mostly on P3, box 1 on P4, box 2 nowhere.
+        assert edges == [to_rgb(c) for c in (figures.LEVEL_COLORS[3], figures.LEVEL_COLORS[4], "white")]
+        assert xy(by_gid(p3, "P3")) == points[0][[0, 9]].tolist()
+        assert xy(by_gid(p4, "P4")) == points[1][[5, 6, 7]].tolist()
+        assert p4.get_title() == "P4: 3 positive"
+        assert figures.positives_of_boxes(matched, 3).tolist() == [[2, 1], [0, 2], [0, 0]]
+
+    def test_box_on_levels_counts_what_it_draws(self) -> None:
+        points = [level_locations(5, 8, 8), level_locations(3, 4, 16)]
+        matched = [torch.where(torch.arange(40) < 7, 0, -1), torch.where(torch.arange(12) < 2, 0, -1)]
+        near, far, bars = figures.box_on_levels((4, 4, 36, 24), points, matched, (40, 60), levels=(3, 4)).axes
+        assert xy(by_gid(near, "P3")) == points[0][:7].tolist()
+        assert xy(by_gid(near, "P4")) == points[1][:2].tolist()
+        assert [bar.get_height() for bar in bars.patches] == [7, 2]
+        assert rectangles(far) == rectangles(near) == [[4, 4, 36, 24]]
+
+    def test_box_on_levels_without_positives(self) -> None:
+        axes = figures.box_on_levels((1, 1, 2, 2), [level_locations(1, 1, 8)], [[-1]], (8, 8), levels=(3,)).axes
+        assert [bar.get_height() for bar in axes[2].patches] == [0]
+
+    def test_positives_by_size_has_a_line_for_each_level(self) -> None:
+        counts = torch.tensor([[1, 2], [3, 4], [5, 6]])
+        (axes,) = figures.positives_by_size([10, 20, 40], counts, levels=(3, 4)).axes
+        assert [line.get_ydata().tolist() for line in axes.lines] == counts.T.tolist()
+        assert [line.get_label() for line in axes.lines] == ["P3", "P4"]
+        assert len({line.get_marker() for line in axes.lines}) == 2  # told apart without colour
+
+    def test_a_level_s_line_ends_at_its_first_zero(self) -> None:
+        counts = [[0], [0], [3], [4], [0], [0], [0]]
+        (axes,) = figures.positives_by_size([1, 2, 4, 8, 16, 32, 64], counts, levels=(3,)).axes
+        assert xy(axes.lines[0]) == [[2, 0], [4, 3], [8, 4], [16, 0]]
+
+
+def test_bars_stand_side_by_side_with_their_values() -> None:
+    (axes,) = figures.bars(["a", "b", "c"], {"one": [1, 2, 3], "two": [4, 5, 6]}, ylabel="%").axes
+    assert [[bar.get_height() for bar in group] for group in axes.containers] == [[1, 2, 3], [4, 5, 6]]
+    starts = [bar.get_x() for group in axes.containers for bar in group]
+    assert len(set(starts)) == 6
+    assert [t.get_text() for t in axes.texts] == ["1.0", "2.0", "3.0", "4.0", "5.0", "6.0"]
+
+
+class TestTrainingCurves:
+    @staticmethod
+    def write(folder: Path, steps: int) -> Path:
+        entry = {"classification": 1.0, "bbox_regression": 0.5, "centerness": 0.6}
+        lines = [{"step": 20 * (i + 1), "lr": 0.01 / (i + 1)} | entry for i in range(steps)]
+        (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return folder / "log.jsonl"
+
+    def test_losses_above_and_the_learning_rate_below(self, tmp_path: Path) -> None:
+        losses, rate = figures.training_curves(self.write(tmp_path, 60)).axes
+        thick = [line for line in losses.lines if not line.get_label().startswith("_")]
+        assert [line.get_label() for line in thick] == ["classification", "bbox regression", "centerness"]
+        for line, value in zip(thick, (1.0, 0.5, 0.6)):
+            np.testing.assert_allclose(line.get_ydata(), value)
+            assert line.get_xdata().tolist() == list(range(20, 1201, 20))
+        assert losses.get_yscale() == "log"
+        assert rate.lines[0].get_ydata()[:2].tolist() == [0.01, 0.005]
+
+    def test_an_empty_log_gives_an_empty_picture(self, tmp_path: Path) -> None:
+        figure = figures.training_curves(self.write(tmp_path, 0))
+        figure.savefig(BytesIO())
+        assert all(not axes.lines for axes in figure.axes)
+
+    def test_a_log_of_one_step(self, tmp_path: Path) -> None:
+        figures.training_curves(str(self.write(tmp_path, 1))).savefig(BytesIO())
+
+    @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=30), st.integers(1, 40))
+    def test_the_running_mean_stays_within_the_values(self, values: list[float], window: int) -> None:
+        mean = figures.running_mean(values, window)
+        assert mean.shape == (len(values),)
+        assert min(values) - 1e-9 <= mean.min() and mean.max() <= max(values) + 1e-9
+
+    def test_the_running_mean_by_hand(self) -> None:
+        np.testing.assert_allclose(figures.running_mean([1, 2, 6, 3], 3), [1.5, 3, 11 / 3, 4.5])
+        assert figures.running_mean([1, 2, 6], 1).tolist() == [1, 2, 6]
+
+
+class TestPng:
+    def test_a_notebook_gets_a_palette_picture_of_the_figure_s_size(self) -> None:
+        figure = figures.show_boxes(IMAGE, BOXES, [0, 1, 1], ["a", "b"])
+        picture = Image.open(BytesIO(figure._repr_png_()))
+        assert picture.mode == "P"
+        assert picture.size == tuple(np.floor(figure.get_size_inches() * 100))
+
+    def test_colours_with_a_meaning_survive_the_palette(self) -> None:
+        figure = figures.show_boxes(IMAGE, [[10, 10, 30, 30]], [1], ["a", "b"])  # noise takes all other places
+        drawn = np.asarray(Image.open(BytesIO(figures.png(figure, dpi=100, colors=64))).convert("RGB"))
+        wanted = np.round(255 * np.array(to_rgb(figures.COLORS[1])))
+        assert (drawn.reshape(-1, 3) == wanted).all(axis=1).sum() > 100
+
+    def test_paper_is_white(self) -> None:
+        drawn = Image.open(BytesIO(figures.png(figures.pyramid(SIZES)))).convert("RGB")
+        assert drawn.getpixel((0, 0)) == (255, 255, 255)
+
+    def test_pyplot_knows_nothing_of_the_figures(self) -> None:
+        before = plt.get_fignums()
+        assert isinstance(figures.ambiguity((15, 12), BOXES), Figure)
+        assert plt.get_fignums() == before
+
+
+class TestDetections:
+    """Pictures of the chapter A detector from end to end."""
+
+    result = {
+        "boxes": BOXES,
+        "labels": torch.tensor([1, 0, 1]),
+        "scores": torch.tensor([0.9, 0.5, 0.1]),
+    }
+    names = ("disc", "ring")
+
+    def test_a_gallery_draws_each_result_on_its_image_above_the_threshold(self) -> None:
+        nothing = {key: value[:0] for key, value in self.result.items()}
+        figure = figures.gallery([IMAGE] * 4, [self.result, nothing, nothing, self.result], self.names)
+        assert len(figure.axes) == 6
+        wanted = [[BOXES[1].tolist(), BOXES[0].tolist()], [], [], [BOXES[1].tolist(), BOXES[0].tolist()], [], []]
+        assert [rectangles(axes) for axes in figure.axes] == wanted, "the surest box is drawn last"
+        assert [t.get_text() for t in figure.axes[0].texts] == ["disc 0.50", "ring 0.90"]
+        assert [axes.axison for axes in figure.axes] == [True] * 4 + [False] * 2
+
+    def test_a_gallery_of_true_boxes_has_names_alone(self) -> None:
+        truth = {key: self.result[key] for key in ("boxes", "labels")}
+        (axes,) = figures.gallery([IMAGE], [truth], self.names, columns=1).axes
+        assert sorted(t.get_text() for t in axes.texts) == ["disc", "ring", "ring"]
+
+    @pytest.mark.parametrize("images", [0, 2])
+    def test_a_gallery_wants_a_result_for_each_image(self, images: int) -> None:
+        with pytest.raises(ValueError, match=f"{images} images and {min(images, 1)} results"):
+            figures.gallery([IMAGE] * images, [self.result][:images], self.names)
+
+    def test_the_way_of_an_image_shows_scores_candidates_and_what_is_left(self) -> None:
+        points = [level_locations(5, 8, 8), level_locations(3, 4, 16)]
+        scores = [torch.zeros(40), torch.linspace(0, 1, 12)]
+        kept = {key: value[:1] for key, value in self.result.items()}
+        figure = figures.image_to_detections(IMAGE, points, scores, BOXES, kept, self.names, levels=(3, 4))
+        where, boxes, final = figure.axes
+        fine, coarse = where.collections
+        assert len(fine.get_offsets()) == 0
+        np.testing.assert_allclose(coarse.get_offsets(), points[1][1:])
+        assert (np.diff(coarse.get_sizes()) > 0).all(), "a higher score is a larger marker"
+        assert rectangles(boxes) == BOXES.tolist()
+        assert rectangles(final) == BOXES[:1].tolist()
+        assert [axes.get_title()[-1] for axes in (boxes, final)] == ["3", "1"]
+
+    def test_loss_curves_hold_the_values_and_the_floor(self) -> None:
+        losses = {"classification": [1.0, 0.5, 0.1], "centerness": torch.tensor([0.7, 0.6, 0.58])}
+        (axes,) = figures.loss_curves(losses, floor=0.57).axes
+        assert xy(axes.lines[0]) == [[0, 1.0], [1, 0.5], [2, 0.1]]
+        assert set(axes.lines[2].get_ydata()) == {0.57}
+        assert axes.get_yscale() == "log"
+        assert len(figures.loss_curves(losses).axes[0].lines) == 2
+
+    def test_precision_over_recall(self) -> None:
+        (axes,) = figures.precision_recall({"a": ([0.5, 1.0], [1.0, 0.8]), "b": ([0.2], [0.4])}).axes
+        assert [xy(line) for line in axes.lines] == [[[0.5, 1.0], [1.0, 0.8]], [[0.2, 0.4]]]
+        assert axes.lines[0].get_linestyle() != axes.lines[1].get_linestyle()
+
+    @pytest.mark.parametrize(
+        "threshold, drawn, point",
+        [(0.05, 3, [1.0, 0.6]), (0.5, 2, [0.5, 1.0]), (0.9, 1, [0.25, 1.0]), (0.95, 0, None)],
+    )
+    def test_a_threshold_is_a_point_of_the_curve(
+        self, threshold: float, drawn: int, point: list[float] | None
+    ) -> None:
+        scores = self.result["scores"].double().numpy().round(6)
+        result = self.result | {"scores": torch.from_numpy(scores)}
+        curve = (scores, [0.25, 0.5, 1.0], [1.0, 1.0, 0.6])
+        left, right = figures.detections_and_curve(IMAGE, result, self.names, curve, threshold).axes
+        assert len(rectangles(left)) == drawn
+        if point is None:
+            assert len(right.lines) == 1
+        else:
+            assert xy(by_gid(right, "threshold")) == [point]

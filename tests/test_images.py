@@ -1,0 +1,217 @@
+"""Images of any size to one batch, boxes along with them, and every refusal with the value it names."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+
+from fcos_edu import FCOSConfig
+from fcos_edu.images import (
+    IMAGE_MEAN,
+    IMAGE_STD,
+    ImageBatcher,
+    check_images,
+    check_targets,
+    resized_size,
+    scale_boxes,
+)
+
+CONFIG = FCOSConfig.tiny(num_classes=3, min_size=64, max_size=100)
+
+
+def image(height: int = 48, width: int = 64, seed: int = 0) -> Tensor:
+    return torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def target(boxes: list[Any], labels: list[int]) -> dict[str, Tensor]:
+    return {"boxes": torch.tensor(boxes).reshape(-1, 4), "labels": torch.tensor(labels, dtype=torch.int64)}
+
+
+# ------------------------------------------------------------------ sizes
+@pytest.mark.parametrize(
+    ("size", "want"),
+    [
+        ((480, 640), (800, 1067)),  # short side to 800
+        ((640, 480), (1067, 800)),
+        ((400, 1000), (533, 1333)),  # long side to 1333
+        ((800, 1333), (800, 1333)),
+        ((1600, 1600), (800, 800)),
+        ((1, 5000), (1, 1333)),  # never nothing
+    ],
+)
+def test_the_papers_sizes(size: tuple[int, int], want: tuple[int, int]) -> None:
+    assert resized_size(*size, FCOSConfig.paper()) == want
+
+
+def test_torchvision_rounds_down() -> None:
+    assert resized_size(480, 640, FCOSConfig.torchvision()) == (800, 1066)
+
+
+def test_boxes_scale_with_their_image() -> None:
+    boxes = torch.tensor([[10.0, 20, 30, 40]])
+    assert scale_boxes(boxes, (100, 200), (50, 400)).tolist() == [[20, 10, 60, 20]]
+    assert scale_boxes(boxes, (100, 200), (100, 200)).tolist() == boxes.tolist()
+    assert scale_boxes(torch.tensor([[1, 2, 3, 4]]), (9, 9), (9, 9)).dtype == torch.float32
+    assert scale_boxes(torch.zeros(0, 4), (9, 9), (18, 9)).shape == (0, 4)
+    back = scale_boxes(scale_boxes(boxes, (333, 500), (800, 1201)), (800, 1201), (333, 500))
+    torch.testing.assert_close(back, boxes)
+
+
+# ------------------------------------------------------------------ the batch
+def test_an_image_of_the_right_size_is_only_normalised() -> None:
+    x = image(64, 96)
+    batch, _ = ImageBatcher(CONFIG)([x], None)
+    assert batch.sizes == [(64, 96)]
+    mean, std = torch.tensor(IMAGE_MEAN)[:, None, None], torch.tensor(IMAGE_STD)[:, None, None]
+    torch.testing.assert_close(batch.tensor[0], (x - mean) / std)
+
+
+def test_a_batch_is_padded_with_zeros_at_the_right_and_bottom() -> None:
+    images = [image(48, 64), image(100, 64, seed=1), image(64, 64, seed=2)]
+    batch, _ = ImageBatcher(CONFIG)(images, None)
+    assert batch.sizes == [(64, 85), (100, 64), (64, 64)]
+    assert batch.tensor.shape == (3, 3, 128, 96)  # multiples of 32
+    for row, (height, width) in zip(batch.tensor, batch.sizes, strict=True):
+        assert (row[:, height:] == 0).all() and (row[:, :, width:] == 0).all()
+        assert (row[:, :height, :width] != 0).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("divisor", [1, 32, 128])
+def test_the_canvas_is_a_multiple_of_the_divisor(divisor: int) -> None:
+    batch, _ = ImageBatcher(CONFIG.replace(size_divisor=divisor))([image(48, 64)], None)
+    height, width = batch.tensor.shape[-2:]
+    assert (height, width) == (math.ceil(64 / divisor) * divisor, math.ceil(85 / divisor) * divisor)
+
+
+def test_targets_follow_and_the_callers_stay_as_they_were() -> None:
+    one = target([[0.0, 0, 32, 24], [16, 12, 64, 48]], [0, 2])
+    kept = {k: v.clone() for k, v in one.items()}
+    empty = target([], [])
+    batch, scaled = ImageBatcher(CONFIG)([image(48, 64), image(64, 64)], [one, empty])
+    assert scaled is not None and batch.sizes[0] == (64, 85)
+    x, y = 85 / 64, 64 / 48
+    want = torch.tensor([[0, 0, 32 * x, 24 * y], [16 * x, 12 * y, 64 * x, 48 * y]])
+    torch.testing.assert_close(scaled[0]["boxes"], want)
+    assert torch.equal(scaled[0]["labels"], one["labels"])
+    assert scaled[1]["boxes"].shape == (0, 4)
+    assert all(torch.equal(one[k], kept[k]) for k in one)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.float32])
+def test_any_float_image_becomes_the_networks_type(dtype: torch.dtype) -> None:
+    x = image()
+    batch, _ = ImageBatcher(CONFIG)([x.to(dtype)], None)
+    want, _ = ImageBatcher(CONFIG)([x], None)
+    assert batch.tensor.dtype == torch.float32
+    torch.testing.assert_close(batch.tensor, want.tensor, atol=3e-3, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(375, 500), (640, 427), (333, 500), (800, 1333), (97, 31)])
+def test_the_torchvision_preset_prepares_as_torchvision(size: tuple[int, int]) -> None:
+    config = FCOSConfig.torchvision(min_size=160, max_size=267)
+    theirs = GeneralizedRCNNTransform(160, 267, list(IMAGE_MEAN), list(IMAGE_STD)).eval()
+    images = [image(*size), image(200, 150, seed=1)]
+    targets = [target([[1.0, 2, 20, 25]], [1]), target([[5.0, 6, 149, 199], [0, 0, 9, 9]], [0, 2])]
+    batch, scaled = ImageBatcher(config)(images, targets)
+    want, wanted = theirs(images, [dict(t) for t in targets])
+    assert batch.sizes == want.image_sizes
+    torch.testing.assert_close(batch.tensor, want.tensors, atol=1e-5, rtol=0)
+    assert scaled is not None
+    for ours, other in zip(scaled, wanted, strict=True):
+        torch.testing.assert_close(ours["boxes"], other["boxes"], atol=1e-4, rtol=0)
+
+
+def test_resizing_is_bilinear() -> None:
+    x = image(32, 40)
+    batch, _ = ImageBatcher(CONFIG)([x], None)
+    mean, std = torch.tensor(IMAGE_MEAN)[:, None, None], torch.tensor(IMAGE_STD)[:, None, None]
+    want = F.interpolate(((x - mean) / std)[None], size=(64, 80), mode="bilinear", align_corners=False)[0]
+    torch.testing.assert_close(batch.tensor[0, :, :64, :80], want)
+
+
+# ------------------------------------------------------------------ images that are refused
+@pytest.mark.parametrize(
+    ("images", "kind", "sentence"),
+    [
+        ([], ValueError, "images is empty"),
+        (image(), ValueError, r"images is one tensor of shape \(3, 48, 64\); give a list"),
+        (["cat.jpg"], TypeError, "image 0 is a str"),
+        ([image(), None], TypeError, "image 1 is a NoneType"),
+        ([image().permute(1, 2, 0)], ValueError, r"shape \(48, 64, 3\).*try image.permute\(2, 0, 1\)"),
+        ([image()[:1]], ValueError, r"shape \(1, 48, 64\).*try image.expand\(3, -1, -1\)"),
+        ([image()[0]], ValueError, r"shape \(48, 64\); it must be \(3, H, W\)"),
+        ([image()[None]], ValueError, r"shape \(1, 3, 48, 64\)"),
+        ([torch.rand(4, 8, 8)], ValueError, r"shape \(4, 8, 8\)"),
+        ([torch.rand(3, 0, 8)], ValueError, r"shape \(3, 0, 8\)"),
+        ([(image() * 255).byte()], TypeError, "image 0 has dtype torch.uint8.*try image / 255"),
+        ([torch.zeros(3, 8, 8, dtype=torch.int64)], TypeError, "dtype torch.int64"),
+        ([image(), image().clamp(max=0.5) + 100], ValueError, "image 1 has values from 100 to 100.5.*divide by 255"),
+        ([torch.full((3, 8, 8), -0.25)], ValueError, r"values from -0.25 to -0.25; they must lie in 0\.\.1$"),
+        ([torch.full((3, 8, 8), math.inf)], ValueError, "values from inf to inf"),
+        ([torch.full((3, 8, 8), 1e6)], ValueError, r"values from 1e\+06 to 1e\+06; they must lie in 0\.\.1$"),
+    ],
+)
+def test_images_that_are_refused(images: Any, kind: type[Exception], sentence: str) -> None:
+    with pytest.raises(kind, match=sentence):
+        check_images(images)
+
+
+def test_one_nan_among_good_pixels_is_found() -> None:
+    x = image()
+    x[1, 5, 7] = math.nan
+    with pytest.raises(ValueError, match="image 0 has values from nan to nan"):
+        check_images([x])
+
+
+def test_images_that_are_accepted() -> None:
+    check_images([torch.zeros(3, 1, 1), torch.ones(3, 5, 9), image().double(), image().half()])
+    check_images(torch.rand(2, 3, 8, 8))  # type: ignore[arg-type]  # a batch tensor iterates like a list
+
+
+# ------------------------------------------------------------------ targets that are refused
+GOOD = [0.0, 0.0, 10.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    ("targets", "sentence"),
+    [
+        ([], "1 images but 0 targets"),
+        ([target([GOOD], [0])] * 2, "1 images but 2 targets"),
+        ([torch.zeros(1, 4)], "target 0 is a Tensor; it must be a dict"),
+        ([{"labels": torch.zeros(1, dtype=torch.int64)}], r"target 0 lacks the tensor 'boxes'; it has \['labels'\]"),
+        ([{"boxes": torch.zeros(1, 4)}], "target 0 lacks the tensor 'labels'"),
+        ([{"boxes": [GOOD], "labels": torch.zeros(1)}], "target 0 lacks the tensor 'boxes'"),
+        ([{"boxes": torch.tensor(GOOD), "labels": torch.tensor([0])}], r"boxes has shape \(4,\); it must be \(M, 4\)"),
+        ([{"boxes": torch.zeros(1, 5), "labels": torch.tensor([0])}], r"boxes has shape \(1, 5\)"),
+        ([target([GOOD, GOOD], [0])], r"2 boxes but labels of shape \(1,\)"),
+        ([{"boxes": torch.tensor([GOOD]), "labels": torch.tensor([0.0])}], "labels has dtype torch.float32"),
+        ([{"boxes": torch.tensor([GOOD]), "labels": torch.tensor([True])}], "labels has dtype torch.bool"),
+        ([target([GOOD, [5.0, 5, 5, 9]], [0, 0])], r"box 1 is \[5.0, 5.0, 5.0, 9.0\].*x0 < x1 and y0 < y1"),
+        ([target([[5.0, 9, 8, 5]], [0])], r"target 0: box 0 is \[5.0, 9.0, 8.0, 5.0\]"),
+        ([target([GOOD, GOOD, [0, math.nan, 8, 5]], [0, 0, 0])], r"box 2 is \[0.0, nan, 8.0, 5.0\]; it must be finite"),
+        ([target([[0.0, 0, math.inf, 5]], [0])], r"box 0 is \[0.0, 0.0, inf, 5.0\]; it must be finite"),
+        ([target([GOOD, GOOD], [0, 3])], r"label 3 of box 1 is outside 0\.\.2 \(num_classes is 3"),
+        ([target([GOOD], [-1])], r"label -1 of box 0 is outside 0\.\.2.*no background class"),
+    ],
+)
+def test_targets_that_are_refused(targets: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        check_targets([image()], targets, num_classes=3)
+
+
+def test_the_second_targets_number_is_named() -> None:
+    with pytest.raises(ValueError, match="target 1: label 7 of box 0"):
+        check_targets([image()] * 2, [target([GOOD], [0]), target([GOOD], [7])], num_classes=3)
+
+
+def test_targets_that_are_accepted() -> None:
+    whole = {"boxes": torch.tensor([[1, 2, 3, 4]]), "labels": torch.tensor([2], dtype=torch.int32)}
+    # Partly outside the image, as after a crop, is no error: the assignment does not care.
+    outside = target([[-5.0, -5, 999, 999]], [0])
+    check_targets([image()] * 4, [target([], []), target([GOOD], [2]), whole, outside], num_classes=3)

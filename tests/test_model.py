@@ -1,0 +1,515 @@
+"""The whole detector: torchvision's losses and detections, a step that waits for nothing, one image overfitted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
+from torch.nn import functional as F
+from torchvision.models.detection import FCOS as TorchvisionFCOS
+from torchvision.models.detection import fcos_resnet50_fpn
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.ops import FrozenBatchNorm2d, box_iou
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+
+from fcos_edu import FCOS, ConfigError, FCOSConfig
+from fcos_edu.locations import feature_sizes
+from fcos_edu.weights import to_torchvision
+
+LIMIT = 300  # detections of an image that are compared
+THRESHOLD = 0.15
+
+
+# ------------------------------------------------------------------ torchvision, the same weights
+def liven(model: TorchvisionFCOS) -> TorchvisionFCOS:
+    """Weights that give many detections with scores far apart, and norms that a wrong folding would show."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for norm in model.modules():
+            if isinstance(norm, (nn.BatchNorm2d, FrozenBatchNorm2d)):
+                norm.running_mean.uniform_(-0.1, 0.1, generator=generator)  # type: ignore[union-attr]
+                norm.running_var.uniform_(0.7, 1.5, generator=generator)  # type: ignore[union-attr]
+        for name, parameter in model.head.named_parameters():
+            if parameter.dim() == 4:
+                parameter.normal_(0, 0.03, generator=generator)
+            elif ".conv." in name:
+                parameter.add_(torch.rand(parameter.shape, generator=generator) * 0.2)
+        model.head.regression_head.bbox_reg.bias.fill_(2.0)
+        model.head.classification_head.cls_logits.bias.fill_(-3.0)
+    model.score_thresh, model.detections_per_img = THRESHOLD, LIMIT
+    return model.eval()
+
+
+def pair(theirs: TorchvisionFCOS) -> tuple[TorchvisionFCOS, FCOS]:
+    ours = FCOS.from_torchvision(liven(theirs))
+    return theirs, ours.set_inference(score_threshold=THRESHOLD, detections_per_image=LIMIT)
+
+
+@pytest.fixture(scope="module")
+def resnet50() -> tuple[TorchvisionFCOS, FCOS]:
+    """``fcos_resnet50_fpn`` as torchvision builds it (with norms that learn), and ours with its weights."""
+    torch.manual_seed(0)
+    return pair(fcos_resnet50_fpn(weights=None, weights_backbone=None, num_classes=91))
+
+
+@pytest.fixture(scope="module")
+def resnet18() -> tuple[TorchvisionFCOS, FCOS]:
+    """torchvision's FCOS on a ResNet-18 with frozen norms, and ours with its weights."""
+    torch.manual_seed(1)
+    backbone = resnet_fpn_backbone(
+        backbone_name="resnet18",
+        weights=None,
+        norm_layer=FrozenBatchNorm2d,
+        trainable_layers=3,
+        returned_layers=[2, 3, 4],
+        extra_blocks=LastLevelP6P7(256, 256),
+    )
+    return pair(TorchvisionFCOS(backbone, num_classes=20))
+
+
+def sized(models: tuple[TorchvisionFCOS, FCOS], short: int, long: int) -> tuple[TorchvisionFCOS, FCOS]:
+    """Both models, resizing to this short and long side."""
+    theirs, ours = models
+    theirs.transform.min_size, theirs.transform.max_size = (short,), long
+    return theirs.eval(), ours.set_inference(min_size=short, max_size=long).eval()
+
+
+def picture(height: int, width: int, seed: int = 0) -> Tensor:
+    """Blobs and fine noise: neighbouring locations see different things."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, math.ceil(height / 40), math.ceil(width / 40), generator=generator)
+    blobs = F.interpolate(coarse, (height, width), mode="bilinear")[0]
+    return 0.7 * blobs + 0.3 * torch.rand(3, height, width, generator=generator)
+
+
+def assert_same_detections(got: dict[str, Tensor], want: dict[str, Tensor]) -> None:
+    """Same labels and order, scores to 1e-4, boxes to 0.01 px.
+
+    Detections whose scores are within 1e-5 of their neighbour's form one group, in which order is left to the last
+    bits of a sum: there the sets are compared. The last group is left out where the limit of detections cuts it.
+    """
+    assert len(got["scores"]) == len(want["scores"])
+    torch.testing.assert_close(got["scores"], want["scores"], atol=1e-4, rtol=0)
+    steps = want["scores"][:-1] - want["scores"][1:]
+    ends = [*((steps >= 1e-5).nonzero()[:, 0] + 1).tolist(), len(want["scores"])]
+    if len(want["scores"]) == LIMIT:
+        ends.pop()
+    start = 0
+    for end in ends:
+        open_rows = list(range(start, end))
+        for i in range(start, end):
+            same = [
+                j
+                for j in open_rows
+                if got["labels"][i] == want["labels"][j] and (got["boxes"][i] - want["boxes"][j]).abs().max() <= 0.01
+            ]
+            assert same, f"detection {i}: {got['boxes'][i].tolist()} of class {got['labels'][i]} is not there"
+            open_rows.remove(same[0])
+        start = end
+    assert start >= 0.9 * len(want["scores"])
+
+
+def test_the_comparison_of_detections_can_fail() -> None:
+    want = {
+        "boxes": torch.arange(12.0).reshape(3, 4),
+        "scores": torch.tensor([0.9, 0.5, 0.499999]),
+        "labels": torch.tensor([1, 2, 3]),
+    }
+    swapped = {k: v[[0, 2, 1]] for k, v in want.items()}
+    assert_same_detections(swapped, want)  # a tie
+    for wrong in (
+        {k: v[[1, 0, 2]] for k, v in want.items()},
+        want | {"labels": torch.tensor([1, 2, 2])},
+        want | {"boxes": want["boxes"] + torch.tensor([0.0, 0, 0.02, 0])},
+        want | {"scores": want["scores"] + 2e-4},
+        {k: v[:2] for k, v in want.items()},
+    ):
+        with pytest.raises(AssertionError):
+            assert_same_detections(wrong, want)
+
+
+SIZES = [(375, 500), (640, 427), (333, 500), (480, 640), (211, 500)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_detections_of_torchvisions_resnet50(resnet50: tuple[TorchvisionFCOS, FCOS], size: tuple[int, int]) -> None:
+    theirs, ours = sized(resnet50, 256, 427)
+    with torch.no_grad():
+        (want,), (got,) = theirs([picture(*size)]), ours([picture(*size)])
+    # Worth comparing: hundreds of boxes, of many classes, hardly any of them empty.
+    assert len(want["scores"]) > 200 and len(want["labels"].unique()) >= 5
+    assert ((want["boxes"][:, 2:] - want["boxes"][:, :2]).amin(1) > 4).float().mean() > 0.8
+    assert_same_detections(got, want)
+
+
+def test_detections_at_the_published_size(resnet50: tuple[TorchvisionFCOS, FCOS]) -> None:
+    theirs, ours = sized(resnet50, 800, 1333)
+    with torch.no_grad():
+        (want,), (got,) = theirs([picture(427, 640)]), ours([picture(427, 640)])  # to 800 x 1199
+    assert len(want["scores"]) == LIMIT
+    assert_same_detections(got, want)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnet18"])
+def test_detections_of_a_batch_of_different_sizes(name: str, request: pytest.FixtureRequest) -> None:
+    theirs, ours = sized(request.getfixturevalue(name), 192, 320)
+    images = [picture(375, 500), picture(500, 300, seed=1), picture(100, 130, seed=2)]
+    with torch.no_grad():
+        wanted, found = theirs(images), ours(images)
+    for got, want in zip(found, wanted, strict=True):
+        assert len(want["scores"]) > 200
+        assert_same_detections(got, want)
+
+
+def random_targets(images: list[Tensor], num_classes: int, count: int = 12) -> list[dict[str, Tensor]]:
+    targets = []
+    for i, image in enumerate(images):
+        generator = torch.Generator().manual_seed(i)
+        limit = torch.tensor([image.shape[-1], image.shape[-2]])
+        corner = torch.rand(count, 2, generator=generator) * limit * 0.8
+        end = torch.minimum(corner + torch.exp(torch.rand(count, 2, generator=generator) * 4 + 1.5), limit)
+        labels = torch.randint(0, num_classes, (count,), generator=generator)
+        targets.append({"boxes": torch.cat([corner, end], dim=1), "labels": labels})
+    return targets
+
+
+NAMES = {"classification": "classification", "bbox_regression": "bbox_regression", "centerness": "bbox_ctrness"}
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnet18"])
+@pytest.mark.parametrize("sizes", [[(375, 500)], [(640, 427), (100, 130)], [(333, 500)], [(211, 500), (480, 640)]])
+def test_losses_of_torchvision(name: str, sizes: list[tuple[int, int]], request: pytest.FixtureRequest) -> None:
+    theirs, ours = sized(request.getfixturevalue(name), 192, 320)
+    images = [picture(*size, seed=i) for i, size in enumerate(sizes)]
+    targets = random_targets(images, ours.config.num_classes)
+    targets[-1] = {k: v[:1] for k, v in targets[-1].items()}
+    for model, body in ((theirs, theirs.backbone.body), (ours, ours.pyramid.body)):
+        model.train()
+        body.eval()  # learning norms would see the batch in both, and remember it
+    with torch.no_grad():
+        want, got = theirs(images, [dict(t) for t in targets]), ours(images, targets)
+    assert isinstance(got, dict) and set(got) == set(NAMES)
+    for ours_name, theirs_name in NAMES.items():
+        assert want[theirs_name] > 0.01
+        torch.testing.assert_close(got[ours_name], want[theirs_name], rtol=1e-4, atol=0)
+
+
+def test_losses_with_norms_that_learn(resnet50: tuple[TorchvisionFCOS, FCOS]) -> None:
+    theirs, ours = sized(resnet50, 128, 213)
+    images = [picture(128, 160), picture(160, 128, seed=1)]
+    targets = random_targets(images, 91)
+    kept = [{k: v.clone() for k, v in model.state_dict().items()} for model in (theirs, ours)]
+    with torch.no_grad():
+        want, got = theirs.train()(images, [dict(t) for t in targets]), ours.train()(images, targets)
+    theirs.load_state_dict(kept[0])
+    ours.load_state_dict(kept[1])
+    for ours_name, theirs_name in NAMES.items():
+        torch.testing.assert_close(got[ours_name], want[theirs_name], rtol=1e-3, atol=0)
+
+
+def test_losses_of_torchvision_without_boxes(resnet18: tuple[TorchvisionFCOS, FCOS]) -> None:
+    theirs, ours = sized(resnet18, 128, 213)
+    images = [picture(128, 160)]
+    empty = [{"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}]
+    with torch.no_grad():
+        want, got = theirs.train()(images, [dict(t) for t in empty]), ours.train()(images, empty)
+    for ours_name, theirs_name in NAMES.items():
+        torch.testing.assert_close(got[ours_name], want[theirs_name], rtol=1e-4, atol=1e-12)
+
+
+def test_gradients_of_torchvision(resnet18: tuple[TorchvisionFCOS, FCOS]) -> None:
+    theirs, ours = sized(resnet18, 128, 213)
+    images = [picture(128, 160)]
+    targets = random_targets(images, 20, count=4)
+    sum(theirs.train()(images, [dict(t) for t in targets]).values()).backward()
+    sum(ours.train()(images, targets).values()).backward()
+    try:
+        named = {n: p for n, p in theirs.named_parameters() if p.grad is not None}
+        mine = to_torchvision({n: p.grad for n, p in ours.named_parameters() if p.grad is not None})
+        assert set(mine) == set(named)  # the frozen stages are the same ones
+        for name, parameter in named.items():
+            assert parameter.grad is not None
+            scale = parameter.grad.abs().max().item()
+            torch.testing.assert_close(mine[name], parameter.grad, atol=1e-3 * scale + 1e-9, rtol=0, msg=name)
+    finally:
+        theirs.zero_grad()
+        ours.zero_grad()
+
+
+# ------------------------------------------------------------------ the model's own manners
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {"backbone": "resnet18"},
+    "improved": {"backbone": "resnet18"},
+    "torchvision": {"backbone": "resnet18"},
+    "tiny": {},
+}
+EMPTY = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_trains_and_detects(preset: str) -> None:
+    torch.manual_seed(0)
+    config = getattr(FCOSConfig, preset)(num_classes=3, min_size=96, max_size=160, **PRESETS[preset])
+    model = FCOS(config, load_backbone=False)
+    images = [picture(60, 90), picture(96, 50, seed=1)]
+    losses = model.train()(images, [random_targets(images, 3)[0], EMPTY])
+    assert set(losses) == {"classification", "bbox_regression", "centerness"}
+    assert all(torch.isfinite(v) and v.shape == () for v in losses.values())
+    torch.stack(list(losses.values())).sum().backward()
+    model.eval().set_inference(score_threshold=0.0, threshold_on="class")
+    with torch.no_grad():
+        found = model(images)
+    for image, one in zip(images, found, strict=True):
+        assert len(one["scores"]) > 0
+        assert one["boxes"].shape == (len(one["scores"]), 4) and one["labels"].dtype == torch.int64
+        assert (one["boxes"] >= 0).all()
+        assert (one["boxes"] <= torch.tensor([image.shape[-1], image.shape[-2]] * 2) + 1e-3).all()
+        assert (one["scores"].diff() <= 0).all()
+        assert ((one["labels"] >= 0) & (one["labels"] < 3)).all()
+
+
+@pytest.fixture
+def tiny() -> FCOS:
+    torch.manual_seed(0)
+    return FCOS(FCOSConfig.tiny(num_classes=3, min_size=96, max_size=128))
+
+
+@pytest.mark.parametrize("box_loss", ["iou", "linear_iou", "giou"])
+@pytest.mark.parametrize("activation", ["exp_scaled", "exp", "relu"])
+def test_images_without_boxes_give_finite_losses_and_gradients(box_loss: str, activation: str) -> None:
+    torch.manual_seed(0)
+    model = FCOS(
+        FCOSConfig.tiny(num_classes=3, min_size=64, max_size=64, box_loss=box_loss, box_activation=activation)
+    ).train()
+    losses = model([picture(64, 64)] * 2, [EMPTY, EMPTY])
+    assert losses["bbox_regression"] == losses["centerness"] == 0
+    assert 0 < losses["classification"] < 1
+    torch.stack(list(losses.values())).sum().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+def test_a_uniform_scale_of_the_image_leaves_boxes_in_its_pixels(tiny: FCOS) -> None:
+    model = tiny.eval().set_inference(score_threshold=0.0)
+    image = picture(96, 128)
+    double = image.repeat_interleave(2, 1).repeat_interleave(2, 2)  # halving it gives the image back
+    with torch.no_grad():
+        (small,), (large,) = model([image]), model([double])
+    torch.testing.assert_close(large["boxes"], small["boxes"] * 2, atol=0.05, rtol=0)
+    torch.testing.assert_close(large["scores"], small["scores"], atol=1e-5, rtol=0)
+
+
+def test_a_smaller_canvas_changes_little_but_never_the_order_of_images(tiny: FCOS) -> None:
+    tiny.eval().set_inference(score_threshold=0.0)
+    a, b = picture(96, 128), picture(128, 96, seed=1)
+    with torch.no_grad():
+        ab, ba = tiny([a, b]), tiny([b, a])
+    for one, other in ((ab[0], ba[1]), (ab[1], ba[0])):
+        torch.testing.assert_close(one["scores"], other["scores"], atol=1e-5, rtol=0)
+
+
+def test_training_needs_targets_and_checks_them(tiny: FCOS) -> None:
+    tiny.train()
+    with pytest.raises(ValueError, match=r"training needs targets: call model\(images, targets\), or model.eval"):
+        tiny([picture(64, 64)])
+    bad = {"boxes": torch.tensor([[0.0, 0, 9, 9]]), "labels": torch.tensor([3])}
+    with pytest.raises(ValueError, match="label 3 of box 0 is outside 0..2"):
+        tiny([picture(64, 64)], [bad])
+    with pytest.raises(ValueError, match="divide by 255"):
+        tiny([picture(64, 64) * 255], [EMPTY])
+    with pytest.raises(ValueError, match="1 images but 2 targets"):
+        tiny([picture(64, 64)], [EMPTY, EMPTY])
+    tiny.eval()
+    with pytest.raises(ValueError, match="label 3"):  # in evaluation too, where targets feed the oracle
+        tiny([picture(64, 64)], [bad])
+
+
+def test_checks_can_be_switched_off(tiny: FCOS) -> None:
+    tiny.eval().check_inputs = False
+    assert len(tiny([picture(64, 64) * 255])) == 1
+
+
+def test_the_oracle_wants_targets(tiny: FCOS) -> None:
+    tiny.eval().set_inference(centerness_inference="oracle", score_threshold=0.0)
+    box = {"boxes": torch.tensor([[10.0, 10, 60, 60]]), "labels": torch.tensor([1])}
+    with pytest.raises(ValueError, match="needs the true boxes"):
+        tiny([picture(96, 96)])
+    (found,) = tiny([picture(96, 96)], [box])
+    centres = (found["boxes"][:, :2] + found["boxes"][:, 2:]) / 2
+    # The highest score belongs to a location inside the box, for only there the oracle's center-ness is not 0.
+    assert found["scores"][0] > 0
+    assert (centres[0] > 0).all() and (centres[0] < 70).all()
+
+
+def test_set_inference_refuses_what_was_trained(tiny: FCOS) -> None:
+    assert tiny.set_inference(nms_threshold=0.3, min_size=64) is tiny
+    assert (tiny.config.nms_threshold, tiny.batcher.config.min_size) == (0.3, 64)
+    before = tiny.config
+    with pytest.raises(ConfigError, match="box_loss is part of the trained model; inference can change"):
+        tiny.set_inference(box_loss="iou")
+    with pytest.raises(TypeError, match="did you mean 'nms_threshold'"):
+        tiny.set_inference(nms_treshold=0.3)
+    with pytest.raises(ConfigError, match="score_threshold is 2"):
+        tiny.set_inference(score_threshold=2)
+    assert tiny.config == before
+
+
+def test_locations_made_in_inference_mode_serve_training() -> None:
+    torch.manual_seed(0)
+    model = FCOS(FCOSConfig.tiny(num_classes=3, min_size=72, max_size=72)).eval()
+    with torch.inference_mode():
+        model([picture(72, 72)])
+    targets = random_targets([picture(72, 72)], 3, count=3)
+    torch.stack(list(model.train()([picture(72, 72)], targets).values())).sum().backward()
+
+
+def test_targets_of_the_model_fit_its_canvas(tiny: FCOS) -> None:
+    made = tiny.targets([{"boxes": torch.tensor([[8.0, 8, 40, 40]]), "labels": torch.tensor([2])}, EMPTY], 96, 128)
+    length = sum(h * w for h, w in feature_sizes(96, 128, tiny.config.strides))
+    assert made.labels.shape == (2, length) and made.ltrb.shape == (2, length, 4)
+    assert tiny.locations(96, 128).shape == (length, 2)
+    assert (made.labels[0] == 2).any() and (made.labels[1] == -1).all()
+
+
+def test_bf16_is_close_to_float32(tiny: FCOS) -> None:
+    images = [picture(96, 128)]
+    targets = random_targets(images, 3, count=4)
+    want = tiny.train()(images, targets)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        got = tiny(images, targets)
+    for name, value in want.items():
+        assert got[name].dtype == torch.float32
+        torch.testing.assert_close(got[name], value, rtol=0.05, atol=0)
+
+
+# ------------------------------------------------------------------ a training step waits for nothing
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_training_step_reads_no_value(preset: str) -> None:
+    # Fake tensors have shapes but no values: whatever reads one (.item(), nonzero, boolean indexing) raises.
+    config = getattr(FCOSConfig, preset)(num_classes=3, min_size=96, max_size=160, **PRESETS[preset])
+    model = FCOS(config, load_backbone=False).train()
+    model.check_inputs = False
+    images = [torch.rand(3, 60, 90), torch.rand(3, 96, 50)]
+    targets = [{"boxes": torch.rand(70, 4), "labels": torch.zeros(70, dtype=torch.int64)}, EMPTY]
+    canvas = model.batcher(images, None)[0].tensor.shape[-2:]
+    model.locations(*canvas)  # made once for each canvas, and kept: it must be a real tensor
+
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    state = {n: fake.from_tensor(v) for n, v in (*model.named_parameters(), *model.named_buffers())}
+    with fake:
+        arguments = (
+            [fake.from_tensor(i) for i in images],
+            [{k: fake.from_tensor(v) for k, v in t.items()} for t in targets],
+        )
+        losses = torch.func.functional_call(model, state, arguments)
+        learnt = [v for v in state.values() if v.requires_grad]
+        gradients = torch.autograd.grad(torch.stack(list(losses.values())).sum(), learnt)
+    assert len(losses) == 3 and all(value.shape == () for value in losses.values())
+    assert [g.shape for g in gradients] == [v.shape for v in learnt]
+    assert not isinstance(model.locations(*canvas), FakeTensor)
+
+
+def test_fake_tensors_notice_a_value_that_is_read() -> None:
+    model = FCOS(FCOSConfig.tiny(num_classes=3, min_size=96, max_size=160)).train()
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    with fake, pytest.raises(DataDependentOutputException):
+        model([fake.from_tensor(torch.rand(3, 60, 90))], [EMPTY])  # the checks of inputs read values
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_training_step_on_a_gpu_never_waits() -> None:
+    model = FCOS(FCOSConfig.tiny(num_classes=3, min_size=96, max_size=160)).cuda().train()
+    model.check_inputs = False
+    images = [picture(60, 90).cuda(), picture(96, 50).cuda()]
+    targets = [{k: v.cuda() for k, v in t.items()} for t in random_targets(images, 3)]
+    model(images, targets)  # the locations of this canvas are made once
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        torch.stack(list(model(images, targets).values())).sum().backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_the_path_reads_in_the_order_of_the_methods(tiny: FCOS) -> None:
+    """``predict`` alone on a ready canvas gives what ``forward`` decodes."""
+    tiny.eval().set_inference(score_threshold=0.0)
+    image = picture(96, 128)
+    with torch.no_grad():
+        batch, _ = tiny.batcher([image], None)
+        output = tiny.predict(batch.tensor)
+        (found,) = tiny([image])
+    length = len(tiny.locations(*batch.tensor.shape[-2:]))
+    assert output.logits.shape == (1, length, 3) and output.distances.shape == (1, length, 4)
+    assert output.centerness is not None
+    best = (output.logits.sigmoid() * output.centerness.sigmoid()[..., None]).max()
+    torch.testing.assert_close(found["scores"][0], best)
+
+
+# ------------------------------------------------------------------ one image, overfitted
+def scene() -> tuple[Tensor, dict[str, Tensor]]:
+    """Six boxes of three classes from 14 to 90 pixels, one inside another, on a noisy ground."""
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(3, 160, 160, generator=generator) * 0.25
+    boxes = [(20, 60, 100, 150), (60, 6, 150, 70), (8, 10, 40, 44), (110, 90, 150, 120), (50, 80, 70, 100)]
+    boxes.append((120, 130, 134, 146))
+    labels = [2, 1, 0, 0, 1, 2]
+    colours = torch.tensor([[1.0, 0.2, 0.2], [0.2, 1.0, 0.2], [0.2, 0.2, 1.0]])
+    for (x0, y0, x1, y1), label in zip(boxes, labels, strict=True):
+        texture = 0.6 + 0.4 * torch.rand(1, y1 - y0, x1 - x0, generator=generator)
+        image[:, y0:y1, x0:x1] = colours[label][:, None, None] * texture
+    return image, {"boxes": torch.tensor(boxes, dtype=torch.float32), "labels": torch.tensor(labels)}
+
+
+@pytest.fixture(scope="module")
+def overfitted() -> Iterator[FCOS]:
+    torch.manual_seed(0)
+    image, target = scene()
+    model = FCOS(FCOSConfig.tiny(num_classes=3, min_size=160, max_size=160)).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=120)
+    for _ in range(120):
+        loss = torch.stack(list(model([image], [target]).values())).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimizer.step()
+        schedule.step()
+    yield model.eval()
+
+
+def test_one_image_is_overfitted_to_ap75_of_1(overfitted: FCOS) -> None:
+    image, target = scene()
+    with torch.no_grad():
+        (found,) = overfitted([image])
+    for label in range(3):
+        # AP75 = 1: within its class, all true boxes are found at IoU >= .75 before the first false detection.
+        own = found["labels"] == label
+        true = target["boxes"][target["labels"] == label]
+        iou = box_iou(found["boxes"][own][: len(true)], true)  # the highest scores
+        assert iou.shape == (len(true), len(true))
+        assert sorted(iou.argmax(1).tolist()) == list(range(len(true)))  # each finds another one
+        assert (iou.amax(1) >= 0.75).all()
+
+
+def test_the_overfitted_boxes_follow_a_resized_image(overfitted: FCOS) -> None:
+    image, target = scene()
+    larger = F.interpolate(image[None], size=(320, 320), mode="nearest")[0]
+    with torch.no_grad():
+        (found,) = overfitted([larger])
+    iou = box_iou(found["boxes"], target["boxes"] * 2) * (found["labels"][:, None] == target["labels"])
+    assert (iou.amax(0) > 0.75).all()
+
+
+def test_the_overfitted_model_survives_half_precision(overfitted: FCOS, tmp_path: Any) -> None:
+    image, _ = scene()
+    overfitted.save(tmp_path / "half.safetensors", half=True)
+    again = FCOS.load(tmp_path / "half.safetensors")
+    with torch.no_grad():
+        (want,), (got,) = overfitted([image]), again([image])
+    for i in range(6):
+        assert got["labels"][i] == want["labels"][i]
+        assert box_iou(got["boxes"][i : i + 1], want["boxes"][i : i + 1]).item() > 0.95

@@ -1,0 +1,453 @@
+"""Checkpoints: whole or refused, never half-written; torchvision's weights both ways and over the wire."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import hashlib
+import http.server
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchvision.models.detection import FCOS as TorchvisionFCOS
+from torchvision.models.detection import FCOS_ResNet50_FPN_Weights
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.ops import FrozenBatchNorm2d
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+
+from fcos_edu import FCOS, FCOSConfig, weights
+from fcos_edu.weights import CheckpointError
+
+TINY = FCOSConfig.tiny(num_classes=3, class_names=("a", "b", "c"), fpn_channels=16, min_size=64, max_size=96)
+
+
+@pytest.fixture(scope="module")
+def model() -> FCOS:
+    torch.manual_seed(0)
+    return FCOS(TINY).eval()
+
+
+@pytest.fixture
+def saved(model: FCOS, tmp_path: Path) -> Path:
+    path = tmp_path / "runs" / "tiny.safetensors"
+    model.save(path, steps=7, command="fcos-edu train")
+    return path
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return set(a) == set(b) and all(torch.equal(a[k], b[k]) for k in a)
+
+
+# ------------------------------------------------------------------ save and load
+def test_round_trip(model: FCOS, saved: Path) -> None:
+    again = FCOS.load(saved)
+    assert again.config == TINY
+    assert not again.training
+    assert same(again.state_dict(), model.state_dict())
+    x = [torch.rand(3, 60, 80)]
+    model = copy.deepcopy(model).set_inference(score_threshold=0.0)
+    again.set_inference(score_threshold=0.0)
+    (a,), (b,) = model(x), again(x)
+    assert len(a["boxes"]) == 100
+    assert torch.equal(a["boxes"], b["boxes"]) and torch.equal(a["scores"], b["scores"])
+
+
+def test_the_file_holds_config_and_whatever_is_said_about_it(saved: Path) -> None:
+    checkpoint = weights.load(saved)
+    assert checkpoint.config == TINY
+    assert checkpoint.about == {"steps": 7, "command": "fcos-edu train"}
+    with safe_open(saved, framework="pt") as file:  # anyone's reader can do it too
+        assert json.loads(file.metadata()["config"])["class_names"] == ["a", "b", "c"]
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+
+
+def test_half_precision(model: FCOS, saved: Path, tmp_path: Path) -> None:
+    small = tmp_path / "half.safetensors"
+    model.save(small, half=True)
+    assert small.stat().st_size < 0.6 * saved.stat().st_size
+    assert {v.dtype for v in weights.load(small).state.values()} <= {torch.float32, torch.int64}
+    again = FCOS.load(small)
+    for name, value in model.state_dict().items():
+        got = again.state_dict()[name]
+        assert got.dtype == value.dtype  # float32 again
+        want = value.half().float() if value.is_floating_point() else value
+        assert torch.equal(got, want)
+
+
+def test_saving_over_an_old_file_and_by_string(model: FCOS, saved: Path) -> None:
+    weights.save(str(saved), model.state_dict(), TINY.replace(nms_threshold=0.4))
+    assert weights.load(str(saved)).config.nms_threshold == 0.4
+
+
+def test_shared_or_strided_tensors_can_be_saved(tmp_path: Path) -> None:
+    # The model keeps its weights in channels_last, which is not contiguous.
+    x = torch.rand(4, 3, 3, 3).to(memory_format=torch.channels_last)
+    weights.save(tmp_path / "a", {"x": x, "t": x[0, 0].t(), "n": torch.tensor(3)}, TINY)
+    state = weights.load(tmp_path / "a").state
+    assert torch.equal(state["x"], x) and torch.equal(state["t"], x[0, 0].t()) and state["n"] == 3
+
+
+# ------------------------------------------------------------------ refused
+@pytest.mark.parametrize("part", [0, 4, 100, 0.3, 0.9, -1])
+def test_a_cut_off_checkpoint_is_refused(saved: Path, part: float) -> None:
+    data = saved.read_bytes()
+    size = int(len(data) * part) if 0 < part < 1 else int(part) % len(data)
+    saved.write_bytes(data[:size])
+    with pytest.raises(CheckpointError, match=r"tiny.safetensors is not a whole safetensors file .*cut off"):
+        FCOS.load(saved)
+
+
+def test_what_is_no_checkpoint_is_refused(model: FCOS, tmp_path: Path) -> None:
+    pickled = tmp_path / "weights.pth"
+    torch.save(model.state_dict(), pickled)
+    with pytest.raises(CheckpointError, match="weights.pth is not a whole safetensors file"):
+        FCOS.load(pickled)
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"x": torch.zeros(3)}, foreign)
+    with pytest.raises(CheckpointError, match="no fcos-edu configuration; .*FCOS.from_torchvision"):
+        FCOS.load(foreign)
+    for missing in (tmp_path / "nothing.safetensors", tmp_path):
+        with pytest.raises(FileNotFoundError, match="no checkpoint at"):
+            FCOS.load(missing)
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        ({"config": json.dumps({"num_clases": 3})}, "has no field 'num_clases'"),
+        ({"config": json.dumps({"num_classes": -3})}, "num_classes is -3"),
+        ({"config": "{cut"}, "cannot read"),
+        ({}, "'config'"),
+    ],
+)
+def test_a_configuration_of_another_version_is_refused(tmp_path: Path, header: dict[str, str], sentence: str) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"x": torch.zeros(3)}, path, metadata={"format": "fcos-edu", **header})
+    with pytest.raises(CheckpointError, match="other.safetensors has a configuration .*cannot read") as error:
+        FCOS.load(path)
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"num_classes": 5, "class_names": ()},
+            "was trained for 3 classes, this model has 5: set num_classes=3, or train the new classes",
+        ),
+        (
+            {"fpn_channels": 32},
+            r"does not fit this model: .* is \(.*16.*\) there and \(.*32.*\) here .*16 channels there",
+        ),
+        ({"num_head_convs": 3}, "does not fit this model: head.classification_tower.* is missing there"),
+        ({"num_head_convs": 1}, "is unknown here"),
+        ({"backbone": "resnet18"}, "is missing there; .*backbone tiny"),
+        ({"box_activation": "exp"}, "head.scales is unknown here"),
+    ],
+)
+def test_a_checkpoint_of_another_shape_is_refused(saved: Path, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(CheckpointError, match=sentence):
+        FCOS.load(saved, TINY.replace(**changes))
+
+
+def test_a_fitting_config_of_the_callers_is_used(saved: Path) -> None:
+    assert FCOS.load(saved, TINY.replace(nms_threshold=0.3)).config.nms_threshold == 0.3
+
+
+def test_a_checkpoint_error_is_a_value_error() -> None:
+    assert issubclass(CheckpointError, ValueError)
+
+
+# ------------------------------------------------------------------ a disk that is full
+def _assert_untouched(path: Path, before: bytes) -> None:
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]  # no .part file
+    FCOS.load(path)
+
+
+@pytest.mark.parametrize("where", ["write", "fsync", "replace"])
+def test_a_full_disk_leaves_the_old_checkpoint(
+    saved: Path, model: FCOS, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    before = saved.read_bytes()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def half_then_full(path: Path, data: bytes) -> int:
+        with open(path, "wb") as file:
+            file.write(data[: len(data) // 2])
+        return full()  # type: ignore[func-returns-value]
+
+    with monkeypatch.context() as patch:
+        if where == "write":
+            patch.setattr(Path, "write_bytes", half_then_full)
+        else:
+            patch.setattr(os, where, full)
+        with pytest.raises(OSError, match="cannot write .*tiny.safetensors: No space left.*unchanged") as error:
+            model.save(saved)
+    assert error.value.errno == errno.ENOSPC
+    _assert_untouched(saved, before)
+
+
+def test_a_real_limit_of_the_system_leaves_the_old_checkpoint(saved: Path, model: FCOS) -> None:
+    resource = pytest.importorskip("resource")
+    before = saved.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(OSError, match="cannot write .*unchanged") as error:
+            model.save(saved)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert error.value.errno == errno.EFBIG
+    _assert_untouched(saved, before)
+
+
+def test_an_interruption_leaves_the_old_checkpoint(saved: Path) -> None:
+    before = saved.read_bytes()
+
+    def interrupted(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        weights.atomic_write(saved, interrupted)
+    _assert_untouched(saved, before)
+
+
+def test_a_first_checkpoint_that_fails_leaves_nothing(
+    tmp_path: Path, model: FCOS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        model.save(tmp_path / "new.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------ packaged
+def test_an_unknown_packaged_detector_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no packaged detector 'shape'; there are: "):
+        FCOS.pretrained("shape")
+
+
+LIMITS = {"shapes": 2e6, "bccd": 3e6}  # bytes
+
+
+# "shapes" must be there; others may.
+PACKAGED = sorted({"shapes", *(p.stem for p in weights._PACKAGED.glob("*.safetensors"))})
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_packaged_detectors_work_without_a_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_network(*_: Any, **__: Any) -> None:
+        raise AssertionError("a packaged detector asked for the network")
+
+    monkeypatch.setattr(socket, "socket", no_network)
+    assert weights.packaged(name).stat().st_size <= LIMITS[name]
+    model = FCOS.pretrained(name)
+    assert not model.training
+    assert len(model.config.class_names) == model.config.num_classes
+    with torch.no_grad():
+        (found,) = model([torch.rand(3, 120, 160)])
+    assert found["boxes"].shape == (len(found["scores"]), 4)
+
+
+# ------------------------------------------------------------------ torchvision, both ways
+def torchvision_fcos(name: str, norm: type[nn.Module], num_classes: int = 5) -> TorchvisionFCOS:
+    backbone = resnet_fpn_backbone(
+        backbone_name=name,
+        weights=None,
+        norm_layer=norm,
+        trainable_layers=5,
+        returned_layers=[2, 3, 4],
+        extra_blocks=LastLevelP6P7(256, 256),
+    )
+    return TorchvisionFCOS(backbone, num_classes)
+
+
+@pytest.fixture(scope="module")
+def theirs() -> TorchvisionFCOS:
+    torch.manual_seed(0)
+    return torchvision_fcos("resnet18", FrozenBatchNorm2d).eval()
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "resnet101"])
+@pytest.mark.parametrize("norm", [FrozenBatchNorm2d, nn.BatchNorm2d])
+def test_names_and_shapes_match_torchvision_both_ways(name: str, norm: type[nn.Module]) -> None:
+    with torch.device("meta"):
+        other = torchvision_fcos(name, norm).state_dict()
+        fields = weights.torchvision_backbone(other)
+        ours = FCOS(FCOSConfig.torchvision(num_classes=5, **fields), load_backbone=False).state_dict()
+    assert fields["backbone"] == name
+    assert ("frozen_stages" in fields) == (norm is nn.BatchNorm2d)
+    there, back = weights.to_torchvision(ours), weights.from_torchvision(other)
+    assert {k: v.shape for k, v in there.items()} == {k: v.shape for k, v in other.items()}
+    assert {k: v.shape for k, v in back.items()} == {k: v.shape for k, v in ours.items()}
+    assert list(weights.to_torchvision(back)) == list(other)
+    assert list(weights.from_torchvision(there)) == list(ours)
+
+
+def test_conversion_there_and_back_is_the_identity(theirs: TorchvisionFCOS) -> None:
+    state = theirs.state_dict()
+    ours = FCOS.from_torchvision(theirs)
+    assert same(ours.to_torchvision(), state)
+    again = FCOS.from_torchvision(ours.to_torchvision())  # a state dict works as well as a model
+    assert same(again.state_dict(), ours.state_dict())
+    assert again.config == ours.config
+    assert not ours.training
+    torchvision_fcos("resnet18", FrozenBatchNorm2d).load_state_dict(ours.to_torchvision(), strict=True)
+
+
+def test_what_is_not_torchvisions_is_refused(theirs: TorchvisionFCOS, model: FCOS) -> None:
+    with pytest.raises(ValueError, match="not weights of torchvision's FCOS: backbone.body.conv1.weight is missing"):
+        FCOS.from_torchvision({})
+    state = {k: v for k, v in theirs.state_dict().items() if "ctrness" not in k}
+    with pytest.raises(ValueError, match="bbox_ctrness.weight is missing"):
+        FCOS.from_torchvision(state)
+    short = {k: v for k, v in theirs.state_dict().items() if ".layer3.1." not in k}
+    with pytest.raises(ValueError, match="a ResNet with 1 blocks in layer3 is none of resnet18"):
+        FCOS.from_torchvision(short)
+    with pytest.raises(ValueError, match="head.scales .*has no place in torchvision's FCOS"):
+        model.to_torchvision()
+    plain = FCOS(FCOSConfig.tiny(fpn_channels=16, box_activation="relu"))
+    with pytest.raises(ValueError, match="only models with a torchvision ResNet"):
+        plain.to_torchvision()
+    with pytest.raises(ValueError, match="torchvision has no FCOS weights 'COCO_V9'; it has COCO_V1"):
+        FCOS.from_torchvision("COCO_V9")
+
+
+# ------------------------------------------------------------------ over the wire
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
+    """A folder and the address it is served under; torch.hub's cache lies in ``tmp_path / hub``."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "served"
+    folder.mkdir()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def publish(state: dict[str, Tensor], folder: Path, *, right_hash: bool = True) -> str:
+    """Save weights as torchvision does, with the start of their sha256 in the name; returns the name."""
+    path = folder / "new.pth"
+    torch.save(state, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    name = f"fcos-{digest if right_hash else '00000000'}.pth"
+    path.rename(folder / name)
+    return name
+
+
+COCO_V1 = FCOS_ResNet50_FPN_Weights.COCO_V1
+
+
+def test_published_weights_are_fetched_once(
+    served: tuple[Path, str], theirs: TorchvisionFCOS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, address = served
+    torch.manual_seed(1)
+    full = torchvision_fcos("resnet18", FrozenBatchNorm2d, num_classes=91).state_dict()
+    name = publish(full, folder)
+    monkeypatch.setattr(COCO_V1.value, "url", f"{address}/{name}")
+    model = FCOS.from_torchvision("COCO_V1")
+    assert same(model.to_torchvision(), full)
+    assert model.config.class_names == tuple(COCO_V1.meta["categories"])
+    assert model.config.class_names[1] == "person"
+    assert model.config.num_classes == 91 and not model.training
+    (folder / name).unlink()  # the second time needs no network
+    assert same(FCOS.from_torchvision().state_dict(), model.state_dict())
+
+
+def test_without_a_network_a_sentence_says_what_to_do(
+    served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, address = served
+    monkeypatch.setattr(COCO_V1.value, "url", f"{address}/absent-00000000.pth")
+    with pytest.raises(ConnectionError, match="cannot fetch the FCOS weights from .*absent.*404") as error:
+        FCOS.from_torchvision("COCO_V1")
+    assert str(tmp_path / "hub" / "checkpoints") in str(error.value)
+    assert "FCOS.pretrained('shapes') needs no download" in str(error.value)
+    # A port that nobody listens on: no connection at all.
+    monkeypatch.setattr(COCO_V1.value, "url", "http://127.0.0.1:9/fcos-00000000.pth")
+    with pytest.raises(ConnectionError, match="cannot fetch the FCOS weights"):
+        FCOS.from_torchvision("COCO_V1")
+
+
+def test_weights_with_a_wrong_hash_are_refused(
+    served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, address = served
+    name = publish({"x": torch.zeros(9)}, folder, right_hash=False)
+    monkeypatch.setattr(COCO_V1.value, "url", f"{address}/{name}")
+    with pytest.raises(CheckpointError, match=f"are damaged .*hash.*Delete {name}"):
+        FCOS.from_torchvision("COCO_V1")
+    assert list((tmp_path / "hub" / "checkpoints").iterdir()) == []
+
+
+def test_a_cut_off_file_in_the_cache_is_named(
+    served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(COCO_V1.value, "url", f"{served[1]}/fcos-12345678.pth")
+    cache = tmp_path / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    torch.save({"x": torch.zeros(999)}, cache / "fcos-12345678.pth")
+    whole = (cache / "fcos-12345678.pth").read_bytes()
+    for size in (0, 10, len(whole) // 2):
+        (cache / "fcos-12345678.pth").write_bytes(whole[:size])
+        with pytest.raises(CheckpointError, match="are damaged .*Delete fcos-12345678.pth from"):
+            FCOS.from_torchvision("COCO_V1")
+
+
+def test_imagenet_weights_fill_the_backbone(served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, address = served
+    entry = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
+    torch.manual_seed(2)
+    resnet = torchvision.models.resnet18(weights=None, norm_layer=partial(FrozenBatchNorm2d, eps=1e-5)).eval()
+    for name, buffer in resnet.named_buffers():
+        buffer.uniform_(0.5, 1.5) if name.endswith(("var", "weight")) else buffer.uniform_(-0.5, 0.5)
+    monkeypatch.setattr(entry.value, "url", f"{address}/{publish(resnet.state_dict(), folder)}")
+    model = FCOS(FCOSConfig.paper(num_classes=2, backbone="resnet18")).eval()
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        want = resnet.layer1(resnet.maxpool(resnet.relu(resnet.bn1(resnet.conv1(x)))))
+        for layer in (resnet.layer2, resnet.layer3, resnet.layer4):
+            want = layer(want)
+        got = model.pyramid.body(x)["c5"]
+    torch.testing.assert_close(got, want, atol=1e-4 * want.abs().max().item(), rtol=0)
+
+
+def test_no_network_for_the_backbone_says_what_to_do(served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
+    monkeypatch.setattr(entry.value, "url", f"{served[1]}/absent-00000000.pth")
+    config = FCOSConfig.paper(num_classes=2, backbone="resnet18")
+    with pytest.raises(ConnectionError, match="backbone weights .*backbone_weights='random', frozen_stages=0"):
+        FCOS(config)
+    FCOS(config, load_backbone=False)  # where the weights are loaded afterwards
