@@ -827,6 +827,7 @@ def image_to_detections(
     result: Mapping[str, Tensor],
     names: Sequence[str],
     *,
+    threshold: float = 0.3,
     levels: Sequence[int] = (3, 4, 5, 6, 7),
 ) -> Figure:
     """The way of an image to its detections in three pictures: scores at locations, their boxes, what NMS keeps.
@@ -838,6 +839,7 @@ def image_to_detections(
         candidates: ``(N, 4)`` boxes before NMS.
         result: of the image: ``boxes``, ``labels``, ``scores``.
         names: names of the classes.
+        threshold: detections with a lower score are counted, but not drawn.
         levels: number of each level.
     """
     pixels = _pixels(image)
@@ -865,8 +867,9 @@ def image_to_detections(
         boxes.add_patch(_rectangle(box, edgecolor="black", linewidth=0.7, alpha=0.5))
     boxes.set_title(f"2. a box from each: {len(_boxes(candidates))}", fontsize=10)
     _canvas(final, pixels)
-    _draw_result(final, result, names, 0.0)
-    final.set_title(f"3. after NMS: {len(result['boxes'])}", fontsize=10)
+    _draw_result(final, result, names, threshold)
+    shown = int((result["scores"] >= threshold).sum())
+    final.set_title(f"3. after NMS: {len(result['boxes'])}, {shown} of them sure", fontsize=10)
     for axes in (where, boxes, final):
         axes.set(xticks=[], yticks=[])
     return figure

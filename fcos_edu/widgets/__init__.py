@@ -24,7 +24,13 @@ MAX_FRAMES = 15  # the pictures are stored in the notebook: about 20 kB each
 
 
 def stack(
-    frame: Callable[[int], Figure], count: int, *, description: str = "frame", caption: str = "", dpi: int = 70
+    frame: Callable[[int], Figure],
+    count: int,
+    *,
+    start: int = 0,
+    description: str = "frame",
+    caption: str = "",
+    dpi: int = 80,
 ) -> ipywidgets.VBox:
     """A slider over prepared figures.
 
@@ -32,27 +38,30 @@ def stack(
         frame: pure function of the slider's position 0..count-1. All its figures must have the same size in inches, so
             that the page does not jump.
         count: number of frames, 2 to 15.
+        start: the frame that is shown first.
         description: text at the left of the slider: what it moves.
         caption: a sentence above the slider: what to look for.
-        dpi: resolution; 60 to 80 keeps notebooks small.
+        dpi: resolution; at most 80 keeps notebooks small.
 
     Returns:
         A VBox of the caption (if any), the slider and the stack of pictures, linked in the browser.
 
     Raises:
-        ValueError: ``count`` is not in 2..15, or frames differ in size.
+        ValueError: ``count`` is not in 2..15, ``start`` is not one of the frames, or frames differ in size.
     """
     if not 2 <= count <= MAX_FRAMES:
         raise ValueError(f"{count} frames; a stack takes 2 to {MAX_FRAMES}, because each is stored in the notebook")
+    if not 0 <= start < count:
+        raise ValueError(f"start is {start}; with {count} frames it must lie in 0..{count - 1}")
     figures = [frame(k) for k in range(count)]
     sizes = {tuple(figure.get_size_inches()) for figure in figures}
     if len(sizes) > 1:
         raise ValueError(f"frames of different sizes, {sorted(sizes)} inches; give all the same figsize")
     pictures = ipywidgets.Stack(
-        [ipywidgets.Image(value=png(figure, dpi=dpi), format="png") for figure in figures], selected_index=0
+        [ipywidgets.Image(value=png(figure, dpi=dpi), format="png") for figure in figures], selected_index=start
     )
     slider = ipywidgets.IntSlider(
-        value=0,
+        value=start,
         min=0,
         max=count - 1,
         description=description,
