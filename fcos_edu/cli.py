@@ -82,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     sub.add_argument("--print", action="store_true", help="show the whole configuration and stop")
     sub.add_argument("--record", type=Path, metavar="JSON", help="write the figures as a result file")
+    sub.add_argument("--export", type=Path, metavar="FILE", help="also write the model in half precision here")
 
     sub = command(
         "evaluate", run_evaluate, "COCO AP of a detector on a data set.",
@@ -146,6 +147,8 @@ def run_train(arguments: argparse.Namespace) -> None:
     folder = arguments.out or Path("runs") / Path(arguments.data).name
     outcome = train(config, folder)
     print(f"{config.iterations} steps in {outcome['seconds']:.0f} s; the run is in {folder}")
+    if arguments.export:
+        FCOS.load(folder / "model.safetensors").save(arguments.export, half=True, **outcome)
     if arguments.record:
         command = f"fcos-edu train --data {arguments.data}" + "".join(f" --set {s}" for s in arguments.set)
         for name in ("iterations", "batch_size", "seed"):

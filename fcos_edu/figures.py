@@ -733,8 +733,8 @@ def running_mean(values: Array, window: int) -> NDArray[np.float64]:
     """Mean of up to ``window`` values around each: ``(N,)`` to ``(N,)``; the ends average over what there is."""
     series = np.asarray(values, dtype=float)
     kernel = np.ones(min(window, len(series)) or 1)
-    total: NDArray[np.float64] = np.convolve(series, kernel, mode="same")
-    count: NDArray[np.float64] = np.convolve(np.ones(len(series)), kernel, mode="same")
+    total = np.asarray(np.convolve(series, kernel, mode="same"), dtype=np.float64)
+    count = np.asarray(np.convolve(np.ones(len(series)), kernel, mode="same"), dtype=np.float64)
     return total / count
 
 
@@ -881,6 +881,7 @@ def gallery(
     names: Sequence[str],
     *,
     threshold: float = 0.3,
+    titles: Sequence[str] = (),
     columns: int = 3,
     side: float = 3.2,
 ) -> Figure:
@@ -891,6 +892,7 @@ def gallery(
         results: for each image ``boxes``, ``labels`` and perhaps ``scores``.
         names: names of the classes.
         threshold: detections with a lower score are left out.
+        titles: written above the images.
         columns: pictures in a row.
         side: width of a picture in inches.
 
@@ -901,11 +903,14 @@ def gallery(
         raise ValueError(f"{len(images)} images and {len(results)} results; give one result for each image")
     height, width = _pixels(images[0]).shape[:2]
     rows = -(-len(images) // columns)
-    figure = Picture(figsize=(side * columns, side * rows * height / width), layout="constrained")
+    room = 0.3 if titles else 0.0
+    figure = Picture(figsize=(side * columns, rows * (side * height / width + room)), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, image, result in zip(grid, images, results):
         _canvas(axes, _pixels(image))
         _draw_result(axes, result, names, threshold)
+    for axes, title in zip(grid, titles):
+        axes.set_title(title, fontsize=10)
     for axes in grid:
         axes.set(xticks=[], yticks=[])
     for axes in grid[len(images) :]:

@@ -59,7 +59,8 @@ class TrainConfig:
     ema_decay: float = 0.0  # exponential moving average of the weights, which is then what is saved; 0 for none
     precision: Literal["auto", "no", "bf16", "fp16"] = "auto"  # auto: bf16 where the hardware has it, or fp16
     augment: Literal["none", "flip", "strong"] = "flip"
-    vertical_flip: float = 0.0
+    vertical_flip: float = 0.0  # probability; for photographs without an above and below
+    zoom: tuple[float, ...] = ()  # smallest and largest random zoom; empty: none, or what augment says
     train_sizes: tuple[int, ...] = ()  # short sides to draw from; empty: the model's min_size
     cache: bool = False  # keep resized images in memory: for small sets
     workers: int = 0  # processes that load images
@@ -70,13 +71,16 @@ class TrainConfig:
     model: FCOSConfig = field(default_factory=FCOSConfig.improved)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "train_sizes", tuple(self.train_sizes))
+        for name in ("train_sizes", "zoom"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         check_choices(self)
         for name in ("iterations", "batch_size", "log_every", "save_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.lr <= 0:
             raise ConfigError(f"lr is {self.lr}; it must be above 0")
+        if len(self.zoom) not in (0, 2):
+            raise ConfigError(f"zoom is {self.zoom}; it must be (smallest, largest), or empty")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay is {self.ema_decay}; it must lie in [0, 1)")
 
@@ -92,13 +96,46 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return values | {"train_sizes": list(self.train_sizes), "model": self.model.to_dict()}
+        plain = {"train_sizes": list(self.train_sizes), "zoom": list(self.zoom), "model": self.model.to_dict()}
+        return values | plain
 
 
 # Data, not code: what differs from the paper's schedule, for sets that two CPU cores can learn.
+_CPU = TrainConfig(
+    optimizer="adamw",
+    lr=0.002,
+    weight_decay=0.02,
+    bias_lr_factor=1.0,
+    schedule="cosine",
+    warmup_iterations=100,
+    warmup_factor=0.1,
+    clip_norm=10.0,
+    batch_size=8,
+    ema_decay=0.995,
+    cache=True,
+    model=FCOSConfig.tiny(),
+)
+
 RECIPES: dict[str, TrainConfig] = {
-    "shapes": TrainConfig(data="shapes", model=FCOSConfig.tiny(num_classes=5)),
-    "bccd": TrainConfig(data="bccd", model=FCOSConfig.tiny(num_classes=3)),
+    "shapes": _CPU.replace(
+        data="shapes",
+        iterations=1250,
+        lr=0.004,
+        vertical_flip=0.0,
+        model=FCOSConfig.tiny(
+            num_classes=5, min_size=256, max_size=256, level_bounds=(0.0, 64.0, 128.0, 256.0, 512.0, math.inf)
+        ),
+    ),
+    "bccd": _CPU.replace(
+        data="bccd",
+        split="train+val",
+        test_split="test",
+        iterations=3000,
+        vertical_flip=0.5,
+        zoom=(0.8, 1.25),
+        ema_decay=0.998,
+        model=FCOSConfig.tiny(num_classes=3),
+    ),
 }
 
 
@@ -137,6 +174,7 @@ def make_dataset(config: TrainConfig) -> data.DetectionDataset:
         config.model.max_size,
         augment=config.augment,
         vertical_flip=config.vertical_flip,
+        scale=(config.zoom[0], config.zoom[1]) if config.zoom else None,
     )
     dataset = data.load(config.data, config.split, on_corrupt=config.on_corrupt)
     if config.cache:
@@ -347,5 +385,8 @@ def pick_precision(wanted: str) -> str:
 
 def cpu_has_bf16() -> bool:
     """Whether the CPU multiplies in bf16: without, autocast is slower than float32."""
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+    if hasattr(torch.cpu, "get_capabilities"):  # newer than the oldest torch that we support
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    test = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(test and test())

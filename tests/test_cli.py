@@ -125,7 +125,7 @@ def test_train_evaluate_and_record(tmp_path, capsys):
     words = [w for s in settings for w in ("--set", s)]
     record = tmp_path / "record.json"
     assert run("train", "--data", "shapes", "--out", tmp_path / "run", "--iterations", 2, "--batch-size", 2, *words,
-               "--record", record) == 0  # fmt: skip
+               "--record", record, "--export", tmp_path / "half.safetensors") == 0  # fmt: skip
     entry = json.loads(record.read_text())
     assert entry["command"].startswith("fcos-edu train --data shapes") and "--iterations 2" in entry["command"]
     assert entry["config"]["model"]["min_size"] == 64
@@ -133,6 +133,8 @@ def test_train_evaluate_and_record(tmp_path, capsys):
 
     figures = tmp_path / "figures.json"
     trained = tmp_path / "run" / "model.safetensors"
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.6 * trained.stat().st_size
+    assert FCOS.load(tmp_path / "half.safetensors").config == FCOS.load(trained).config
     assert run("evaluate", trained, "--data", "shapes", "--split", "val", "--out", figures) == 0
     assert "AP50" in capsys.readouterr().out
     assert set(json.loads(figures.read_text())) >= {"AP", "AP50", "AR100"}

@@ -350,7 +350,8 @@ class TestDetections:
 
     def test_a_gallery_of_true_boxes_has_names_alone(self) -> None:
         truth = {key: self.result[key] for key in ("boxes", "labels")}
-        (axes,) = figures.gallery([IMAGE], [truth], self.names, columns=1).axes
+        (axes,) = figures.gallery([IMAGE], [truth], self.names, titles=["true"], columns=1).axes
+        assert axes.get_title() == "true"
         assert sorted(t.get_text() for t in axes.texts) == ["disc", "ring", "ring"]
 
     @pytest.mark.parametrize("images", [0, 2])

@@ -33,14 +33,16 @@ from .dataset import DetectionDataset, Sample, Transforms, make_target
 
 CLASSES = ("disc", "ring", "triangle", "square", "cross")
 SPLITS = {"train": 0, "val": 1, "test": 2}
-DEFAULT_IMAGES = {"train": 4000, "val": 200, "test": 500}
+DEFAULT_IMAGES = {"train": 3000, "val": 200, "test": 500}
 
 _RING_HOLE = 0.55  # inner radius by outer radius
 _CROSS_ARM = 0.36  # half width of an arm by its half length
 _LAYOUT, _PAINT = 0, 1  # two random streams for each image: boxes are known without painting
+_TILT = 0.2  # tangent of half the largest rotation: about 23 degrees either way
 _TRIES = 30  # places tried for a shape before it is given up
 _FULL = 16  # coverage of a pixel that lies wholly inside a shape
-_CONTRAST = 200  # wanted distance of a colour from what lies below, summed over red, green and blue
+_CONTRAST = 200  # wanted distance of a colour from those beside it, summed over red, green and blue
+_GREY = np.full(3, 128, dtype=np.int16)  # the middle of the ground's colours
 
 # Corners in the shape's own frame; discs and rings are circles of radius 1. The triangle
 # has its centre of gravity at 0.
@@ -101,15 +103,11 @@ def _extent(name: str, matrix: NDArray[np.float64]) -> tuple[float, float, float
 
 def _random_shape(rs: np.random.RandomState, side: float) -> tuple[int, NDArray[np.float64], tuple[float, ...]]:
     """Label, frame matrix and extent of a random shape whose longer box side is `side` pixels."""
-    kind, aspect, turn, flip = rs.random_sample(4)
+    kind, aspect, turn = rs.random_sample(3)
     label = int(kind * len(CLASSES))
-    t = 2 * turn - 1
-    cosine, sine = (
-        (1 - t * t) / (1 + t * t),
-        2 * t / (1 + t * t),
-    )  # a point of the unit circle, without sin and cos
-    if flip < 0.5:
-        cosine, sine = -cosine, -sine  # t alone gives the right half of the circle
+    t = _TILT * (2 * turn - 1)
+    # A point of the unit circle, without sin and cos: t is the tangent of half the angle.
+    cosine, sine = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
     stretch = 0.7 + 0.3 * aspect
     matrix = np.array([[cosine, -sine * stretch], [sine, cosine * stretch]])
     x1, y1, x2, y2 = _extent(CLASSES[label], matrix)
@@ -150,13 +148,18 @@ def _coverage(shape: Shape) -> tuple[slice, slice, NDArray[np.int16]]:
     return slice(top, bottom), slice(left, right), counts * (_FULL // (n * n))
 
 
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    """Whether two boxes xyxy share a point."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
 def _background(rs: np.random.RandomState, height: int, width: int) -> NDArray[np.int16]:
-    """Textured ground (3, H, W): colours that drift, stripes, and mottle of some pixels' size.
+    """Textured ground (3, H, W): muted colours that drift, stripes, and mottle of some pixels' size.
 
     All values stay below 2^15, so that 16-bit integers do; they halve the time of 32-bit ones.
     """
     step = 64
-    grid = (40 + 176 * rs.random_sample((3, height // step + 2, width // step + 2))).astype(np.int16)
+    grid = (96 + 64 * rs.random_sample((3, height // step + 2, width // step + 2))).astype(np.int16)
     y, x = np.arange(height), np.arange(width)
     fy, fx = (y % step).astype(np.int16)[:, None], (x % step).astype(np.int16)
     rows = (grid[:, y // step] * (step - fy) + grid[:, y // step + 1] * fy) >> 6  # (3, H, columns of the grid)
@@ -165,14 +168,13 @@ def _background(rs: np.random.RandomState, height: int, width: int) -> NDArray[n
     slope_x, slope_y, stripe, mottle = rs.random_sample(4)
     phase = (int(48 * slope_x - 24) * x).astype(np.int32) + (int(48 * slope_y - 24) * y).astype(np.int32)[:, None]
     wave = abs((phase & 255).astype(np.int16) - 128) - 64  # a triangle wave, -64..64; (H, W)
-    texture = (wave * int(1 + 24 * stripe)) >> 6
+    texture = (wave * int(1 + 20 * stripe)) >> 6
 
     cells = (-(-height // 4), -(-width // 4))
     noise = np.frombuffer(rs.bytes(cells[0] * cells[1]), dtype=np.uint8).reshape(cells).astype(np.int16) - 128
-    noise = (noise * int(4 + 20 * mottle)) >> 7
+    noise = (noise * int(4 + 16 * mottle)) >> 7
     texture += noise.repeat(4, axis=0)[:height].repeat(4, axis=1)[:, :width]
-    result: NDArray[np.int16] = ground + texture
-    return result
+    return np.asarray(ground + texture, dtype=np.int16)
 
 
 class ShapesDataset(DetectionDataset):
@@ -183,16 +185,15 @@ class ShapesDataset(DetectionDataset):
     least `min_visible` of it can be seen.
 
     Args:
-        num_images: length of the dataset; by default 4,000 for train, 200 for val and 500 for test.
+        num_images: length of the dataset; by default 3,000 for train, 200 for val and 500 for test.
         split: "train", "val" or "test"; the splits share no picture.
         seed: another seed gives other pictures.
         size: (height, width) in pixels, at least 32. The default is a multiple of the largest stride, 128,
             so that nothing is padded.
         sizes: smallest and largest longer side of a box in pixels, each octave equally likely. The largest
             is at most the short side of the image and by default 15/16 of it. With the default size the sides
-            span 8 to 240 pixels, so that level bounds of 0, 16, 32, 64, 128, ∞ use all five levels; with
-            `size=(800, 1024)` they span two orders of magnitude and use the paper's bounds 0, 64, 128, 256,
-            512, ∞.
+            span 20 to 240 pixels, over two orders of magnitude in area, so that level bounds of 0, 16, 32, 64,
+            128, ∞ use all five levels; with `size=(800, 1024)` the paper's bounds 0, 64, 128, 256, 512, ∞ do.
         max_objects: an image holds 1 to this many shapes.
         min_visible: least share of a shape's pixels that stay visible, 0..1.
         transforms: applied to (image, target).
@@ -206,8 +207,8 @@ class ShapesDataset(DetectionDataset):
         seed: int = 0,
         size: tuple[int, int] = (256, 256),
         sizes: tuple[float, float] | None = None,
-        max_objects: int = 9,
-        min_visible: float = 0.5,
+        max_objects: int = 8,
+        min_visible: float = 0.7,
         transforms: Transforms | None = None,
     ) -> None:
         if split not in SPLITS:
@@ -219,7 +220,7 @@ class ShapesDataset(DetectionDataset):
             raise ValueError(f"seed is {seed}; it must lie in 0..2^32-1.")
         if min(size) < 32:
             raise ValueError(f"size is {size}; height and width must be at least 32 pixels.")
-        low, high = sizes or (8.0, min(size) * 15 / 16)
+        low, high = sizes or (20.0, min(size) * 15 / 16)
         if not 4 <= low < high <= min(size):
             raise ValueError(f"sizes is {(low, high)}; 4 <= smallest < largest <= {min(size)} pixels must hold.")
         if max_objects < 1:
@@ -346,20 +347,22 @@ class ShapesDataset(DetectionDataset):
         return Shape(label, box, (cx, cy), ((a, b), (c, d)))
 
     def _paint(self, index: int, shapes: list[Shape]) -> NDArray[np.uint8]:
-        """The picture (3, H, W): ground, shapes in a colour that stands out from what lies below, grain."""
+        """The picture (3, H, W): muted ground, shapes in vivid colours that stand out from their neighbours, grain."""
         rs = self._stream(index, _PAINT)
         height, width = self.size
         canvas = _background(rs, height, width)
+        painted_so_far: list[tuple[Shape, NDArray[np.int16]]] = []
         for shape in shapes:
             rows, columns, coverage = _coverage(shape)
             window = canvas[:, rows, columns]  # (3, h, w), a view
-            touched = coverage > 0
-            below = (window * touched).sum(axis=(1, 2), dtype=np.int64) // int(touched.sum())  # mean colour, exact
-            colours = (256 * rs.random_sample((8, 3))).astype(np.int16)
-            contrast = abs(colours - below).sum(axis=1)
+            high = rs.random_sample((12, 3)) < 0.5  # corners of the colour cube, loosely
+            colours = (64 * rs.random_sample((12, 3)) + 192 * high).astype(np.int16)
+            near = [_GREY] + [c for other, c in painted_so_far if _overlap(shape.box, other.box)]
+            contrast = abs(colours[:, None] - np.stack(near)).sum(axis=2).min(axis=1)
             enough = contrast > _CONTRAST
             colour = colours[enough.argmax() if enough.any() else contrast.argmax()]
+            painted_so_far.append((shape, colour))
             window += ((colour[:, None, None] - window) * coverage) // _FULL
         grain = np.frombuffer(rs.bytes(height * width), dtype=np.uint8).reshape(height, width)
-        painted: NDArray[np.uint8] = (canvas + ((grain & 15).astype(np.int16) - 8)).clip(0, 255).astype(np.uint8)
-        return painted
+        picture: NDArray[np.uint8] = (canvas + ((grain & 15).astype(np.int16) - 8)).clip(0, 255).astype(np.uint8)
+        return picture
