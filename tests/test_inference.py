@@ -12,7 +12,7 @@ from torchvision.ops import batched_nms, box_iou, nms
 
 from fcos_edu import FCOSConfig
 from fcos_edu.centerness import centerness
-from fcos_edu.inference import class_wise_nms, detect, location_quality, select_candidates
+from fcos_edu.inference import best_after_nms, class_wise_nms, detect, location_quality, select_candidates
 from fcos_edu.locations import canvas_locations, feature_sizes
 from fcos_edu.network import HeadOutput
 from fcos_edu.targets import Targets, ltrb_to_boxes
@@ -325,3 +325,19 @@ def test_detections_carry_no_gradient() -> None:
     (found,) = run(out, config)
     assert len(found["scores"]) == 1
     assert not found["boxes"].requires_grad and not found["scores"].requires_grad
+
+
+@pytest.mark.parametrize(("spread", "enough"), [(4.0, False), (2000.0, True)])
+def test_trying_the_best_first_changes_nothing(spread: float, enough: bool) -> None:
+    """Crowded boxes (too few of the best thousand survive) and scattered ones (they suffice)."""
+    generator = torch.Generator().manual_seed(0)
+    start = torch.rand(3000, 2, generator=generator) * spread
+    boxes = torch.cat([start, start + 5 + 40 * torch.rand(3000, 2, generator=generator)], dim=1)
+    scores = torch.rand(3000, generator=generator)
+    labels = torch.randint(0, 3, (3000,), generator=generator)
+    config = FCOSConfig.paper(detections_per_image=100)
+    best = scores.topk(1000).indices
+    survivors = class_wise_nms(boxes[best], scores[best], labels[best], config.nms_threshold)
+    assert (len(survivors) >= 100) == enough  # both ways are taken
+    whole = class_wise_nms(boxes, scores, labels, config.nms_threshold)
+    assert torch.equal(best_after_nms(boxes, scores, labels, config), whole[:100])
