@@ -332,7 +332,7 @@ def test_trying_the_best_first_changes_nothing(spread: float, enough: bool) -> N
     """Crowded boxes (too few of the best thousand survive) and scattered ones (they suffice)."""
     generator = torch.Generator().manual_seed(0)
     start = torch.rand(3000, 2, generator=generator) * spread
-    boxes = torch.cat([start, start + 5 + 40 * torch.rand(3000, 2, generator=generator)], dim=1)
+    boxes = torch.cat([start, start + 40 + 5 * torch.rand(3000, 2, generator=generator)], dim=1)
     scores = torch.rand(3000, generator=generator)
     labels = torch.randint(0, 3, (3000,), generator=generator)
     config = FCOSConfig.paper(detections_per_image=100)
