@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -150,7 +151,9 @@ def run_train(arguments: argparse.Namespace) -> None:
     if arguments.export:
         FCOS.load(folder / "model.safetensors").save(arguments.export, half=True, **outcome)
     if arguments.record:
-        command = f"fcos-edu train --data {arguments.data}" + "".join(f" --set {s}" for s in arguments.set)
+        command = f"fcos-edu train --data {shlex.quote(arguments.data)}" + "".join(
+            f" --set {shlex.quote(s)}" for s in arguments.set
+        )
         for name in ("iterations", "batch_size", "seed"):
             if getattr(arguments, name) is not None:
                 command += f" --{name.replace('_', '-')} {getattr(arguments, name)}"
@@ -195,7 +198,8 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     transforms = data.transforms.eval_transforms()
     dataset = data.load(arguments.data, arguments.split, transforms=transforms, on_corrupt=arguments.on_corrupt)
     if arguments.detections:
-        metrics = coco_metrics(dataset.ground_truth(), read_detections(arguments.detections))
+        truth = dataset.ground_truth()
+        metrics = coco_metrics(truth, read_detections(arguments.detections, truth))
     else:
         model = load_model(arguments.checkpoint)
         if model.config.class_names and tuple(model.config.class_names) != tuple(dataset.classes):
@@ -209,20 +213,29 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         atomic_write(arguments.out, lambda path: path.write_text(json.dumps(metrics, indent=1) + "\n"))
 
 
-def read_detections(path: Path) -> list[dict[str, Any]]:
-    """COCO-format results from a file, checked."""
+def read_detections(path: Path, truth: dict[str, Any]) -> list[dict[str, Any]]:
+    """COCO-format results from a file, checked; those of ``detect`` are matched by file and class names."""
     try:
         results = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
-    if isinstance(results, dict):  # the file of `detect`
-        results = results.get("annotations")
+    own = results if isinstance(results, dict) else {}  # the file of `detect`, with numbers of its own
+    results = own.get("annotations") if own else results
     if not isinstance(results, list):
         raise ValueError(f"{path} holds no list of detections")
     for i, entry in enumerate(results):
         for key in ("image_id", "category_id", "bbox", "score"):
             if not isinstance(entry, dict) or key not in entry:
                 raise ValueError(f"{path}: detection {i} lacks {key!r}")
+    for part, key, name in (("images", "image_id", "file_name"), ("categories", "category_id", "name")):
+        if part not in own:
+            continue
+        wanted = {Path(entry[name]).name: entry["id"] for entry in truth[part]}
+        names = {entry["id"]: Path(entry[name]).name for entry in own[part]}
+        for entry in results:
+            if names.get(entry[key]) not in wanted:
+                raise ValueError(f"{path}: {names.get(entry[key])!r} is not among the {part} of the data set")
+            entry[key] = wanted[names[entry[key]]]
     return results
 
 
@@ -235,7 +248,10 @@ def run_detect(arguments: argparse.Namespace) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    skipped, used = 0, set()
+    skipped = 0
+    taken = {file.resolve() for file in files}  # neither an input nor another result is ever written over
+    # torchvision's classes are numbered as COCO's categories, with the background as 0; ours start at 1.
+    first_id = 0 if names[:1] == ("__background__",) else 1
     for number, file in enumerate(tqdm(files, desc="detect", unit="image"), start=1):
         try:
             image = data.read_image(file)
@@ -255,20 +271,21 @@ def run_detect(arguments: argparse.Namespace) -> None:
             x0, y0, x1, y1 = box
             width, height = x1 - x0, y1 - y0
             annotations.append(
-                {"id": len(annotations) + 1, "image_id": number, "category_id": label + 1, "iscrowd": 0,
+                {"id": len(annotations) + 1, "image_id": number, "category_id": label + first_id, "iscrowd": 0,
                  "bbox": [round(v, 2) for v in (x0, y0, width, height)], "area": round(width * height, 2),
                  "score": round(score, 4)}
             )  # fmt: skip
         shown = found["scores"] >= arguments.threshold
         target = arguments.out / f"{file.stem}.png"
-        if (
-            target in used or target.resolve() == file.resolve()
-        ):  # two folders with a file of the same name, or the input itself
-            target = arguments.out / f"{file.stem}-{number}.png"
-        used.add(target)
+        while target.resolve() in taken:
+            target = target.with_name(f"{target.stem}-{number}.png")
+        taken.add(target.resolve())
         drawn = draw_detections(pixels, {k: v[shown] for k, v in found.items()}, names)
         Image.fromarray(drawn.permute(1, 2, 0).numpy()).save(target)
-    categories = [{"id": k + 1, "name": names[k] if names else str(k)} for k in range(model.config.num_classes)]
+    categories = [
+        {"id": k + first_id, "name": names[k] if names else str(k)}
+        for k in range(1 - first_id, model.config.num_classes)
+    ]
     document = {"images": images, "annotations": annotations, "categories": categories}
     atomic_write(arguments.out / "detections.json", lambda path: path.write_text(json.dumps(document) + "\n"))
     above = sum(a["score"] >= arguments.threshold for a in annotations)

@@ -47,6 +47,7 @@ class ImageBatcher(nn.Module):
     def __init__(self, config: FCOSConfig) -> None:
         super().__init__()
         self.config = config
+        self.resize_in_training = True  # False where the data set draws sizes (multi-scale training)
         self.register_buffer("mean", torch.tensor(IMAGE_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(IMAGE_STD)[:, None, None], persistent=False)
 
@@ -56,7 +57,9 @@ class ImageBatcher(nn.Module):
         """Images ``(3, H, W)`` in 0..1 and targets in their pixels; both on the canvas afterwards."""
         resized, sizes = [], []
         for image in images:
-            size = resized_size(image.shape[-2], image.shape[-1], self.config)
+            size = (image.shape[-2], image.shape[-1])
+            if self.resize_in_training or not self.training:
+                size = resized_size(*size, self.config)
             image = (image.to(self.mean.dtype) - self.mean) / self.std  # NumPy's images are often float64
             if size != tuple(image.shape[-2:]):
                 image = F.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]

@@ -152,29 +152,43 @@ class FCOS(nn.Module):
         """torchvision's FCOS in our structure, with the same detections: evaluation mode.
 
         Args:
-            source: the name of published weights (fetched through torchvision), a torchvision FCOS model, or its
-                state dict.
+            source: the name of published weights (fetched through torchvision), a torchvision FCOS model, whose
+                sizes and thresholds are taken over too, or a state dict of one.
 
         Raises:
             ValueError: unknown name, or weights that are not of ``fcos_resnet50_fpn``.
             ConnectionError: the weights cannot be fetched; the message says where to put them.
         """
+        names: tuple[str, ...] = ()
+        fields: dict[str, Any] = {}
         if isinstance(source, str):
             state, names = weights.fetch_torchvision(source)
+        elif isinstance(source, nn.Module):
+            state, fields = source.state_dict(), weights.torchvision_settings(source)
         else:
-            state, names = (source.state_dict() if isinstance(source, nn.Module) else source), ()
+            state = source
         converted = weights.from_torchvision(state)
         num_classes = len(converted["head.classification.bias"])
         model = cls(
-            FCOSConfig.torchvision(num_classes=num_classes, class_names=names, **weights.torchvision_backbone(state)),
+            FCOSConfig.torchvision(
+                num_classes=num_classes, class_names=names, **weights.torchvision_backbone(state), **fields
+            ),
             load_backbone=False,
         )
         model.load_state_dict(converted)
         return model.eval()
 
     def to_torchvision(self) -> dict[str, Tensor]:
-        """The state dict under the names of torchvision's ``fcos_resnet50_fpn``."""
-        return weights.to_torchvision(self.state_dict())
+        """The state dict under the names of torchvision's ``fcos_resnet50_fpn``.
+
+        Raises:
+            ValueError: a model that torchvision's cannot compute.
+        """
+        state = weights.to_torchvision(self.state_dict())
+        for name, value in (("box_activation", "relu"), ("centerness_branch", "regression"), ("group_norm", True)):
+            if getattr(self.config, name) != value:
+                raise ValueError(f"torchvision's FCOS has {name}={value!r}, this model {getattr(self.config, name)!r}")
+        return state
 
 
 @lru_cache(maxsize=32)

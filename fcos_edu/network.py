@@ -22,7 +22,8 @@ from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 from .config import FCOSConfig
 
-# exp(12) = 162,755 pixels: no box is larger, and exp() of an untrained or diverging output stays finite in float32.
+# exp(12) is over 160,000 pixels (or strides): no box is larger, and exp() of an untrained or diverging output stays
+# finite in float32.
 _MAX_EXPONENT = 12.0
 
 

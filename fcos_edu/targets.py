@@ -152,6 +152,8 @@ class _Axis(NamedTuple):
         farther side reaches the lower bound.
         """
         at = self.at[:, None]  # (N, 1)
+        if not config.torchvision_quirks:  # in float32 a distance just above a bound would round onto it
+            at, start, end = at.double(), start.double(), end.double()
         start, end = start[:, None, :], end[:, None, :]  # (B, 1, M)
         before, after = at - start, end - at  # l and r, or t and b: (B, N, M)
         farther = torch.maximum(before, after)

@@ -9,20 +9,21 @@ decay. Those are the defaults of :class:`TrainConfig`; :data:`RECIPES` has other
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -72,7 +73,12 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("train_sizes", "zoom"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            value = getattr(self, name)
+            if not isinstance(value, (list, tuple)) or not all(isinstance(v, (int, float)) for v in value):
+                raise ConfigError(f"{name} is {value!r}; it must be a tuple of numbers")
+            object.__setattr__(self, name, tuple(value))
+        if not isinstance(self.model, FCOSConfig):
+            raise ConfigError(f"model is {self.model!r}; it must be an FCOSConfig (its fields are set as model.NAME)")
         check_choices(self)
         for name in ("iterations", "batch_size", "log_every", "save_every"):
             if getattr(self, name) < 1:
@@ -113,6 +119,7 @@ _CPU = TrainConfig(
     batch_size=8,
     ema_decay=0.995,
     cache=True,
+    save_every=200,
     model=FCOSConfig.tiny(),
 )
 
@@ -170,7 +177,7 @@ def make_dataset(config: TrainConfig) -> data.DetectionDataset:
     """The training set with its transforms; resized images stay in memory where ``cache`` says so."""
     sizes = config.train_sizes or (config.model.min_size,)
     transforms = data.transforms.train_transforms(
-        None if config.cache else sizes,
+        None if config.cache and len(sizes) == 1 else sizes,
         config.model.max_size,
         augment=config.augment,
         vertical_flip=config.vertical_flip,
@@ -178,7 +185,7 @@ def make_dataset(config: TrainConfig) -> data.DetectionDataset:
     )
     dataset = data.load(config.data, config.split, on_corrupt=config.on_corrupt)
     if config.cache:
-        prepare = data.transforms.resize(sizes[0], config.model.max_size)
+        prepare = data.transforms.resize(max(sizes), config.model.max_size)
         return data.cached(dataset, prepare=prepare, transforms=transforms)
     dataset.transforms = transforms
     return dataset
@@ -206,27 +213,42 @@ class CheckedCollate:
 
 
 def batches(loader: DataLoader[Any]) -> Iterator[Batch]:
-    """Epoch after epoch, without end; batches whose images were all corrupt are left out."""
+    """Epoch after epoch, without end; batches whose images were all corrupt are left out, but counted."""
+    lost = 0
     while True:
         some = False
-        for batch in loader:
-            if batch[0]:
+        for images, targets, skipped in loader:
+            lost += skipped
+            if images:
                 some = True
-                yield batch
+                yield images, targets, lost
+                lost = 0
         if not some:
             raise ValueError("the training set gives no image that can be read")
 
 
-def ema_update(decay: float) -> Callable[[Tensor, Tensor, Any], Tensor]:
-    """Average of the weights with a shorter memory in the first steps, so that the random start is soon forgotten."""
+class WeightAverage:
+    """Exponential moving average of a model's weights and statistics, in ``module``.
 
-    def update(average: Tensor, current: Tensor, count: Any) -> Tensor:
-        if not average.is_floating_point():  # counters of batch norm
-            return current
-        n = int(count)
-        return torch.lerp(average, current, 1 - min(decay, (1 + n) / (10 + n)))
+    The memory is shorter in the first steps, so that the random start is soon forgotten. Not torch's ``AveragedModel``:
+    with a decay that depends on the step it reads its counter back from the device for each tensor.
+    """
 
-    return update
+    def __init__(self, model: FCOS, decay: float) -> None:
+        self.module = copy.deepcopy(model)
+        self.decay = decay
+        self.steps = 0
+
+    @torch.no_grad()
+    def update(self, model: FCOS) -> None:
+        """Take in the weights after one more step; the first are taken as they are."""
+        keep = min(self.decay, (1 + self.steps) / (10 + self.steps)) if self.steps else 0.0
+        for average, current in zip(self.module.state_dict().values(), model.state_dict().values(), strict=True):
+            if average.is_floating_point():
+                average.lerp_(current, 1 - keep)
+            else:  # counters of batch norm
+                average.copy_(current)
+        self.steps += 1
 
 
 class Watch:
@@ -258,7 +280,7 @@ class Watch:
         for name, step in self.bad.items():
             if math.isfinite(float(step)):
                 raise NonFiniteLossError(
-                    f"the {name} loss was not finite at step {int(step)}. The last good checkpoint is kept. "
+                    f"the {name} loss was not finite at step {int(step)}. A checkpoint saved before it is kept. "
                     "Lower lr, lengthen warmup_iterations, or lower clip_norm"
                 )
         means = {name: float(total) / max(self.count, 1) for name, total in self.sums.items()}
@@ -269,7 +291,7 @@ class Watch:
 def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> dict[str, Any]:
     """Train, and leave in ``folder``: config.json, log.jsonl, model.safetensors, curves.png, and metrics.json.
 
-    Ctrl-C saves the model as it is and raises KeyboardInterrupt again.
+    Ctrl-C, or an error of the data, saves the model as it is and is raised again.
 
     Args:
         config: everything that decides the run.
@@ -288,14 +310,25 @@ def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> 
     if (folder / "log.jsonl").exists():
         raise FileExistsError(f"{folder} holds a run already: choose another folder, or delete that one")
 
-    accelerator = Accelerator(mixed_precision=pick_precision(config.precision))
+    AcceleratorState._reset_state()  # a notebook may train twice in one process, with another precision
+    # Without CUDA on the CPU: other devices lack the float64 that areas and NMS are computed in.
+    accelerator = Accelerator(mixed_precision=pick_precision(config.precision), cpu=not torch.cuda.is_available())
     set_seed(config.seed)
     dataset = make_dataset(config)
+    test = None
+    if config.test_split:  # opened now, so that a missing split does not come to light after hours of training
+        evaluation = data.transforms.eval_transforms()
+        test = data.load(config.data, config.test_split, transforms=evaluation, on_corrupt=config.on_corrupt)
+        if tuple(test.classes) != tuple(dataset.classes):
+            raise ValueError(
+                f"{config.test_split} of {config.data} has the classes {', '.join(test.classes)}, but {config.split} "
+                f"has {', '.join(dataset.classes)}"
+            )
     model_config = config.model.replace(class_names=dataset.classes, num_classes=len(dataset.classes))
     config = config.replace(model=model_config)
     plain = FCOS(config.model)
     plain.check_inputs = False  # CheckedCollate does
-    ema = AveragedModel(plain, avg_fn=ema_update(config.ema_decay), use_buffers=True) if config.ema_decay else None
+    plain.batcher.resize_in_training = not config.train_sizes  # otherwise the data set has drawn a size
     loader = DataLoader(
         dataset, config.batch_size, shuffle=True, drop_last=len(dataset) >= config.batch_size,
         num_workers=config.workers, persistent_workers=config.workers > 0, pin_memory=torch.cuda.is_available(),
@@ -305,15 +338,26 @@ def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> 
     # Accelerate moves a prepared schedule once for each worker; this one counts steps, so it is not prepared.
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, config))
     model, prepared_optimizer, loader = accelerator.prepare(plain, optimizer, loader)
-    best: FCOS = ema.module.to(accelerator.device) if ema else plain  # type: ignore[operator, assignment]
+    ema = WeightAverage(plain, config.ema_decay) if config.ema_decay else None
+    best = ema.module if ema else plain
     main = accelerator.is_main_process
     if main:
         folder.mkdir(parents=True, exist_ok=True)
         atomic_write(folder / "config.json", lambda path: path.write_text(json.dumps(config.to_dict(), indent=1)))
 
     def save(step: int) -> None:
+        # A loss can be finite and its gradient not.
+        for name, value in best.state_dict().items():
+            if not bool(value.isfinite().all()):
+                raise NonFiniteLossError(f"{name} was not finite after step {step}. A checkpoint saved before is kept")
         if main:
             best.save(folder / "model.safetensors", step=step, iterations=config.iterations, data=config.data)
+
+    def draw_curves() -> None:
+        if main and (folder / "log.jsonl").stat().st_size:
+            from .figures import training_curves  # matplotlib only where a picture is drawn
+
+            training_curves(folder / "log.jsonl").savefig(folder / "curves.png", dpi=120)
 
     model.train()
     watch, waited, skipped, started, step = Watch(), 0.0, 0, time.perf_counter(), 0
@@ -335,7 +379,7 @@ def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> 
                 schedule.step()
                 prepared_optimizer.zero_grad()
                 if ema:
-                    ema.update_parameters(plain)
+                    ema.update(plain)
                 watch.add(losses, step)
                 bar.update()
 
@@ -349,9 +393,10 @@ def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> 
                     bar.set_postfix(loss=f"{total:.3f}")
                     if (step + 1) % config.save_every < config.log_every:
                         save(step + 1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, data.CorruptImageError, OSError, ValueError):
         watch.report()  # weights after a loss that was not finite are worth nothing: keep the older checkpoint
         save(step)
+        draw_curves()
         raise
     finally:
         bar.close()
@@ -359,12 +404,8 @@ def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> 
     save(config.iterations)
 
     outcome: dict[str, Any] = {"seconds": round(seconds, 1), "iterations": config.iterations}
-    if main:
-        from .figures import training_curves  # matplotlib only where a picture is drawn
-
-        training_curves(folder / "log.jsonl").savefig(folder / "curves.png", dpi=120)
-    if main and config.test_split:
-        test = data.load(config.data, config.test_split, transforms=data.transforms.eval_transforms())
+    draw_curves()
+    if main and test is not None:
         best.check_inputs = True
         metrics = evaluate(best, test, progress=progress)
         outcome |= {"split": config.test_split, "images": len(test), **metrics}

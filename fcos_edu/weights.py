@@ -229,6 +229,22 @@ def torchvision_backbone(state: dict[str, Tensor]) -> dict[str, Any]:
     return fields
 
 
+def torchvision_settings(model: nn.Module) -> dict[str, Any]:
+    """Configuration fields for the sizes and thresholds that a torchvision FCOS model carries."""
+    transform: Any = model.transform
+    source: Any = model
+    return {
+        "min_size": int(transform.min_size[-1]),
+        "max_size": int(transform.max_size),
+        "size_divisor": int(transform.size_divisible),
+        "score_threshold": float(source.score_thresh),
+        "nms_threshold": float(source.nms_thresh),
+        "detections_per_image": int(source.detections_per_img),
+        "pre_nms_top_k": int(source.topk_candidates),
+        "center_sampling_radius": float(source.center_sampling_radius),
+    }
+
+
 def fetch_torchvision(name: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Published weights of ``fcos_resnet50_fpn`` and the names of their classes, through torchvision's download cache.
 

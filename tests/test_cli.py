@@ -65,6 +65,37 @@ def test_detect_never_writes_over_its_input(tmp_path, checkpoint):
     assert picture.read_bytes() == before and (tmp_path / "a-1.png").exists()
 
 
+def test_detect_never_writes_over_a_picture_it_has_yet_to_read(tmp_path, checkpoint):
+    for name in ("a.jpg", "a.png", "a-1.png"):
+        Image.new("RGB", (64, 64), (9, 9, 9)).save(tmp_path / name)
+    before = {p.name: p.read_bytes() for p in tmp_path.glob("a*")}
+    assert run("detect", checkpoint, tmp_path, "--out", tmp_path) == 0
+    assert all((tmp_path / name).read_bytes() == content for name, content in before.items())
+    assert len(list(tmp_path.glob("a*"))) == 6
+
+
+def test_detections_of_detect_are_scored_by_file_and_class_names(tmp_path, checkpoint):
+    """The numbers in detect's file are its own; a data set counts differently."""
+    folder = tmp_path / "set"
+    data.ShapesDataset(num_images=3, split="test", size=(128, 128)).export_coco(folder)
+    assert run("detect", checkpoint, folder / "images", "--out", tmp_path / "out") == 0
+    document = json.loads((tmp_path / "out" / "detections.json").read_text())
+    truth = json.loads((folder / "test.json").read_text())
+    file_of = {i["id"]: i["file_name"] for i in truth["images"]}
+    own = {i["file_name"].split("/")[-1]: i["id"] + 50 for i in document["images"]}
+    for entry in document["images"]:
+        entry["id"] += 50
+    document["annotations"] = [
+        {**a, "image_id": own[file_of[a["image_id"]]], "score": 0.9, "id": k}
+        for k, a in enumerate(truth["annotations"])
+    ]
+    (tmp_path / "found.json").write_text(json.dumps(document))
+    out = tmp_path / "ap.json"
+    words = ["evaluate", checkpoint, "--data", folder, "--out", out, "--detections", tmp_path / "found.json"]
+    assert run(*words) == 0
+    assert json.loads(out.read_text())["AP"] > 0.99
+
+
 def test_detect_refuses_or_skips_an_unreadable_image(tmp_path, checkpoint, photograph, capsys):
     broken = photograph.parent / "broken.jpg"
     broken.write_bytes(photograph.read_bytes()[:200])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import math
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
+from fcos_edu import FCOSConfig
 from fcos_edu.data.shapes import (
     _FULL,
     CLASSES,
@@ -21,6 +23,8 @@ from fcos_edu.data.shapes import (
     _coverage,
     _log_spread,
 )
+from fcos_edu.locations import feature_sizes
+from fcos_edu.targets import assign
 
 
 def _sha(dataset: ShapesDataset, index: int) -> str:
@@ -104,16 +108,24 @@ def test_pictures_differ_between_index_seed_and_split() -> None:
     assert len(digests) == 3 * 2 * 4
 
 
-def test_sizes_fill_all_levels() -> None:
-    dataset = ShapesDataset(150)
-    sides = np.array([max(s.box[2] - s.box[0], s.box[3] - s.box[1]) for i in range(150) for s in dataset.shapes(i)])
-    # Inside a box of longer side s, max(l, t, r, b) runs from s/2 to s: with bounds 0, 16, 32, 64, 128, ∞ a
-    # box of side 16 to 32 has locations on P3 and P4, one over 128 has some on P7.
-    counts, _ = np.histogram(sides, bins=[8, 16, 32, 64, 128, 240.01])
-    assert counts.sum() == len(sides)
-    assert counts.min() > 0.1 * len(sides)
-    large = ShapesDataset(1, size=(800, 1024))
-    assert large.sizes[1] / large.sizes[0] > 90
+@pytest.mark.parametrize(
+    ("size", "bounds"), [((256, 256), (0, 16, 32, 64, 128, math.inf)), ((800, 1024), (0, 64, 128, 256, 512, math.inf))]
+)
+def test_all_five_levels_have_positives(size: tuple[int, int], bounds: tuple[float, ...]) -> None:
+    config = FCOSConfig.paper(level_bounds=bounds)
+    sizes = feature_sizes(*size, config.strides)
+    dataset = ShapesDataset(40, size=size)
+    counts = torch.zeros(5)
+    for i in range(len(dataset)):
+        boxes = torch.tensor([s.box for s in dataset.shapes(i)])
+        matched = assign(boxes[None], torch.ones(1, len(boxes), dtype=torch.bool), sizes, config)[0]
+        counts += torch.stack([(part >= 0).sum() for part in matched.split([h * w for h, w in sizes])])
+    assert (counts > 10).all(), counts
+
+
+def test_sizes_span_two_orders_of_magnitude_in_area() -> None:
+    low, high = ShapesDataset(1).sizes
+    assert (high / low) ** 2 > 100
 
 
 def test_shapes_overlap_and_nest_but_stay_visible() -> None:

@@ -8,7 +8,15 @@ import torch
 from PIL import Image
 
 from fcos_edu import FCOS, ConfigError, FCOSConfig, data, training
-from fcos_edu.training import NonFiniteLossError, TrainConfig, Watch, ema_update, learning_rate, make_optimizer, train
+from fcos_edu.training import (
+    NonFiniteLossError,
+    TrainConfig,
+    Watch,
+    WeightAverage,
+    learning_rate,
+    make_optimizer,
+    train,
+)
 
 SMALL = FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64, fpn_channels=16, num_head_convs=1)
 
@@ -50,11 +58,24 @@ def test_biases_have_twice_the_rate_and_no_decay():
     assert len(weights["params"]) + len(biases["params"]) == len(list(model.parameters()))
 
 
-def test_ema_forgets_the_start_and_keeps_counters():
-    update = ema_update(0.9)
-    assert update(torch.tensor(5.0), torch.tensor(1.0), 0).item() == pytest.approx(5.0 * 0.1 + 1.0 * 0.9)
-    assert update(torch.tensor(5.0), torch.tensor(1.0), 10_000).item() == pytest.approx(5.0 * 0.9 + 1.0 * 0.1)
-    assert update(torch.tensor(3), torch.tensor(7), 5).item() == 7
+def test_the_average_forgets_the_start_and_keeps_counters():
+    model = FCOS(SMALL)
+    average = WeightAverage(model, 0.9)
+    bias, mine = model.head.classification.bias, average.module.head.classification.bias
+    counters = [(a, b) for (n, a), (_, b) in zip(model.named_buffers(), average.module.named_buffers(), strict=True)
+                if n.endswith("num_batches_tracked")]  # fmt: skip
+    with torch.no_grad():
+        bias.fill_(3.0)
+        average.update(model)
+        assert (mine == 3.0).all()  # the random start is gone
+        bias.fill_(5.0)
+        counters[0][0].fill_(7)
+        average.update(model)  # keeps (1 + 1) / (10 + 1)
+        torch.testing.assert_close(mine, torch.full_like(mine, 3.0 * 2 / 11 + 5.0 * 9 / 11))
+        assert counters[0][1] == 7
+        average.steps = 10_000
+        average.update(model)
+        torch.testing.assert_close(mine, torch.full_like(mine, (3.0 * 2 / 11 + 5.0 * 9 / 11) * 0.9 + 0.5))
 
 
 # ---------------------------------------------------------------------- runs
@@ -212,3 +233,53 @@ def test_grey_and_tiny_images_train(tmp_path):
     config = small(data=str(tmp_path / "set"), iterations=2, batch_size=1, log_every=1)
     train(config, tmp_path / "run", progress=False)
     assert FCOS.load(tmp_path / "run" / "model.safetensors").config.class_names == ("thing",)
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_sizes_are_drawn_in_training(tmp_path, monkeypatch, cache):
+    """Multi-scale training: the network sees the drawn sizes, not min_size each time."""
+    seen = set()
+    original = FCOS.predict
+
+    def watched(self, canvas):
+        seen.add(tuple(canvas.shape[-2:]))
+        return original(self, canvas)
+
+    monkeypatch.setattr(FCOS, "predict", watched)
+    config = small(train_sizes=(64, 96, 128), iterations=8, cache=cache, **{"model.max_size": 128})
+    train(config, tmp_path / "run", progress=False)
+    assert len(seen) > 1 and seen <= {(64, 64), (96, 96), (128, 128)}
+
+
+def test_a_batch_that_is_all_corrupt_is_counted():
+    image, target = torch.zeros(3, 8, 8), {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
+    loader = [([], [], 2), ([image], [target], 1), ([image], [target], 0)]
+    stream = training.batches(loader)
+    assert [next(stream)[2] for _ in range(2)] == [3, 0]
+
+
+def test_a_missing_test_split_is_told_before_training(tmp_path, coco_folder):
+    (coco_folder / "val.json").unlink()
+    with pytest.raises(ValueError, match="val"):
+        train(small(data=str(coco_folder), test_split="val"), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch):
+    """A finite loss can have a gradient that is not."""
+    original = training.make_optimizer
+
+    def spoiled(model, config):
+        model.head.classification.weight.register_hook(lambda grad: grad * math.nan)
+        return original(model, config)
+
+    monkeypatch.setattr(training, "make_optimizer", spoiled)
+    with pytest.raises(NonFiniteLossError, match="not finite"):
+        train(small(iterations=1, log_every=1, clip_norm=0.0), tmp_path, progress=False)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("changes", [{"train_sizes": 256}, {"zoom": 1}, {"model": "tiny"}, {"zoom": (0.5,)}])
+def test_settings_of_a_wrong_kind_are_named(changes):
+    with pytest.raises(ConfigError, match=next(iter(changes))):
+        small(**changes)

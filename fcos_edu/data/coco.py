@@ -149,6 +149,9 @@ def read_annotations(path: str | Path) -> dict[str, Any]:
                     raise ValueError(f"{path}: entry {position} of {key!r} lacks {field!r}; it is {entry!r}.")
     if not data["categories"]:
         raise ValueError(f"{path} lists no categories.")
+    for image in data["images"]:
+        if isinstance(image["id"], bool) or not isinstance(image["id"], int):
+            raise ValueError(f"{path}: image id {image['id']!r} is no integer, which pycocotools needs.")
     known = {image["id"] for image in data["images"]}
     if len(known) < len(data["images"]):
         twice = next(i for i, n in Counter(image["id"] for image in data["images"]).items() if n > 1)
@@ -233,7 +236,7 @@ def _records(
                 labels=np.array([label_of[entry["category_id"]] for entry in entries], dtype=np.int64),
                 ignored=np.array([bool(entry.get("iscrowd", 0)) for entry in entries], dtype=np.bool_),
                 areas=np.array(
-                    [float(entry.get("area", entry["bbox"][2] * entry["bbox"][3])) for entry in entries],
+                    [float(entry.get("area") or entry["bbox"][2] * entry["bbox"][3]) for entry in entries],
                     dtype=np.float64,
                 ),
             )
