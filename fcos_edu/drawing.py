@@ -1,6 +1,7 @@
 """Detections drawn into the pixels of an image, for ``fcos-edu detect`` and the book.
 
-The boxes are torchvision's ``draw_bounding_boxes``. Checked against: the pixels that must and must not change.
+The boxes are torchvision's ``draw_bounding_boxes``, the text is Pillow's. Checked against: the pixels that must and
+must not change.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import torch
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes
 
@@ -37,15 +40,22 @@ def draw_detections(image: Tensor, detection: dict[str, Tensor], names: Sequence
     if "scores" in detection:
         words = [f"{word} {score:.2f}" for word, score in zip(words, detection["scores"].tolist(), strict=True)]
     side = min(image.shape[-2:])
-    font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     # Least certain first, so that the most certain lie on top.
     order = torch.arange(len(labels)).flip(0).tolist()
-    return draw_bounding_boxes(
-        image,
-        detection["boxes"][order].cpu(),
-        labels=[words[i] for i in order],
-        colors=[COLORS[labels[i] % len(COLORS)] for i in order],
-        width=max(1, round(side / 240)),
-        font=str(font),
-        font_size=max(9, round(side / 36)),
-    )
+    colors = [COLORS[labels[i] % len(COLORS)] for i in order]
+    boxes = detection["boxes"][order].cpu()
+    drawn = draw_bounding_boxes(image, boxes, colors=colors, width=max(1, round(side / 240)))
+
+    # Text on a plate of the box's colour: torchvision writes in that colour onto the picture, which is hard to read.
+    picture = Image.fromarray(drawn.permute(1, 2, 0).cpu().numpy())
+    pen = ImageDraw.Draw(picture)
+    file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    font = ImageFont.truetype(str(file), max(9, round(side / 40)))
+    for (x0, y0, _, _), color, i in zip(boxes.tolist(), colors, order, strict=True):
+        left, top, right, bottom = pen.textbbox((0, 0), words[i], font=font)
+        x = max(0.0, min(x0, picture.width - (right + 4)))  # inside the picture, above the box where there is room
+        y = y0 - (bottom + 3) if y0 >= bottom + 3 else y0
+        pen.rectangle((x, y, x + right + 3, y + bottom + 2), fill=color)
+        ink = "black" if sum(ImageColor.getrgb(color)[:3]) > 300 else "white"
+        pen.text((x + 2, y + 1), words[i], font=font, fill=ink)
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()

@@ -44,3 +44,11 @@ def test_odd_sizes_and_boxes_on_the_border(size):
 
 def test_a_class_without_a_name_is_drawn_by_number():
     draw_detections(torch.zeros(3, 50, 50), detection([5, 5, 40, 40], labels=[12], scores=[0.5]), ["only one"])
+
+
+def test_the_label_stands_on_a_plate_inside_the_picture():
+    # At the upper right corner there is no room above, and too little to the right.
+    found = detection([180, 0, 199, 60], labels=[2], scores=[0.75])
+    drawn = draw_detections(torch.zeros(3, 100, 200), found, ["a", "b", "c"]).permute(1, 2, 0)  # (100, 200, 3)
+    plate = (drawn == torch.tensor(rgb(COLORS[2]), dtype=torch.uint8)).all(-1)
+    assert plate[:12, :175].sum() > 50  # pushed to the left of the box, still whole
