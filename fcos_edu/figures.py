@@ -869,7 +869,7 @@ def image_to_detections(
     _canvas(final, pixels)
     _draw_result(final, result, names, threshold)
     shown = int((result["scores"] >= threshold).sum())
-    final.set_title(f"3. after NMS: {len(result['boxes'])}, {shown} of them sure", fontsize=10)
+    final.set_title(f"3. after NMS: {len(result['boxes'])}, {shown} of them drawn", fontsize=10)
     for axes in (where, boxes, final):
         axes.set(xticks=[], yticks=[])
     return figure

@@ -85,7 +85,7 @@ def fcos_losses(
     Returns:
         ``classification``, ``bbox_regression`` (times lambda) and, with a branch, ``centerness``: scalars.
     """
-    positive = targets.positive  # (B, L)
+    positive = targets.labels >= 0  # (B, L); not the property, which torch.compile of torch 2.6 cannot follow
     # At background the target is 0; any fixed box there keeps the masked-out terms (and their gradients) finite.
     wanted = torch.where(positive[..., None], targets.ltrb, 1.0)
     num_positive = count_over_workers(positive.sum())

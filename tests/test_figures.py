@@ -373,7 +373,7 @@ class TestDetections:
         assert rectangles(boxes) == BOXES.tolist()
         assert rectangles(final) == BOXES[:1].tolist()
         assert boxes.get_title().endswith(": 3")
-        assert final.get_title().endswith(": 2, 1 of them sure")
+        assert final.get_title().endswith(": 2, 1 of them drawn")
 
     def test_loss_curves_hold_the_values_and_the_floor(self) -> None:
         losses = {"classification": [1.0, 0.5, 0.1], "centerness": torch.tensor([0.7, 0.6, 0.58])}
