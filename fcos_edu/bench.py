@@ -134,7 +134,7 @@ def bench_assignment(repeat: int = 20, device: str = "cpu") -> dict[str, Any]:
 def bench_inference(repeat: int = 5, device: str = "cpu", height: int = 768, width: int = 1024) -> dict[str, Any]:
     """One image, R-50, detections equal in float32; then ours in bf16 against torchvision in float32 and in bf16."""
     theirs = torchvision_fcos(min_size=height, max_size=width).eval().to(device)
-    ours = FCOS.from_torchvision(theirs).to(device).set_inference(min_size=height, max_size=width)
+    ours = FCOS.from_torchvision(theirs).to(device)
     image = [torch.rand(3, height, width).to(device)]
 
     def run(model: nn.Module, bf16: bool) -> Callable[[], Any]:
@@ -166,7 +166,7 @@ def bench_training(
 ) -> dict[str, Any]:
     """One optimizer step, R-50, stem and C2 frozen on both sides, SGD; losses equal in float32, then both in bf16."""
     theirs = torchvision_fcos(min_size=height, max_size=width).train().to(device)
-    ours = FCOS.from_torchvision(theirs).to(device).set_inference(min_size=height, max_size=width).train()
+    ours = FCOS.from_torchvision(theirs).to(device).train()
     torch.manual_seed(0)
     images = [torch.rand(3, height, width).to(device) for _ in range(batch)]
     targets = [{k: v.to(device) for k, v in t.items()} for t in random_boxes(batch, 8, height, width, 91)]

@@ -13,6 +13,7 @@ import copy
 import dataclasses
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -74,8 +75,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("train_sizes", "zoom"):
             value = getattr(self, name)
-            if not isinstance(value, (list, tuple)) or not all(isinstance(v, (int, float)) for v in value):
-                raise ConfigError(f"{name} is {value!r}; it must be a tuple of numbers")
+            kinds = (int,) if name == "train_sizes" else (int, float)
+            if not isinstance(value, (list, tuple)) or not all(isinstance(v, kinds) and v > 0 for v in value):
+                raise ConfigError(f"{name} is {value!r}; it must be a tuple of positive numbers (sizes: whole ones)")
             object.__setattr__(self, name, tuple(value))
         if not isinstance(self.model, FCOSConfig):
             raise ConfigError(f"model is {self.model!r}; it must be an FCOSConfig (its fields are set as model.NAME)")
@@ -364,7 +366,7 @@ def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> 
     stream = batches(loader)
     bar = tqdm(total=config.iterations, desc="train", unit="step", disable=not (progress and main))
     try:
-        with open(folder / "log.jsonl", "a") if main else open("/dev/null", "a") as log:
+        with open(folder / "log.jsonl" if main else os.devnull, "a") as log:
             for step in range(config.iterations):
                 asked = time.perf_counter()
                 images, targets, unreadable = next(stream)

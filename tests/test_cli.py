@@ -171,7 +171,7 @@ def test_train_evaluate_and_record(tmp_path, capsys):
     assert set(json.loads(figures.read_text())) >= {"AP", "AP50", "AR100"}
 
 
-def test_evaluate_scores_the_file_that_detect_wrote(tmp_path, checkpoint):
+def test_evaluate_scores_a_list_of_coco_results(tmp_path, checkpoint):
     folder = tmp_path / "set"
     data.ShapesDataset(num_images=3, split="test", size=(128, 128)).export_coco(folder)
     truth = json.loads((folder / "test.json").read_text())

@@ -279,7 +279,9 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch):
     assert not (tmp_path / "model.safetensors").exists()
 
 
-@pytest.mark.parametrize("changes", [{"train_sizes": 256}, {"zoom": 1}, {"model": "tiny"}, {"zoom": (0.5,)}])
+@pytest.mark.parametrize(
+    "changes", [{"train_sizes": 256}, {"zoom": 1}, {"model": "tiny"}, {"zoom": (0.5,)}, {"train_sizes": (0,)}]
+)
 def test_settings_of_a_wrong_kind_are_named(changes):
     with pytest.raises(ConfigError, match=next(iter(changes))):
         small(**changes)

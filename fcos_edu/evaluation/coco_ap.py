@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..data import CorruptImageError, DetectionDataset, collate
+from ..data import DetectionDataset, collate
 
 # COCO's twelve numbers in pycocotools' order; S, M, L: area below 32^2, up to 96^2, above.
 METRICS = ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR1", "AR10", "AR100", "ARS", "ARM", "ARL")
@@ -135,4 +135,4 @@ def metrics_table(metrics: dict[str, float | None]) -> str:
     return "\n".join("".join(f"{cell:>7}" for cell in row) for row in (names, values))
 
 
-__all__ = ["METRICS", "CorruptImageError", "EvaluationError", "coco_metrics", "evaluate", "metrics_table", "predict"]
+__all__ = ["METRICS", "EvaluationError", "coco_metrics", "evaluate", "metrics_table", "predict"]
