@@ -108,7 +108,8 @@ def detect(
 
     Returns:
         For each image ``boxes`` (K, 4) xyxy in pixels of the canvas, ``scores`` (K,), ``labels`` (K,) int64; highest
-        score first; K at most ``detections_per_image``.
+        score first; K at most ``detections_per_image``. And where each came from: ``class_scores`` (K,) before the
+        center-ness factor, ``levels`` (K,) int64 (3 for P3), ``locations`` (K,) int64 index into the L locations.
     """
     quality = location_quality(output, config, targets)
     distances = output.distances
@@ -127,6 +128,9 @@ def detect(
         start += height * width
     all_scores, all_pairs = torch.cat(scores, dim=1), torch.cat(pairs, dim=1)  # (B, sum k)
 
+    level_of = torch.cat(
+        [torch.full((h * w,), i, device=points.device) for (h, w), i in zip(sizes, config.levels, strict=True)]
+    )
     detections = []
     for i, image_size in enumerate(image_sizes):
         kept = all_scores[i] >= 0
@@ -134,5 +138,15 @@ def detect(
         where, label = pair // num_classes, pair % num_classes
         boxes = clip_boxes_to_image(ltrb_to_boxes(points[where], distances[i, where]), list(image_size))  # type: ignore[arg-type]
         best = best_after_nms(boxes, score, label, config)
-        detections.append({"boxes": boxes[best], "scores": score[best], "labels": label[best]})
+        where, label = where[best], label[best]
+        detections.append(
+            {
+                "boxes": boxes[best],
+                "scores": score[best],
+                "labels": label,
+                "class_scores": output.logits[i, where, label].sigmoid(),
+                "levels": level_of[where],
+                "locations": where,
+            }
+        )
     return detections

@@ -121,4 +121,5 @@ def centerness_floor(targets: Targets) -> Tensor:
     """
     value = centerness(targets.ltrb)
     entropy = torch.special.entr(value) + torch.special.entr(1 - value)
-    return torch.where(targets.positive, entropy, 0.0).sum() / targets.positive.sum().clamp(min=1)
+    positive = targets.labels >= 0  # not the property, which torch.compile of torch 2.6 cannot follow
+    return torch.where(positive, entropy, 0.0).sum() / positive.sum().clamp(min=1)

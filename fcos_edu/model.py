@@ -19,7 +19,7 @@ from .config import ConfigError, FCOSConfig
 from .images import ImageBatcher, check_images, check_targets, scale_boxes
 from .inference import detect
 from .locations import canvas_locations, feature_sizes
-from .losses import fcos_losses
+from .losses import centerness_floor, fcos_losses
 from .network import Head, HeadOutput, Pyramid
 from .targets import Targets, make_targets, pad_boxes
 
@@ -35,7 +35,8 @@ class FCOS(nn.Module):
     In training, ``model(images, targets)`` returns a dict of scalar losses: ``classification``, ``bbox_regression``
     and, with a branch, ``centerness``. In evaluation, ``model(images)`` returns a list with one dict for each image:
     ``boxes`` (K, 4) xyxy in pixels of the image that was given, ``scores`` (K,) in 0..1, ``labels`` (K,) int64 in
-    0..C-1, highest score first.
+    0..C-1, highest score first; and, beyond torchvision's convention, where each detection came from:
+    ``class_scores``, ``levels`` and ``locations`` (see :func:`~fcos_edu.inference.detect`).
 
     Images are a list of float tensors (3, H, W) in 0..1, of any sizes: the model resizes, normalises and pads.
     Targets are a list of dicts with ``boxes`` (M, 4) xyxy in pixels and ``labels`` (M,) int64; M may be 0.
@@ -49,12 +50,15 @@ class FCOS(nn.Module):
         check_inputs: test images and targets in each call (:func:`~fcos_edu.images.check_targets` says for what).
             The tests read values, so on a GPU they wait for it; the trainer makes them on the host and switches this
             off.
+        centerness_floor: after a training step, the lowest value that its center-ness loss could have had
+            (:func:`~fcos_edu.losses.centerness_floor`), a scalar without gradient; None before, and without a branch.
     """
 
     def __init__(self, config: FCOSConfig, *, load_backbone: bool = True) -> None:
         super().__init__()
         self.config = config
         self.check_inputs = True
+        self.centerness_floor: Tensor | None = None
         self.batcher = ImageBatcher(config)
         self.pyramid = Pyramid(config)
         self.head = Head(config)
@@ -83,6 +87,8 @@ class FCOS(nn.Module):
             made = self.targets(scaled, height, width, batch.tensor.device) if scaled is not None else None
             if self.training:
                 assert made is not None
+                if output.centerness is not None:
+                    self.centerness_floor = centerness_floor(made)
                 return fcos_losses(output.logits, output.distances, output.centerness, made, self.config)
             sizes = feature_sizes(height, width, self.config.strides)
             points = self.locations(height, width, batch.tensor.device)

@@ -67,6 +67,26 @@ def test_one_detection_by_hand() -> None:
     assert found["scores"].tolist() == pytest.approx([0.4])  # 0.8 x 0.5
 
 
+def test_each_detection_tells_where_it_came_from() -> None:
+    """Location, level and class score lead back to the outputs that made the box and its score."""
+    torch.manual_seed(0)
+    config = config_of(score_threshold=0.3, nms_threshold=0.9)
+    out = blank(config, batch=2)
+    out = HeadOutput(
+        torch.randn_like(out.logits), torch.rand_like(out.distances) * 20, torch.randn_like(out.logits[..., 0])
+    )
+    points = canvas_locations(feature_sizes(*CANVAS, config.strides), config)
+    assert out.centerness is not None
+    for i, found in enumerate(run(out, config)):
+        where, label = found["locations"], found["labels"]
+        assert len(where) > 10 and len(set(found["levels"].tolist())) == 2
+        assert torch.equal(found["levels"], torch.where(where < 64, 3, 4))  # P3 has the first 64 locations
+        boxes = ltrb_to_boxes(points[where], out.distances[i, where])
+        torch.testing.assert_close(found["boxes"], boxes.clamp(0, 64))
+        torch.testing.assert_close(found["class_scores"], out.logits[i, where, label].sigmoid())
+        torch.testing.assert_close(found["scores"], found["class_scores"] * out.centerness[i, where].sigmoid())
+
+
 def test_distances_in_strides() -> None:
     config = config_of(normalize_targets=True)
     out = blank(config)
