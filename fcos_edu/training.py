@@ -28,8 +28,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from . import data
+from . import data, detectors
 from .config import ConfigError, FCOSConfig, check_choices, check_field_names
+from .detectors import Detector
 from .evaluation import evaluate, metrics_table
 from .images import check_images, check_targets
 from .model import FCOS
@@ -68,6 +69,7 @@ class TrainConfig:
     workers: int = 0  # processes that load images
     on_corrupt: Literal["error", "skip"] = "error"
     seed: int = 0
+    detector: Detector = "fcos"  # or one of torchvision's, with the backbone and thresholds of model
     log_every: int = 20
     save_every: int = 1000
     model: FCOSConfig = field(default_factory=FCOSConfig.improved)
@@ -89,6 +91,10 @@ class TrainConfig:
             raise ConfigError(f"lr is {self.lr}; it must be above 0")
         if len(self.zoom) not in (0, 2):
             raise ConfigError(f"zoom is {self.zoom}; it must be (smallest, largest), or empty")
+        if self.train_sizes and self.detector != "fcos":
+            raise ConfigError(
+                f"train_sizes is {self.train_sizes}, but {self.detector} resizes images itself: leave it ()"
+            )
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay is {self.ema_decay}; it must lie in [0, 1)")
 
@@ -236,13 +242,13 @@ class WeightAverage:
     with a decay that depends on the step it reads its counter back from the device for each tensor.
     """
 
-    def __init__(self, model: FCOS, decay: float) -> None:
+    def __init__(self, model: nn.Module, decay: float) -> None:
         self.module = copy.deepcopy(model)
         self.decay = decay
         self.steps = 0
 
     @torch.no_grad()
-    def update(self, model: FCOS) -> None:
+    def update(self, model: nn.Module) -> None:
         """Take in the weights after one more step; the first are taken as they are."""
         keep = min(self.decay, (1 + self.steps) / (10 + self.steps)) if self.steps else 0.0
         for average, current in zip(self.module.state_dict().values(), model.state_dict().values(), strict=True):
@@ -273,6 +279,10 @@ class Watch:
             bad = self.bad.get(name, torch.full_like(loss, math.inf))
             self.bad[name] = torch.where(loss.isfinite(), bad, bad.clamp(max=step))
 
+    def note(self, name: str, value: Tensor) -> None:
+        """Take in something else of the same step, to be averaged and printed beside the losses."""
+        self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
+
     def report(self) -> dict[str, float]:
         """Means since the last report.
 
@@ -290,7 +300,9 @@ class Watch:
         return means
 
 
-def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> dict[str, Any]:
+def train(
+    config: TrainConfig, folder: str | Path, *, model: nn.Module | None = None, progress: bool = True
+) -> dict[str, Any]:
     """Train, and leave in ``folder``: config.json, log.jsonl, model.safetensors, curves.png, and metrics.json.
 
     Ctrl-C, or an error of the data, saves the model as it is and is raised again.
@@ -298,6 +310,8 @@ def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> 
     Args:
         config: everything that decides the run.
         folder: made if needed.
+        model: what to train; None makes ``config.detector``. Any detector in torchvision's convention will do whose
+            labels are 0..C-1, the data set's classes; its checkpoint holds weights alone, for ``load_state_dict``.
         progress: show bars and the table of figures.
 
     Returns:
@@ -328,9 +342,11 @@ def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> 
             )
     model_config = config.model.replace(class_names=dataset.classes, num_classes=len(dataset.classes))
     config = config.replace(model=model_config)
-    plain = FCOS(config.model)
-    plain.check_inputs = False  # CheckedCollate does
-    plain.batcher.resize_in_training = not config.train_sizes  # otherwise the data set has drawn a size
+    kind = "custom" if model is not None else config.detector
+    plain = model if model is not None else detectors.build(config.detector, config.model)
+    if isinstance(plain, FCOS):
+        plain.check_inputs = False  # CheckedCollate does
+        plain.batcher.resize_in_training = not config.train_sizes  # otherwise the data set has drawn a size
     loader = DataLoader(
         dataset, config.batch_size, shuffle=True, drop_last=len(dataset) >= config.batch_size,
         num_workers=config.workers, persistent_workers=config.workers > 0, pin_memory=torch.cuda.is_available(),
@@ -340,6 +356,7 @@ def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> 
     # Accelerate moves a prepared schedule once for each worker; this one counts steps, so it is not prepared.
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, config))
     model, prepared_optimizer, loader = accelerator.prepare(plain, optimizer, loader)
+    assert model is not None
     ema = WeightAverage(plain, config.ema_decay) if config.ema_decay else None
     best = ema.module if ema else plain
     main = accelerator.is_main_process
@@ -353,7 +370,8 @@ def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> 
             if not bool(value.isfinite().all()):
                 raise NonFiniteLossError(f"{name} was not finite after step {step}. A checkpoint saved before is kept")
         if main:
-            best.save(folder / "model.safetensors", step=step, iterations=config.iterations, data=config.data)
+            about = dict(step=step, iterations=config.iterations, data=config.data)
+            detectors.save(best, folder / "model.safetensors", kind, config.model, **about)
 
     def draw_curves() -> None:
         if main and (folder / "log.jsonl").stat().st_size:
@@ -383,11 +401,13 @@ def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> 
                 if ema:
                     ema.update(plain)
                 watch.add(losses, step)
+                if isinstance(plain, FCOS) and plain.centerness_floor is not None:
+                    watch.note("centerness_floor", plain.centerness_floor)
                 bar.update()
 
                 if (step + 1) % config.log_every == 0 or step + 1 == config.iterations:
                     means = watch.report()
-                    total = sum(means.values())
+                    total = sum(means[name] for name in losses)
                     entry = {"step": step + 1, "loss": total, **means, "lr": schedule.get_last_lr()[0]}
                     entry |= {"seconds": time.perf_counter() - started, "waited": waited, "skipped": skipped}
                     log.write(json.dumps({k: round(float(v), 6) for k, v in entry.items()}) + "\n")
@@ -408,7 +428,8 @@ def train(config: TrainConfig, folder: str | Path, *, progress: bool = True) -> 
     outcome: dict[str, Any] = {"seconds": round(seconds, 1), "iterations": config.iterations}
     draw_curves()
     if main and test is not None:
-        best.check_inputs = True
+        if isinstance(best, FCOS):
+            best.check_inputs = True
         metrics = evaluate(best, test, progress=progress)
         outcome |= {"split": config.test_split, "images": len(test), **metrics}
         if progress:

@@ -87,6 +87,7 @@ def test_a_run_leaves_config_log_checkpoint_curves_and_figures(tmp_path):
     entries = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [e["step"] for e in entries] == [2, 4, 6]
     for e in entries:
+        assert 0.3 < e["centerness_floor"] < 0.7 and e["centerness_floor"] < e["centerness"]  # printed, not added
         parts = e["classification"] + e["bbox_regression"] + e["centerness"]
         assert e["loss"] == pytest.approx(parts, abs=1e-5) and math.isfinite(parts)
     assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == outcome

@@ -1,0 +1,181 @@
+"""FCOS and the detectors that it is compared with: same backbone, pyramid, thresholds and trainer.
+
+Taught in the chapter *How good is it*. Checked against: torchvision's own models, whose heads, losses and matching
+these are; only the backbone is ours, so that a comparison is one of methods alone.
+
+All take torchvision's convention with labels 0..C-1: ``model(images, targets)`` gives a dict of losses in training,
+``model(images)`` a list of dicts with ``boxes``, ``scores`` and ``labels`` in evaluation.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import detection
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.fcos import FCOSHead
+from torchvision.models.detection.retinanet import RetinaNetHead
+
+from . import weights
+from .config import ConfigError, FCOSConfig
+from .data import DetectionDataset
+from .model import FCOS
+from .network import GroupNorm
+from .proposals import Backbone, anchor_sizes, faster_rcnn
+
+Detector = Literal["fcos", "torchvision_fcos", "retinanet", "faster_rcnn", "faster_rcnn_fcos"]
+DETECTORS: tuple[Detector, ...] = get_args(Detector)
+
+
+def build(name: str, config: FCOSConfig, *, load_backbone: bool = True) -> nn.Module:
+    """A new detector; its ``config`` is the one given.
+
+    Args:
+        name: ``fcos``; torchvision's ``torchvision_fcos`` and ``retinanet``; torchvision's ``faster_rcnn`` with its own
+            region proposal network, or ``faster_rcnn_fcos`` with FCOS in its place (section 5).
+        config: of the backbone, the pyramid, the images and the thresholds of all; the rest is FCOS's.
+        load_backbone: as for :class:`FCOS`.
+
+    Raises:
+        ConfigError: an unknown name, or levels that the detector cannot have.
+    """
+    if name == "fcos":
+        return FCOS(config, load_backbone=load_backbone)
+    if name not in DETECTORS:
+        raise ConfigError(f"detector is {name!r}; it must be one of {', '.join(DETECTORS)}")
+    if name == "retinanet":
+        return retinanet(config, load_backbone=load_backbone)
+    if name == "torchvision_fcos":
+        return torchvision_fcos(config, load_backbone=load_backbone)
+    kind: Literal["fcos", "rpn"] = "fcos" if name == "faster_rcnn_fcos" else "rpn"
+    return faster_rcnn(config, kind, load_backbone=load_backbone)
+
+
+class Float32RetinaNetHead(RetinaNetHead):
+    """torchvision's head with float32 results under autocast: losses and boxes are computed in their precision."""
+
+    def forward(self, x: list[Tensor]) -> dict[str, Tensor]:
+        """Maps of all levels to ``cls_logits`` (B, A, C) and ``bbox_regression`` (B, A, 4) of all A anchors."""
+        return {name: value.float() for name, value in super().forward(x).items()}
+
+
+class Float32FCOSHead(FCOSHead):
+    """The same for torchvision's FCOS."""
+
+    def forward(self, x: list[Tensor]) -> dict[str, Tensor]:
+        """Maps of all levels to ``cls_logits`` (B, L, C), ``bbox_regression`` (B, L, 4), ``bbox_ctrness`` (B, L, 1)."""
+        return {name: value.float() for name, value in super().forward(x).items()}
+
+
+def retinanet(config: FCOSConfig, *, load_backbone: bool = True) -> nn.Module:
+    """torchvision's RetinaNet (Table 7): nine anchors at each location, focal loss, L1 loss of the offsets.
+
+    Towers as deep as ours and with group norm where ours have it; torchvision's are always four convolutions deep.
+    """
+    backbone = Backbone(config, load_backbone=load_backbone)  # first, so that a seed gives all detectors the same one
+    third = 2 ** (1 / 3)
+    anchors = AnchorGenerator(
+        tuple((s, s * third, s * third**2) for s in anchor_sizes(config)),  # type: ignore[arg-type]
+        ((0.5, 1.0, 2.0),) * len(config.levels),
+    )
+    channels = config.fpn_channels
+    norm = partial(GroupNorm, math.gcd(32, channels // 2)) if config.group_norm else None
+    head = Float32RetinaNetHead(channels, anchors.num_anchors_per_location()[0], config.num_classes, norm_layer=norm)
+    for part in (head.classification_head, head.regression_head):
+        part.conv = part.conv[: config.num_head_convs]
+    model = detection.RetinaNet(backbone, config.num_classes, anchor_generator=anchors, head=head, **_common(config))
+    model.config = config  # type: ignore[assignment]
+    return model
+
+
+def torchvision_fcos(config: FCOSConfig, *, load_backbone: bool = True) -> nn.Module:
+    """torchvision's FCOS with our backbone; its level bounds follow from the anchor sizes, of which it has one.
+
+    Raises:
+        ConfigError: ``fpn_channels`` that its group norm of 32 groups cannot share out.
+    """
+    if config.fpn_channels % 32:
+        raise ConfigError(f"fpn_channels is {config.fpn_channels}; torchvision's FCOS needs a multiple of 32")
+    backbone = Backbone(config, load_backbone=load_backbone)
+    sizes = tuple((s / 4,) for s in anchor_sizes(config))
+    anchors = AnchorGenerator(sizes, ((1.0,),) * len(config.levels))  # type: ignore[arg-type]
+    head = Float32FCOSHead(config.fpn_channels, 1, config.num_classes, num_convs=config.num_head_convs)
+    # Its unit is the anchor's size, ours the stride.
+    radius = math.inf if config.center_sampling_radius is None else config.center_sampling_radius
+    radius *= config.strides[0] / sizes[0][0]
+    model = detection.FCOS(
+        backbone, config.num_classes, anchor_generator=anchors, head=head,
+        center_sampling_radius=radius, **_common(config),  # type: ignore[arg-type]
+    )  # fmt: skip
+    model.config = config  # type: ignore[assignment]
+    return model
+
+
+def _common(config: FCOSConfig) -> dict[str, Any]:
+    """Sizes and thresholds, the same for all."""
+    return dict(
+        min_size=config.min_size,
+        max_size=config.max_size,
+        size_divisible=config.size_divisor,
+        score_thresh=config.score_threshold,
+        nms_thresh=config.nms_threshold,
+        detections_per_img=config.detections_per_image,
+        topk_candidates=config.pre_nms_top_k,
+    )
+
+
+def save(model: nn.Module, path: str | Path, name: str, config: FCOSConfig, **about: Any) -> None:
+    """Write weights, configuration and the detector's name to one safetensors file; see :func:`weights.save`."""
+    weights.save(path, model.state_dict(), config, about={"detector": name, **about})
+
+
+def load(source: str | Path) -> nn.Module:
+    """A trained detector, in evaluation mode, on the GPU if there is one.
+
+    Args:
+        source: a checkpoint file of any detector that :func:`build` makes; ``shapes`` or ``bccd`` for the ones that
+            come with the package; ``torchvision:COCO_V1`` for torchvision's published FCOS.
+
+    Raises:
+        FileNotFoundError, CheckpointError, ConnectionError: as :func:`weights.load`, :meth:`FCOS.from_torchvision`.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    name = str(source)
+    if name.startswith("torchvision:"):
+        return FCOS.from_torchvision(name.removeprefix("torchvision:")).to(device)
+    path = weights.packaged(name) if name in weights.PACKAGED else Path(source)
+    checkpoint = weights.load(path)
+    kind = checkpoint.about.get("detector", "fcos")
+    if kind not in DETECTORS:
+        raise weights.CheckpointError(f"{path} holds a {kind!r}, which this package cannot build; load its weights")
+    model = build(kind, checkpoint.config, load_backbone=False)
+    weights.check_fit(model.state_dict(), checkpoint, path)
+    model.load_state_dict(checkpoint.state)
+    return model.eval().to(device)
+
+
+def load_for(source: str | Path, dataset: DetectionDataset, kind: type[nn.Module] = nn.Module) -> nn.Module:
+    """The same, refused if it cannot be measured on ``dataset``.
+
+    Args:
+        source: as for :func:`load`.
+        dataset: whose classes the detector must have.
+        kind: what the measure needs, such as :class:`FCOS`.
+
+    Raises:
+        ValueError: other classes, or another kind of detector.
+    """
+    model = load(source)
+    config: FCOSConfig = model.config  # type: ignore[assignment]
+    if config.class_names and tuple(config.class_names) != tuple(dataset.classes):
+        raise ValueError(
+            f"{source} detects {', '.join(config.class_names)}, but the data has {', '.join(dataset.classes)}"
+        )
+    if not isinstance(model, kind):
+        raise ValueError(f"{source} holds a {type(model).__name__}; this measure needs a {kind.__name__}")
+    return model
