@@ -1,7 +1,8 @@
 """The book's pictures: one function for each figure, plain arrays in, a matplotlib Figure out.
 
-Figs. 1 and 2 of the paper, and what the chapters need beside them. Used in all chapters, first in *Locations and the
-four distances* (section 3.1) and *Levels of the pyramid* (section 3.2).
+Figs. 1 to 8 of the paper, and what the chapters need beside them; a function that draws one of the eight says so in its
+first line. Used in all chapters, first in *Locations and the four distances* (section 3.1) and *Levels of the pyramid*
+(section 3.2).
 Checked against: the positions of the drawn lines, points and bars, which must be those of the arrays that were given.
 
 All pictures share these rules. Coordinates are pixels of the image, y downwards, and the image fills exactly
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
 from matplotlib.ticker import LogLocator
@@ -36,12 +37,16 @@ Array = ArrayLike | Tensor
 # Okabe and Ito's colours, without the yellow that vanishes on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 LINES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # l, t, r, b always look the same.
 SIDE_COLORS = {"l": "#0072B2", "t": "#D55E00", "r": "#009E73", "b": "#CC79A7"}
 # Levels are ordered, so their lightness is, too: P2 and P3 are dark, P7 is light.
 LEVEL_COLORS = {2: "#1b0b2e", 3: "#440154", 4: "#3b528b", 5: "#21918c", 6: "#5ec962", 7: "#fde725"}
 LEVEL_MARKERS = {2: ".", 3: ".", 4: "o", 5: "s", 6: "D", 7: "^"}
 LEVEL_SIZES = {2: 4.0, 3: 7.0, 4: 4.5, 5: 5.2, 6: 6.0, 7: 7.0}  # points; a "." is drawn at half its size
+# Fig. 3's blue for 0 and red for 1, here with a lightness that only rises: a grey print keeps the order.
+CENTERNESS_COLORS = LinearSegmentedColormap.from_list("centerness", ["#0a1a6b", "#6a2a9a", "#c23a80", "#ff5a45"])
+FEW_BOXES = 30  # a share of fewer boxes says little: its marker is drawn hollow
 _HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
 
 
@@ -321,13 +326,20 @@ def assignment(
     return figure
 
 
-def ambiguity(location: Sequence[float], boxes: Array, *, canvas: tuple[int, int] | None = None) -> Figure:
+def ambiguity(
+    location: Sequence[float],
+    boxes: Array,
+    *,
+    image: Array | None = None,
+    canvas: tuple[int, int] | None = None,
+) -> Figure:
     """Fig. 1, right: a location inside several boxes. The smallest is its target and is drawn filled.
 
     Args:
         location: x, y in pixels.
         boxes: ``(M, 4)`` xyxy in pixels.
-        canvas: (height, width) of the empty image they are drawn on.
+        image: drawn below; or
+        canvas: (height, width) of an empty image.
 
     Raises:
         ValueError: the location lies in no box.
@@ -340,12 +352,15 @@ def ambiguity(location: Sequence[float], boxes: Array, *, canvas: tuple[int, int
     smallest = min(holds, key=lambda i: areas[i])
     figure = Picture(figsize=(4.8, 3.4), layout="constrained")
     axes = figure.subplots()
-    _empty_canvas(axes, *(canvas or _around(rows)))
+    if image is not None:
+        _canvas(axes, _pixels(image), fade=0.4)
+    else:
+        _empty_canvas(axes, *(canvas or _around(rows)))
     for i, box in enumerate(rows):
         _draw_box(axes, box, i, f"area {areas[i]:,.0f}")
         if i == smallest:
             color = COLORS[i % len(COLORS)]
-            axes.add_patch(_rectangle(box, facecolor=(*to_rgb(color), 0.25), edgecolor="none", fill=True, gid="target"))
+            axes.add_patch(_rectangle(box, facecolor=(*to_rgb(color), 0.4), edgecolor="none", fill=True, gid="target"))
     axes.plot(*location, "o", color=COLORS[5], markeredgecolor="black", markersize=9, zorder=5)
     axes.set_title(f"the location lies in {len(holds)} boxes: the smallest is its target", fontsize=10)
     return figure
@@ -665,24 +680,84 @@ def _level_style(level: int) -> dict[str, Any]:
     }
 
 
+# ---------------------------------------------------------------- section 3.3: center-ness
+
+
+def centerness_map(values: Array, box: Sequence[float]) -> Figure:
+    """Fig. 3: the center-ness of every place in a box, red (1) at the centre to blue (0) at the border.
+
+    Lines of equal center-ness carry their values, also in the colour bar.
+
+    Args:
+        values: ``(H, W)`` in 0..1, at the centres of H × W equal cells that fill the box; at least 2 × 2.
+        box: x0, y0, x1, y1 in pixels.
+
+    Raises:
+        ValueError: no such grid, or a value that is no center-ness.
+    """
+    grid = np.asarray(values, dtype=float)
+    if grid.ndim != 2 or min(grid.shape) < 2:
+        raise ValueError(f"values of shape {grid.shape}; lines of equal value need (H, W), at least 2 x 2")
+    if not (grid.min() >= 0 and grid.max() <= 1):
+        raise ValueError(f"values from {grid.min():g} to {grid.max():g}; center-ness lies in 0..1")
+    x0, y0, x1, y1 = box
+    x = x0 + (np.arange(grid.shape[1]) + 0.5) * (x1 - x0) / grid.shape[1]
+    y = y0 + (np.arange(grid.shape[0]) + 0.5) * (y1 - y0) / grid.shape[0]
+    figure = Picture(figsize=(5.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.imshow(grid, extent=(x0, x1, y1, y0), cmap=CENTERNESS_COLORS, vmin=0, vmax=1)
+    lines = axes.contour(x, y, grid, levels=(0.2, 0.4, 0.6, 0.8), colors="white", linewidths=1.2)
+    axes.clabel(lines, fmt="%.1f", fontsize=9)
+    axes.plot((x0 + x1) / 2, (y0 + y1) / 2, "+", color="white", markersize=9, markeredgewidth=1.5, gid="centre")
+    axes.set(xlabel="x in pixels", ylabel="y in pixels")
+    figure.colorbar(drawn, label="center-ness").add_lines(lines)
+    return figure
+
+
 # ---------------------------------------------------------------- numbers
 
 
-def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], *, ylabel: str) -> Figure:
+def bars(
+    names: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    *,
+    ylabel: str,
+    spreads: Mapping[str, Sequence[float]] | None = None,
+) -> Figure:
     """Bars side by side: a group for each name, a bar for each series, the value above it.
 
     Args:
         names: of the groups.
         series: name -> one number for each group.
         ylabel: what is measured, with its unit.
+        spreads: name -> how far each number spreads up and down, in the same unit, as over the seeds of a training
+            (Table 4's four kinds of center-ness, for one); drawn as error bars.
+
+    Raises:
+        ValueError: a series or its spread has not one number for each name, or has no spread.
     """
-    figure = Picture(figsize=(1.5 + 1.0 * len(names) * max(1.0, len(series) * 0.8), 2.8), layout="constrained")
+    for kind, numbers in (("values", series), ("spreads", spreads or {})):
+        for name, row in numbers.items():
+            if len(row) != len(names):
+                raise ValueError(f"{len(row)} {kind} of {name!r} for {len(names)} names; each name needs one")
+    if spreads is not None and spreads.keys() != series.keys():
+        raise ValueError(f"spreads of {sorted(spreads)} for series {sorted(series)}; each series needs its own")
+    room = 1.5 + 1.0 * len(names) * max(1.0, len(series) * 0.8)
+    figure = Picture(figsize=(min(room, 7.0), 2.8), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(series)
     for i, (name, values) in enumerate(series.items()):
         at = np.arange(len(names)) + (i - (len(series) - 1) / 2) * width
         drawn = axes.bar(
-            at, values, width * 0.94, label=name, color=COLORS[i], edgecolor="black", hatch=("", "//", "..")[i % 3]
+            at,
+            values,
+            width * 0.94,
+            yerr=spreads[name] if spreads is not None else None,
+            capsize=4,
+            label=name,
+            color=COLORS[i],
+            edgecolor="black",
+            hatch=("", "//", "..")[i % 3],
         )
         axes.bar_label(drawn, fmt="{:.1f}", fontsize=9)
     axes.set_xticks(np.arange(len(names)), names)
@@ -694,6 +769,10 @@ def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], *, ylabel:
     return figure
 
 
+# What a line of the log has beside the terms of the loss.
+_NO_LOSSES = {"step", "loss", "lr", "seconds", "waited", "skipped", "centerness_floor"}
+
+
 def training_curves(log: str | Path) -> Figure:
     """Losses and learning rate over the steps of a run, from its ``log.jsonl``.
 
@@ -701,19 +780,25 @@ def training_curves(log: str | Path) -> Figure:
     more than a decade. The small panel below holds the learning rate.
 
     Args:
-        log: JSON lines with ``step``, ``classification``, ``bbox_regression``, ``centerness`` and ``lr``.
+        log: JSON lines with ``step``, ``lr`` and the losses by name; ``centerness_floor``, the lowest value that the
+            center-ness loss can have, is drawn dotted.
     """
     entries = [json.loads(line) for line in Path(log).read_text().splitlines() if line.strip()]
     figure = Picture(figsize=(7, 4), layout="constrained")
     losses, rate = figure.subplots(2, 1, height_ratios=(3.5, 1), sharex=True)
     steps = np.array([entry["step"] for entry in entries])
     window = max(1, len(entries) // 30)
-    for i, name in enumerate(("classification", "bbox_regression", "centerness")):
-        if entries and name in entries[0]:
-            values = np.array([entry[name] for entry in entries], dtype=float)
-            losses.plot(steps, values, color=COLORS[i], linewidth=0.6, alpha=0.4)
-            label = name.replace("_", " ")
-            losses.plot(steps, running_mean(values, window), LINES[i], color=COLORS[i], linewidth=1.8, label=label)
+    names = [name for name in entries[0] if name not in _NO_LOSSES] if entries else []
+    for i, name in enumerate(names):
+        values = np.array([entry[name] for entry in entries], dtype=float)
+        color = COLORS[i % len(COLORS)]
+        losses.plot(steps, values, color=color, linewidth=0.6, alpha=0.4)
+        label = name.replace("_", " ")
+        style = LINES[i % len(LINES)]
+        losses.plot(steps, running_mean(values, window), style, color=color, linewidth=1.8, label=label)
+    if entries and "centerness_floor" in entries[0]:
+        floor = np.array([entry["centerness_floor"] for entry in entries], dtype=float)
+        losses.plot(steps, running_mean(floor, window), ":", color="black", linewidth=1.2, label="floor of centerness")
     if entries:
         losses.set_yscale("log")
         losses.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -764,6 +849,15 @@ def _column(values: Array | None, count: int, name: str) -> NDArray[Any] | None:
     return array
 
 
+def _vectors(**arrays: Array) -> list[NDArray[np.float64]]:
+    """Equally long ``(N,)`` arrays of floats; an error with the names of the arrays if they are not."""
+    rows = [np.asarray(values, dtype=float).reshape(-1) for values in arrays.values()]
+    if len({len(row) for row in rows}) > 1:
+        counts = ", ".join(f"{len(row)} {name}" for name, row in zip(arrays, rows, strict=True))
+        raise ValueError(f"{counts}; there must be as many of each")
+    return rows
+
+
 def _figure_size(shape: tuple[int, ...], longest: float) -> tuple[float, float]:
     """Inches for an image of (height, width), its longer side given, with room for a title."""
     height, width = shape[:2]
@@ -795,20 +889,21 @@ def _rectangle(box: NDArray[np.float64], *, fill: bool = False, **style: Any) ->
 
 
 def _draw_box(axes: Axes, box: NDArray[np.float64], index: int, text: str) -> None:
-    """A box in the colour and line style of its index, its text above its upper left corner."""
+    """A box in the colour and line style of its index, its text above its upper side."""
     color, style = COLORS[index % len(COLORS)], LINES[index // len(COLORS) % len(LINES)]
     patch = _rectangle(box, edgecolor=color, linewidth=2, linestyle=style)
     patch.set_path_effects([patheffects.withStroke(linewidth=3.5, foreground="white"), patheffects.Normal()])
     axes.add_patch(patch)
     if text:
-        # The text stays inside the picture when the box touches its upper border.
-        height = abs(axes.get_ylim()[0] - axes.get_ylim()[1])
-        below = box[1] < 0.05 * height
+        # The text stays inside the picture when the box touches its upper border or begins far to the right.
+        height, width = axes.get_ylim()[0], axes.get_xlim()[1]
+        late = box[0] > 0.6 * width
         axes.text(
-            box[0],
+            min(box[2], width) if late else box[0],
             box[1],
             text,
-            va="top" if below else "bottom",
+            ha="right" if late else "left",
+            va="top" if box[1] < 0.08 * height else "bottom",
             fontsize=8,
             color="white",
             clip_on=True,
@@ -885,7 +980,7 @@ def gallery(
     columns: int = 3,
     side: float = 3.2,
 ) -> Figure:
-    """Detections on several images of the same size, side by side.
+    """Fig. 8: detections on several images of about the same shape, side by side.
 
     Args:
         images: each as in :func:`show_boxes`.
@@ -949,25 +1044,92 @@ def loss_curves(losses: Mapping[str, Array], *, floor: float | None = None) -> F
 
 
 def precision_recall(curves: Mapping[str, tuple[Array, Array]], *, title: str = "") -> Figure:
-    """Precision over recall, a line for each name (the paper's Figs. 4 to 6 are such curves).
+    """Precision over recall, a line for each name: one of Figs. 4 to 6.
 
     Args:
         curves: name -> recall ``(N,)`` and precision ``(N,)``, 0..1, recall rising.
         title: written above.
+
+    Raises:
+        ValueError: a curve whose recall and precision are not equally many.
     """
     figure = Picture(figsize=(5.2, 3.6), layout="constrained")
     axes = figure.subplots()
-    for i, (name, (recall, precision)) in enumerate(curves.items()):
-        axes.plot(
-            np.asarray(recall, dtype=float),
-            np.asarray(precision, dtype=float),
-            LINES[i % len(LINES)],
-            color=COLORS[i % len(COLORS)],
-            label=name,
-        )
-    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03), title=title)
+    _draw_precision_recall(axes, curves)
+    axes.set_title(title)
+    axes.set_ylabel("precision")
     axes.legend(frameon=False, fontsize=8, loc="lower left")
+    return figure
+
+
+def precision_recall_by_iou(curves: Mapping[str, Mapping[float, tuple[Array, Array]]]) -> Figure:
+    """Figs. 4 to 6: precision over recall, a panel for each IoU that a detection must reach, a line for each method.
+
+    Args:
+        curves: method -> IoU -> recall ``(N,)`` and precision ``(N,)``, 0..1, recall rising. The paper's IoUs are
+            .50, .75 and .90.
+
+    Raises:
+        ValueError: methods that differ in their IoUs, no method, or a curve whose recall and precision are not equally
+            many.
+    """
+    ious = {name: sorted(by_iou) for name, by_iou in curves.items()}
+    first = next(iter(ious.values()), [])
+    if not first or any(own != first for own in ious.values()):
+        raise ValueError(f"curves at the IoUs {ious}; every method needs the same, at least one")
+    figure = Picture(figsize=(7, 2.9), layout="constrained")
+    panels = figure.subplots(1, len(first), sharey=True, squeeze=False)[0]
+    for axes, iou in zip(panels, first, strict=True):
+        _draw_precision_recall(axes, {name: by_iou[iou] for name, by_iou in curves.items()})
+        axes.set_title(f"IoU at least {iou:.2f}", fontsize=10)
+    panels[0].set_ylabel("precision")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=3, loc="outside upper center"
+    )
+    return figure
+
+
+def _draw_precision_recall(axes: Axes, curves: Mapping[str, tuple[Array, Array]]) -> None:
+    for i, (name, curve) in enumerate(curves.items()):
+        recall, precision = _vectors(recall=curve[0], precision=curve[1])
+        axes.plot(recall, precision, LINES[i % len(LINES)], color=COLORS[i % len(COLORS)], label=name)
+    axes.set(xlabel="recall", xlim=(0, 1.01), ylim=(0, 1.03))
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def score_against_iou(scores_without: Array, scores_with: Array, ious: Array) -> Figure:
+    """Fig. 7: the score of each detection against its IoU with the truth, without and with center-ness in the score.
+
+    A point under y = x is a box that is believed more than it is worth; above each panel stands how many there are.
+    Center-ness moves points to the left.
+
+    Args:
+        scores_without: ``(N,)`` class scores, 0..1.
+        scores_with: ``(N,)`` the same detections' scores after multiplication by center-ness, 0..1.
+        ious: ``(N,)`` IoU of each detection with the truth, 0..1.
+
+    Raises:
+        ValueError: not as many of each.
+    """
+    without, with_, worth = _vectors(scores_without=scores_without, scores_with=scores_with, ious=ious)
+    figure = Picture(figsize=(7, 3.9), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, name, scores in zip(panels, ("without center-ness", "with center-ness"), (without, with_), strict=True):
+        under = worth < scores
+        axes.plot([0, 1], [0, 1], color="black", linewidth=1, zorder=3, gid="y = x")
+        axes.scatter(
+            scores,
+            worth,
+            s=9,
+            c=np.where(under, COLORS[1], COLORS[4]),  # the darker ones are those that count
+            alpha=min(0.8, max(0.08, 1500 / max(1, len(scores)))),  # thousands of points, and their density is seen
+            linewidths=0,
+            rasterized=True,
+            zorder=2,
+        )
+        axes.set(xlim=(0, 1), ylim=(0, 1), xticks=np.arange(6) / 5, aspect="equal", xlabel="score")
+        axes.set_title(f"{name}\n{under.sum():,} of {len(under):,} points under y = x", fontsize=10)
+    panels[0].set_ylabel("IoU with the truth")
     return figure
 
 
@@ -1003,4 +1165,185 @@ def detections_and_curve(
         right.set_title(f"recall {x:.2f}, precision {y:.2f}", fontsize=10)
     right.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.04))
     right.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- which boxes are lost (Tables 1 and 2)
+
+
+def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> Figure:
+    """Best possible recall over the size of the box, a line for each method (Table 1, taken apart).
+
+    A point stands in the middle of its bin, hollow if the bin has fewer than :data:`FEW_BOXES` boxes; an empty bin has
+    none.
+
+    Args:
+        edges: ``(N + 1,)`` of the bins of sqrt(area), in pixels of the resized image, positive and rising.
+        series: method -> found ``(N,)`` and all ``(N,)`` boxes of each bin.
+
+    Raises:
+        ValueError: edges that do not rise, or counts that do not fit them or each other.
+    """
+    (bounds,) = _vectors(edges=edges)
+    if len(bounds) < 2 or not (bounds[0] > 0 and (np.diff(bounds) > 0).all() and np.isfinite(bounds).all()):
+        raise ValueError(f"edges {bounds.tolist()}; a logarithmic axis needs positive, finite and rising ones")
+    middles = np.sqrt(bounds[:-1] * bounds[1:])
+    figure = Picture(figsize=(7, 3.4), layout="constrained")
+    axes = figure.subplots()
+    few = False
+    for i, (name, counts) in enumerate(series.items()):
+        found, total = _vectors(found=counts[0], total=counts[1])
+        if len(found) != len(middles) or (found > total).any() or (found < 0).any():
+            raise ValueError(
+                f"{name!r}: found {found} of {total}; each of the {len(middles)} bins needs 0 <= found <= all"
+            )
+        seen = total > 0
+        percent = 100 * found[seen] / total[seen]
+        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
+        axes.plot(middles[seen], percent, LINES[i % len(LINES)], marker=marker, color=color, markersize=5, label=name)
+        rare = total[seen] < FEW_BOXES
+        few |= bool(rare.any())
+        axes.plot(
+            middles[seen][rare],
+            percent[rare],
+            marker,
+            color=color,
+            markerfacecolor="white",
+            markersize=5,
+            gid=f"few: {name}",
+        )
+    if few:
+        label = f"fewer than {FEW_BOXES} boxes"
+        axes.plot([], [], "o", color="black", markerfacecolor="white", markersize=5, label=label)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set(xlabel="√area of the box in pixels of the resized image", ylabel="best possible recall, %")
+    axes.set(xlim=(bounds[0], bounds[-1]), ylim=(None, 102))
+    axes.grid(axis="y", color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=9, ncols=3, loc="outside upper center")
+    return figure
+
+
+def recall_by_level(levels: Sequence[int], boxes: Array, lost: Array) -> Figure:
+    """Of the boxes that belong to each level, the share that no location learns.
+
+    Args:
+        levels: ``(N,)`` numbers of the levels, 2 to 7.
+        boxes: ``(N,)`` boxes whose size belongs to each level.
+        lost: ``(N,)`` how many of them are lost.
+
+    Raises:
+        ValueError: not as many of each, or more lost boxes than boxes.
+    """
+    _, total, gone = _vectors(levels=levels, boxes=boxes, lost=lost)
+    if (gone > total).any() or (gone < 0).any():
+        raise ValueError(f"{gone} lost of {total} boxes; on each level 0 <= lost <= boxes")
+    percent = 100 * gone / np.maximum(total, 1)
+    figure = Picture(figsize=(6.4, 2.9), layout="constrained")
+    axes = figure.subplots()
+    names = [f"P{level}\n{count:,.0f} boxes" for level, count in zip(levels, total, strict=True)]
+    drawn = axes.bar(names, percent, width=0.7, color=[LEVEL_COLORS[level] for level in levels], edgecolor="black")
+    words = [f"{share:.1f} %\n{count:,.0f} lost" for share, count in zip(percent, gone, strict=True)]
+    axes.bar_label(drawn, words, fontsize=9, padding=2)
+    axes.margins(y=0.25)
+    axes.set_ylim(0, None if percent.any() else 1)
+    axes.set_ylabel("boxes lost, %")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def lost_boxes(widths: Array, heights: Array, reasons: Sequence[str], *, stride: int = 8) -> Figure:
+    """Which boxes no location learns, and why: a point for each, a marker and a colour for each reason.
+
+    A box that is wider and higher than the stride holds a location of that level in any case.
+
+    Args:
+        widths: ``(N,)`` in pixels of the resized image.
+        heights: ``(N,)`` in the same pixels.
+        reasons: ``(N,)`` in words; the legend counts them, the most frequent first.
+        stride: of the finest level in pixels, drawn as two lines.
+
+    Raises:
+        ValueError: not as many of each, or a box without extent.
+    """
+    wide, high = _vectors(widths=widths, heights=heights)
+    words = np.asarray(reasons, dtype=str)
+    if len(words) != len(wide):
+        raise ValueError(f"{len(words)} reasons for {len(wide)} boxes; each box needs one")
+    sides = np.concatenate([wide, high])
+    if not (sides > 0).all():
+        raise ValueError(f"a side of {sides.min():g} pixels; a box on logarithmic axes needs positive width and height")
+    figure = Picture(figsize=(6.4, 4.6), layout="constrained")
+    axes = figure.subplots()
+    names, counts = np.unique(words, return_counts=True)
+    # The most frequent reason is pale and lies below the others, which stand out in grey, too.
+    colors = [COLORS[i] for i in (4, 1, 6, 3)]
+    for i, k in enumerate(np.argsort(-counts, kind="stable")):
+        mine = words == names[k]
+        axes.plot(
+            wide[mine],
+            high[mine],
+            MARKERS[i % len(MARKERS)],
+            color=colors[i % len(colors)],
+            markersize=5,
+            markeredgecolor="white",
+            markeredgewidth=0.4,
+            rasterized=True,
+            label=f"{names[k]}: {counts[k]:,}",
+            gid=str(names[k]),
+        )
+    axes.axvline(stride, color="black", linewidth=1, linestyle="--", zorder=1)
+    axes.axhline(stride, color="black", linewidth=1, linestyle="--", zorder=1)
+    axes.text(stride, 1.0, f" stride {stride}", transform=axes.get_xaxis_transform(), va="top", fontsize=9)
+    axes.text(
+        1.0, stride, f"stride {stride}", transform=axes.get_yaxis_transform(), ha="right", va="bottom", fontsize=9
+    )
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.set(xlabel="width in pixels of the resized image", ylabel="height in pixels of the resized image")
+    axes.set_title(f"lost boxes: {len(wide):,}", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(names):
+        figure.legend(frameon=False, fontsize=9, ncols=2, loc="outside lower center")
+    return figure
+
+
+def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguous: Array, different: Array) -> Figure:
+    """What the radius of center sampling does to best possible recall (above) and to ambiguous samples (below).
+
+    Args:
+        radii: ``(N,)`` in strides; None for the whole box, drawn at the right end of the axis.
+        recall: ``(N,)`` best possible recall, 0..1, drawn in percent.
+        ambiguous: ``(N,)`` share of the positive locations that lie in several boxes, 0..1.
+        different: ``(N,)`` the same, counting only boxes of different classes.
+
+    Raises:
+        ValueError: not as many of each.
+    """
+    finite = [radius for radius in radii if radius is not None]
+    whole = 1.2 * max(finite, default=1.0)
+    at, *shares = _vectors(
+        radii=[whole if radius is None else radius for radius in radii],
+        recall=recall,
+        ambiguous=ambiguous,
+        different=different,
+    )
+    names = ("best possible recall", "in several boxes", "in boxes of different classes")
+    figure = Picture(figsize=(6.4, 4.4), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    order = np.argsort(at)
+    for i, (axes, name, share) in enumerate(zip((above, below, below), names, shares, strict=True)):
+        style = {"marker": MARKERS[i], "color": COLORS[i], "linestyle": LINES[i], "markersize": 5}
+        axes.plot(at[order], 100 * share[order], label=name, **style)
+    ticks = sorted(set(at))
+    below.set_xticks(ticks, ["whole\nbox" if None in radii and tick == whole else f"{tick:g}" for tick in ticks])
+    above.set_ylabel("best possible recall, %")
+    below.set(xlabel="radius of center sampling in strides", ylabel="ambiguous positives, %", ylim=(0, None))
+    below.legend(frameon=False, fontsize=9)
+    for axes in (above, below):
+        axes.grid(axis="y", color="0.9")
+        axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from fcos_edu import FCOS, figures
 from fcos_edu.data import load, transforms
+from fcos_edu.weights import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = (5, 37, 28, 36, 29, 11)  # of the test split, which no training run sees
@@ -39,10 +41,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Draw the committed pictures again.")
     parser.add_argument("--out", type=Path, default=ROOT / "book" / "_static", help="default: book/_static")
     args = parser.parse_args(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
     for name, draw in PICTURES.items():
         path = args.out / name
-        path.write_bytes(draw())
+        atomic_write(path, partial(Path.write_bytes, data=draw()))
         print(f"{path}: {path.stat().st_size / 1024:.0f} KiB")
     return 0
 

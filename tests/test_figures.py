@@ -11,16 +11,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.text import Text
 from PIL import Image
 from torchvision import tv_tensors
 
 from fcos_edu import figures
+from fcos_edu.centerness import centerness
 from fcos_edu.locations import level_locations
 from fcos_edu.targets import ltrb
 
@@ -68,6 +71,15 @@ class TestBoxes:
     def test_the_same_picture_from_every_layout(self, image: Any) -> None:
         drawn = figures.show_boxes(image, BOXES).axes[0].images[0].get_array()
         np.testing.assert_allclose(drawn, IMAGE.permute(1, 2, 0) / 255, atol=1e-6)
+
+    def test_text_stays_inside_the_picture(self) -> None:
+        corners = [[1, 0, 20, 9], [50, 0, 70, 40], [1, 30, 20, 39], [50, 30, 59, 39]]
+        figure = figures.show_boxes(IMAGE, corners, [0] * 4, ["a rather long name"], [0.5] * 4)
+        figure.draw_without_rendering()
+        frame = figure.axes[0].get_window_extent()
+        for text in figure.axes[0].texts:
+            at = text.get_window_extent()
+            assert frame.x0 <= at.x0 and at.x1 <= frame.x1 and frame.y0 <= at.y0 and at.y1 <= frame.y1
 
     def test_no_boxes(self) -> None:
         assert rectangles(figures.show_boxes(IMAGE, torch.zeros(0, 4), torch.zeros(0), ["a"]).axes[0]) == []
@@ -143,6 +155,12 @@ class TestLocations:
         target = by_gid(axes, "target")
         assert [target.get_x(), target.get_y()] == [10, 8]  # not the smaller box that does not hold it
         assert "2 boxes" in axes.get_title()
+
+    def test_an_ambiguous_location_on_an_image(self) -> None:
+        (axes,) = figures.ambiguity((15, 12), BOXES[:2], image=IMAGE).axes
+        assert tuple(axes.images[0].get_extent()) == (0, 60, 40, 0)
+        assert rectangles(axes) == [BOXES[0].tolist(), BOXES[1].tolist(), BOXES[1].tolist()]  # the last one is filled
+        assert xy(axes.lines[0]) == [[15, 12]]
 
     def test_a_location_in_no_box_is_refused(self) -> None:
         with pytest.raises(ValueError, match=r"\(59, 39\) lies in none of the 3 boxes"):
@@ -261,12 +279,78 @@ class TestPyramid:
         assert xy(axes.lines[0]) == [[2, 0], [4, 3], [8, 4], [16, 0]]
 
 
-def test_bars_stand_side_by_side_with_their_values() -> None:
-    (axes,) = figures.bars(["a", "b", "c"], {"one": [1, 2, 3], "two": [4, 5, 6]}, ylabel="%").axes
-    assert [[bar.get_height() for bar in group] for group in axes.containers] == [[1, 2, 3], [4, 5, 6]]
-    starts = [bar.get_x() for group in axes.containers for bar in group]
-    assert len(set(starts)) == 6
-    assert [t.get_text() for t in axes.texts] == ["1.0", "2.0", "3.0", "4.0", "5.0", "6.0"]
+class TestCenterness:
+    """Fig. 3."""
+
+    box = (10.0, 20.0, 50.0, 40.0)
+
+    def grid(self, height: int = 40, width: int = 80) -> torch.Tensor:
+        """Center-ness at the centres of the cells that fill the box."""
+        x0, y0, x1, y1 = self.box
+        x = x0 + (torch.arange(width) + 0.5) * (x1 - x0) / width
+        y = y0 + (torch.arange(height) + 0.5) * (y1 - y0) / height
+        points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2)
+        return centerness(ltrb(points, torch.tensor([self.box]))[:, 0]).reshape(height, width)
+
+    def test_the_map_fills_the_box_and_the_lines_lie_where_their_value_is(self) -> None:
+        figure = figures.centerness_map(self.grid(), self.box)
+        axes = figure.axes[0]
+        np.testing.assert_allclose(axes.images[0].get_array(), self.grid())
+        assert tuple(axes.images[0].get_extent()) == (10, 50, 40, 20)  # y downwards
+        assert axes.images[0].get_clim() == (0, 1)
+        assert xy(by_gid(axes, "centre")) == [[30, 30]]
+        (lines,) = axes.collections
+        assert lines.levels.tolist() == [0.2, 0.4, 0.6, 0.8]
+        for level, path in zip(lines.levels, lines.get_paths(), strict=True):
+            spots = torch.from_numpy(path.vertices).float()
+            found = centerness(ltrb(spots, torch.tensor([self.box]))[:, 0])
+            assert len(spots) > 8
+            np.testing.assert_allclose(found, level, atol=0.02)  # linear between the cells
+
+    def test_red_at_the_centre_blue_at_the_border_and_lighter_all_the_way(self) -> None:
+        colors = np.array([to_rgb(figures.CENTERNESS_COLORS(v)) for v in np.linspace(0, 1, 101)])
+        assert colors[0].argmax() == 2 and colors[-1].argmax() == 0
+        assert (np.diff(colors @ [0.299, 0.587, 0.114]) > 0).all(), "a grey print keeps the order"
+
+    @pytest.mark.parametrize(
+        "values, said",
+        [([0.1, 0.2], r"shape \(2,\)"), ([[0.1, 0.2]], r"shape \(1, 2\)"), ([[0, 1], [0, 1.5]], "from 0 to 1.5")],
+    )
+    def test_what_is_no_map_of_center_ness_is_refused(self, values: Any, said: str) -> None:
+        with pytest.raises(ValueError, match=said):
+            figures.centerness_map(values, self.box)
+
+
+class TestBars:
+    def test_bars_stand_side_by_side_with_their_values(self) -> None:
+        (axes,) = figures.bars(["a", "b", "c"], {"one": [1, 2, 3], "two": [4, 5, 6]}, ylabel="%").axes
+        assert [[bar.get_height() for bar in group] for group in axes.containers] == [[1, 2, 3], [4, 5, 6]]
+        starts = [bar.get_x() for group in axes.containers for bar in group]
+        assert len(set(starts)) == 6
+        assert [t.get_text() for t in axes.texts] == ["1.0", "2.0", "3.0", "4.0", "5.0", "6.0"]
+
+    def test_error_bars_reach_as_far_as_the_spread(self) -> None:
+        values, spread = {"one": [1.0, 2.0], "two": [4.0, 5.0]}, {"two": [0.5, 0.75], "one": [0.25, 0.0]}
+        (axes,) = figures.bars(["a", "b"], values, ylabel="%", spreads=spread).axes
+        groups = [group for group in axes.containers if isinstance(group, BarContainer)]
+        for name, group in zip(values, groups, strict=True):
+            (stems,) = group.errorbar[2]
+            reach = [segment[:, 1].tolist() for segment in stems.get_segments()]
+            assert reach == [[v - d, v + d] for v, d in zip(values[name], spread[name], strict=True)]
+            middle = [bar.get_x() + bar.get_width() / 2 for bar in group]
+            np.testing.assert_allclose([segment[0, 0] for segment in stems.get_segments()], middle)
+
+    def test_many_bars_are_no_wider_than_the_page(self) -> None:
+        series = {name: [1.0] * 6 for name in "abc"}
+        assert figures.bars(list("uvwxyz"), series, ylabel="%").get_size_inches()[0] <= 7
+
+    def test_numbers_that_do_not_fit_the_names_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="1 values of 'one' for 2 names"):
+            figures.bars(["a", "b"], {"one": [1]}, ylabel="%")
+        with pytest.raises(ValueError, match="3 spreads of 'one' for 2 names"):
+            figures.bars(["a", "b"], {"one": [1, 2]}, ylabel="%", spreads={"one": [1, 2, 3]})
+        with pytest.raises(ValueError, match=r"spreads of \['two'\] for series \['one'\]"):
+            figures.bars(["a", "b"], {"one": [1, 2]}, ylabel="%", spreads={"two": [1, 2]})
 
 
 class TestTrainingCurves:
@@ -402,3 +486,182 @@ class TestDetections:
             assert len(right.lines) == 1
         else:
             assert xy(by_gid(right, "threshold")) == [point]
+
+
+class TestPrecisionRecall:
+    """Figs. 4 to 6."""
+
+    def test_a_panel_for_each_iou_and_a_line_for_each_method(self) -> None:
+        def curve(height: float) -> tuple[list[float], list[float]]:
+            return [0.0, 0.5, 1.0], [1.0, height, 0.0]
+
+        given = {"a": {0.9: curve(0.1), 0.5: curve(0.8)}, "b": {0.5: curve(0.7), 0.9: curve(0.2)}}
+        figure = figures.precision_recall_by_iou(given)
+        assert [axes.get_title() for axes in figure.axes] == ["IoU at least 0.50", "IoU at least 0.90"]
+        heights = [[line.get_ydata()[1] for line in axes.lines] for axes in figure.axes]
+        assert heights == [[0.8, 0.7], [0.1, 0.2]]
+        assert all(line.get_xdata().tolist() == [0.0, 0.5, 1.0] for axes in figure.axes for line in axes.lines)
+        assert len({line.get_linestyle() for line in figure.axes[0].lines}) == 2, "told apart without colour"
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+
+    def test_methods_must_have_the_same_ious(self) -> None:
+        curve = ([0.0], [1.0])
+        with pytest.raises(ValueError, match=r"'b': \[0.75\]"):
+            figures.precision_recall_by_iou({"a": {0.5: curve}, "b": {0.75: curve}})
+        with pytest.raises(ValueError, match="at least one"):
+            figures.precision_recall_by_iou({})
+
+    def test_recall_and_precision_must_be_equally_many(self) -> None:
+        with pytest.raises(ValueError, match="2 recall, 1 precision"):
+            figures.precision_recall({"a": ([0.0, 1.0], [1.0])})
+
+
+class TestScoreAgainstIou:
+    """Fig. 7."""
+
+    def test_the_points_and_how_many_lie_under_the_diagonal(self) -> None:
+        before, after, ious = [0.9, 0.5, 0.75, 0.25], [0.25, 0.5, 0.5, 0.125], [0.375, 0.5, 0.75, 0.125]
+        figure = figures.score_against_iou(before, torch.tensor(after), ious)
+        for axes, scores, count in zip(figure.axes, (before, after), (2, 0), strict=True):
+            (points,) = axes.collections
+            np.testing.assert_allclose(points.get_offsets(), np.column_stack([scores, ious]), rtol=1e-6)
+            assert axes.get_title().endswith(f"\n{count} of 4 points under y = x"), "on the line is not under it"
+            assert xy(by_gid(axes, "y = x")) == [[0, 0], [1, 1]]
+            assert (axes.get_xlabel(), axes.get_aspect()) == ("score", 1.0)
+        left = figure.axes[0].collections[0].get_facecolor()[:, :3]
+        wanted = [to_rgb(figures.COLORS[i]) for i in (1, 4, 4, 1)]
+        np.testing.assert_allclose(left, wanted)
+
+    @given(st.lists(st.tuples(*[st.floats(0, 1)] * 3), max_size=20))
+    @settings(max_examples=25)
+    def test_a_smaller_score_never_puts_more_points_under_the_line(
+        self, rows: list[tuple[float, float, float]]
+    ) -> None:
+        score, centre, iou = np.array(rows).reshape(-1, 3).T
+        figure = figures.score_against_iou(score, score * centre, iou)
+        left, right = (int(axes.get_title().split("\n")[1].split()[0]) for axes in figure.axes)
+        assert left == sum(i < s for s, _, i in rows) >= right
+
+    def test_thousands_of_points_are_pixels_in_a_vector_file(self) -> None:
+        many = np.linspace(0, 1, 20_000)
+        (points,) = figures.score_against_iou(many, many, many).axes[1].collections
+        assert points.get_rasterized() and points.get_alpha() < 0.5
+
+    def test_other_counts_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="2 scores_without, 1 scores_with, 2 ious"):
+            figures.score_against_iou([0.1, 0.2], [0.1], [0.1, 0.2])
+
+
+class TestLostBoxes:
+    """Tables 1 and 2, taken apart."""
+
+    edges = (4, 16, 64, 256)
+
+    def test_recall_stands_in_percent_in_the_middle_of_its_bin(self) -> None:
+        series = {"ours": ([50, 0, 90], [100, 0, 100]), "theirs": (torch.tensor([5, 80, 10]), [10, 100, 10])}
+        (axes,) = figures.recall_by_size(self.edges, series).axes
+        lines = {line.get_label(): line for line in axes.lines}
+        np.testing.assert_allclose(xy(lines["ours"]), [[8, 50], [128, 90]])  # no point where there is no box
+        np.testing.assert_allclose(xy(lines["theirs"]), [[8, 50], [32, 80], [128, 100]])
+        assert axes.get_xscale() == "log"
+        assert lines["ours"].get_marker() != lines["theirs"].get_marker()
+
+    def test_bins_of_few_boxes_are_hollow(self) -> None:
+        few = figures.FEW_BOXES
+        figure = figures.recall_by_size(self.edges, {"a": ([1, 2, 3], [few - 1, few, few + 1])})
+        hollow = by_gid(figure.axes[0], "few: a")
+        np.testing.assert_allclose(xy(hollow), [[8, 100 / (few - 1)]])
+        assert hollow.get_markerfacecolor() == "white"
+        assert [t.get_text() for t in figure.legends[0].get_texts()] == ["a", f"fewer than {few} boxes"]
+        many = figures.recall_by_size(self.edges, {"a": ([1, 2, 3], [few] * 3)})
+        assert [t.get_text() for t in many.legends[0].get_texts()] == ["a"]
+
+    @pytest.mark.parametrize("edges", [[4], [0, 4, 16, 64], [4, 16, 16, 64], [4, 16, 64, np.inf], [4, np.nan, 16, 64]])
+    def test_edges_that_no_logarithmic_axis_can_have_are_refused(self, edges: list[float]) -> None:
+        with pytest.raises(ValueError, match="edges"):
+            figures.recall_by_size(edges, {})
+
+    @pytest.mark.parametrize(
+        "found, total, said",
+        [([1, 2], [3, 3], "3 bins"), ([1, 2, 4], [3, 3, 3], "found <= all"), ([1, 2], [1, 2, 3], "2 found, 3 total")],
+    )
+    def test_counts_that_do_not_fit_are_refused(self, found: list[int], total: list[int], said: str) -> None:
+        with pytest.raises(ValueError, match=said):
+            figures.recall_by_size(self.edges, {"a": (found, total)})
+
+    def test_each_level_has_its_share_of_lost_boxes(self) -> None:
+        (axes,) = figures.recall_by_level((3, 4, 5), [2000, 50, 0], [30, 1, 0]).axes
+        assert [bar.get_height() for bar in axes.patches] == [1.5, 2.0, 0.0]
+        assert [t.get_text() for t in axes.texts] == ["1.5 %\n30 lost", "2.0 %\n1 lost", "0.0 %\n0 lost"]
+        assert [t.get_text() for t in axes.get_xticklabels()] == ["P3\n2,000 boxes", "P4\n50 boxes", "P5\n0 boxes"]
+
+    def test_no_lost_box_on_any_level_is_a_picture_too(self) -> None:
+        figures.recall_by_level((3, 4), [10, 10], [0, 0]).savefig(BytesIO())
+
+    def test_more_lost_boxes_than_boxes_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="lost <= boxes"):
+            figures.recall_by_level((3, 4), [10, 10], [0, 11])
+        with pytest.raises(ValueError, match="2 levels, 2 boxes, 1 lost"):
+            figures.recall_by_level((3, 4), [10, 10], [0])
+
+    def test_each_lost_box_is_a_point_of_its_reason(self) -> None:
+        figure = figures.lost_boxes([3, 20, 5, 6], [40, 21, 7, 6], ["thin", "taken", "thin", "thin"], stride=16)
+        (axes,) = figure.axes
+        assert xy(by_gid(axes, "thin")) == [[3, 40], [5, 7], [6, 6]]
+        assert xy(by_gid(axes, "taken")) == [[20, 21]]
+        assert by_gid(axes, "thin").get_marker() != by_gid(axes, "taken").get_marker()
+        assert [t.get_text() for t in figure.legends[0].get_texts()] == ["thin: 3", "taken: 1"]
+        assert axes.get_title() == "lost boxes: 4"
+        assert [axes.get_xscale(), axes.get_yscale()] == ["log", "log"]
+        upright, level = axes.lines[-2:]
+        assert list(upright.get_xdata()) == list(level.get_ydata()) == [16, 16]
+
+    def test_nothing_lost_is_a_picture_too(self) -> None:
+        figure = figures.lost_boxes([], [], [])
+        figure.savefig(BytesIO())
+        assert figure.axes[0].get_title() == "lost boxes: 0" and not figure.legends
+
+    def test_lost_boxes_without_reason_or_extent_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="1 reasons for 2 boxes"):
+            figures.lost_boxes([1, 2], [3, 4], ["thin"])
+        with pytest.raises(ValueError, match="a side of 0 pixels"):
+            figures.lost_boxes([1, 2], [3, 0], ["thin", "thin"])
+
+    def test_the_curve_over_the_radius_ends_with_the_whole_box(self) -> None:
+        figure = figures.center_sampling_curve([2, None, 1], [0.9, 0.95, 0.8], [0.04, 0.07, 0.02], [0.02, 0.04, 0.01])
+        above, below = figure.axes
+        whole = above.lines[0].get_xdata()[-1]
+        assert whole > 2
+        for line, percent in zip([*above.lines, *below.lines], ([80, 90, 95], [2, 4, 7], [1, 2, 4]), strict=True):
+            assert line.get_xdata().tolist() == [1, 2, whole]
+            np.testing.assert_allclose(line.get_ydata(), percent)
+        assert below.get_xticks().tolist() == [1, 2, whole]
+        assert [t.get_text() for t in below.get_xticklabels()] == ["1", "2", "whole\nbox"]
+        assert len({line.get_linestyle() for line in below.lines}) == 2
+
+    def test_the_curve_without_a_whole_box_and_with_wrong_counts(self) -> None:
+        _, below = figures.center_sampling_curve([1, 1.5], [0.8, 0.9], [0.1, 0.2], [0.1, 0.1]).axes
+        assert [t.get_text() for t in below.get_xticklabels()] == ["1", "1.5"]
+        with pytest.raises(ValueError, match="2 radii, 1 recall, 2 ambiguous, 2 different"):
+            figures.center_sampling_curve([1, 1.5], [0.8], [0.1, 0.2], [0.1, 0.1])
+
+
+def test_no_picture_of_numbers_is_wider_than_the_page_or_written_too_small() -> None:
+    few = [0.2, 0.4, 0.6]
+    drawn = [
+        figures.centerness_map(np.full((3, 3), 0.5) + np.eye(3) / 4, (0, 0, 300, 30)),
+        figures.centerness_map(np.full((3, 3), 0.5) + np.eye(3) / 4, (0, 0, 30, 300)),
+        figures.precision_recall_by_iou({"a": dict.fromkeys((0.5, 0.75, 0.9), (few, few))}),
+        figures.score_against_iou(few, few, few),
+        figures.recall_by_size([1, 2, 4, 8], {"a": ([1, 1, 1], [2, 2, 2])}),
+        figures.recall_by_level((3, 4, 5, 6, 7), [123_456] * 5, [1] * 5),
+        figures.lost_boxes(few, few, ["between locations", "taken by smaller boxes", "outside the level's range"]),
+        figures.center_sampling_curve([1, 2, None], few, few, few),
+    ]
+    for figure in drawn:
+        figure.draw_without_rendering()
+        width, height = figure.get_size_inches()
+        assert width <= 7
+        ink = figure.get_tightbbox()
+        assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
+        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
