@@ -8,6 +8,7 @@ from torch import nn
 
 from fcos_edu import FCOS, FCOSConfig, data
 from fcos_edu.evaluation import METRICS, EvaluationError, coco_metrics, evaluate, metrics_table, predict
+from fcos_edu.evaluation.coco_ap import run_coco
 
 
 def truth(*boxes, images=1, crowd=()):
@@ -102,6 +103,35 @@ def test_predict_and_evaluate_the_truth_give_one():
     metrics = evaluate(model, dataset, batch_size=3, progress=False)
     assert metrics["AP"] == pytest.approx(1.0, abs=1e-3)
     assert model.training  # as it was before
+
+
+def test_the_mode_is_restored_after_an_error():
+    dataset = data.load("shapes", "test", num_images=1, transforms=data.transforms.eval_transforms())
+    model = Oracle(dataset).train()
+    model.answers = iter([])
+    with pytest.raises(StopIteration):
+        predict(model, dataset, progress=False)
+    assert model.training
+
+
+def test_an_unknown_precision_is_refused():
+    dataset = data.load("shapes", "test", num_images=1, transforms=data.transforms.eval_transforms())
+    with pytest.raises(ValueError, match="precision is 'fp16'"):
+        predict(Oracle(dataset), dataset, precision="fp16", progress=False)
+
+
+def test_a_model_may_return_more():
+    dataset = data.load("shapes", "test", num_images=2, transforms=data.transforms.eval_transforms())
+    model = Oracle(dataset)
+    model.register_forward_hook(lambda module, given, found: [f | {"masks": torch.zeros(3)} for f in found])
+    assert predict(model, dataset, progress=False) == predict(Oracle(dataset), dataset, progress=False) != []
+
+
+def test_run_coco_is_pycocotools_with_its_arrays():
+    run = run_coco(truth((1, 10, 10, 50, 50), (1, 100, 100, 60, 60)), [result(1, 10, 10, 50, 50, 0.9)],
+                   ious=(0.3, 0.6), max_detections=(5, 7))  # fmt: skip
+    assert run.eval["precision"].shape == (2, 101, 1, 4, 2)
+    assert run.eval["recall"][:, 0, 0, :].tolist() == [[0.5, 0.5], [0.5, 0.5]]
 
 
 def test_results_are_json_in_coco_format():

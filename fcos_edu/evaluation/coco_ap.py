@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -28,7 +31,8 @@ class EvaluationError(ValueError):
 
 
 @torch.inference_mode()
-def predict(
+def each_batch(
+    step: Callable[[list[Tensor], list[dict[str, Any]]], None],
     model: nn.Module,
     dataset: DetectionDataset,
     *,
@@ -36,67 +40,106 @@ def predict(
     workers: int = 0,
     precision: str = "no",
     progress: bool = True,
-) -> list[dict[str, Any]]:
+) -> None:
+    """Call ``step(images, targets)`` for each batch of a dataset, with the model in evaluation mode.
+
+    Args:
+        step: gets images and targets on the model's device, without gradients.
+        model: any module with parameters; its mode is restored afterwards.
+        dataset: gives (image float (3, H, W) in 0..1 at its original size, target).
+        batch_size: images in one batch.
+        workers: processes that load images.
+        precision: ``"no"`` for float32, ``"bf16"`` for autocast.
+        progress: show a bar.
+
+    Raises:
+        ValueError: another precision.
+        CorruptImageError: an image that cannot be read, unless the dataset skips such images.
+    """
+    if precision not in ("no", "bf16"):
+        raise ValueError(f"precision is {precision!r}; evaluation knows 'no' (float32) and 'bf16'")
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    loader = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=collate)
+    try:
+        for images, targets in tqdm(loader, desc="evaluate", unit="batch", disable=not progress, leave=False):
+            if not images:  # all of them corrupt and skipped
+                continue
+            truth = [{k: v.to(device) if isinstance(v, Tensor) else v for k, v in t.items()} for t in targets]
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+                step([image.to(device) for image in images], truth)
+    finally:
+        model.train(was_training)
+
+
+def detections_of(model: nn.Module, images: list[Tensor], targets: list[dict[str, Any]]) -> list[dict[str, Tensor]]:
+    """The model's detections. Where it ranks them by the oracle (Table 4's upper bound), it is given the true boxes."""
+    if getattr(getattr(model, "config", None), "centerness_inference", None) == "oracle":
+        return model(images, [{key: target[key] for key in ("boxes", "labels")} for target in targets])  # type: ignore[no-any-return]
+    return model(images)  # type: ignore[no-any-return]
+
+
+def coco_results(found: dict[str, Tensor], image_id: int, category_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """One image's ``boxes`` (K, 4) xyxy, ``scores``, ``labels`` (K,) in COCO's result format; see :func:`predict`."""
+    x0, y0, x1, y1 = found["boxes"].cpu().double().unbind(1)
+    boxes = torch.stack([x0, y0, x1 - x0, y1 - y0], dim=1).tolist()
+    return [
+        {"image_id": int(image_id), "category_id": category_ids[label], "bbox": box, "score": score}
+        for box, score, label in zip(boxes, found["scores"].tolist(), found["labels"].tolist(), strict=True)
+    ]
+
+
+def predict(model: nn.Module, dataset: DetectionDataset, **options: Any) -> list[dict[str, Any]]:
     """Detections on every image of a dataset, in COCO's result format.
 
     Args:
         model: any detector in torchvision's convention whose labels are the dataset's 0..C-1.
         dataset: gives (image float (3, H, W) in 0..1 at its original size, target).
-        batch_size: images in one call of the model.
-        workers: processes that load images.
-        precision: ``"no"`` for float32, ``"bf16"`` for autocast.
-        progress: show a bar.
+        options: ``batch_size``, ``workers``, ``precision``, ``progress`` as for :func:`each_batch`.
 
     Returns:
         One dict for each detection: ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) in pixels of the
         original image, ``score``.
     """
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    results = []
-    # Table 4's upper bound: the true boxes give the center-ness.
-    oracle = getattr(getattr(model, "config", None), "centerness_inference", None) == "oracle"
-    loader = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=collate)
-    for images, targets in tqdm(loader, desc="evaluate", unit="batch", disable=not progress, leave=False):
-        if not images:  # all of them corrupt and skipped
-            continue
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            on_device = [image.to(device) for image in images]
-            if oracle:
-                truth = [{key: target[key].to(device) for key in ("boxes", "labels")} for target in targets]
-                detections = model(on_device, truth)
-            else:
-                detections = model(on_device)
-        for target, found in zip(targets, detections, strict=True):
-            x0, y0, x1, y1 = found["boxes"].cpu().double().unbind(1)
-            boxes = torch.stack([x0, y0, x1 - x0, y1 - y0], dim=1).tolist()
-            for box, score, label in zip(boxes, found["scores"].tolist(), found["labels"].tolist(), strict=True):
-                results.append(
-                    {
-                        "image_id": int(target["image_id"]),
-                        "category_id": dataset.category_ids[label],
-                        "bbox": box,
-                        "score": score,
-                    }
-                )
-    model.train(was_training)
+    results: list[dict[str, Any]] = []
+
+    def step(images: list[Tensor], targets: list[dict[str, Any]]) -> None:
+        for target, found in zip(targets, detections_of(model, images, targets), strict=True):
+            results.extend(coco_results(found, target["image_id"], dataset.category_ids))
+
+    each_batch(step, model, dataset, **options)
     return results
 
 
-def coco_metrics(ground_truth: dict[str, Any], results: Sequence[dict[str, Any]]) -> dict[str, float | None]:
-    """COCO's twelve numbers, each in 0..1, or None where the ground truth has no box of that size.
+def run_coco(
+    ground_truth: dict[str, Any],
+    results: Sequence[dict[str, Any]],
+    *,
+    categories: bool = True,
+    ious: Sequence[float] | None = None,
+    max_detections: Sequence[int] = (1, 10, 100),
+) -> COCOeval:
+    """pycocotools' evaluation, without its prints, and without changes to what it is given.
 
     Args:
         ground_truth: in COCO's format (``images``, ``annotations``, ``categories``), original coordinates.
         results: from :func:`predict`.
+        categories: False takes all boxes as one class (of the detections' ``category_id`` nothing is asked then),
+            and leaves out the figures for small, medium and large boxes, three quarters of the work.
+        ious: thresholds; None for COCO's .50, .55, ... .95.
+        max_detections: an image's best detections that count, ascending.
+
+    Returns:
+        The accumulated run: ``.eval["precision"]`` (ious, 101 recalls, classes, sizes, max_detections) and
+        ``.eval["recall"]`` (ious, classes, sizes, max_detections), -1 where there is no box.
 
     Raises:
         EvaluationError: no boxes in the ground truth, or detections for images or categories it does not know.
     """
     if not ground_truth["annotations"]:
         raise EvaluationError("the ground truth has no boxes: there is nothing to find, and AP is not defined")
-    for key, known in (("image_id", "images"), ("category_id", "categories")):
+    for key, known in (("image_id", "images"), ("category_id", "categories"))[: 2 if categories else 1]:
         unknown = {r[key] for r in results} - {entry["id"] for entry in ground_truth[known]}
         if unknown:
             raise EvaluationError(
@@ -107,13 +150,35 @@ def coco_metrics(ground_truth: dict[str, Any], results: Sequence[dict[str, Any]]
         first = ground_truth["annotations"][0]
         nothing = {"bbox": [-9.0, -9.0, 1.0, 1.0], "score": 0.0}
         results = [{key: first[key] for key in ("image_id", "category_id")} | nothing]
+    # Copies, because pycocotools writes into all of them.
+    annotations = [dict(a) for a in ground_truth["annotations"]]
+    results = [dict(r) for r in results]
+    if not categories:  # even so pycocotools drops detections of a category it does not know
+        for result in results:
+            result["category_id"] = ground_truth["categories"][0]["id"]
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints as it goes
         truth = COCO()
-        truth.dataset = {"info": {}, "licenses": [], **ground_truth}
+        truth.dataset = {"info": {}, "licenses": [], **ground_truth, "annotations": annotations}
         truth.createIndex()
-        run = COCOeval(truth, truth.loadRes(list(results)), "bbox")
+        run = COCOeval(truth, truth.loadRes(results), "bbox")
+        run.params.maxDets = list(max_detections)
+        if ious is not None:
+            run.params.iouThrs = np.array(ious)
+        if not categories:
+            run.params.useCats = 0
+            run.params.areaRng, run.params.areaRngLbl = run.params.areaRng[:1], run.params.areaRngLbl[:1]  # "all"
         run.evaluate()
         run.accumulate()
+    return run
+
+
+def coco_metrics(ground_truth: dict[str, Any], results: Sequence[dict[str, Any]]) -> dict[str, float | None]:
+    """COCO's twelve numbers, each in 0..1, or None where the ground truth has no box of that size.
+
+    Arguments and errors as for :func:`run_coco`.
+    """
+    run = run_coco(ground_truth, results)
+    with contextlib.redirect_stdout(io.StringIO()):
         run.summarize()
     return {name: (float(v) if v >= 0 else None) for name, v in zip(METRICS, run.stats, strict=True)}
 
@@ -128,11 +193,60 @@ def evaluate(model: nn.Module, dataset: DetectionDataset, **options: Any) -> dic
     return coco_metrics(dataset.ground_truth(), predict(model, dataset, **options))
 
 
+def read_detections(path: str | Path, truth: dict[str, Any]) -> list[dict[str, Any]]:
+    """COCO-format results from a file, such as the command ``detect`` writes.
+
+    Args:
+        path: a list of results, or the document of ``detect``, whose own numbers are translated by file and class
+            names.
+        truth: the ground truth that they are to be compared with.
+
+    Raises:
+        EvaluationError: not JSON, not a list of detections, or an image or class that the ground truth does not have.
+    """
+    path = Path(path)
+    try:
+        results = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise EvaluationError(f"{path} is not JSON: {error}") from error
+    own = results if isinstance(results, dict) else {}  # the file of `detect`, with numbers of its own
+    results = own.get("annotations") if own else results
+    if not isinstance(results, list):
+        raise EvaluationError(f"{path} holds no list of detections")
+    for i, entry in enumerate(results):
+        for key in ("image_id", "category_id", "bbox", "score"):
+            if not isinstance(entry, dict) or key not in entry:
+                raise EvaluationError(f"{path}: detection {i} lacks {key!r}")
+    for part, key, name in (("images", "image_id", "file_name"), ("categories", "category_id", "name")):
+        if part not in own:
+            continue
+        wanted = {Path(entry[name]).name: entry["id"] for entry in truth[part]}
+        names = {entry["id"]: Path(entry[name]).name for entry in own[part]}
+        for entry in results:
+            if names.get(entry[key]) not in wanted:
+                raise EvaluationError(f"{path}: {names.get(entry[key])!r} is not among the {part} of the data set")
+            entry[key] = wanted[names[entry[key]]]
+    return results
+
+
 def metrics_table(metrics: dict[str, float | None]) -> str:
     """The numbers as a small text table, in percent as papers print them."""
-    names = [name for name in METRICS if name in metrics]
-    values = ["-" if metrics[name] is None else f"{100 * (metrics[name] or 0.0):.1f}" for name in names]
-    return "\n".join("".join(f"{cell:>7}" for cell in row) for row in (names, values))
+    values = ["-" if value is None else f"{100 * value:.1f}" for value in metrics.values()]
+    widths = [max(7, len(name) + 2) for name in metrics]
+    rows = (metrics, values)
+    return "\n".join("".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
-__all__ = ["METRICS", "EvaluationError", "coco_metrics", "evaluate", "metrics_table", "predict"]
+__all__ = [
+    "METRICS",
+    "EvaluationError",
+    "coco_metrics",
+    "coco_results",
+    "detections_of",
+    "each_batch",
+    "evaluate",
+    "metrics_table",
+    "predict",
+    "read_detections",
+    "run_coco",
+]

@@ -1,0 +1,170 @@
+"""Section 3.3 and what ranks a detection: Table 4, Fig. 7, and the detections that ambiguous locations give.
+
+Taught in the chapter *Center-ness*. Checked against: a call of ``evaluate`` for each kind of center-ness, hand-made
+detections, and a slow loop over detections and boxes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from ..data import DetectionDataset
+from ..images import check_images, check_targets, scale_boxes
+from ..inference import detect
+from ..locations import feature_sizes
+from ..model import FCOS
+from ..targets import pad_boxes
+from .ambiguity import ambiguous_locations
+from .coco_ap import coco_metrics, coco_results, detections_of, each_batch
+
+WAYS = ("none", "computed", "branch", "oracle")  # Table 4's rows, and the early version's upper bound
+
+Samples = list[dict[str, Any]]
+
+
+def four_ways(model: FCOS, dataset: DetectionDataset, **options: Any) -> dict[str, dict[str, float | None]]:
+    """Table 4 for one trained model: its COCO metrics with each kind of center-ness at inference.
+
+    The network runs once on each image; scores, top-k and NMS follow for each kind. The paper's row "none" may also be
+    read as a model trained without the branch: measure such a model's own "none".
+
+    Args:
+        model: without a branch, "branch" is left out. The model's own kind of center-ness does not matter.
+        dataset: as for :func:`~fcos_edu.evaluation.predict`.
+        options: ``batch_size``, ``workers``, ``precision``, ``progress``.
+
+    Returns:
+        For "none", "computed", "branch" and "oracle" the twelve numbers of
+        :func:`~fcos_edu.evaluation.coco_metrics`, which also says what is raised.
+    """
+    ways = [way for way in WAYS if way != "branch" or model.config.centerness_branch != "none"]
+    results: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
+
+    def step(images: list[Tensor], targets: Samples) -> None:
+        # The way of FCOS.forward in evaluation, which parts after the network.
+        if model.check_inputs:
+            check_images(images)
+            check_targets(images, targets, model.config.num_classes)
+        batch, scaled = model.batcher(images, targets)
+        height, width = batch.tensor.shape[-2:]
+        device = batch.tensor.device
+        output = model.predict(batch.tensor)
+        with torch.autocast(device.type, enabled=False):
+            made = model.targets(scaled, height, width, device)
+            sizes = feature_sizes(height, width, model.config.strides)
+            points = model.locations(height, width, device)
+            for way in ways:
+                config = model.config.replace(centerness_inference=way)
+                found = detect(output, points, sizes, batch.sizes, config, made)
+                for detection, image, size, target in zip(found, images, batch.sizes, targets, strict=True):
+                    detection["boxes"] = scale_boxes(detection["boxes"], size, image.shape[-2:])
+                    results[way] += coco_results(detection, target["image_id"], dataset.category_ids)
+
+    each_batch(step, model, dataset, **options)
+    truth = dataset.ground_truth()
+    return {way: coco_metrics(truth, results[way]) for way in ways}
+
+
+class ScoreIoU(NamedTuple):
+    """Fig. 7's points: N detections with two scores each, and how well each box fits."""
+
+    class_scores: NDArray[np.float32]  # (N,) in 0..1, without center-ness: the left panel
+    scores: NDArray[np.float32]  # (N,) in 0..1, class score times center-ness: the right panel
+    ious: NDArray[np.float32]  # (N,) in 0..1, with the best box of the detection's class in its image
+
+
+def score_iou(model: FCOS, dataset: DetectionDataset, **options: Any) -> ScoreIoU:
+    """Fig. 7: the score of each detection, without and with center-ness, and its IoU with the ground truth.
+
+    Both panels show the same boxes, those that the model returns as it is set: after NMS, which its center-ness has
+    ranked. (With ``model.set_inference(nms_threshold=1.0)`` nothing is suppressed.) The IoU is the largest with a box
+    of the same class in the image, 0 where there is none. Crowds are no such box: a detection on one gets a low IoU.
+
+    Args:
+        model: whose ``class_scores`` and ``scores`` are compared; under ``sqrt_score`` the square is undone.
+        dataset: as for :func:`~fcos_edu.evaluation.predict`.
+        options: ``batch_size``, ``workers``, ``precision``, ``progress``.
+    """
+    class_scores, scores, ious = ([torch.zeros(0)] for _ in range(3))
+
+    def step(images: list[Tensor], targets: Samples) -> None:
+        for target, found in zip(targets, detections_of(model, images, targets), strict=True):
+            same_class = found["labels"][:, None] == target["labels"]  # (K, M)
+            overlap = box_iou(found["boxes"], target["boxes"]) * same_class
+            best = overlap.amax(1) if overlap.shape[1] else overlap.new_zeros(len(overlap))
+            product = found["scores"].square() if model.config.sqrt_score else found["scores"]
+            for values, new in ((class_scores, found["class_scores"]), (scores, product), (ious, best)):
+                values.append(new.float().cpu())
+
+    each_batch(step, model, dataset, **options)
+    return ScoreIoU(*(torch.cat(values).numpy() for values in (class_scores, scores, ious)))
+
+
+def under(scores: NDArray[Any], ious: NDArray[Any]) -> tuple[int, int]:
+    """Points under the line y = x of Fig. 7, boxes that fit worse than their score says: (how many, of how many).
+
+    Args:
+        scores: ``(N,)`` the points' x.
+        ious: ``(N,)`` the points' y.
+
+    Raises:
+        ValueError: arrays of different length.
+    """
+    if len(scores) != len(ious):
+        raise ValueError(f"{len(scores)} scores but {len(ious)} IoUs: each point needs both")
+    return int((ious < scores).sum()), len(ious)
+
+
+def ambiguous_detections(
+    model: FCOS, dataset: DetectionDataset, *, threshold: float = 0.0, **options: Any
+) -> dict[str, float | None]:
+    """End of Table 2's section: how many detections come from locations that are ambiguous in the ground truth.
+
+    A location is ambiguous if it could learn two boxes or more, by the model's own rules (level ranges, center
+    sampling). The paper counts 2.3 %, and 1.5 % where the boxes must be of different classes. It does not say above
+    which score a detection counts.
+
+    Args:
+        model: says where its detections come from (``locations``).
+        dataset: as for :func:`~fcos_edu.evaluation.predict`.
+        threshold: the lowest score that counts, in 0..1; 0 for every detection that the model returns.
+        options: ``batch_size``, ``workers``, ``precision``, ``progress``.
+
+    Returns:
+        ``detections``: how many count; ``all`` and ``different_classes``: the fractions of them in 0..1, or None where
+        none counts.
+
+    Raises:
+        ValueError: a threshold outside 0..1.
+    """
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold is {threshold}; a score lies in 0..1")
+    counts = np.zeros(3, dtype=np.int64)  # all that count, from ambiguous locations, from those of different classes
+
+    def step(images: list[Tensor], targets: Samples) -> None:
+        found = detections_of(model, images, targets)
+        batch, scaled = model.batcher(images, targets)
+        height, width = batch.tensor.shape[-2:]
+        sizes = feature_sizes(height, width, model.config.strides)
+        boxes, labels, valid = pad_boxes(scaled, batch.tensor.device)
+        masks = ambiguous_locations(boxes, labels, valid, sizes, model.config)
+        for i, detection in enumerate(found):
+            where = detection["locations"][detection["scores"] >= threshold]
+            counts[:] += len(where), int(masks.ambiguous[i, where].sum()), int(masks.different_classes[i, where].sum())
+
+    each_batch(step, model, dataset, **options)
+    total, ambiguous, different = counts.tolist()
+    return {
+        "detections": total,
+        "all": ambiguous / total if total else None,
+        "different_classes": different / total if total else None,
+    }
+
+
+__all__ = ["WAYS", "ScoreIoU", "ambiguous_detections", "four_ways", "score_iou", "under"]
