@@ -1,4 +1,4 @@
-"""The command ``fcos-edu``: train, evaluate, detect, data, bench.
+"""The command ``fcos-edu``: train, evaluate, detect, tables, study, data, bench.
 
 Taught in the chapter *A detector from end to end*. Exit codes: 0 done, 1 an error that one sentence explains, 2 a wrong
 call, 130 interrupted.
@@ -19,12 +19,15 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from . import data
+from . import data, tables
 from .bench import PARTS, bench, bench_table
+from .config import FCOSConfig
+from .detectors import load, load_for
 from .drawing import draw_detections
-from .evaluation import coco_metrics, evaluate, metrics_table
+from .evaluation import coco_metrics, evaluate, metrics_table, read_detections
 from .model import FCOS
 from .records import record
+from .studies import PAPER, STUDIES, VARIANTS, run_study, study_table
 from .training import RECIPES, NonFiniteLossError, TrainConfig, train
 from .weights import atomic_write
 
@@ -52,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The command line, with an example for each command."""
     parser = argparse.ArgumentParser(
-        prog="fcos-edu", description="The FCOS object detector: train, evaluate, detect, data, bench."
+        prog="fcos-edu", description="The FCOS object detector, and the analysis of its paper."
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -113,6 +116,24 @@ def build_parser() -> argparse.ArgumentParser:
         "--on-corrupt", choices=["error", "skip"], default="error", help="what to do with unreadable images"
     )
 
+    tables.add_commands(commands)
+
+    sub = command(
+        "study", run_study_command, "Train and compare over several seeds: Tables 4, 6 and 7.",
+        "fcos-edu study retinanet --data bccd --iterations 800 --out runs/study",
+    )  # fmt: skip
+    sub.add_argument("name", choices=list(STUDIES), help="; ".join(f"{k}: {v.what}" for k, v in STUDIES.items()))
+    sub.add_argument("--data", default="shapes", help="as for train")
+    sub.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="a run of each variant for each")
+    sub.add_argument("--iterations", type=int, help="optimizer steps of every run (default: the recipe's)")
+    sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as for train, for every run")
+    sub.add_argument(
+        "--out", type=Path, help="folder of the runs; finished ones in it are not trained again (default: runs/DATA)"
+    )
+    sub.add_argument("--print", action="store_true", help="show every configuration and stop")
+    sub.add_argument("--record", type=Path, metavar="JSON", help="write mean and spread as a result file")
+    sub.add_argument("--note", help="a remark to keep in the result file")
+
     sub = command(
         "data", run_data, "What there is, what it holds, download, export.", "fcos-edu data info bccd --split train"
     )
@@ -162,6 +183,29 @@ def run_train(arguments: argparse.Namespace) -> None:
         record(arguments.record, what=what, command=command, metrics=outcome, data=config.data, config=config.to_dict())
 
 
+def run_study_command(arguments: argparse.Namespace) -> None:
+    """Train what is missing, measure, print mean and spread, and record."""
+    recipe = recipe_for(arguments.data).replace(**PAPER | dict(parse_setting(text) for text in arguments.set))
+    if arguments.iterations is not None:
+        recipe = recipe.replace(iterations=arguments.iterations)
+    study = STUDIES[arguments.name]
+    if arguments.print:
+        print(json.dumps({v: recipe.replace(**VARIANTS[v]).to_dict() for v in study.variants.values()}, indent=1))
+        return
+    folder = arguments.out or Path("runs") / Path(arguments.data).name
+    outcome = run_study(arguments.name, recipe, folder, seeds=arguments.seeds)
+    print(study_table(outcome))
+    if arguments.record:
+        command = f"fcos-edu study {arguments.name} --data {shlex.quote(arguments.data)}"
+        command += f" --seeds {' '.join(map(str, arguments.seeds))} --iterations {recipe.iterations}"
+        command += "".join(f" --set {shlex.quote(text)}" for text in arguments.set)
+        more = {"note": arguments.note} if arguments.note else {}
+        record(
+            arguments.record, what=f"{study.what}; {recipe.data}, {recipe.test_split}, {len(arguments.seeds)} seeds",
+            command=command, metrics=outcome, data=recipe.data, paper=study.paper, config=recipe.to_dict(), **more,
+        )  # fmt: skip
+
+
 def recipe_for(name: str) -> TrainConfig:
     """The recipe of that name; for other data the paper's on a GPU, or a small model's on a CPU."""
     if name in RECIPES:
@@ -182,17 +226,6 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def load_model(name: str) -> FCOS:
-    """A packaged detector by name, torchvision's by ``torchvision:WEIGHTS``, or a checkpoint file."""
-    if name.startswith("torchvision:"):
-        model = FCOS.from_torchvision(name.removeprefix("torchvision:"))
-    elif name in RECIPES:
-        model = FCOS.pretrained(name)
-    else:
-        model = FCOS.load(name)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def run_evaluate(arguments: argparse.Namespace) -> None:
     """Print COCO's twelve numbers of a detector, or of a file of detections."""
     transforms = data.transforms.eval_transforms()
@@ -201,49 +234,18 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         truth = dataset.ground_truth()
         metrics = coco_metrics(truth, read_detections(arguments.detections, truth))
     else:
-        model = load_model(arguments.checkpoint)
-        if model.config.class_names and tuple(model.config.class_names) != tuple(dataset.classes):
-            raise ValueError(
-                f"{arguments.checkpoint} detects {', '.join(model.config.class_names)}, "
-                f"but {arguments.data} has {', '.join(dataset.classes)}"
-            )
-        metrics = evaluate(model, dataset, batch_size=arguments.batch_size)
+        metrics = evaluate(load_for(arguments.checkpoint, dataset), dataset, batch_size=arguments.batch_size)
     print(metrics_table(metrics))
     if arguments.out:
         atomic_write(arguments.out, lambda path: path.write_text(json.dumps(metrics, indent=1) + "\n"))
 
 
-def read_detections(path: Path, truth: dict[str, Any]) -> list[dict[str, Any]]:
-    """COCO-format results from a file, checked; those of ``detect`` are matched by file and class names."""
-    try:
-        results = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    own = results if isinstance(results, dict) else {}  # the file of `detect`, with numbers of its own
-    results = own.get("annotations") if own else results
-    if not isinstance(results, list):
-        raise ValueError(f"{path} holds no list of detections")
-    for i, entry in enumerate(results):
-        for key in ("image_id", "category_id", "bbox", "score"):
-            if not isinstance(entry, dict) or key not in entry:
-                raise ValueError(f"{path}: detection {i} lacks {key!r}")
-    for part, key, name in (("images", "image_id", "file_name"), ("categories", "category_id", "name")):
-        if part not in own:
-            continue
-        wanted = {Path(entry[name]).name: entry["id"] for entry in truth[part]}
-        names = {entry["id"]: Path(entry[name]).name for entry in own[part]}
-        for entry in results:
-            if names.get(entry[key]) not in wanted:
-                raise ValueError(f"{path}: {names.get(entry[key])!r} is not among the {part} of the data set")
-            entry[key] = wanted[names[entry[key]]]
-    return results
-
-
 def run_detect(arguments: argparse.Namespace) -> None:
     """Detect on files and folders: pictures and one COCO-format JSON."""
-    model = load_model(arguments.checkpoint)
+    model = load(arguments.checkpoint)
     device = next(model.parameters()).device
-    names = model.config.class_names
+    config: FCOSConfig = model.config  # type: ignore[assignment]
+    names = config.class_names
     files = list_images(arguments.images)
     arguments.out.mkdir(parents=True, exist_ok=True)
     images: list[dict[str, Any]] = []
@@ -283,8 +285,7 @@ def run_detect(arguments: argparse.Namespace) -> None:
         drawn = draw_detections(pixels, {k: v[shown] for k, v in found.items()}, names)
         Image.fromarray(drawn.permute(1, 2, 0).numpy()).save(target)
     categories = [
-        {"id": k + first_id, "name": names[k] if names else str(k)}
-        for k in range(1 - first_id, model.config.num_classes)
+        {"id": k + first_id, "name": names[k] if names else str(k)} for k in range(1 - first_id, config.num_classes)
     ]
     document = {"images": images, "annotations": annotations, "categories": categories}
     atomic_write(arguments.out / "detections.json", lambda path: path.write_text(json.dumps(document) + "\n"))

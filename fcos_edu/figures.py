@@ -1221,7 +1221,8 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
     axes.set(xlim=(bounds[0], bounds[-1]), ylim=(None, 102))
     axes.grid(axis="y", color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, fontsize=9, ncols=3, loc="outside upper center")
+    columns = 3 if max(map(len, series), default=0) < 25 else 2  # long names side by side would leave the page
+    figure.legend(frameon=False, fontsize=9, ncols=columns, loc="outside upper center")
     return figure
 
 

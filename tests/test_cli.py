@@ -196,7 +196,7 @@ def test_bad_detection_files_are_named(tmp_path, checkpoint, capsys, text, messa
 def test_other_classes_are_refused(tmp_path, capsys):
     FCOS(FCOSConfig.tiny(num_classes=1, class_names=("cell",))).save(tmp_path / "m.safetensors")
     assert run("evaluate", tmp_path / "m.safetensors", "--data", "shapes") == 1
-    assert "detects cell, but shapes has disc" in capsys.readouterr().err
+    assert "detects cell, but the data has disc" in capsys.readouterr().err
 
 
 def test_data_lists_describes_and_exports(tmp_path, capsys):

@@ -1,0 +1,529 @@
+"""The command ``fcos-edu tables``: the paper's analysis on any data set, printed beside the paper's figures.
+
+Used in the chapters of the tables, first in *When boxes overlap*. Checked against: the functions that it calls, and the
+file that it writes.
+
+Each table is a function that adds its own sub-command; :func:`add_commands` calls them all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import data, figures
+from .config import INF, FCOSConfig
+from .data.boxes import Boxes, load_boxes
+from .detectors import load_for
+from .evaluation.agnostic import agnostic_metrics, precision_recall_curves, proposal_recall
+from .evaluation.ambiguity import ambiguity, radius_curve
+from .evaluation.coco_ap import predict, read_detections
+from .evaluation.quality import ambiguous_detections, four_ways, score_iou, under
+from .evaluation.recall import LOW_QUALITY, REASONS, LocationRecall, Recall, anchor_recall, best_possible_recall
+from .model import FCOS
+from .proposals import FirstStage, TwoStage
+from .records import record
+from .studies import STUDIES
+from .weights import atomic_write
+
+Commands = Any  # what ArgumentParser.add_subparsers returns; argparse has no public name for it
+
+# The paper's Tables 1 and 2, as shares.
+PAPER_RECALL = {
+    "retinanet_none": 0.8682,
+    "retinanet_0.4": 0.9092,
+    "retinanet_all": 0.9923,
+    "fcos_p4": 0.9555,
+    "fcos_fpn": 0.9840,
+}
+PAPER_AMBIGUITY = {
+    "p4": {"all": 0.2316, "different_classes": 0.1784},
+    "fpn": {"all": 0.0714, "different_classes": 0.0375},
+}
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the parser ``tables`` with one sub-command for each table; each sets ``run``, called with the arguments."""
+    summary = "The paper's analysis on your data and detectors: Tables 1, 2, 4, 6 and 7, and Fig. 7."
+    parser = commands.add_parser("tables", help=summary, description=summary)
+    tables = parser.add_subparsers(required=True, metavar="TABLE")
+    _add_recall(tables)
+    _add_ambiguity(tables)
+    _add_detections(tables)
+    _add_centerness(tables)
+    _add_score_iou(tables)
+    _add_agnostic(tables)
+    _add_proposals(tables)
+
+
+def add_table(
+    tables: Commands, name: str, run: Callable[[argparse.Namespace], None], summary: str, example: str
+) -> argparse.ArgumentParser:
+    """A sub-command with an example in its help."""
+    parser: argparse.ArgumentParser = tables.add_parser(
+        name, help=summary, description=summary, epilog=f"example:\n  fcos-edu tables {name} {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_record_options(parser: argparse.ArgumentParser) -> None:
+    """``--record`` and ``--note``, which all tables have."""
+    parser.add_argument(
+        "--record", "--json", dest="record", type=Path, metavar="JSON", help="write the figures as a result file"
+    )
+    parser.add_argument("--note", metavar="TEXT", help="stored in the result file: what is special about the data")
+
+
+def command_line(table: str, arguments: argparse.Namespace, defaults: dict[str, Any]) -> str:
+    """The command to type for the same figures: options that are not at their defaults, files without folders."""
+    words = ["fcos-edu", "tables", table]
+    for name, default in defaults.items():
+        value = getattr(arguments, name)
+        if value == default:
+            continue
+        words.append(f"--{name.replace('_', '-')}")
+        if isinstance(value, list):
+            words += [f"{v:g}" for v in value]
+        elif value is not True:
+            words.append(value.name if isinstance(value, Path) else f"{value}")
+    return shlex.join(words)
+
+
+# ---------------------------------------------------------------------- Tables 1 and 2: what both need
+_DEFAULTS: dict[str, Any] = {
+    "annotations": None,
+    "split": None,
+    "crowds": False,
+    "min_size": 800,
+    "max_size": 1333,
+    "levels": [3, 4, 5, 6, 7],
+    "center_sampling": None,
+}
+
+
+def _add_box_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--annotations", type=Path, required=True, metavar="FILE",
+        help="a COCO-format JSON file, a folder in COCO's or VOC's layout, shapes or bccd; no images are needed",
+    )  # fmt: skip
+    parser.add_argument("--split", help="of a folder, shapes or bccd (default: all of a VOC folder, train of shapes)")
+    parser.add_argument("--crowds", action="store_true", help="count crowd boxes too (VOC: difficult ones)")
+    parser.add_argument("--min-size", type=int, default=_DEFAULTS["min_size"], help="short side in pixels")
+    parser.add_argument("--max-size", type=int, default=_DEFAULTS["max_size"], help="longest long side in pixels")
+    parser.add_argument(
+        "--levels", type=int, nargs="+", default=_DEFAULTS["levels"], help="of the pyramid (default: 3 4 5 6 7)"
+    )
+    parser.add_argument(
+        "--center-sampling", type=float, metavar="R", help="only locations within R strides of a box's centre"
+    )
+
+
+def _pyramid(levels: Sequence[int], arguments: argparse.Namespace) -> FCOSConfig:
+    """The paper's settings on these levels: the bounds are 64, 128, ... between them, and a single level takes all."""
+    bounds = (0.0, *(64.0 * 2**i for i in range(len(levels) - 1)), INF)
+    return FCOSConfig.paper(
+        min_size=arguments.min_size,
+        max_size=arguments.max_size,
+        levels=tuple(levels),
+        level_bounds=bounds,
+        center_sampling_radius=arguments.center_sampling,
+    )
+
+
+def _configs(arguments: argparse.Namespace) -> dict[str, FCOSConfig]:
+    """The two rows of both tables: one level, and the pyramid."""
+    return {"p4": _pyramid([4], arguments), "fpn": _pyramid(arguments.levels, arguments)}
+
+
+def _names(arguments: argparse.Namespace) -> dict[str, str]:
+    low, high = min(arguments.levels), max(arguments.levels)
+    return {"p4": "P4 only", "fpn": f"FPN, P{low}-P{high}" if high > low else f"P{low} only"}
+
+
+def _describe(boxes: Boxes) -> str:
+    left_out = ", ".join(f"{count} {reason}" for reason, count in boxes.left_out.items())
+    return f"{boxes.name}: {boxes.images} images, {len(boxes)} boxes" + (f"; left out: {left_out}" if left_out else "")
+
+
+class _Clock:
+    """Seconds of each part, for the record."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def time(self, name: str, function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
+        started = time.perf_counter()
+        result = function(*inputs, **options)
+        self.seconds[name] = round(time.perf_counter() - started, 2)
+        return result
+
+
+# ---------------------------------------------------------------------- Table 1
+def _add_recall(tables: Commands) -> None:
+    parser = add_table(
+        tables, "recall", run_recall, "Table 1: best possible recall, the share of boxes with a training sample.",
+        "--annotations annotations/instances_val2017.json",
+    )  # fmt: skip
+    _add_box_options(parser)
+    parser.add_argument("--no-anchors", action="store_true", help="leave out RetinaNet's three rows")
+    parser.add_argument(
+        "--figures", type=Path, metavar="FOLDER", help="draw recall by size and by level, and the lost boxes, here"
+    )
+    add_record_options(parser)
+
+
+def run_recall(arguments: argparse.Namespace) -> None:
+    """Print Table 1, and record it with recall by size of box, by level, and the reasons of loss."""
+    clock = _Clock()
+    configs = _configs(arguments)  # first: a wrong option should not wait for a large file
+    boxes: Boxes = clock.time("load", load_boxes, arguments.annotations, split=arguments.split, crowds=arguments.crowds)
+    rows: dict[str, Recall] = {}
+    if not arguments.no_anchors:
+        anchors = clock.time("retinanet", anchor_recall, boxes, configs["fpn"])
+        rows |= {f"retinanet_{rule}": anchors[rule] for rule in LOW_QUALITY}
+    fcos = {
+        f"fcos_{row}": clock.time(f"fcos_{row}", best_possible_recall, boxes, config) for row, config in configs.items()
+    }
+    rows |= fcos
+    names = {
+        "retinanet_none": "RetinaNet, no low-quality matches",
+        "retinanet_0.4": "RetinaNet, low-quality matches >= 0.4",
+        "retinanet_all": "RetinaNet, all low-quality matches",
+        **{f"fcos_{row}": f"FCOS, {name}" for row, name in _names(arguments).items()},
+    }
+    print(f"{'Table 1: best possible recall, %':<42}{'here':>8}{'paper':>8}")
+    for row, result in rows.items():
+        print(f"{names[row]:<42}{100 * result.recall:>8.2f}{100 * PAPER_RECALL[row]:>8.2f}")
+    for row, result in fcos.items():
+        lost = ", ".join(f"{count} {reason}" for reason, count in result.lost().items() if count) or "none"
+        print(f"lost by {names[row]}: {lost}")
+    print(_describe(boxes))
+    if arguments.figures:
+        _draw_recall(arguments.figures, boxes, configs["fpn"], {names[row]: result for row, result in rows.items()},
+                     fcos["fcos_fpn"])  # fmt: skip
+    if arguments.record:
+        metrics: dict[str, Any] = {row: result.recall for row, result in rows.items()}
+        metrics |= {"images": boxes.images, "boxes": len(boxes), "seconds": clock.seconds}
+        metrics["by_size"] = {row: result.by_size() for row, result in rows.items()}
+        metrics["by_level"] = {row: result.by_level() for row, result in fcos.items()}
+        metrics["lost"] = {row: result.lost() for row, result in fcos.items()}
+        _record("recall", "Table 1: best possible recall", arguments, {"no_anchors": False}, boxes, metrics,
+                {row: PAPER_RECALL[row] for row in rows})  # fmt: skip
+
+
+_SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)  # pixels of the resized image
+
+
+def _draw_recall(folder: Path, boxes: Boxes, config: FCOSConfig, rows: dict[str, Recall], fpn: LocationRecall) -> None:
+    """Three pictures: which sizes are lost by whom, which levels lose their boxes, which boxes and why."""
+    xyxy = boxes.resized(config)[1]
+    width, height = (xyxy[:, 2:] - xyxy[:, :2]).T
+    side = np.sqrt(width * height)
+    counts = {
+        name: (np.histogram(side[row.found], _SIZES)[0], np.histogram(side, _SIZES)[0]) for name, row in rows.items()
+    }
+    # A box belongs to the level whose range has half its longer side: the largest distance at its centre.
+    home = np.searchsorted(config.level_bounds[1:-1], np.maximum(width, height) / 2)
+    totals, lost = (np.bincount(home[chosen], minlength=len(config.levels)) for chosen in (slice(None), ~fpn.found))
+    reasons = [REASONS[reason] for reason in fpn.reason[~fpn.found]]
+    pictures = {
+        "recall_by_size": lambda: figures.recall_by_size(_SIZES, counts),
+        "recall_by_level": lambda: figures.recall_by_level(config.levels, totals, lost),
+        "lost_boxes": lambda: figures.lost_boxes(
+            width[~fpn.found], height[~fpn.found], reasons, stride=min(config.strides)
+        ),
+    }
+    for name, draw in pictures.items():
+        _save_figure(folder / f"{name}.png", draw)
+
+
+def _record(
+    table: str,
+    what: str,
+    arguments: argparse.Namespace,
+    defaults: dict[str, Any],
+    boxes: Boxes,
+    metrics: dict[str, Any],
+    paper: dict[str, Any],
+) -> None:
+    more = {"note": arguments.note} if arguments.note else {}
+    record(
+        arguments.record, what=f"{what}, counted on all boxes of {boxes.name}",
+        command=command_line(table, arguments, _DEFAULTS | defaults), metrics=metrics, data=_describe(boxes),
+        paper=paper, **more,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------- Table 2
+def _add_ambiguity(tables: Commands) -> None:
+    parser = add_table(
+        tables, "ambiguity", run_ambiguity,
+        "Table 2: ambiguous samples, the positive locations that more than one box could claim.",
+        "--annotations bccd --radii 0.5 1 1.5 2",
+    )  # fmt: skip
+    _add_box_options(parser)
+    parser.add_argument(
+        "--radii", type=float, nargs="+", default=[], metavar="R",
+        help="also recall and ambiguity of the pyramid for these radii of center sampling, in strides",
+    )  # fmt: skip
+    _add_figure_option(parser, "draw the curve over the radii here")
+    add_record_options(parser)
+
+
+def run_ambiguity(arguments: argparse.Namespace) -> None:
+    """Print Table 2, and the curve over radii if it is asked for, and record both."""
+    clock = _Clock()
+    configs = _configs(arguments)
+    if arguments.figure and not arguments.radii:
+        raise ValueError("--figure draws the curve over radii: give --radii too, such as --radii 0.5 1 1.5 2")
+    for radius in arguments.radii:
+        configs["fpn"].replace(center_sampling_radius=radius)  # refuses what cannot be
+    boxes: Boxes = clock.time("load", load_boxes, arguments.annotations, split=arguments.split, crowds=arguments.crowds)
+    rows = {row: clock.time(row, ambiguity, boxes, config) for row, config in configs.items()}
+    names = _names(arguments)
+    print(f"{'Table 2: ambiguous / positive samples, %':<42}{'all':>8}{'paper':>8}{'classes':>9}{'paper':>8}")
+    for row, result in rows.items():
+        paper = PAPER_AMBIGUITY[row]
+        print(
+            f"{names[row]:<42}{100 * result.all:>8.2f}{100 * paper['all']:>8.2f}"
+            f"{100 * result.different_classes:>9.2f}{100 * paper['different_classes']:>8.2f}"
+        )
+    metrics: dict[str, Any] = {
+        row: {"all": result.all, "different_classes": result.different_classes, **result._asdict()}
+        for row, result in rows.items()
+    }
+    metrics |= {"images": boxes.images, "boxes": len(boxes), "seconds": clock.seconds}
+    if arguments.radii:
+        radii = [*arguments.radii, None]
+        metrics["radius"] = clock.time("radius", radius_curve, boxes, radii, configs["fpn"])
+        print(f"{'center sampling, ' + names['fpn']:<42}{'recall':>8}{'all':>8}{'classes':>9}")
+        for point in metrics["radius"]:
+            name = "whole box" if point["radius"] is None else f"{point['radius']:g} strides"
+            shares = [100 * point[key] for key in ("recall", "all", "different_classes")]
+            print(f"{name:<42}{shares[0]:>8.2f}{shares[1]:>8.2f}{shares[2]:>9.2f}")
+        columns = {key: [p[key] for p in metrics["radius"]] for key in ("recall", "all", "different_classes")}
+        _save_figure(arguments.figure, lambda: figures.center_sampling_curve(radii, *columns.values()))
+    print("classes: only those whose boxes are of different classes")
+    print(_describe(boxes))
+    if arguments.record:
+        _record("ambiguity", "Table 2: ambiguous samples among positive ones", arguments, {"radii": []}, boxes,
+                metrics, PAPER_AMBIGUITY)  # fmt: skip
+
+
+# ---------------------------------------------------------------------- of a trained detector: what all need
+def _add_model_options(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    parser.add_argument(
+        "checkpoint", nargs="+" if several else None,  # type: ignore[arg-type]
+        help="a checkpoint file, or shapes or bccd for the ones that come with the package",
+    )  # fmt: skip
+    parser.add_argument("--data", default="shapes", help="shapes, bccd, ..., or a folder in COCO's or VOC's layout")
+    parser.add_argument("--split", default="test", help="train, val or test (default: test)")
+    parser.add_argument("--batch-size", type=int, default=4, help="images in one call of the model")
+
+
+def _dataset(arguments: argparse.Namespace) -> data.DetectionDataset:
+    return data.load(arguments.data, arguments.split, transforms=data.transforms.eval_transforms())
+
+
+def _record_model(
+    table: str, what: str, arguments: argparse.Namespace, dataset: data.DetectionDataset, metrics: Any, paper: Any
+) -> None:
+    if not arguments.record:
+        return
+    names = arguments.checkpoint if isinstance(arguments.checkpoint, list) else [arguments.checkpoint]
+    told = [Path(name).name for name in names]
+    command = shlex.join(
+        ["fcos-edu", "tables", table, *told, "--data", Path(arguments.data).name, "--split", arguments.split]
+    )
+    more = {"note": arguments.note} if arguments.note else {}
+    record(
+        arguments.record, what=f"{what}, by the detector {' and '.join(told)}", command=command, metrics=metrics,
+        data=f"{Path(arguments.data).name} ({arguments.split}, {len(dataset)} images)", paper=paper, **more,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------- 2.3 % and 1.5 %
+PAPER_DETECTIONS = {"all": 0.023, "different_classes": 0.015}
+_CLEAR = 0.3  # a score from which the command `detect` draws a box
+
+
+def _add_detections(tables: Commands) -> None:
+    parser = add_table(
+        tables, "detections", run_detections, "Beside Table 2: how many detections come from ambiguous locations.",
+        "bccd --data bccd",
+    )  # fmt: skip
+    _add_model_options(parser)
+    add_record_options(parser)
+
+
+def run_detections(arguments: argparse.Namespace) -> None:
+    """Print and record the shares, of all detections and of those with a clear score."""
+    dataset = _dataset(arguments)
+    model = load_for(arguments.checkpoint, dataset, FCOS)
+    assert isinstance(model, FCOS)
+    found = ambiguous_detections(model, dataset, batch_size=arguments.batch_size)
+    clear = ambiguous_detections(model, dataset, threshold=_CLEAR, batch_size=arguments.batch_size)
+    print(f"{'detections from ambiguous locations, %':<42}{'all':>8}{'classes':>9}{'of':>9}")
+    for name, row in (("every detection", found), (f"score at least {_CLEAR}", clear)):
+        print(f"{name:<42}{_percent(row['all']):>8}{_percent(row['different_classes']):>9}{row['detections']:>9}")
+    print(f"{'paper, on COCO':<42}{2.3:>8.2f}{1.5:>9.2f}")
+    metrics: dict[str, Any] = {**found, f"score at least {_CLEAR}": clear}
+    _record_model("detections", "Detections that come from ambiguous locations", arguments, dataset, metrics,
+                  PAPER_DETECTIONS)  # fmt: skip
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+# ---------------------------------------------------------------------- Table 4
+def _add_centerness(tables: Commands) -> None:
+    parser = add_table(
+        tables, "centerness", run_centerness, "Table 4: one detector with four kinds of center-ness at inference.",
+        "bccd --data bccd",
+    )  # fmt: skip
+    _add_model_options(parser)
+    add_record_options(parser)
+
+
+def run_centerness(arguments: argparse.Namespace) -> None:
+    """Print Table 4 for one detector, and record it."""
+    dataset = _dataset(arguments)
+    model = load_for(arguments.checkpoint, dataset, FCOS)
+    assert isinstance(model, FCOS)
+    ways = four_ways(model, dataset, batch_size=arguments.batch_size)
+    paper = STUDIES["centerness"].paper
+    print(f"{'Table 4, %':<12}{'AP':>8}{'AP50':>8}{'AP75':>8}{'paper AP':>12}")
+    for way, metrics in ways.items():
+        shown = "".join(f"{_percent(metrics[name]):>8}" for name in ("AP", "AP50", "AP75"))
+        print(f"{way:<12}{shown}{100 * paper[way]['AP']:>12.1f}")
+    _record_model("centerness", "Table 4: four kinds of center-ness", arguments, dataset, ways, paper)
+
+
+# ---------------------------------------------------------------------- Fig. 7
+def _add_score_iou(tables: Commands) -> None:
+    parser = add_table(
+        tables, "score-iou", run_score_iou, "Fig. 7: scores against the IoU, without and with center-ness.",
+        "bccd --data bccd --figure fig7.png",
+    )  # fmt: skip
+    _add_model_options(parser)
+    _add_figure_option(parser)
+    add_record_options(parser)
+
+
+def run_score_iou(arguments: argparse.Namespace) -> None:
+    """Print and record the points under y = x, and draw them all."""
+    dataset = _dataset(arguments)
+    model = load_for(arguments.checkpoint, dataset, FCOS)
+    assert isinstance(model, FCOS)
+    points = score_iou(model, dataset, batch_size=arguments.batch_size)
+    metrics = {}
+    for name, scores in (("without", points.class_scores), ("with", points.scores)):
+        below, total = under(scores, points.ious)
+        metrics[name] = {"points": total, "under": below}
+        print(f"{name:<8} center-ness: {below} of {total} detections under y = x, a score above the IoU")
+    _save_figure(arguments.figure, lambda: figures.score_against_iou(points.class_scores, points.scores, points.ious))
+    _record_model("score-iou", "Fig. 7: detections whose score is above their IoU", arguments, dataset, metrics, None)
+
+
+def _add_figure_option(parser: argparse.ArgumentParser, words: str = "draw the figure here") -> None:
+    parser.add_argument("--figure", type=Path, metavar="PNG", help=words)
+
+
+def _save_figure(path: Path | None, draw: Callable[[], Any]) -> None:
+    if path:
+        content = figures.png(draw(), dpi=120, colors=256)
+        atomic_write(path, lambda temporary: temporary.write_bytes(content))
+        print(path)
+
+
+# ---------------------------------------------------------------------- Table 7, Figs 4 to 6
+def _add_agnostic(tables: Commands) -> None:
+    parser = add_table(
+        tables, "agnostic", run_agnostic, "Table 7 and Figs 4 to 6: AP and precision-recall curves without classes.",
+        "fcos.safetensors retinanet.safetensors --data bccd --figure curves.png",
+    )  # fmt: skip
+    _add_model_options(parser, several=True)
+    parser.add_argument(
+        "--detections", action="store_true", help="the files hold detections (COCO results) instead of detectors"
+    )
+    _add_figure_option(parser)
+    add_record_options(parser)
+
+
+def run_agnostic(arguments: argparse.Namespace) -> None:
+    """Print a row for each detector, draw the curves, and record both."""
+    dataset = _dataset(arguments)
+    truth = dataset.ground_truth()
+    rows: dict[str, dict[str, float | None]] = {}
+    curves = {}
+    for source in arguments.checkpoint:
+        results = _results(source, arguments, dataset)
+        name = _short(source, rows)
+        rows[name] = agnostic_metrics(truth, results)
+        curves[name] = precision_recall_curves(truth, results)
+    _print_rows("Table 7, %", rows | {"paper, FCOS": STUDIES["retinanet"].paper["FCOS"]})
+    _save_figure(arguments.figure, lambda: figures.precision_recall_by_iou(curves))
+    _record_model(
+        "agnostic", "Table 7: class-agnostic AP", arguments, dataset, rows, STUDIES["retinanet"].paper
+    )  # fmt: skip
+
+
+def _results(source: str, arguments: argparse.Namespace, dataset: data.DetectionDataset) -> list[dict[str, Any]]:
+    if arguments.detections:
+        return read_detections(source, dataset.ground_truth())
+    return predict(load_for(source, dataset), dataset, batch_size=arguments.batch_size)
+
+
+def _short(source: str, taken: dict[str, Any]) -> str:
+    """A row's name: the file's, or, as all runs have a model.safetensors, the run folder's."""
+    path = Path(source)
+    name = path.parent.name if path.stem == "model" and path.parent.name else path.stem
+    return name if name not in taken else source
+
+
+def _print_rows(title: str, rows: dict[str, dict[str, float | None]]) -> None:
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    width = max(16, *(len(name) + 2 for name in rows))
+    print(f"{title:<{width}}" + "".join(f"{name:>9}" for name in columns))
+    for name, row in rows.items():
+        print(f"{name:<{width}}" + "".join(f"{_percent(row.get(column)):>9}" for column in columns))
+
+
+# ---------------------------------------------------------------------- Table 6
+def _add_proposals(tables: Commands) -> None:
+    parser = add_table(
+        tables, "proposals", run_proposals, "Table 6: average recall of region proposals.",
+        "faster_rcnn_fcos.safetensors --data bccd",
+    )  # fmt: skip
+    _add_model_options(parser, several=True)
+    parser.add_argument(
+        "--detections", action="store_true", help="the files hold proposals (COCO results) instead of detectors"
+    )
+    add_record_options(parser)
+
+
+def run_proposals(arguments: argparse.Namespace) -> None:
+    """Print and record AR100 and AR1000 of the first stage of each two-stage detector."""
+    dataset = _dataset(arguments)
+    truth = dataset.ground_truth()
+    rows: dict[str, dict[str, float | None]] = {}
+    for source in arguments.checkpoint:
+        if arguments.detections:
+            results = read_detections(source, truth)
+        else:
+            model = load_for(source, dataset, TwoStage)
+            assert isinstance(model, TwoStage)
+            results = predict(FirstStage(model), dataset, batch_size=arguments.batch_size)
+        rows[_short(source, rows)] = proposal_recall(truth, results)
+    paper = STUDIES["proposals"].paper
+    _print_rows("Table 6, %", rows | {f"paper, {name}": row for name, row in paper.items()})
+    _record_model("proposals", "Table 6: average recall of proposals", arguments, dataset, rows, paper)
