@@ -23,7 +23,7 @@ from torch import Tensor
 from .config import FCOSConfig
 from .locations import axes
 
-_WORD = 63  # boxes in one int64; the sign bit stays free
+WORD = 63  # boxes in one int64; the sign bit stays free
 
 
 def ltrb(locations: Tensor, boxes: Tensor) -> Tensor:
@@ -108,8 +108,8 @@ def candidates(boxes: Tensor, valid: Tensor, sizes: Sequence[tuple[int, int]], c
     rows = _Axis.of([h for h, _ in sizes], config, device)
 
     words = []
-    for start in range(0, boxes.shape[1], _WORD):
-        part, ok = boxes[:, start : start + _WORD], valid[:, start : start + _WORD]
+    for start in range(0, boxes.shape[1], WORD):
+        part, ok = boxes[:, start : start + WORD], valid[:, start : start + WORD]
         column_fits, column_far = columns.test(part[..., 0], part[..., 2], ok, config)
         row_fits, row_far = rows.test(part[..., 1], part[..., 3], ok, config)
         levels = []
@@ -203,7 +203,7 @@ def assign(boxes: Tensor, valid: Tensor, sizes: Sequence[tuple[int, int]], confi
     found = words[0] != 0
     for i, word in enumerate(words[1:], start=1):
         here = word != 0
-        rank = torch.where(found, rank, lowest_bit(word) + i * _WORD)
+        rank = torch.where(found, rank, lowest_bit(word) + i * WORD)
         found |= here
     rank = rank.to(torch.int64).clamp_(0, order.shape[1] - 1)
     return torch.where(found, order.gather(1, rank), -1)

@@ -211,11 +211,13 @@ def _from_voc(folder: Path, split: str | None, crowds: bool) -> Boxes:
         if not names:
             raise ValueError(f"{folder / 'Annotations'} holds no XML file")
     else:
-        names = voc._split_names(folder, split)
-    classes = voc._all_classes(folder)
+        names = voc.split_names(folder, split)
+    classes = voc.all_classes(folder)
     label_of = {name: label for label, name in enumerate(classes)}
     unknown: Counter[str] = Counter()
-    records = [voc._record(folder, name, i, f"{name}.jpg", label_of, unknown) for i, name in enumerate(names, start=1)]
+    records = [
+        voc.read_record(folder, name, i, f"{name}.jpg", label_of, unknown) for i, name in enumerate(names, start=1)
+    ]
     return _gather(
         folder.name if split is None else f"{folder.name} ({split})",
         classes,

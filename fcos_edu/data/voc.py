@@ -77,14 +77,14 @@ class VOCDataset(FileDataset):
         transforms: Transforms | None = None,
     ) -> None:
         folder = Path(folder)
-        names = _split_names(folder, split)
+        names = split_names(folder, split)
         images = _image_files(folder / "JPEGImages")
         if classes is None:
-            classes = _all_classes(folder)
+            classes = all_classes(folder)
         label_of = {name: label for label, name in enumerate(classes)}
         unknown: Counter[str] = Counter()
         records = [
-            _record(folder, name, image_id, images.get(name, f"{name}.jpg"), label_of, unknown)
+            read_record(folder, name, image_id, images.get(name, f"{name}.jpg"), label_of, unknown)
             for image_id, name in enumerate(names, start=1)
         ]
         counts = {"boxes of unknown classes": unknown.total()}
@@ -104,7 +104,7 @@ class VOCDataset(FileDataset):
         self.split = split
 
 
-def _split_names(folder: Path, split: str) -> list[str]:
+def split_names(folder: Path, split: str) -> list[str]:
     """Image names of a split, in the file's order."""
     lists = folder / "ImageSets" / "Main"
     files = [lists / f"{split}.txt"]
@@ -146,7 +146,7 @@ def _parse(path: Path) -> dict[str, Any]:
     return parsed
 
 
-def _all_classes(folder: Path) -> tuple[str, ...]:
+def all_classes(folder: Path) -> tuple[str, ...]:
     """All class names of the folder, whatever the split: labels must mean the same in each."""
     found = {
         str(item.get("name"))
@@ -158,7 +158,7 @@ def _all_classes(folder: Path) -> tuple[str, ...]:
     return BCCD_CLASSES if found == set(BCCD_CLASSES) else tuple(sorted(found))
 
 
-def _record(
+def read_record(
     folder: Path, name: str, image_id: int, file_name: str, label_of: dict[str, int], unknown: Counter[str]
 ) -> Record:
     """Read one annotation file; names that are no class are counted in `unknown`."""

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ..config import FCOSConfig
 from ..data.boxes import Boxes, batches
-from ..targets import _WORD, Candidates, candidates, lowest_bit
+from ..targets import WORD, Candidates, candidates, lowest_bit
 from .recall import best_possible_recall, one_thread
 
 
@@ -78,9 +78,9 @@ def _differ(words: Tensor, image: Tensor, found: Candidates, labels: Tensor) -> 
     """Whether the boxes of each of n locations are of different classes: ``(n,)`` bool from words ``(n, words)``."""
     labels = labels.gather(1, found.order)  # (B, M) from the smallest box to the largest
     first = (words != 0).int().argmax(dim=1)  # the word of the smallest box
-    smallest = lowest_bit(words.gather(1, first[:, None])[:, 0]).long() + first * _WORD
+    smallest = lowest_bit(words.gather(1, first[:, None])[:, 0]).long() + first * WORD
     differ = torch.zeros_like(image, dtype=torch.bool)
-    for word, part in zip(words.unbind(1), labels.split(_WORD, dim=1), strict=True):
+    for word, part in zip(words.unbind(1), labels.split(WORD, dim=1), strict=True):
         bits = 1 << torch.arange(part.shape[1], device=word.device)
         others = ((labels[:, :, None] != part[:, None, :]) * bits).sum(-1)  # (B, M) boxes of another class than box m
         differ |= (word & others[image, smallest]) != 0
