@@ -341,7 +341,11 @@ def test_no_measured_number_is_typed_into_prose() -> None:
     for file, result in results.items():
         forms = measured(result)
         faults += [
-            f"{name}: {n} stands in {file}" for name, text, _ in prose() for n in NUMBER.findall(text) if n in forms
+            f"{name}: {n} stands in {file}"
+            for name, text, _ in prose()
+            if name != "book/ledger.md"  # written from results/; tests/test_ledger.py holds it to that
+            for n in NUMBER.findall(text)
+            if n in forms
         ]
     assert not faults, "read the number from its file instead:\n" + "\n".join(faults)
 
