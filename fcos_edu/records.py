@@ -9,6 +9,7 @@ import datetime
 import json
 import os
 import platform
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,16 @@ def hardware() -> str:
     if torch.cuda.is_available():
         words += f", {torch.cuda.get_device_name()}"
     return words
+
+
+def peak_memory() -> float | None:
+    """The most memory that this process has held so far, in MB; None where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)  # bytes on macOS, kB elsewhere
 
 
 def versions() -> dict[str, str]:

@@ -28,7 +28,7 @@ from .evaluation.quality import ambiguous_detections, four_ways, score_iou, unde
 from .evaluation.recall import LOW_QUALITY, REASONS, LocationRecall, Recall, anchor_recall, best_possible_recall
 from .model import FCOS
 from .proposals import FirstStage, TwoStage
-from .records import record
+from .records import peak_memory, record
 from .studies import STUDIES
 from .weights import atomic_write
 
@@ -211,7 +211,12 @@ def run_recall(arguments: argparse.Namespace) -> None:
                      fcos["fcos_fpn"])  # fmt: skip
     if arguments.record:
         metrics: dict[str, Any] = {row: result.recall for row, result in rows.items()}
-        metrics |= {"images": boxes.images, "boxes": len(boxes), "seconds": clock.seconds}
+        metrics |= {
+            "images": boxes.images,
+            "boxes": len(boxes),
+            "seconds": clock.seconds,
+            "peak_memory_mb": peak_memory(),
+        }
         metrics["by_size"] = {row: result.by_size() for row, result in rows.items()}
         metrics["by_level"] = {row: result.by_level() for row, result in fcos.items()}
         metrics["lost"] = {row: result.lost() for row, result in fcos.items()}
@@ -300,7 +305,7 @@ def run_ambiguity(arguments: argparse.Namespace) -> None:
         row: {"all": result.all, "different_classes": result.different_classes, **result._asdict()}
         for row, result in rows.items()
     }
-    metrics |= {"images": boxes.images, "boxes": len(boxes), "seconds": clock.seconds}
+    metrics |= {"images": boxes.images, "boxes": len(boxes), "seconds": clock.seconds, "peak_memory_mb": peak_memory()}
     if arguments.radii:
         radii = [*arguments.radii, None]
         metrics["radius"] = clock.time("radius", radius_curve, boxes, radii, configs["fpn"])

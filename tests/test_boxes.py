@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +205,16 @@ def test_bccd_has_the_published_counts() -> None:
     boxes = load_boxes("bccd")
     assert (boxes.images, len(boxes), boxes.left_out) == (364, 4886, {"degenerate boxes": 2})
     assert dict(zip(boxes.classes, np.bincount(boxes.labels).tolist())) == {"RBC": 4153, "WBC": 372, "Platelets": 361}
+
+
+def test_a_file_is_repeated_to_any_number_of_images(tmp_path: Path) -> None:
+    """scripts/repeat_annotations.py: what the cost of train2017's size is measured with."""
+    source = write_coco(
+        tmp_path / "a.json", [(50, 60), (70, 80)], [(0, 3, 1, 2, 30, 40), (1, 7, 5, 5, 20, 20), (1, 3, 6, 6, 9, 9)]
+    )
+    script = Path(__file__).parents[1] / "scripts" / "repeat_annotations.py"
+    subprocess.run([sys.executable, script, source, tmp_path / "b.json", "--images", "5"], check=True)
+    one, many = load_boxes(source), load_boxes(tmp_path / "b.json")
+    assert many.images == 5 and list(many.image_index) == [0, 1, 1, 2, 3, 3, 4]
+    np.testing.assert_array_equal(many.boxes, np.concatenate([one.boxes, one.boxes, one.boxes[:1]]))
+    assert len(set(many.image_ids)) == 5

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -27,3 +29,15 @@ def test_what_json_cannot_hold_leaves_the_old_file(tmp_path):
         records.record(path, what="w", command="c", metrics={"model": object()}, data="d")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_peak_memory_is_the_most_that_was_held():
+    """In a process of its own: 300 MB that are written and given back count, and stay counted."""
+    pytest.importorskip("resource")
+    script = (
+        "from fcos_edu.records import peak_memory; a = peak_memory(); x = bytearray(b'1') * 300_000_000; "
+        "b = peak_memory(); del x; print(a, b, peak_memory())"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    before, full, after = (float(word) for word in told.split())
+    assert 100 < full - before < 600 and after >= full
