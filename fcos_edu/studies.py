@@ -147,7 +147,7 @@ def run_study(
 
     Returns:
         For each row of the table ``{figure: {"mean", "std", "values"}}`` (sample standard deviation, None for one
-        seed), and under ``"seconds"`` the mean training time of each variant.
+        seed), and under ``"seconds"`` and ``"cpu_seconds"`` the mean training times of each variant.
 
     Raises:
         ConfigError: no such study, no seeds, or a run in ``folder`` that was made with another configuration.
@@ -159,12 +159,14 @@ def run_study(
     study, folder = STUDIES[name], Path(folder)
     dataset = data.load(recipe.data, recipe.test_split, transforms=data.transforms.eval_transforms())
     rows: dict[str, list[Row]] = {}
-    seconds: dict[str, list[float]] = {}
+    seconds: dict[str, dict[str, list[float]]] = {"seconds": {}, "cpu_seconds": {}}
     for seed in seeds:
         for row, variant in study.variants.items():
             config = recipe.replace(**VARIANTS[variant], seed=seed, test_split="")
             run = folder / f"{variant}-{seed}"
-            seconds.setdefault(variant, []).append(finished_run(config, run, progress))
+            outcome = finished_run(config, run, progress)
+            for kind, times in seconds.items():
+                times.setdefault(variant, []).append(outcome[kind])
             measured = run / f"{name}.json"
             if not measured.exists():
                 model = detectors.load(run / "model.safetensors")
@@ -178,11 +180,11 @@ def run_study(
     return {
         row: {figure: spread([entry[figure] for entry in entries]) for figure in entries[0]}
         for row, entries in rows.items()
-    } | {"seconds": {variant: round(statistics.mean(times), 1) for variant, times in seconds.items()}}
+    } | {kind: {variant: round(statistics.mean(t), 1) for variant, t in times.items()} for kind, times in seconds.items()}
 
 
-def finished_run(config: TrainConfig, folder: Path, progress: bool) -> float:
-    """Train in ``folder`` unless that was done before; returns the seconds that it took.
+def finished_run(config: TrainConfig, folder: Path, progress: bool) -> dict[str, Any]:
+    """Train in ``folder`` unless that was done before; returns what :func:`~fcos_edu.training.train` did.
 
     A run that was cut off is begun again.
 
@@ -207,7 +209,8 @@ def finished_run(config: TrainConfig, folder: Path, progress: bool) -> float:
         if progress:
             print(f"training {folder.name}: {config.iterations} steps", flush=True)
         _write(done, train(config, folder, progress=progress))
-    return float(json.loads(done.read_text())["seconds"])
+    outcome: dict[str, Any] = json.loads(done.read_text())
+    return outcome
 
 
 def _write(path: Path, values: Any) -> None:
@@ -226,7 +229,7 @@ def spread(values: Sequence[float | None]) -> dict[str, Any]:
 
 def study_table(outcome: Mapping[str, Any]) -> str:
     """Mean and spread of each row as text, in percent."""
-    rows = {row: figures for row, figures in outcome.items() if row != "seconds"}
+    rows = {row: figures for row, figures in outcome.items() if row not in ("seconds", "cpu_seconds")}
     lines = []
     for row, figures in rows.items():
         cells = []

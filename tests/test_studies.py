@@ -54,7 +54,7 @@ def test_a_comparison_changes_one_thing(recipe):
 
 def test_center_ness_four_ways_and_without_a_branch(tmp_path):
     outcome = run_study("centerness", SMALL, tmp_path, seeds=[0, 1], progress=False)
-    assert set(outcome) == {"none", "computed", "branch", "oracle", "without_branch", "seconds"}
+    assert set(outcome) == {"none", "computed", "branch", "oracle", "without_branch", "seconds", "cpu_seconds"}
     dataset = data.load("shapes", "val", transforms=data.transforms.eval_transforms())
     model = FCOS.load(tmp_path / "fcos-1" / "model.safetensors")
     for way in ("none", "branch"):
@@ -84,7 +84,7 @@ def test_retinanet_and_what_two_studies_share(tmp_path, monkeypatch):
 
 def test_proposals(tmp_path):
     outcome = run_study("proposals", SMALL, tmp_path, seeds=[3], progress=False)
-    assert set(outcome) == {"RPN", "FCOS without center-ness", "FCOS", "seconds"}
+    assert set(outcome) == {"RPN", "FCOS without center-ness", "FCOS", "seconds", "cpu_seconds"}
     dataset = data.load("shapes", "val", transforms=data.transforms.eval_transforms())
     model = detectors.load(tmp_path / "rcnn-rpn-3" / "model.safetensors")
     found = predict(FirstStage(model), dataset, progress=False)
