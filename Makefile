@@ -21,7 +21,7 @@ help:
 	@echo "make types       mypy"
 	@echo "make unit        pytest over tests/"
 	@echo "make nbval       every notebook against its stored outputs"
-	@echo "make notebooks   execute notebooks in place; NB=notebooks/01_locations.ipynb for one"
+	@echo "make notebooks   execute notebooks in place; NB=notebooks/02_locations.ipynb for one"
 	@echo "make ledger      write book/ledger.md from results/"
 	@echo "make repository  write the repository address of pyproject.toml wherever it belongs"
 	@echo "make upgrade     the newest versions that pyproject.toml allows"

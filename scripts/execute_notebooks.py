@@ -1,7 +1,7 @@
 """Execute notebooks in place, ready to be committed.
 
     python scripts/execute_notebooks.py                                 all of notebooks/
-    python scripts/execute_notebooks.py notebooks/01_locations.ipynb    some
+    python scripts/execute_notebooks.py notebooks/02_locations.ipynb    some
 
 Each notebook runs in its own folder from a fresh kernel. Outputs and the state of its widgets are stored, which is
 what the static page shows. What differs from run to run without meaning is taken out: execution times, the version
