@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,8 @@ from .evaluation import coco_metrics, predict
 from .evaluation.agnostic import agnostic_metrics, proposal_recall
 from .evaluation.quality import four_ways
 from .proposals import FirstStage, TwoStage
-from .training import TrainConfig, train
+from .recipes import TrainConfig, differences
+from .training import train
 from .weights import atomic_write
 
 Row = dict[str, float | None]
@@ -180,35 +180,30 @@ def run_study(
     return {
         row: {figure: spread([entry[figure] for entry in entries]) for figure in entries[0]}
         for row, entries in rows.items()
-    } | {kind: {variant: round(statistics.mean(t), 1) for variant, t in times.items()} for kind, times in seconds.items()}
+    } | {
+        kind: {variant: round(statistics.mean(t), 1) for variant, t in times.items()} for kind, times in seconds.items()
+    }
 
 
 def finished_run(config: TrainConfig, folder: Path, progress: bool) -> dict[str, Any]:
     """Train in ``folder`` unless that was done before; returns what :func:`~fcos_edu.training.train` did.
 
-    A run that was cut off is begun again.
+    A run that was cut off goes on.
 
     Raises:
         ConfigError: ``folder`` has a run with another configuration; the fields are named.
     """
     done, kept = folder / "done.json", folder / "config.json"
     if kept.exists():
-        # The run's own file names the classes of the data too.
-        before, now = json.loads(kept.read_text()), json.loads(json.dumps(config.to_dict()))
-        for one in (before, now):
-            one["model"].pop("class_names")
-            one["model"].pop("num_classes")
-        flat = [{k: v for k, v in one.items() if k != "model"} | one["model"] for one in (before, now)]
-        differing = sorted(key for key in flat[1] if flat[0].get(key, None) != flat[1][key])
-        if differing:
-            told = ", ".join(f"{key} was {flat[0].get(key)!r} and is {flat[1][key]!r}" for key in differing)
-            raise ConfigError(f"{folder} holds a run with another configuration: {told}. Choose another folder")
-        if not done.exists():
-            shutil.rmtree(folder)
+        changed = differences(json.loads(kept.read_text()), config.to_dict())
+        if changed:
+            raise ConfigError(
+                f"{folder} holds a run with another configuration: {'; '.join(changed)}. Choose another folder"
+            )
     if not done.exists():
         if progress:
             print(f"training {folder.name}: {config.iterations} steps", flush=True)
-        _write(done, train(config, folder, progress=progress))
+        _write(done, train(config, folder, resume=True, progress=progress))
     outcome: dict[str, Any] = json.loads(done.read_text())
     return outcome
 
