@@ -30,7 +30,7 @@ from .model import FCOS
 from .recipes import RECIPES, TrainConfig, recipe_for
 from .records import record
 from .runs import PREEMPTED, PreemptedError
-from .studies import PAPER, STUDIES, VARIANTS, run_study, study_table
+from .studies import STUDIES, VARIANTS, run_study, study_table
 from .training import OutOfMemoryError, train
 from .watch import NonFiniteLossError
 from .weights import atomic_write
@@ -151,7 +151,7 @@ def build_parser() -> argparse.ArgumentParser:
     tables.add_commands(commands)
 
     sub = command(
-        "study", run_study_command, "Train and compare over several seeds: Tables 4, 6 and 7.",
+        "study", run_study_command, "Train and compare over several seeds: Tables 4, 6 and 7, and torchvision's FCOS.",
         "fcos-edu study retinanet --data bccd --iterations 800 --out runs/study",
     )  # fmt: skip
     sub.add_argument("name", choices=list(STUDIES), help="; ".join(f"{k}: {v.what}" for k, v in STUDIES.items()))
@@ -252,11 +252,11 @@ def run_recipes(arguments: argparse.Namespace) -> None:
 
 def run_study_command(arguments: argparse.Namespace) -> None:
     """Train what is missing, measure, print mean and spread, and record."""
+    study = STUDIES[arguments.name]
     recipe = recipe_for(arguments.data, gpu=torch.cuda.is_available())
-    recipe = recipe.replace(**PAPER | dict(parse_setting(text) for text in arguments.set))
+    recipe = recipe.replace(**{**study.base, **dict(parse_setting(text) for text in arguments.set)})
     if arguments.iterations is not None:
         recipe = recipe.replace(iterations=arguments.iterations)
-    study = STUDIES[arguments.name]
     if arguments.print:
         print(json.dumps({v: recipe.replace(**VARIANTS[v]).to_dict() for v in study.variants.values()}, indent=1))
         return

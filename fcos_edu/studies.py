@@ -1,4 +1,4 @@
-"""Comparisons that need training: Tables 4, 6 and 7 on data that two CPU cores can learn, over several seeds.
+"""Comparisons that need training: Tables 4, 6 and 7, and torchvision's FCOS, over several seeds.
 
 Taught in the chapter *One change at a time*. Checked against: hand-made means, and studies of a few steps.
 
@@ -13,7 +13,7 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fcos": {},
     "fcos-no-branch": _NO_BRANCH,
     "retinanet": {"detector": "retinanet"},
+    "fcos-improved": {},
+    "torchvision-fcos": {"detector": "torchvision_fcos"},
     "rcnn-rpn": _RCNN | {"detector": "faster_rcnn"},
     "rcnn-fcos": _RCNN,
     "rcnn-fcos-no-branch": _RCNN | _NO_BRANCH,
@@ -64,12 +66,18 @@ class Study:
         [str, nn.Module, DetectionDataset, bool], dict[str, Row]
     ]  # gives a row's figures, or several rows
     paper: Any
+    base: Mapping[str, Any] = field(default_factory=lambda: PAPER)  # changes to the recipe that all variants share
+
+
+def _coco(row: str, model: nn.Module, dataset: DetectionDataset, progress: bool) -> dict[str, Row]:
+    """COCO's twelve numbers."""
+    return {row: coco_metrics(dataset.ground_truth(), predict(model, dataset, progress=progress))}
 
 
 def _table_4(row: str, model: nn.Module, dataset: DetectionDataset, progress: bool) -> dict[str, Row]:
     """A model with the branch gives four rows, one without it a row of its own."""
     if row != "branch":
-        return {row: coco_metrics(dataset.ground_truth(), predict(model, dataset, progress=progress))}
+        return _coco(row, model, dataset, progress)
     assert isinstance(model, detectors.FCOS)
     return dict(four_ways(model, dataset, progress=progress))
 
@@ -129,6 +137,13 @@ STUDIES: dict[str, Study] = {
             "FCOS": {"AR100": 0.528, "AR1000": 0.603},
         },
     ),
+    "torchvision": Study(
+        "FCOS of this package, with all improvements, and torchvision's, with the same backbone and the same trainer",
+        {"FCOS": "fcos-improved", "torchvision's FCOS": "torchvision-fcos"},
+        _coco,
+        None,
+        base={},
+    ),
 }
 
 
@@ -139,7 +154,7 @@ def run_study(
 
     Args:
         name: a key of :data:`STUDIES`.
-        recipe: of the data, with the changes of :data:`PAPER` or others; the variants and seeds change it. Its
+        recipe: of the data, with the study's ``base`` or other changes; the variants and seeds change it. Its
             ``test_split`` is what is measured.
         folder: holds a folder for each run, ``VARIANT-SEED``.
         seeds: one run of each variant for each.
