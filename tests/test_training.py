@@ -6,6 +6,7 @@ import math
 import os
 import signal
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -178,6 +179,23 @@ def test_a_corrupt_image_is_named_or_skipped_and_counted(tmp_path, coco_folder):
 def test_images_of_the_users_own_folder_train(tmp_path, coco_folder):
     outcome = train(small(data=str(coco_folder), test_split="val"), tmp_path / "run", progress=False)
     assert outcome["images"] == 4
+
+
+def test_the_folders_of_torchvisions_coco_detection_train(tmp_path):
+    """COCO's own layout: an annotation file, and a folder of images for each split."""
+    data.ShapesDataset(num_images=4, split="train", size=(64, 64)).export_coco(tmp_path / "flat")
+    root = tmp_path / "coco"
+    (root / "annotations").mkdir(parents=True)
+    document = json.loads((tmp_path / "flat" / "train.json").read_text())
+    (root / "annotations" / "instances_train2017.json").write_text(json.dumps(document))
+    (root / "train2017").mkdir()
+    for image in document["images"]:
+        name = Path(image["file_name"]).name
+        next((tmp_path / "flat").rglob(name)).rename(root / "train2017" / name)
+    theirs = CocoDetection(root / "train2017", root / "annotations" / "instances_train2017.json")
+    assert len(theirs) == 4
+    train(small(data=str(root), iterations=2), tmp_path / "run", progress=False)
+    assert FCOS.load(tmp_path / "run" / "model.safetensors").config.num_classes == 5
 
 
 def test_grey_and_tiny_images_train(tmp_path):
