@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from PIL import Image
 from test_runs import ALONE, TWO, launch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
+from torchvision.datasets import CocoDetection
 
 from fcos_edu import FCOS, FCOSConfig, data, training
 from fcos_edu.ema import WeightAverage
