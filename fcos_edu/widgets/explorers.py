@@ -90,7 +90,7 @@ def box_explorer(
         size: (height, width) in pixels; not needed with an image.
         config: decides levels, ranges, locations and center sampling; None for ``FCOSConfig.paper()``.
         image: ``(3, H, W)`` or ``(H, W, 3)``, uint8 or float 0..1, drawn below.
-        start: x, y in pixels, where the figure begins; None for a location of the smallest box that has one.
+        start: x, y in pixels, where the figure begins; None for a location of the smallest box that has several.
         caption: a sentence above the figure: what to try.
 
     Raises:
@@ -155,7 +155,202 @@ def iou_explorer(
     return _explorer("iou", data, "IoU explorer: two boxes", caption)
 
 
+def centerness_explorer(
+    box: Sequence[float] = (60, 40, 300, 200),
+    point: Sequence[float] = (140, 95),
+    *,
+    size: tuple[int, int] = (240, 360),
+    score: float = 0.9,
+    caption: str = "",
+) -> Explorer:
+    """A box that is resized and a location that is dragged in it: the map of Eq. 3, and what it does to a score.
+
+    Args:
+        box: x0, y0, x1, y1 in pixels.
+        point: x, y in pixels, in the box.
+        size: (height, width) of the drawing, in pixels.
+        score: the class score that center-ness is multiplied with, 0..1.
+        caption: a sentence above the figure: what to try.
+
+    Raises:
+        ValueError: a box without an area, a point outside of it, or a score outside 0..1.
+    """
+    (only,) = _box_list([box])
+    x, y = (float(v) for v in point)
+    if not (only[0] < x < only[2] and only[1] < y < only[3]):
+        raise ValueError(f"point is {(x, y)}; it must lie in the box {tuple(only)}")
+    _share(score, "score")
+    data = {"size": _size(size, None), "box": only, "point": [_plain(x, 2), _plain(y, 2)], "score": score}
+    return _explorer("centerness", data, "Center-ness explorer: a box and a location in it", caption)
+
+
+def focal_explorer(
+    *,
+    gamma: float = 2.0,
+    alpha: float = 0.25,
+    p: float = 0.8,
+    positives: int = 10,
+    negatives: int = 17_054,
+    prior: float = 0.01,
+    caption: str = "",
+) -> Explorer:
+    """The focal loss of Eq. 2 as a curve, with sliders for gamma and alpha, and what it does to many easy negatives.
+
+    Args:
+        gamma: where its slider begins, 0..5; 0 is the cross-entropy, weighted with alpha.
+        alpha: where its slider begins, 0..1: weight of the positives.
+        p: where the marker begins: probability given to the right answer, p_t.
+        positives, negatives: locations of an untrained detector, whose losses are compared below the curve.
+        prior: the probability of a class that the untrained detector gives everywhere.
+        caption: a sentence above the figure: what to try.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+    if not 0 <= gamma <= 5:
+        raise ValueError(f"gamma is {gamma}; its slider goes from 0 to 5")
+    for name, value in (("alpha", alpha), ("p", p), ("prior", prior)):
+        _share(value, name)
+    if not 0 < prior < 1:
+        raise ValueError(f"prior is {prior}; its logit is finite only between 0 and 1")
+    if positives < 0 or negatives < 0:
+        raise ValueError(f"{positives} positives and {negatives} negatives; they are counts, 0 or more")
+    data = {"gamma": gamma, "alpha": alpha, "p": p, "positives": positives, "negatives": negatives, "prior": prior}
+    return _explorer("focal", data, "Focal loss explorer: the loss against the probability of the right answer", caption)
+
+
+def nms_explorer(
+    detections: Mapping[str, Array],
+    names: Sequence[str] | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    image: Array | None = None,
+    score_threshold: float = 0.05,
+    nms_threshold: float = 0.6,
+    caption: str = "",
+) -> Explorer:
+    """Non-maximum suppression step by step, within each class, with sliders for both thresholds.
+
+    A model's detections have been through NMS already. ``config.replace(nms_threshold=1.0)`` keeps everything, as no
+    IoU is above 1.
+
+    Args:
+        detections: of one image, before NMS: ``boxes`` (K, 4) xyxy in pixels, ``scores`` (K,), ``labels`` (K,). The 40
+            with the highest scores are taken.
+        names: names of the C classes.
+        size, image: as for :func:`box_explorer`.
+        score_threshold: where its slider begins, 0..1.
+        nms_threshold: where the slider of the IoU begins, 0..1.
+        caption: a sentence above the figure: what to try.
+
+    Raises:
+        ValueError: no detections, no size, thresholds outside 0..1.
+    """
+    _share(score_threshold, "score_threshold")
+    _share(nms_threshold, "nms_threshold")
+    picture = None if image is None else _pixels(image)
+    found = _detections(detections, most=MAX_BOXES)
+    if not found["boxes"]:
+        raise ValueError("no detections; NMS needs at least one box")
+    data = {
+        "size": _size(size, picture),
+        **found,
+        "names": _class_names(found["labels"], names),
+        "scoreThreshold": score_threshold,
+        "nmsThreshold": nms_threshold,
+        "image": None if picture is None else _data_url(picture),
+    }
+    return _explorer("nms", data, f"NMS explorer: {_count(data)}", caption)
+
+
+def pr_explorer(
+    detections: Sequence[Mapping[str, Array]],
+    targets: Sequence[Mapping[str, Any]],
+    names: Sequence[str] | None = None,
+    *,
+    iou: float = 0.5,
+    score: float = 0.3,
+    caption: str = "",
+) -> Explorer:
+    """The precision-recall curve of some images, with sliders for the IoU and the score that count as found.
+
+    AP is COCO's: matching as pycocotools does it, 101 recalls, the 100 best detections of an image and class.
+
+    Args:
+        detections: for each image ``boxes`` (K, 4) xyxy in pixels, ``scores`` (K,), ``labels`` (K,) 0..C-1.
+        targets: for each image ``boxes`` (M, 4) and ``labels`` (M,); without crowd boxes.
+        names: names of the C classes.
+        iou: where its slider begins: .50, .55, ... .95.
+        score: where its slider begins, 0..1.
+        caption: a sentence above the figure: what to try.
+
+    Raises:
+        ValueError: not as many targets as detections, no true box at all, crowd boxes, or too many detections for one
+            page (5000).
+    """
+    if len(detections) != len(targets):
+        raise ValueError(f"{len(detections)} detections for {len(targets)} targets; each image needs both")
+    thresholds = [round(0.5 + 0.05 * i, 2) for i in range(10)]
+    if round(iou, 2) not in thresholds:
+        raise ValueError(f"iou is {iou}; it must be one of {thresholds}")
+    _share(score, "score")
+    images = []
+    for found, target in zip(detections, targets):
+        if any(bool(flag) for flag in np.asarray(target.get("iscrowd", ())).reshape(-1)):
+            raise ValueError("a target has crowd boxes, which this figure does not count: leave them out")
+        truth = np.asarray(target["boxes"], dtype=float).reshape(-1, 4)
+        kinds = _labels(target["labels"], len(truth))
+        images.append(
+            _detections(found, most=None) | {"truth": _box_list(truth) if len(truth) else [], "truthLabels": kinds}
+        )
+    total = sum(len(each["boxes"]) for each in images)
+    if total > 5000:
+        raise ValueError(f"{total} detections; a page takes 5000: fewer images, or a higher score threshold")
+    if not any(each["truth"] for each in images):
+        raise ValueError("the targets have no box; recall is a share of the true boxes")
+    kinds = sorted({label for each in images for label in each["truthLabels"]})
+    data = {
+        "images": images,
+        "classes": kinds,
+        "names": _class_names([label for each in images for label in each["truthLabels"] + each["labels"]], names),
+        "iou": round(iou, 2),
+        "score": score,
+    }
+    truths = sum(len(each["truth"]) for each in images)
+    text = f"Precision-recall explorer: {total} detections of {truths} objects in {len(images)} images"
+    return _explorer("pr", data, text, caption)
+
+
 # ---------------------------------------------------------------- data
+
+
+def _share(value: float, name: str) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value}; it must lie in 0..1")
+
+
+def _detections(found: Mapping[str, Array], most: int | None) -> dict[str, Any]:
+    """Boxes, scores and labels of one image, highest score first, rounded."""
+    scores = np.asarray(found["scores"], dtype=float).reshape(-1)
+    kinds = np.asarray(_labels(found["labels"], len(scores)))
+    boxes = np.asarray(found["boxes"], dtype=float).reshape(-1, 4)
+    if len(boxes) != len(scores):
+        raise ValueError(f"{len(scores)} scores for {len(boxes)} boxes; each box needs one")
+    order = np.argsort(-scores, kind="stable")[:most]
+    return {
+        "boxes": _box_list(boxes[order], most=len(order)) if len(order) else [],
+        "scores": [_plain(v, 4) for v in scores[order]],
+        "labels": [int(v) for v in kinds[order]],
+    }
+
+
+def _class_names(labels: Sequence[int], names: Sequence[str] | None) -> list[str]:
+    """The name of each class 0..C-1."""
+    if names is None:
+        return [f"class {label}" for label in range(max(labels, default=0) + 1)]
+    if not all(0 <= label < len(names) for label in labels):
+        raise ValueError(f"labels {sorted(set(labels))} for {len(names)} names; a label is an index of names")
+    return list(names)
 
 
 def _scene(
@@ -184,8 +379,8 @@ def _scene(
     }
 
 
-def _first_place(data: Mapping[str, Any], config: FCOSConfig) -> list[float]:
-    """A location of the smallest box that has any, a little off its centre; the middle of the image if none has."""
+def _first_place(data: Mapping[str, Any], config: FCOSConfig, least: int = 9) -> list[float]:
+    """A location of the smallest box that has several, a little off its centre; the middle of the image if none has."""
     height, width = data["size"]
     sizes = feature_sizes(height, width, config.strides)
     boxes = torch.tensor(data["boxes"], dtype=torch.float64)
@@ -194,9 +389,9 @@ def _first_place(data: Mapping[str, Any], config: FCOSConfig) -> list[float]:
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     for index in areas.argsort(stable=True).tolist():
         own = points[owner == index]
-        if len(own):
+        if len(own) >= least:
             return own[len(own) // 3].tolist()
-    return [width / 2, height / 2]
+    return [width / 2, height / 2] if least == 1 else _first_place(data, config, least=1)
 
 
 def _levels(height: int, width: int, config: FCOSConfig) -> list[dict[str, Any]]:

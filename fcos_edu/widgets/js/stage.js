@@ -293,6 +293,52 @@ const kit = (() => {
     };
   }
 
+  // A diagram that fills the stage. spec: {xTicks, yTicks: [[value, text]], xName, yName, x(value), y(value): 0..1}.
+  // Its X and Y give image pixels; update() draws the axes anew, as margins keep their size on the screen.
+  function chart(view, spec) {
+    const scene = svg(view.canvas, "g", { "aria-hidden": "true" });
+    svg(scene, "rect", { class: "fcx-paper", width: view.width, height: view.height });
+    const lines = [], texts = [];
+    for (const [list, axis] of [[spec.xTicks, "x"], [spec.yTicks, "y"]]) {
+      for (const [value, text] of list) {
+        lines.push([svg(scene, "line", { class: "fcx-rule" }), axis, value]);
+        const anchor = axis === "x" ? "middle" : "end";
+        texts.push([svg(scene, "text", { class: "fcx-tick", "text-anchor": anchor }), axis, value, text]);
+      }
+    }
+    const names = ["x", "y"].map(() => svg(scene, "text", { class: "fcx-tick fcx-axis" }));
+    const room = { left: 46, right: 14, top: 26, bottom: 44 };
+    const X = (value) =>
+      view.px(room.left) + spec.x(value) * (view.width - view.px(room.left + room.right));
+    const Y = (value) =>
+      view.height - view.px(room.bottom) - spec.y(value) * (view.height - view.px(room.top + room.bottom));
+    return {
+      X, Y,
+      // The value of x at a place of the stage, for a linear axis 0..1.
+      share: (x) =>
+        clamp((x - view.px(room.left)) / (view.width - view.px(room.left + room.right)), 0, 1),
+      edges: () => ({
+        x0: view.px(room.left), x1: view.width - view.px(room.right), y0: view.px(room.top), y1: view.height - view.px(room.bottom),
+      }),
+      update() {
+        const { x0, x1, y0, y1 } = this.edges();
+        for (const [line, axis, value] of lines) {
+          const place = axis === "x" ? { x1: X(value), x2: X(value), y1: y0, y2: y1 } : { x1: x0, x2: x1, y1: Y(value), y2: Y(value) };
+          fill(line, place);
+        }
+        for (const [node, axis, value, text] of texts) {
+          if (axis === "x") view.write(node, X(value), y1 + view.px(18), text, 12);
+          else view.write(node, x0 - view.px(7), Y(value) + view.px(4), text, 12);
+        }
+        view.write(names[0], (x0 + x1) / 2, y1 + view.px(36), spec.xName, 12.5);
+        fill(names[0], { "text-anchor": "middle" });
+        view.write(names[1], view.px(8), y0 - view.px(10), spec.yName, 12.5);
+      },
+    };
+  }
+
+  const polyline = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(2)} ${y.toFixed(2)}`).join("");
+
   // ---- small displays for the panel at the side
 
   // A row "name, bar, value"; the bar is a share 0..1.
@@ -318,6 +364,6 @@ const kit = (() => {
 
   return {
     fill, html, svg, soon, clamp, comma, short, fixed, percent, frame, chips, slider, toggle, button, drag, keys,
-    picture, corners, dots, movable, meter, figure,
+    picture, corners, dots, movable, chart, polyline, meter, figure,
   };
 })();
