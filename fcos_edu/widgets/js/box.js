@@ -121,10 +121,12 @@ const explore = (root, data) => {
     return { i, level, column, row, x, y, ...found, holding, away };
   }
 
-  // With "auto": of the levels that learn something here, the one whose location is nearest.
+  // With "auto": of the levels that learn something here, the one whose location is nearest. Where the pointer is in no
+  // box that is the finest, although a location of a coarse level, far away, may learn something.
   function choose() {
     if (state.level !== "auto") return look(state.level);
     const all = levels.map((_, i) => look(i));
+    if (!boxes.some((box) => Math.min(...core.ltrb(...state.point, box)) > 0)) return all[0];
     const learning = all.filter((one) => one.owner >= 0);
     if (learning.length) return learning.reduce((best, one) => (one.away < best.away ? one : best));
     return all.find((one) => one.holding.length) || all[0];
