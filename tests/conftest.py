@@ -23,6 +23,7 @@ SWITCHES = (
     "--disable-sync",
     "--no-first-run",
 )
+PATIENCE = 180_000  # ms; a limit for what never comes, and no measure of a busy machine
 
 
 def absent(what: str) -> None:
@@ -43,6 +44,6 @@ def chromium() -> Iterator[Any]:
     except ImportError:
         absent('playwright is missing: pip install "fcos-edu[test]".')
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(SWITCHES))
+        browser = driver.chromium.launch(executable_path=path, args=list(SWITCHES), timeout=PATIENCE)
         yield browser
         browser.close()

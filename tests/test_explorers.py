@@ -84,6 +84,7 @@ KINDS = [each.kind for each in one_of_each()]
 def call(chromium: Any) -> Iterator[Call]:
     """Call a function of core.js for each row of arguments, in the browser."""
     page = chromium.new_page()
+    page.set_default_timeout(180_000)
     page.set_content(f"<script>{explorers.script('core')}</script>")
 
     def run(name: str, rows: list[Any]) -> Any:
@@ -504,6 +505,7 @@ class Reader:
 def reader(chromium: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
     options = {"viewport": {"width": 1000, "height": 900}, "offline": True} | getattr(request, "param", {})
     context = chromium.new_context(**options)
+    context.set_default_timeout(180_000)  # whatever else the machine does
     reader = Reader(context.new_page(), tmp_path)
     yield reader
     context.close()

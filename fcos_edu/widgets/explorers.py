@@ -134,10 +134,10 @@ def overlap_explorer(
 
 
 def iou_explorer(
-    truth: Sequence[float] = (60, 50, 190, 170),
-    prediction: Sequence[float] = (130, 90, 290, 210),
+    truth: Sequence[float] = (60, 60, 200, 190),
+    prediction: Sequence[float] = (130, 110, 310, 250),
     *,
-    size: tuple[int, int] = (240, 360),
+    size: tuple[int, int] = (300, 380),
     loss: str = "iou",
     caption: str = "",
 ) -> Explorer:
@@ -159,10 +159,10 @@ def iou_explorer(
 
 
 def centerness_explorer(
-    box: Sequence[float] = (60, 40, 300, 200),
-    point: Sequence[float] = (140, 95),
+    box: Sequence[float] = (50, 50, 330, 230),
+    point: Sequence[float] = (140, 110),
     *,
-    size: tuple[int, int] = (240, 360),
+    size: tuple[int, int] = (280, 380),
     score: float = 0.9,
     caption: str = "",
 ) -> Explorer:

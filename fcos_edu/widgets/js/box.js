@@ -191,14 +191,14 @@ const explore = (root, data) => {
     if (strip) strip(farthest);
     heat(d);
     inside.textContent = "";
+    kit.html(inside, "p", { class: "fcx-none", text: one.holding.length ? "inside of" : "inside of no box" });
     one.holding.slice(0, 3).forEach((k) => {
       const row = kit.html(inside, "p", { style: `--own:${colors[k]}` });
-      const claims = one.claims.includes(k);
       row.classList.toggle("fcx-strong", k === one.owner);
-      const note = k === one.owner ? (one.claims.length > 1 ? " \u2190 smallest" : " \u2190") : claims ? "" : " (not here)";
-      kit.html(row, "span", { text: `inside ${titles[k]}, ${kit.comma(core.area(boxes[k]))} px\u00b2${note}` });
+      kit.html(row, "span", { text: `${titles[k]}, ${kit.comma(core.area(boxes[k]))} px\u00b2` });
+      const note = k === one.owner ? (one.claims.length > 1 ? "smallest" : "learnt") : one.claims.includes(k) ? "larger" : "not here";
+      kit.html(row, "em", { text: note });
     });
-    if (!one.holding.length) kit.html(inside, "p", { class: "fcx-none", text: "inside no box" });
 
     const numbers = d ? SIDES.map((side, k) => `${side} ${kit.short(d[k])}`).join(", ") : "";
     let text = `${where} ${what}`;
