@@ -159,6 +159,19 @@ def test_a_voc_folder_without_photographs(tmp_path: Path) -> None:
     assert (one.name, one.images, len(one), one.classes) == ("tools (val)", 1, 1, boxes.classes)
 
 
+def test_large_data_sets_by_name_need_their_annotations_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FCOS_EDU_DATA", str(tmp_path))
+    (tmp_path / "coco2017" / "annotations").mkdir(parents=True)
+    for name, boxes in (("train", 3), ("val", 2)):
+        rows = [(0, 3, k, k, 4, 4) for k in range(boxes)]
+        write_coco(tmp_path / "coco2017" / "annotations" / f"instances_{name}2017.json", [(9, 9)], rows)
+    assert len(load_boxes("coco2017", split="val")) == 2
+    with pytest.raises(ValueError, match="has several splits; choose one of train, val"):
+        load_boxes("coco2017")
+    _write_voc(tmp_path / "VOCdevkit" / "VOC2007")
+    assert len(load_boxes("voc2007", split="val")) == 1
+
+
 def test_shapes_by_name() -> None:
     boxes = load_boxes("shapes", split="val")
     truth = data.ShapesDataset(split="val").ground_truth()
@@ -167,7 +180,8 @@ def test_shapes_by_name() -> None:
     np.testing.assert_allclose(boxes.boxes, np.stack([x0, y0, x0 + w, y0 + h], axis=1), rtol=1e-6)
 
 
-def test_faults_are_named(tmp_path: Path) -> None:
+def test_faults_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FCOS_EDU_DATA", str(tmp_path / "none"))
     with pytest.raises(FileNotFoundError, match=r"there is no annotation file or folder .*gone\.json"):
         load_boxes(tmp_path / "gone.json")
     with pytest.raises(ValueError, match=r"empty\.json has no boxes to count \(none at all in 1 images\)"):
@@ -176,6 +190,8 @@ def test_faults_are_named(tmp_path: Path) -> None:
         load_boxes(write_coco(tmp_path / "crowd.json", [(9, 9)], [(0, 3, 1, 1, 5, 5, "crowd"), (0, 3, 1, 1, 0, 5)]))
     with pytest.raises(ValueError, match=r"image 10 has height 0"):
         load_boxes(write_coco(tmp_path / "flat.json", [(0, 9)], [(0, 3, 1, 1, 5, 5)]))
+    with pytest.raises(FileNotFoundError, match="coco2017 is not in the data folder: fetch it with"):
+        load_boxes("coco2017")
     (tmp_path / "text.json").write_text("boxes")
     with pytest.raises(ValueError, match=r"text\.json is not a JSON file"):
         load_boxes(tmp_path / "text.json")
