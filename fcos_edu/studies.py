@@ -180,7 +180,9 @@ def run_study(
     return {
         row: {figure: spread([entry[figure] for entry in entries]) for figure in entries[0]}
         for row, entries in rows.items()
-    } | {kind: {variant: round(statistics.mean(t), 1) for variant, t in times.items()} for kind, times in seconds.items()}
+    } | {
+        kind: {variant: round(statistics.mean(t), 1) for variant, t in times.items()} for kind, times in seconds.items()
+    }
 
 
 def finished_run(config: TrainConfig, folder: Path, progress: bool) -> dict[str, Any]:

@@ -172,17 +172,18 @@ def ambiguous_detections_above(
                 row += len(where), int(masks.ambiguous[i, where].sum()), int(masks.different_classes[i, where].sum())
 
     each_batch(step, model, dataset, **options)
-    samples, *rows = ([total, *_shares(*part, total)] for total, *part in counts.tolist())
-    keys = ("all", "different_classes")
-    return [
-        dict(zip(("detections", *keys), row, strict=True))
-        | {"samples": dict(zip(("positive", *keys), samples, strict=True))}
-        for row in rows
-    ]
+    samples, *rows = counts.tolist()
+    compared = {"samples": _shares("positive", *samples)}
+    return [_shares("detections", *row) | compared for row in rows]
 
 
-def _shares(ambiguous: int, different: int, total: int) -> list[float | None]:
-    return [part / total if total else None for part in (ambiguous, different)]
+def _shares(of: str, total: int, ambiguous: int, different: int) -> dict[str, Any]:
+    """A count by its name, and the fractions of it."""
+    return {
+        of: total,
+        "all": ambiguous / total if total else None,
+        "different_classes": different / total if total else None,
+    }
 
 
 __all__ = [
