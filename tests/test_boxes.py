@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -229,8 +230,44 @@ def test_a_file_is_repeated_to_any_number_of_images(tmp_path: Path) -> None:
         tmp_path / "a.json", [(50, 60), (70, 80)], [(0, 3, 1, 2, 30, 40), (1, 7, 5, 5, 20, 20), (1, 3, 6, 6, 9, 9)]
     )
     script = Path(__file__).parents[1] / "scripts" / "repeat_annotations.py"
-    subprocess.run([sys.executable, script, source, tmp_path / "b.json", "--images", "5"], check=True)
+    more = ["--images", "5", "--mask-points", "6"]
+    subprocess.run([sys.executable, script, source, tmp_path / "b.json", *more], check=True)
+    for entry in json.loads((tmp_path / "b.json").read_text())["annotations"]:
+        x0, y0, w, h = entry["bbox"]
+        (polygon,) = entry["segmentation"]
+        assert len(polygon) == 12
+        assert all(x0 <= x <= x0 + w and y0 <= y <= y0 + h for x, y in zip(polygon[::2], polygon[1::2], strict=True))
     one, many = load_boxes(source), load_boxes(tmp_path / "b.json")
     assert many.images == 5 and list(many.image_index) == [0, 1, 1, 2, 3, 3, 4]
     np.testing.assert_array_equal(many.boxes, np.concatenate([one.boxes, one.boxes, one.boxes[:1]]))
     assert len(set(many.image_ids)) == 5
+
+
+def test_growth_is_measured_at_each_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """scripts/measure_growth.py: a straight line is found, a bend is told, and the record has both tables."""
+    spec = importlib.util.spec_from_file_location(
+        "measure_growth", Path(__file__).parents[1] / "scripts" / "measure_growth.py"
+    )
+    assert spec and spec.loader
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    straight = script.growth([1000, 2000, 4000], [5.0, 7.0, 11.0])
+    assert straight == {"per_1000_images": 2.0, "at_zero": 3.0, "largest_departure": 0.0}
+    assert script.growth([1000, 2000, 4000], [1.0, 4.0, 16.0])["largest_departure"] > 0.2  # the square
+
+    source = write_coco(tmp_path / "a.json", [(50, 60), (70, 80)], [(0, 3, 1, 2, 30, 40), (1, 7, 5, 5, 20, 20)])
+    one = script.point(source, 3, tmp_path)
+    assert (one["images"], one["boxes"]) == (3, 3) and one["file_mb"] > 0
+    parts = {"recall": {"load", "retinanet", "fcos_p4", "fcos_fpn"}, "ambiguity": {"load", "p4", "fpn"}}
+    for table, names in parts.items():
+        assert set(one[table]["cpu_seconds"]) == set(one[table]["seconds"]) == names
+        assert one[table]["peak_memory_mb"] > 10
+
+    monkeypatch.setattr(script, "point", lambda source, images, folder: one | {"images": images})
+    script.main([str(source), "--sizes", "2", "4", "--record", str(tmp_path / "r.json"), "--note", "few"])
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert result["command"] == "python scripts/measure_growth.py a.json --sizes 2 4" and result["note"] == "few"
+    assert [p["images"] for p in result["metrics"]["points"]] == [2, 4]
+    assert set(result["metrics"]["growth"]) == set(parts)
+    assert result["metrics"]["growth"]["recall"]["peak_memory_mb"]["per_1000_images"] == pytest.approx(0, abs=1e-6)
+    assert str(tmp_path) not in (tmp_path / "r.json").read_text()
