@@ -25,10 +25,10 @@ from ..images import resized_size
 from ..locations import feature_sizes
 from . import voc
 from .coco import coco_splits, read_annotations
-from .downloads import fetch
+from .downloads import SOURCES, data_root, fetch
 from .shapes import ShapesDataset
 
-NAMES = ("shapes", "bccd")
+NAMES = ("shapes", *SOURCES)  # data sets that are known by name
 _LOCATIONS_PER_BATCH = 200_000  # keeps what the assignment works on in a processor's cache
 
 
@@ -135,9 +135,10 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
     """The boxes of a data set, from its annotations alone.
 
     Args:
-        path: a file in COCO's format; a folder in COCO's or VOC's layout; "shapes" or "bccd".
-        split: of a folder, "shapes" or "bccd". By default all annotations of a VOC folder and of "bccd", the only
-            split of a COCO folder, and "train" of "shapes".
+        path: a file in COCO's format; a folder in COCO's or VOC's layout; one of :data:`NAMES`. Of these, "bccd" is
+            downloaded if it is not there; VOC and COCO, which are large, must be there, their annotations at least.
+        split: of a folder or a name. By default all annotations of a VOC folder and of "bccd", the only split of a
+            COCO folder, and "train" of "shapes".
         crowds: take crowd boxes (VOC: boxes marked difficult) too. Training leaves them out, and so does this.
 
     Boxes without width or height, once they are cut at the image's border, are left out and counted, as in training.
@@ -150,12 +151,17 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
     if str(path) == "shapes":
         truth = ShapesDataset(split=split or "train").ground_truth()
         return _from_coco("shapes", truth, crowds)
-    folder = fetch("bccd") if str(path) == "bccd" else Path(path).expanduser()
+    folder = _known_folder(str(path)) or Path(path).expanduser()
     if (folder / "Annotations").is_dir():
         return _from_voc(folder, split, crowds)
     if folder.is_dir():
         folder = _coco_file(folder, split)
     elif not folder.is_file():
+        if str(path) in SOURCES:
+            raise FileNotFoundError(
+                f"{path} is not in the data folder: fetch it with fcos-edu data download {path}, or give its "
+                f"annotations as a file or folder"
+            )
         raise FileNotFoundError(
             f"there is no annotation file or folder {folder}; give a COCO-format JSON file, a folder in COCO's or "
             f"VOC's layout, or one of {', '.join(NAMES)}"
@@ -163,6 +169,14 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
     elif split is not None:
         raise ValueError(f"{folder} is a single file and has no split {split!r}; leave the split out")
     return _from_coco(folder.name, read_annotations(folder), crowds)
+
+
+def _known_folder(name: str) -> Path | None:
+    """Where a data set known by name lies; None for other names, and for those that are not in the data folder."""
+    if name == "bccd":
+        return fetch(name)
+    folder = data_root() / SOURCES[name].folder if name in SOURCES else None
+    return folder if folder is not None and folder.is_dir() else None
 
 
 def _coco_file(folder: Path, split: str | None) -> Path:
