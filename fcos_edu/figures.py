@@ -1305,7 +1305,7 @@ def lost_boxes(widths: Array, heights: Array, reasons: Sequence[str], *, stride:
         )
     axes.axvline(stride, color="black", linewidth=1, linestyle="--", zorder=1)
     axes.axhline(stride, color="black", linewidth=1, linestyle="--", zorder=1)
-    axes.text(stride, 1.0, f" stride {stride}", transform=axes.get_xaxis_transform(), va="top", fontsize=9)
+    axes.text(stride, 0.0, f" stride {stride}", transform=axes.get_xaxis_transform(), va="bottom", fontsize=9)
     axes.text(
         1.0, stride, f"stride {stride}", transform=axes.get_yaxis_transform(), ha="right", va="bottom", fontsize=9
     )
@@ -1544,7 +1544,7 @@ def anchors_or_distances(
     (worth,) = _vectors(ious=ious)
     best = int(worth.argmax())
     height, width = pixels.shape[:2]
-    figure = Picture(figsize=_figure_size((height, 2 * width), 8.4), layout="constrained")
+    figure = Picture(figsize=_figure_size((height, 2 * width), 7.0), layout="constrained")
     left, right = figure.subplots(1, 2)
     for axes in (left, right):
         _canvas(axes, pixels, fade=0.45)
@@ -1569,6 +1569,7 @@ def samples_on_levels(
     *,
     image: Array | None = None,
     canvas: tuple[int, int] | None = None,
+    width: float = 3.5,
 ) -> Figure:
     """Positive locations of all levels in one picture, the ambiguous ones ringed; a panel for each setting.
 
@@ -1578,10 +1579,11 @@ def samples_on_levels(
             together ``(L,)`` bool positive and ``(L,)`` bool ambiguous.
         image: drawn below; or
         canvas: (height, width) of an empty image.
+        width: of a panel, in inches.
     """
     pixels = _pixels(image) if image is not None else None
-    height, width = pixels.shape[:2] if pixels is not None else canvas or _around(_boxes(boxes))
-    size = _figure_size((height, width * len(panels)), 4.2 * len(panels))
+    rows, columns = pixels.shape[:2] if pixels is not None else canvas or _around(_boxes(boxes))
+    size = width * len(panels), width * rows / columns + 0.3
     figure = Picture(figsize=(size[0], size[1] + 0.3), layout="constrained")
     seen: dict[str, Any] = {}
     for axes, (name, (levels, points, positive, ambiguous)) in zip(
@@ -1590,7 +1592,7 @@ def samples_on_levels(
         if pixels is not None:
             _canvas(axes, pixels, fade=0.6)
         else:
-            _empty_canvas(axes, height, width)
+            _empty_canvas(axes, rows, columns)
         axes.set(xticks=[], yticks=[])
         for box in _boxes(boxes):
             axes.add_patch(_rectangle(box, edgecolor="black", linewidth=1.2))
@@ -1622,7 +1624,13 @@ def samples_on_levels(
 
 
 def lost_on_grid(
-    image: Array, boxes: Array, points: Array, found: Array, curve: tuple[Array, Array], current: float
+    image: Array,
+    boxes: Array,
+    points: Array,
+    found: Array,
+    strides: Array,
+    series: Mapping[str, Array],
+    current: float,
 ) -> Figure:
     """A grid of locations over an image with the boxes that hold none, and recall over the stride of the grid.
 
@@ -1631,34 +1639,44 @@ def lost_on_grid(
         boxes: ``(M, 4)`` xyxy in pixels.
         points: ``(L, 2)`` xy in pixels, of this stride.
         found: ``(M,)`` bool: the box holds a location. The others are drawn filled.
-        curve: strides ``(N,)`` in pixels and recall ``(N,)`` in 0..1, of many images.
-        current: the stride of this grid, one of the curve's.
+        strides: ``(N,)`` in pixels.
+        series: name -> ``(N,)`` recall of many images, 0..1; the first is marked at the current stride.
+        current: the stride of this grid, one of ``strides``.
     """
     pixels, rows = _pixels(image), _boxes(boxes)
     hit = _column(np.asarray(found, dtype=bool), len(rows), "found")
-    strides, recall = _vectors(strides=curve[0], recall=curve[1])
     assert hit is not None
-    height, width = pixels.shape[:2]
-    figure = Picture(figsize=(8.0, 3.4), layout="constrained")
+    figure = Picture(figsize=(7.0, 3.1), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.45, 1))
     _canvas(left, pixels, fade=0.5)
     left.set(xticks=[], yticks=[])
-    left.plot(*np.asarray(points, dtype=float).reshape(-1, 2).T, ".", color="0.2", markersize=2.5, gid="locations")
+    apart = current * 72 * 3.8 / pixels.shape[1]  # in points: a fine grid must not blacken the picture
+    xy = np.asarray(points, dtype=float).reshape(-1, 2)
+    left.plot(*xy.T, ".", color="0.2", markersize=min(4.0, 0.7 * apart), markeredgewidth=0, gid="locations")
+    # A lost box may be too small to be seen; a ring shows where it is.
+    middles = (rows[~hit, :2] + rows[~hit, 2:]) / 2
+    left.plot(*middles.T, "o", color="none", markeredgecolor=COLORS[1], markersize=11, markeredgewidth=1.8, gid="rings")
     for box, ok in zip(rows, hit, strict=True):
         color = COLORS[0] if ok else COLORS[1]
         left.add_patch(
             _rectangle(box, fill=not ok, edgecolor=color, facecolor=color, linewidth=1.5, gid="found" if ok else "lost")
         )
     left.set_title(f"stride {current:g}: {(~hit).sum()} of these {len(hit)} boxes lost", fontsize=10)
-    right.plot(strides, 100 * recall, "-", color=COLORS[0], linewidth=1.5)
-    at = int(abs(strides - current).argmin())
-    right.plot(strides[at], 100 * recall[at], "o", color=COLORS[1], markersize=9, markeredgecolor="black", gid="stride")
+    for i, (name, values) in enumerate(series.items()):
+        at, recall = _vectors(strides=strides, recall=values)
+        right.plot(at, 100 * recall, LINES[i % len(LINES)], color=COLORS[(0, 6, 2)[i % 3]], linewidth=1.5, label=name)
+        if i == 0:
+            here = int(abs(at - current).argmin())
+            right.plot(
+                at[here], 100 * recall[here], "o", color=COLORS[1], markersize=9, markeredgecolor="black", gid="stride"
+            )
+            right.set_title(f"all images: {100 * recall[here]:.1f} %", fontsize=10)
     right.set_xscale("log", base=2)
     right.xaxis.set_major_formatter("{x:g}")
-    right.set(xlabel="stride in pixels", ylim=(0, 104))
-    right.set_title(f"all images: {100 * recall[at]:.1f} % found", fontsize=10)
+    right.set(xlabel="stride in pixels", ylabel="boxes that hold a location, %", ylim=(0, 104))
     right.grid(axis="y", color="0.9")
     right.spines[["top", "right"]].set_visible(False)
+    right.legend(frameon=False, fontsize=9, loc="lower left")
     return figure
 
 
@@ -1666,13 +1684,13 @@ def lost_close_up(cases: Mapping[str, tuple[Array, int, Sequence[Array], Sequenc
     """Boxes that no location learns, seen from near, with the locations of all levels.
 
     The lost box is drawn thick. A location in it is filled in the colour of the box that it learns, and hollow if it
-    learns none; a location outside is a small dot.
+    learns none; locations outside are grey. The marker tells the level.
 
     Args:
         cases: title -> ``(M, 4)`` boxes in pixels, index of the lost one, for each level P3, P4, ... ``(L_i, 2)``
             locations in pixels, and ``(L_i,)`` the index of the box that each learns, or -1.
     """
-    figure = Picture(figsize=(2.9 * len(cases), 3.1), layout="constrained")
+    figure = Picture(figsize=(2.3 * len(cases), 3.1), layout="constrained")
     seen: dict[str, Any] = {}
     for axes, (title, (boxes, lost, points, owners)) in zip(
         figure.subplots(1, len(cases), squeeze=False)[0], cases.items(), strict=True
@@ -1683,18 +1701,19 @@ def lost_close_up(cases: Mapping[str, tuple[Array, int, Sequence[Array], Sequenc
         middle = (x0 + x1) / 2, (y0 + y1) / 2
         axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] + reach, middle[1] - reach))
         axes.set(aspect="equal")
-        axes.tick_params(labelsize=7)
+        axes.tick_params(labelsize=8)
         for i, box in enumerate(rows):
-            width = 2.5 if i == lost else 1.2
+            width = 2.0 if i == lost else 1.2
             color = "black" if i == lost else COLORS[i % 6]
             axes.add_patch(_rectangle(box, edgecolor=color, linewidth=width, gid=f"box {i}"))
         for level, (xy, owner) in enumerate(zip(points, owners, strict=True), start=3):
             at, own = np.asarray(xy, dtype=float).reshape(-1, 2), np.asarray(owner)
             inside = (at > rows[lost, :2]).all(1) & (at < rows[lost, 2:]).all(1)
-            axes.plot(*at[~inside].T, ".", color="0.6", markersize=3, zorder=1)
-            marker = "o" if level == 3 else LEVEL_MARKERS[level]
-            size = 3.0 + 1.6 * (level - 3) + (1.0 if level == 3 else 0.0)
+            # P3's dot and P4's circle, once hollow, would be alike.
+            marker = "v" if level == 4 else "o" if level == 3 else LEVEL_MARKERS[level]
+            size = min(1.0, 45 / reach) * (4.0 + 1.2 * (level - 3))
             style = {"linestyle": "none", "marker": marker, "markersize": size, "markeredgecolor": "black"}
+            axes.plot(*at[~inside].T, **(style | {"markeredgecolor": "0.65"}), color="0.9", zorder=1)
             (line,) = axes.plot(*at[inside & (own < 0)].T, color="white", gid=f"P{level}", **style)
             if inside.any():
                 seen[f"a location of P{level}"] = line
@@ -1702,5 +1721,8 @@ def lost_close_up(cases: Mapping[str, tuple[Array, int, Sequence[Array], Sequenc
                 axes.plot(*at[inside & (own == i)].T, color=COLORS[i % 6], gid=f"P{level} for {i}", **style)
         axes.set_title(title, fontsize=10)
     if seen:
-        figure.legend(seen.values(), seen.keys(), frameon=False, fontsize=9, ncols=5, loc="outside lower center")
+        names = sorted(seen)
+        figure.legend(
+            [seen[name] for name in names], names, frameon=False, fontsize=9, ncols=5, loc="outside lower center"
+        )
     return figure
