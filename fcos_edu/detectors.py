@@ -1,7 +1,7 @@
 """FCOS and the detectors that it is compared with: same backbone, pyramid, thresholds and trainer.
 
-Taught in the chapter *How good is it*. Checked against: torchvision's own models, whose heads, losses and matching
-these are; only the backbone is ours, so that a comparison is one of methods alone.
+Taught in the chapters *Why throw the anchors away* and *How good is it*. Checked against: torchvision's own models,
+whose heads, losses and matching these are; only the backbone is ours, so that a comparison is one of methods alone.
 
 All take torchvision's convention with labels 0..C-1: ``model(images, targets)`` gives a dict of losses in training,
 ``model(images)`` a list of dicts with ``boxes``, ``scores`` and ``labels`` in evaluation.

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
@@ -217,6 +218,27 @@ def locations_and_distances(
     distances = four_distances(location, box)
     inside = min(distances.values()) > 0
     _draw_box(axes, np.asarray(box, dtype=float), 6, "")
+    _draw_distances(axes, location, box)
+    x, y = location
+    face = COLORS[5] if inside else "white"
+    axes.plot(x, y, "o", color=face, markeredgecolor="black", markersize=8, zorder=5, gid="location")
+    axes.set_title("inside: a positive location" if inside else "outside: a negative location", fontsize=11)
+    if side is not None:
+        _distance_bars(side, distances, max(width, height))
+    return figure
+
+
+def four_distances(location: Sequence[float], box: Sequence[float]) -> dict[str, float]:
+    """Eq. 1 for one location and one box, in pixels: the numbers that :func:`locations_and_distances` draws."""
+    x, y = location
+    x0, y0, x1, y1 = box
+    return {"l": x - x0, "t": y - y0, "r": x1 - x, "b": y1 - y}
+
+
+def _draw_distances(axes: Axes, location: Sequence[float], box: Sequence[float]) -> None:
+    """Eq. 1 as four arrows with their letters, drawn dashed where a distance is negative."""
+    distances = four_distances(location, box)
+    height = abs(float(np.diff(axes.get_ylim())[0]))
     x, y = location
     x0, y0, x1, y1 = box
     ends = {"l": (x0, y), "t": (x, y0), "r": (x1, y), "b": (x, y1)}
@@ -256,19 +278,6 @@ def locations_and_distances(
             fontweight="bold",
             path_effects=_HALO,
         )
-    face = COLORS[5] if inside else "white"
-    axes.plot(x, y, "o", color=face, markeredgecolor="black", markersize=8, zorder=5, gid="location")
-    axes.set_title("inside: a positive location" if inside else "outside: a negative location", fontsize=11)
-    if side is not None:
-        _distance_bars(side, distances, max(width, height))
-    return figure
-
-
-def four_distances(location: Sequence[float], box: Sequence[float]) -> dict[str, float]:
-    """Eq. 1 for one location and one box, in pixels: the numbers that :func:`locations_and_distances` draws."""
-    x, y = location
-    x0, y0, x1, y1 = box
-    return {"l": x - x0, "t": y - y0, "r": x1 - x, "b": y1 - y}
 
 
 def _distance_bars(axes: Axes, distances: Mapping[str, float], reach: float) -> None:
@@ -1296,7 +1305,7 @@ def lost_boxes(widths: Array, heights: Array, reasons: Sequence[str], *, stride:
         )
     axes.axvline(stride, color="black", linewidth=1, linestyle="--", zorder=1)
     axes.axhline(stride, color="black", linewidth=1, linestyle="--", zorder=1)
-    axes.text(stride, 1.0, f" stride {stride}", transform=axes.get_xaxis_transform(), va="top", fontsize=9)
+    axes.text(stride, 0.0, f" stride {stride}", transform=axes.get_xaxis_transform(), va="bottom", fontsize=9)
     axes.text(
         1.0, stride, f"stride {stride}", transform=axes.get_yaxis_transform(), ha="right", va="bottom", fontsize=9
     )
@@ -1347,4 +1356,373 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
     for axes in (above, below):
         axes.grid(axis="y", color="0.9")
         axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "Why throw the anchors away"
+
+
+def anchors_on_image(
+    image: Array, anchors: Mapping[str, Array], points: Array = (), *, margin: float = 0.0, title: str = ""
+) -> Figure:
+    """Prepared boxes over an image, a colour and a line style for each group, thinner the more there are.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        anchors: name of a group -> ``(A, 4)`` xyxy in pixels. The names are shown if there are several.
+        points: ``(L, 2)`` locations, xy in pixels.
+        margin: how far to look beyond the border of the image, as a share of its longer side.
+        title: written above the image.
+    """
+    pixels = _pixels(image)
+    height, width = pixels.shape[:2]
+    around = margin * max(height, width)
+    size = _figure_size((round(height + 2 * around), round(width + 2 * around)), 5.0)
+    figure = Picture(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.6)
+    total = sum(len(_boxes(group)) for group in anchors.values())
+    for i, (name, group) in enumerate(anchors.items()):
+        _draw_outlines(
+            axes,
+            _boxes(group),
+            colors=COLORS[i % len(COLORS)],
+            linestyles=LINES[i % len(LINES)] if len(anchors) > 1 else "-",
+            linewidths=max(0.3, 2.2 / max(total, 1) ** 0.2),
+            label=name,
+            gid=name,
+        )
+    xy = np.asarray(points, dtype=float).reshape(-1, 2)
+    axes.plot(*xy.T, "o", color=COLORS[5], markeredgecolor="black", markersize=5, clip_on=False, gid="locations")
+    axes.set(xlim=(-around, width + around), ylim=(height + around, -around))
+    if len(anchors) > 1:
+        axes.legend(fontsize=8, loc="upper right")
+    axes.set_title(title)
+    return figure
+
+
+def _draw_outlines(axes: Axes, boxes: NDArray[np.float64], **style: Any) -> None:
+    """Many boxes as one artist, which is quick to draw."""
+    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3, 0, 1]].reshape(-1, 5, 2)
+    axes.add_collection(LineCollection(list(corners), **style), autolim=False)
+
+
+def matched_anchors(image: Array, boxes: Array, anchors: Array, matched: Array, *, title: str = "") -> Figure:
+    """The anchors that are to learn each box, thin and in its colour; a box without any is drawn dotted.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(M, 4)`` xyxy in pixels.
+        anchors: ``(A, 4)`` xyxy in pixels.
+        matched: ``(A,)`` index of the box that each anchor learns; negative if none.
+        title: written above the image.
+    """
+    pixels, rows, owner = _pixels(image), _boxes(boxes), np.asarray(matched)
+    figure = Picture(figsize=_figure_size(pixels.shape[:2], 5.2), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.6)
+    for i in range(len(rows)):
+        own = _boxes(anchors)[owner == i]
+        color = COLORS[i % len(COLORS)]
+        _draw_outlines(axes, own, colors=color, linewidths=0.6, alpha=0.7, gid=f"anchors of {i}")
+        words = f"{len(own)} anchor{'' if len(own) == 1 else 's'}"
+        _draw_box(axes, rows[i], i, words if len(own) else "no anchor")
+        if not len(own):
+            axes.patches[-1].set_linestyle(":")
+    axes.set_title(title)
+    return figure
+
+
+def intersection_and_union(first: Sequence[float], second: Sequence[float], canvas: tuple[int, int]) -> Figure:
+    """Two boxes, what they share, and their IoU: the shared area over the area that they cover together.
+
+    Args:
+        first: x0, y0, x1, y1 in pixels.
+        second: the same.
+        canvas: (height, width) of the empty image.
+    """
+    a, b = (np.asarray(box, dtype=float) for box in (first, second))
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    both = float(np.prod(np.clip(high - low, 0, None)))
+    union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - both
+    figure = Picture(figsize=(6.4, 2.9), layout="constrained")
+    axes, side = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    _empty_canvas(axes, *canvas)
+    if both:
+        shared = _rectangle(np.concatenate([low, high]), fill=True, facecolor="0.75", edgecolor="none", hatch="//")
+        shared.set_gid("intersection")
+        axes.add_patch(shared)
+    _draw_box(axes, a, 0, "box")
+    _draw_box(axes, b, 1, "anchor")
+    drawn = side.bar(
+        ["shared", "together"], [both, union], color=["0.75", "white"], edgecolor="black", hatch=["//", ""], width=0.6
+    )
+    side.bar_label(drawn, fmt="{:,.0f}", fontsize=9)
+    side.set(ylim=(0, 2.1 * max(np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2]))), ylabel="pixels²", yticks=[])
+    side.spines[["top", "right"]].set_visible(False)
+    side.set_title(f"IoU = {both / union:.2f}", fontsize=11)
+    return figure
+
+
+def counts_by_width(widths: Array, series: Mapping[str, Array], *, mark: tuple[float, str], ylabel: str) -> Figure:
+    """How many samples an image of fixed short side gives a detector, as its long side grows.
+
+    Args:
+        widths: ``(N,)`` long sides in pixels, rising.
+        series: name of the detector -> ``(N,)`` counts, drawn in thousands.
+        mark: a count to compare with, drawn as a line, and its name.
+        ylabel: what is counted.
+    """
+    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, counts) in enumerate(series.items()):
+        at, count = _vectors(widths=widths, counts=counts)
+        axes.plot(at, count / 1000, LINES[i % len(LINES)], color=COLORS[i % len(COLORS)], linewidth=2, label=name)
+    value, words = mark
+    axes.axhline(value / 1000, color="black", linewidth=1, linestyle=":", gid="mark", label=words)
+    axes.set(xlabel="long side of the image in pixels", ylabel=f"{ylabel}, thousands", ylim=(0, None))
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=9, ncols=2, loc="outside upper center")
+    return figure
+
+
+def anchor_coverage(boxes: Array, found: Array, anchors: Array, *, iou: float = 0.5, title: str = "") -> Figure:
+    """Where anchors stand in the plane of width and height, what they can reach, and which boxes they find.
+
+    The shaded region holds the shapes that some anchor overlaps with at least ``iou`` when both have the same centre;
+    a box in it may still be lost, because anchors stand on a grid.
+
+    Args:
+        boxes: ``(M, 4)`` xyxy in pixels, of many images.
+        found: ``(M,)`` bool.
+        anchors: ``(A, 4)`` xyxy around 0, of all levels.
+        iou: least IoU of a match.
+        title: written above, before the share that is found.
+
+    Raises:
+        ValueError: not one ``found`` for each box.
+    """
+    rows, shapes = _boxes(boxes), _boxes(anchors)
+    hit = _column(np.asarray(found, dtype=bool), len(rows), "found")
+    assert hit is not None
+    width, height = (rows[:, 2:] - rows[:, :2]).T
+    wide, high = (shapes[:, 2:] - shapes[:, :2]).T
+    figure = Picture(figsize=(4.8, 4.8), layout="constrained")
+    axes = figure.subplots()
+    low, top = 4.0, 1024.0
+    sides = np.geomspace(low, top, 160)
+    common = np.minimum.outer(sides, wide)[None] * np.minimum.outer(sides, high)[:, None]  # (height, width, A)
+    area = sides[None, :] * sides[:, None]
+    reach = (common / (area[..., None] + wide * high - common)).max(-1)
+    axes.contourf(sides, sides, reach, levels=(iou, 2), colors=["#d7e8f4"])
+    axes.plot(wide, high, "+", color="black", markersize=8, markeredgewidth=1.2, label="an anchor", gid="anchors")
+    axes.plot(width[hit], height[hit], "o", color=COLORS[0], markersize=3.5, label="a box that is found", gid="found")
+    axes.plot(width[~hit], height[~hit], "x", color=COLORS[1], markersize=5, label="a box that is lost", gid="lost")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.set(xlim=(low, top), ylim=(low, top), aspect="equal", xlabel="width in pixels", ylabel="height in pixels")
+    axes.set_title(f"{title}{100 * hit.mean():.0f} % of {len(rows):,} boxes found", fontsize=11)
+    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    return figure
+
+
+def anchors_or_distances(
+    image: Array, location: Sequence[float], box: Sequence[float], anchors: Array, ious: Array
+) -> Figure:
+    """One location and two ways to name a box from there: the best of its anchors, or four distances.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        location: x, y in pixels.
+        box: x0, y0, x1, y1 in pixels.
+        anchors: ``(A, 4)`` xyxy in pixels, at that location.
+        ious: ``(A,)`` of the anchors with the box.
+    """
+    pixels, rows = _pixels(image), _boxes(anchors)
+    (worth,) = _vectors(ious=ious)
+    best = int(worth.argmax())
+    height, width = pixels.shape[:2]
+    figure = Picture(figsize=_figure_size((height, 2 * width), 7.0), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes in (left, right):
+        _canvas(axes, pixels, fade=0.45)
+        axes.set(xticks=[], yticks=[])
+        _draw_box(axes, np.asarray(box, dtype=float), 6, "")
+    _draw_outlines(left, np.delete(rows, best, axis=0), colors="0.35", linewidths=0.9, gid="anchors")
+    left.add_patch(_rectangle(rows[best], edgecolor=COLORS[1], linewidth=2.5, linestyle="--", gid="best"))
+    left.set_title(f"{len(rows)} anchors, the best of them with IoU {worth[best]:.2f}", fontsize=10)
+    _draw_distances(right, location, box)
+    right.set_title("one location, four distances", fontsize=10)
+    for axes in (left, right):
+        axes.plot(*location, "o", color=COLORS[5], markeredgecolor="black", markersize=8, zorder=5)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "When boxes overlap"
+
+
+def samples_on_levels(
+    boxes: Array,
+    panels: Mapping[str, tuple[Sequence[int], Sequence[Array], Array, Array]],
+    *,
+    image: Array | None = None,
+    canvas: tuple[int, int] | None = None,
+    width: float = 3.5,
+) -> Figure:
+    """Positive locations of all levels in one picture, the ambiguous ones ringed; a panel for each setting.
+
+    Args:
+        boxes: ``(M, 4)`` xyxy in pixels.
+        panels: name -> numbers of the levels, for each level ``(L_i, 2)`` locations in pixels, and of all levels
+            together ``(L,)`` bool positive and ``(L,)`` bool ambiguous.
+        image: drawn below; or
+        canvas: (height, width) of an empty image.
+        width: of a panel, in inches.
+    """
+    pixels = _pixels(image) if image is not None else None
+    rows, columns = pixels.shape[:2] if pixels is not None else canvas or _around(_boxes(boxes))
+    size = width * len(panels), width * rows / columns + 0.3
+    figure = Picture(figsize=(size[0], size[1] + 0.3), layout="constrained")
+    seen: dict[str, Any] = {}
+    for axes, (name, (levels, points, positive, ambiguous)) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        if pixels is not None:
+            _canvas(axes, pixels, fade=0.6)
+        else:
+            _empty_canvas(axes, rows, columns)
+        axes.set(xticks=[], yticks=[])
+        for box in _boxes(boxes):
+            axes.add_patch(_rectangle(box, edgecolor="black", linewidth=1.2))
+        hits, doubts = np.asarray(positive, dtype=bool), np.asarray(ambiguous, dtype=bool)
+        ends = np.cumsum([len(np.asarray(xy)) for xy in points])[:-1]
+        for level, xy, own, twice in zip(levels, points, np.split(hits, ends), np.split(doubts, ends), strict=True):
+            at = np.asarray(xy, dtype=float).reshape(-1, 2)
+            style = _level_style(level)
+            if level > 3:
+                style["markersize"] *= 0.8  # several levels share the panel
+            (line,) = axes.plot(*at[own].T, **style, gid=f"{name}: P{level}")
+            if own.any():
+                seen.setdefault(f"P{level}", line)
+            (ring,) = axes.plot(
+                *at[twice].T, "o", color="none", markeredgecolor=COLORS[1], markersize=9, markeredgewidth=1.6,
+                gid=f"{name}: ambiguous on P{level}",
+            )  # fmt: skip
+            if twice.any():
+                seen["ambiguous"] = ring
+        axes.set_title(f"{name}: {hits.sum():,} positive, {doubts.sum():,} ambiguous", fontsize=10)
+    # A legend of constant height, so that the frames of a moving figure do not jump.
+    handles = {label: seen[label] for label in sorted(seen)}
+    if handles:
+        figure.legend(handles.values(), handles.keys(), frameon=False, fontsize=9, ncols=6, loc="outside lower center")
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "What can be found at all"
+
+
+def lost_on_grid(
+    image: Array,
+    boxes: Array,
+    points: Array,
+    found: Array,
+    strides: Array,
+    series: Mapping[str, Array],
+    current: float,
+) -> Figure:
+    """A grid of locations over an image with the boxes that hold none, and recall over the stride of the grid.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(M, 4)`` xyxy in pixels.
+        points: ``(L, 2)`` xy in pixels, of this stride.
+        found: ``(M,)`` bool: the box holds a location. The others are drawn filled.
+        strides: ``(N,)`` in pixels.
+        series: name -> ``(N,)`` recall of many images, 0..1; the first is marked at the current stride.
+        current: the stride of this grid, one of ``strides``.
+    """
+    pixels, rows = _pixels(image), _boxes(boxes)
+    hit = _column(np.asarray(found, dtype=bool), len(rows), "found")
+    assert hit is not None
+    figure = Picture(figsize=(7.0, 3.1), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.45, 1))
+    _canvas(left, pixels, fade=0.5)
+    left.set(xticks=[], yticks=[])
+    apart = current * 72 * 3.8 / pixels.shape[1]  # in points: a fine grid must not blacken the picture
+    xy = np.asarray(points, dtype=float).reshape(-1, 2)
+    left.plot(*xy.T, ".", color="0.2", markersize=min(4.0, 0.7 * apart), markeredgewidth=0, gid="locations")
+    # A lost box may be too small to be seen; a ring shows where it is.
+    middles = (rows[~hit, :2] + rows[~hit, 2:]) / 2
+    left.plot(*middles.T, "o", color="none", markeredgecolor=COLORS[1], markersize=11, markeredgewidth=1.8, gid="rings")
+    for box, ok in zip(rows, hit, strict=True):
+        color = COLORS[0] if ok else COLORS[1]
+        left.add_patch(
+            _rectangle(box, fill=not ok, edgecolor=color, facecolor=color, linewidth=1.5, gid="found" if ok else "lost")
+        )
+    left.set_title(f"stride {current:g}: {(~hit).sum()} of these {len(hit)} boxes lost", fontsize=10)
+    for i, (name, values) in enumerate(series.items()):
+        at, recall = _vectors(strides=strides, recall=values)
+        right.plot(at, 100 * recall, LINES[i % len(LINES)], color=COLORS[(0, 6, 2)[i % 3]], linewidth=1.5, label=name)
+        if i == 0:
+            here = int(abs(at - current).argmin())
+            right.plot(
+                at[here], 100 * recall[here], "o", color=COLORS[1], markersize=9, markeredgecolor="black", gid="stride"
+            )
+            right.set_title(f"all images: {100 * recall[here]:.1f} %", fontsize=10)
+    right.set_xscale("log", base=2)
+    right.xaxis.set_major_formatter("{x:g}")
+    right.set(xlabel="stride in pixels", ylabel="boxes that hold a location, %", ylim=(0, 104))
+    right.grid(axis="y", color="0.9")
+    right.spines[["top", "right"]].set_visible(False)
+    right.legend(frameon=False, fontsize=9, loc="lower left")
+    return figure
+
+
+def lost_close_up(cases: Mapping[str, tuple[Array, int, Sequence[Array], Sequence[Array]]]) -> Figure:
+    """Boxes that no location learns, seen from near, with the locations of all levels.
+
+    The lost box is drawn thick. A location in it is filled in the colour of the box that it learns, and hollow if it
+    learns none; locations outside are grey. The marker tells the level.
+
+    Args:
+        cases: title -> ``(M, 4)`` boxes in pixels, index of the lost one, for each level P3, P4, ... ``(L_i, 2)``
+            locations in pixels, and ``(L_i,)`` the index of the box that each learns, or -1.
+    """
+    figure = Picture(figsize=(2.3 * len(cases), 3.1), layout="constrained")
+    seen: dict[str, Any] = {}
+    for axes, (title, (boxes, lost, points, owners)) in zip(
+        figure.subplots(1, len(cases), squeeze=False)[0], cases.items(), strict=True
+    ):
+        rows = _boxes(boxes)
+        x0, y0, x1, y1 = rows[lost]
+        reach = max(x1 - x0, y1 - y0, 12.0) * 0.5 + 6
+        middle = (x0 + x1) / 2, (y0 + y1) / 2
+        axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] + reach, middle[1] - reach))
+        axes.set(aspect="equal")
+        axes.tick_params(labelsize=8)
+        for i, box in enumerate(rows):
+            width = 2.0 if i == lost else 1.2
+            color = "black" if i == lost else COLORS[i % 6]
+            axes.add_patch(_rectangle(box, edgecolor=color, linewidth=width, gid=f"box {i}"))
+        for level, (xy, owner) in enumerate(zip(points, owners, strict=True), start=3):
+            at, own = np.asarray(xy, dtype=float).reshape(-1, 2), np.asarray(owner)
+            inside = (at > rows[lost, :2]).all(1) & (at < rows[lost, 2:]).all(1)
+            # P3's dot and P4's circle, once hollow, would be alike.
+            marker = "v" if level == 4 else "o" if level == 3 else LEVEL_MARKERS[level]
+            size = min(1.0, 45 / reach) * (4.0 + 1.2 * (level - 3))
+            style = {"linestyle": "none", "marker": marker, "markersize": size, "markeredgecolor": "black"}
+            axes.plot(*at[~inside].T, **(style | {"markeredgecolor": "0.65"}), color="0.9", zorder=1)
+            (line,) = axes.plot(*at[inside & (own < 0)].T, color="white", gid=f"P{level}", **style)
+            if inside.any():
+                seen[f"a location of P{level}"] = line
+            for i in np.unique(own[inside & (own >= 0)]):
+                axes.plot(*at[inside & (own == i)].T, color=COLORS[i % 6], gid=f"P{level} for {i}", **style)
+        axes.set_title(title, fontsize=10)
+    if seen:
+        names = sorted(seen)
+        figure.legend(
+            [seen[name] for name in names], names, frameon=False, fontsize=9, ncols=5, loc="outside lower center"
+        )
     return figure

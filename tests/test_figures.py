@@ -665,3 +665,160 @@ def test_no_picture_of_numbers_is_wider_than_the_page_or_written_too_small() -> 
         ink = figure.get_tightbbox()
         assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
         assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+
+
+# ---------------------------------------------------------------- chapter "Why throw the anchors away"
+
+
+def outlines(axes: Axes, gid: str) -> list[list[float]]:
+    """xyxy of the boxes of a collection of outlines."""
+    found = by_gid(axes, gid).get_segments()
+    return [[*np.asarray(corners).min(0), *np.asarray(corners).max(0)] for corners in found]
+
+
+class TestAnchors:
+    ANCHORS = torch.tensor([[2.0, 3.0, 12.0, 9.0], [20.0, 10.0, 30.0, 40.0], [-8.0, -6.0, 70.0, 20.0]])
+
+    def test_each_group_is_drawn_where_its_boxes_are(self) -> None:
+        groups = {"wide": self.ANCHORS[:1], "others": self.ANCHORS[1:]}
+        (axes,) = figures.anchors_on_image(IMAGE, groups, [(7, 6), (25, 25)]).axes
+        assert outlines(axes, "wide") == self.ANCHORS[:1].tolist()
+        assert outlines(axes, "others") == self.ANCHORS[1:].tolist()
+        assert xy(by_gid(axes, "locations")) == [[7, 6], [25, 25]]
+        assert [t.get_text() for t in axes.get_legend().get_texts()] == ["wide", "others"]
+        assert (axes.get_xlim(), axes.get_ylim()) == ((0, 60), (40, 0))
+
+    def test_a_margin_shows_what_lies_beyond_the_image(self) -> None:
+        (axes,) = figures.anchors_on_image(IMAGE, {"": self.ANCHORS}, margin=0.5).axes
+        assert (axes.get_xlim(), axes.get_ylim()) == ((-30, 90), (70, -30))
+        assert axes.get_legend() is None
+
+    def test_no_anchors_are_an_empty_picture(self) -> None:
+        (axes,) = figures.anchors_on_image(IMAGE, {"": torch.zeros(0, 4)}).axes
+        assert outlines(axes, "") == []
+
+    def test_matched_anchors_go_to_their_box_and_a_box_without_any_says_so(self) -> None:
+        (axes,) = figures.matched_anchors(IMAGE, BOXES, self.ANCHORS, torch.tensor([0, -1, 0])).axes
+        assert outlines(axes, "anchors of 0") == self.ANCHORS[[0, 2]].tolist()
+        assert outlines(axes, "anchors of 1") == outlines(axes, "anchors of 2") == []
+        assert [t.get_text() for t in axes.texts] == ["2 anchors", "no anchor", "no anchor"]
+        assert [p.get_linestyle() for p in axes.patches] == ["-", ":", ":"]
+        assert rectangles(axes) == BOXES.tolist()
+
+    def test_intersection_and_union_are_those_of_the_boxes(self) -> None:
+        axes, side = figures.intersection_and_union((0, 0, 10, 10), (5, 2, 15, 12), (20, 20)).axes
+        (bars,) = side.containers[:1]
+        assert [bar.get_height() for bar in bars] == [40, 160]
+        assert side.get_title() == "IoU = 0.25"
+        assert rectangles(axes) == [[5, 2, 10, 10], [0, 0, 10, 10], [5, 2, 15, 12]]
+
+    def test_boxes_apart_share_nothing(self) -> None:
+        axes, side = figures.intersection_and_union((0, 0, 5, 5), (5, 0, 10, 5), (20, 20)).axes
+        assert side.get_title() == "IoU = 0.00"
+        assert rectangles(axes) == [[0, 0, 5, 5], [5, 0, 10, 5]]
+
+    def test_counts_are_drawn_in_thousands_with_the_mark(self) -> None:
+        figure = figures.counts_by_width([800, 900], {"a": [1000, 2000]}, mark=(1500, "mark"), ylabel="samples")
+        (axes,) = figure.axes
+        assert xy(axes.lines[0]) == [[800, 1], [900, 2]]
+        assert by_gid(axes, "mark").get_ydata() == [1.5, 1.5]
+
+    def test_found_and_lost_boxes_lie_at_their_width_and_height(self) -> None:
+        (axes,) = figures.anchor_coverage(BOXES, [True, False, True], self.ANCHORS).axes
+        assert xy(by_gid(axes, "found")) == [[20, 30], [4, 3]]
+        assert xy(by_gid(axes, "lost")) == [[10, 10]]
+        assert xy(by_gid(axes, "anchors")) == [[10, 6], [10, 30], [78, 26]]
+        assert axes.get_title() == "67 % of 3 boxes found"
+
+    def test_coverage_needs_an_answer_for_each_box(self) -> None:
+        with pytest.raises(ValueError, match="2 found for 3 boxes"):
+            figures.anchor_coverage(BOXES, [True, False], self.ANCHORS)
+
+    def test_the_best_anchor_stands_out_and_the_arrows_are_those_of_eq_1(self) -> None:
+        box, location = (5.0, 4.0, 25.0, 34.0), (15.0, 14.0)
+        left, right = figures.anchors_or_distances(IMAGE, location, box, self.ANCHORS, [0.1, 0.6, 0.3]).axes
+        best = by_gid(left, "best")
+        assert best.get_bbox().extents.tolist() == self.ANCHORS[1].tolist()
+        assert outlines(left, "anchors") == self.ANCHORS[[0, 2]].tolist()
+        assert "0.60" in left.get_title()
+        arrows = {p.get_gid(): p for p in right.patches if isinstance(p, FancyArrowPatch)}
+        assert set(arrows) == {"l", "t", "r", "b"}
+
+
+# ---------------------------------------------------------------- chapter "When boxes overlap"
+
+
+class TestSamplesOnLevels:
+    POINTS = [[(4.0, 4.0), (12.0, 4.0)], [(8.0, 8.0)]]
+
+    def panel(self, positive: list[bool], ambiguous: list[bool]) -> tuple[Any, ...]:
+        return (3, 4), self.POINTS, positive, ambiguous
+
+    def test_positive_and_ambiguous_locations_are_drawn_on_their_level(self) -> None:
+        panels = {"a": self.panel([True, False, True], [False, False, True]), "b": self.panel([False] * 3, [False] * 3)}
+        left, right = figures.samples_on_levels(BOXES, panels, canvas=(40, 60)).axes
+        assert xy(by_gid(left, "a: P3")) == [[4, 4]]
+        assert xy(by_gid(left, "a: P4")) == xy(by_gid(left, "a: ambiguous on P4")) == [[8, 8]]
+        assert xy(by_gid(left, "a: ambiguous on P3")) == []
+        assert left.get_title() == "a: 2 positive, 1 ambiguous"
+        assert right.get_title() == "b: 0 positive, 0 ambiguous"
+        assert rectangles(left) == rectangles(right) == BOXES.tolist()
+
+    def test_all_settings_give_figures_of_the_same_size(self) -> None:
+        """Frames of a moving figure must not jump."""
+        some = figures.samples_on_levels(BOXES, {"a": self.panel([True] * 3, [True] * 3)}, canvas=(40, 60))
+        none = figures.samples_on_levels(BOXES, {"a": self.panel([False] * 3, [False] * 3)}, canvas=(40, 60))
+        assert some.get_size_inches().tolist() == none.get_size_inches().tolist()
+
+    def test_an_image_may_lie_below(self) -> None:
+        (axes,) = figures.samples_on_levels(BOXES, {"a": self.panel([True] * 3, [False] * 3)}, image=IMAGE).axes
+        assert tuple(axes.images[0].get_extent()) == (0, 60, 40, 0)
+
+
+# ---------------------------------------------------------------- chapter "What can be found at all"
+
+
+class TestLostBoxesOnGrids:
+    def test_lost_boxes_are_filled_and_ringed_and_the_stride_is_marked(self) -> None:
+        points, series = [(4.0, 4.0), (12.0, 4.0)], {"measured": [1.0, 0.5], "expected": [0.9, 0.6]}
+        left, right = figures.lost_on_grid(IMAGE, BOXES, points, [True, False, True], (8, 16), series, 16).axes
+        assert [p.get_gid() for p in left.patches] == ["found", "lost", "found"]
+        assert [p.get_fill() for p in left.patches] == [False, True, False]
+        assert xy(by_gid(left, "rings")) == [[15, 13]]
+        assert xy(by_gid(left, "locations")) == [list(point) for point in points]
+        assert xy(by_gid(right, "stride")) == [[16, 50]]
+        assert xy(right.lines[0]) == [[8, 100], [16, 50]]
+        assert "1 of these 3" in left.get_title()
+
+    def test_a_series_needs_a_value_for_each_stride(self) -> None:
+        with pytest.raises(ValueError, match="2 strides, 1 recall"):
+            figures.lost_on_grid(IMAGE, BOXES, [(4.0, 4.0)], [True] * 3, (8, 16), {"a": [1.0]}, 8)
+
+    def test_a_location_in_a_lost_box_shows_whom_it_learns(self) -> None:
+        boxes = torch.tensor([[0.0, 0.0, 16.0, 16.0], [0.0, 0.0, 16.0, 9.0]])
+        points = [[(4.0, 4.0), (4.0, 12.0), (20.0, 4.0)], [(8.0, 8.0)]]
+        owners = [[1, -1, -1], [-1]]
+        (axes,) = figures.lost_close_up({"covered": (boxes, 0, points, owners)}).axes
+        assert xy(by_gid(axes, "P3")) == [[4, 12]]  # in the lost box, and learns nothing
+        assert xy(by_gid(axes, "P3 for 1")) == [[4, 4]]
+        assert xy(by_gid(axes, "P4")) == [[8, 8]]
+        assert by_gid(axes, "box 0").get_linewidth() > by_gid(axes, "box 1").get_linewidth()
+
+
+def test_no_figure_of_these_chapters_is_wider_than_the_page_or_written_too_small() -> None:
+    levels = ((3, 4), [[(4.0, 4.0)], [(8.0, 8.0)]], [True, True], [True, False])
+    case = (BOXES, 0, [[(4.0, 4.0), (12.0, 12.0)]], [[-1, -1]])
+    thirds = {"a detector with a long name": [1e5, 2e5], "another one with a long name": [1e4, 2e4]}
+    drawn = [
+        figures.intersection_and_union((0, 0, 10, 10), (5, 2, 15, 12), (20, 20)),
+        figures.counts_by_width([800, 1333], thirds, mark=(180_000, "mark"), ylabel="samples"),
+        figures.anchor_coverage(BOXES, [True, False, True], BOXES, title="anchors × 0.25: "),
+        figures.anchors_or_distances(IMAGE, (15, 14), (5, 4, 25, 34), BOXES, [0.1, 0.6, 0.3]),
+        figures.samples_on_levels(BOXES, {"P4 alone": levels, "P3 to P7": levels}, canvas=(512, 512)),
+        figures.lost_on_grid(IMAGE, BOXES, [(4.0, 4.0)], [True] * 3, (8, 16), {"measured": [1.0, 0.5]}, 16),
+        figures.lost_close_up({"between": case, "thin": case, "covered": case}),
+    ]
+    for figure in drawn:
+        figure.draw_without_rendering()
+        assert figure.get_size_inches()[0] <= 7
+        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
