@@ -1386,14 +1386,12 @@ def architecture(
 
     def write(name: str, x: float) -> None:
         axes.text(
-            x, row[name] - 0.31, _times(shapes[name]), ha="center", va="center", fontsize=7.5, color="0.2", zorder=4,
+            x, row[name] - 0.31, _times(shapes[name]), ha="center", va="center", fontsize=8, color="0.2", zorder=4,
             path_effects=_HALO, gid=f"shape {name}",
         )  # fmt: skip
 
     _slab(axes, x_c, -1.05, 1.1, "white", "image", "black")
-    axes.text(
-        x_c, -1.38, _times(shapes["image"]), ha="center", va="center", fontsize=7.5, color="0.2", gid="shape image"
-    )
+    axes.text(x_c, -1.38, _times(shapes["image"]), ha="center", va="center", fontsize=8, color="0.2", gid="shape image")
     _arrow(axes, (x_c, -0.8), (x_c, -0.5))
     for name in stages:
         _slab(axes, x_c, row[name], half(name), "0.85", name, "black")
@@ -1644,3 +1642,52 @@ def _box_at(location: Sequence[float], ltrb: Sequence[float]) -> NDArray[np.floa
     x, y = location
     left, top, right, bottom = ltrb
     return np.array([x - left, y - top, x + right, y + bottom], dtype=float)
+
+
+# ---------------------------------------------------------------- the chapter Center-ness
+
+
+def lines(
+    x: Array,
+    panels: Mapping[str, Mapping[str, Array]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    limits: tuple[float, float] = (0.0, 1.0),
+    marks: Mapping[str, tuple[float, float]] | None = None,
+) -> Figure:
+    """Lines over the same x, in one panel or in several side by side; a name has the same colour in all of them.
+
+    Args:
+        x: ``(N,)``.
+        panels: title -> name of a line -> ``(N,)``; NaN leaves a gap.
+        xlabel: what x is.
+        ylabel: what the lines are.
+        limits: (low, high) of the vertical axis.
+        marks: name of a line -> (x, y) of a point that is drawn on it, such as its minimum.
+
+    Raises:
+        ValueError: no panel, not as many values as x, or a mark on no line.
+    """
+    names = list(dict.fromkeys(name for series in panels.values() for name in series))
+    unknown = set(marks or {}) - set(names)
+    if not panels or unknown:
+        raise ValueError(f"{len(panels)} panels, and marks on {sorted(unknown)}; the lines are {names}")
+    figure = Picture(figsize=(7, 3.2 if len(panels) > 1 else 3.0), layout="constrained")
+    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, series) in zip(grid, panels.items(), strict=True):
+        for name, values in series.items():
+            at, y = _vectors(x=x, values=values)
+            i = names.index(name)
+            style = {"color": COLORS[i % len(COLORS)], "linestyle": LINES[i % len(LINES)], "linewidth": 1.8}
+            few = {"marker": MARKERS[i % len(MARKERS)], "markersize": 4.5} if len(at) <= 20 else {}
+            axes.plot(at, y, label=name, **style, **few)
+            if marks and name in marks:
+                axes.plot(*marks[name], "o", color=style["color"], markeredgecolor="black", gid=f"mark {name}")
+        axes.set(xlabel=xlabel, ylim=(limits[0] - 0.02 * (limits[1] - limits[0]), limits[1]))
+        axes.set_title(title, fontsize=10)
+        axes.grid(color="0.92")
+        axes.spines[["top", "right"]].set_visible(False)
+    grid[0].set_ylabel(ylabel)
+    figure.legend(*grid[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=4, loc="outside upper center")
+    return figure
