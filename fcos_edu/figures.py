@@ -1725,4 +1725,346 @@ def lost_close_up(cases: Mapping[str, tuple[Array, int, Sequence[Array], Sequenc
         figure.legend(
             [seen[name] for name in names], names, frameon=False, fontsize=9, ncols=5, loc="outside lower center"
         )
+
+
+# ---------------------------------------------------------------- the chapter The network
+
+
+def architecture(
+    shapes: Mapping[str, Sequence[int]], *, convs: int, outputs: Mapping[str, int], centerness: str = "classification"
+) -> Figure:
+    """Fig. 2: backbone, feature pyramid and head, with the shape of every feature map.
+
+    Args:
+        shapes: ``(channels, height, width)`` of "image", of "C3", ... of the backbone and of "P3", ... of the pyramid,
+            as the network gave them.
+        convs: convolutions of each tower.
+        outputs: channels of the head's outputs "classification", "regression" and perhaps "centerness".
+        centerness: the tower on which the center-ness output sits, "classification" or "regression".
+
+    Raises:
+        ValueError: no image, no level, or center-ness on no tower.
+    """
+    levels = [name for name in shapes if name.startswith("P")]
+    stages = [name for name in shapes if name.startswith("C")]
+    if "image" not in shapes or not levels or not stages:
+        raise ValueError(f"shapes of {list(shapes)}; the figure needs image, C3 and so on, P3 and so on")
+    if centerness not in ("classification", "regression"):
+        raise ValueError(f"centerness is on {centerness!r}; it must be on 'classification' or 'regression'")
+    figure = Picture(figsize=(8.4, 4.7), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(0.2, 14.6), ylim=(-1.55, 5.1))
+    axes.axis("off")
+    row = {name: int(name[1:]) - int(levels[0][1:]) for name in [*stages, *levels]}
+    x_c, x_p, x_head = 1.6, 5.0, 8.0
+
+    def half(name: str) -> float:
+        return 1.1 - 0.16 * row[name]
+
+    def write(name: str, x: float) -> None:
+        axes.text(
+            x, row[name] - 0.31, _times(shapes[name]), ha="center", va="center", fontsize=8, color="0.2", zorder=4,
+            path_effects=_HALO, gid=f"shape {name}",
+        )  # fmt: skip
+
+    _slab(axes, x_c, -1.05, 1.1, "white", "image", "black")
+    axes.text(x_c, -1.38, _times(shapes["image"]), ha="center", va="center", fontsize=8, color="0.2", gid="shape image")
+    _arrow(axes, (x_c, -0.8), (x_c, -0.5))
+    for name in stages:
+        _slab(axes, x_c, row[name], half(name), "0.85", name, "black")
+        write(name, x_c)
+        _arrow(axes, (x_c + half(name) + 0.25, row[name]), (x_p - half(name) - 0.25, row[name]), "1×1")
+    for low, high in pairwise(stages):
+        _arrow(axes, (x_c, row[low] + 0.25), (x_c, row[high] - 0.45))
+    for name in levels:
+        light = int(name[1:]) >= 6
+        _slab(axes, x_p, row[name], half(name), LEVEL_COLORS[int(name[1:])], name, "black" if light else "white")
+        write(name, x_p)
+        _arrow(axes, (x_p + half(name) + 0.25, row[name]), (x_head - 0.15, 1.9 + 0.45 * (row[name] - 1.9)))
+    for low, high in pairwise(levels):
+        if high in [f"P{stage[1:]}" for stage in stages]:
+            _arrow(axes, (x_p, row[high] - 0.45), (x_p, row[low] + 0.25), "×2, +")
+        else:
+            _arrow(axes, (x_p, row[low] + 0.25), (x_p, row[high] - 0.45), "conv /2")
+    _draw_head(axes, x_head, shapes[levels[0]][0], convs, outputs, centerness)
+    axes.text(x_c, 4.85, "backbone", ha="center", fontsize=11)
+    axes.text(x_p, 4.85, "feature pyramid", ha="center", fontsize=11)
+    return figure
+
+
+def _draw_head(axes: Axes, x: float, channels: int, convs: int, outputs: Mapping[str, int], centerness: str) -> None:
+    axes.add_patch(Rectangle((x - 0.15, 0.0), 6.6, 4.3, facecolor="0.95", edgecolor="black"))
+    axes.text(x + 3.15, 4.85, "one head, shared by all levels", ha="center", fontsize=11)
+    width, wide = 0.42, 2.5
+    for y, tower in ((3.0, "classification"), (1.0, "regression")):
+        for k in range(convs):
+            left = x + 0.25 + k * (wide / convs)
+            axes.add_patch(
+                Rectangle((left, y - 0.5), width, 1.0, facecolor="white", edgecolor="black", gid=f"{tower} conv")
+            )
+        end = x + 0.25 + (convs - 1) * (wide / convs) + width
+        axes.text(
+            (x + 0.25 + end) / 2, y + 0.6, f"{convs} × conv, {channels} channels", ha="center", va="bottom", fontsize=8
+        )
+        own = [tower, "centerness"] if tower == centerness and "centerness" in outputs else [tower]
+        for i, name in enumerate(own):
+            at = y + (0.0 if len(own) == 1 else 0.42 - 0.84 * i)
+            _arrow(axes, (end + 0.05, y), (x + 3.55, at))
+            label = {"centerness": "center-ness", "regression": "regression: $\\exp(s_i x)$"}.get(name, name)
+            text = f"{label}\nH × W × {outputs[name]}"
+            axes.text(x + 3.65, at, text, ha="left", va="center", fontsize=9, gid=f"output {name}")
+
+
+def _times(shape: Sequence[int]) -> str:
+    channels, height, width = shape
+    return f"{height} × {width} × {channels}"
+
+
+def feature_map(image: Array, values: Array, title: str) -> Figure:
+    """An image, and one number for each cell of a feature map, as bright as it is large.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        values: ``(h, w)`` not negative, such as the mean size of a cell's features.
+        title: written above the feature map.
+    """
+    pixels, grid = _pixels(image), np.asarray(values, dtype=float)
+    height, width = pixels.shape[:2]
+    figure = Picture(figsize=(6.4, 3.2 * height / width + 0.35), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _canvas(left, pixels.mean(-1, keepdims=True).repeat(3, -1))  # grey, as few colours keep a moving figure small
+    left.set_title("image", fontsize=10)
+    right.imshow(grid, extent=(0, width, height, 0), cmap="gray", vmin=0, vmax=max(grid.max(), 1e-12))
+    _empty_canvas(right, height, width)
+    right.set_title(title, fontsize=10)
+    for axes in (left, right):
+        axes.set(xticks=[], yticks=[])
+    return figure
+
+
+def influence(image: Array, maps: Mapping[str, Array], at: Sequence[float]) -> Figure:
+    """Which pixels of an image have a say in one cell of a feature map: a panel for each map.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        maps: name -> ``(H, W)`` not negative: how much the cell changes with each pixel. A dashed line surrounds all
+            pixels with any influence.
+        at: x, y of the cell's location, in pixels.
+    """
+    pixels = _pixels(image)
+    height, width = pixels.shape[:2]
+    figure = Picture(figsize=(3.3 * len(maps), 3.3 * height / width + 0.3), layout="constrained")
+    for axes, (name, values) in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps.items(), strict=True):
+        grid = np.asarray(values, dtype=float)
+        _canvas(axes, pixels.mean(-1, keepdims=True).repeat(3, -1), fade=0.65)
+        strength = np.sqrt(grid / max(grid.max(), 1e-12))  # the root shows what is weak, too
+        shade = np.zeros((*grid.shape, 4))
+        shade[..., :3], shade[..., 3] = to_rgb(COLORS[1]), strength
+        axes.imshow(shade, extent=(0, width, height, 0), zorder=2)
+        ys, xs = np.nonzero(grid)
+        if len(xs):
+            field = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], dtype=float)
+            axes.add_patch(_rectangle(field, edgecolor="black", linestyle="--", linewidth=1.2, zorder=3, gid="field"))
+        axes.plot(*at, "+", color="black", markersize=10, markeredgewidth=1.8, zorder=4)
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(name, fontsize=10)
+    return figure
+
+
+def value_and_slope(
+    x: Array,
+    curves: Mapping[str, tuple[Array, Array]],
+    *,
+    xlabel: str,
+    titles: tuple[str, str] = ("value", "slope"),
+    limits: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 1.0), (0.0, 1.0)),
+    base: int | None = None,
+) -> Figure:
+    """Functions (left) and their slopes (right): the slope is what a gradient is multiplied with.
+
+    Args:
+        x: ``(N,)``.
+        curves: name -> values ``(N,)`` and slopes ``(N,)``.
+        xlabel: what x is.
+        titles: above the panels.
+        limits: (low, high) of both vertical axes.
+        base: of a logarithmic x axis, None for a linear one.
+
+    Raises:
+        ValueError: not as many values or slopes as x.
+    """
+    figure = Picture(figsize=(7, 3), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for i, (name, both) in enumerate(curves.items()):
+        for axes, values in zip(panels, both, strict=True):
+            at, y = _vectors(x=x, values=values)
+            axes.plot(at, y, LINES[i % len(LINES)], color=COLORS[i % len(COLORS)], linewidth=1.8, label=name)
+    for axes, title, (low, high) in zip(panels, titles, limits, strict=True):
+        if base is not None:
+            axes.set_xscale("log", base=base)
+            axes.xaxis.set_major_formatter("{x:g}")
+        axes.set(xlabel=xlabel, ylim=(low - 0.04 * (high - low), high))
+        axes.set_title(title, fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="0.92")
+    panels[0].legend(frameon=False, fontsize=9)
+    return figure
+
+
+def level_demands(values: Mapping[int, Array], *, xlabel: str, limits: tuple[float, float], title: str = "") -> Figure:
+    """What each level asks of the shared head: 5th to 95th percentile, thick from the 25th to the 75th.
+
+    Args:
+        values: number of the level -> ``(N,)``.
+        xlabel: what the values are.
+        limits: of the axis, so that frames of a moving figure can be compared.
+        title: written above.
+    """
+    figure = Picture(figsize=(7, 0.5 * len(values) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for y, (level, row) in enumerate(values.items()):
+        low, lower, middle, upper, high = np.percentile(np.asarray(row, dtype=float), (5, 25, 50, 75, 95))
+        color = LEVEL_COLORS[level]
+        axes.plot([low, high], [y, y], color="black", linewidth=1.2, zorder=1)
+        axes.barh(y, upper - lower, left=lower, height=0.55, color=color, edgecolor="black", zorder=2, gid=f"P{level}")
+        axes.plot([middle, middle], [y - 0.275, y + 0.275], color="white", linewidth=3, zorder=3)
+        axes.plot(
+            [middle, middle], [y - 0.275, y + 0.275], color="black", linewidth=1.4, zorder=4, gid=f"median P{level}"
+        )
+    axes.set_yticks(range(len(values)), [f"P{level}" for level in values])
+    axes.set(xlim=limits, ylim=(len(values) - 0.4, -0.6), xlabel=xlabel)
+    axes.set_title(title, fontsize=10)
+    axes.grid(axis="x", color="0.92")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- the chapter The loss
+
+
+def shares(x: Array, parts: Mapping[str, Array], *, xlabel: str, ylabel: str = "% of the loss") -> Figure:
+    """How a whole is made of parts, and how that changes with x: bands on each other, from the first part up to 100 %.
+
+    Args:
+        x: ``(N,)`` rising.
+        parts: name -> ``(N,)`` not negative; their sum at each x is the whole.
+        xlabel: what x is.
+        ylabel: what is shared out.
+
+    Raises:
+        ValueError: not as many values as x, or a whole of zero.
+    """
+    at, *rows = _vectors(x=x, **{name.replace(" ", "_"): values for name, values in parts.items()})
+    whole = np.sum(rows, axis=0)
+    if not (whole > 0).all():
+        raise ValueError(f"the parts add up to {whole.min():g}; a share needs a whole above zero")
+    figure = Picture(figsize=(6.4, 3.0), layout="constrained")
+    axes = figure.subplots()
+    below = np.zeros_like(at)
+    for i, (name, row) in enumerate(zip(parts, rows, strict=True)):
+        above = below + 100 * row / whole
+        axes.fill_between(
+            at, below, above, color=COLORS[i], alpha=0.85, hatch=("", "//", "..")[i % 3], edgecolor="white", label=name
+        )
+        axes.plot(at, above, color="black", linewidth=1.0, gid=name)
+        below = above
+    axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(at[0], at[-1]), ylim=(0, 100))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def box_race(location: Sequence[float], truth: Sequence[float], predictions: Mapping[str, Sequence[float]]) -> Figure:
+    """One location, the distances it is to learn, and what several losses have made of its prediction so far.
+
+    Args:
+        location: x, y in pixels.
+        truth: l, t, r, b in pixels, drawn filled.
+        predictions: name -> l, t, r, b in pixels; a panel for each, with the IoU in its title.
+    """
+    wanted = _box_at(location, truth)
+    wide, high = wanted[2] - wanted[0], wanted[3] - wanted[1]
+    figure = Picture(figsize=(2.5 * len(predictions), 2.5 * high / wide + 0.5), layout="constrained")
+    for i, (axes, (name, ltrb)) in enumerate(
+        zip(figure.subplots(1, len(predictions), squeeze=False)[0], predictions.items(), strict=True)
+    ):
+        box = _box_at(location, ltrb)
+        axes.add_patch(_rectangle(wanted, facecolor="0.88", edgecolor="black", fill=True, gid="truth"))
+        axes.add_patch(_rectangle(box, edgecolor=COLORS[i % len(COLORS)], linewidth=2.2, gid=name))
+        axes.plot(*location, "o", color=COLORS[5], markeredgecolor="black", markersize=5, zorder=3)
+        margin = 0.15
+        axes.set(
+            xlim=(wanted[0] - margin * wide, wanted[2] + margin * wide),
+            ylim=(wanted[3] + margin * high, wanted[1] - margin * high),
+            aspect="equal",
+            xticks=[],
+            yticks=[],
+        )
+        axes.set_title(f"{name}\nIoU {iou_at_location(ltrb, truth):.3f}", fontsize=10)
+    return figure
+
+
+def iou_at_location(ltrb: Sequence[float], other: Sequence[float]) -> float:
+    """IoU of two boxes given by their distances from the same location, the number in :func:`box_race`'s titles."""
+
+    def area(sides: Sequence[float]) -> float:
+        left, top, right, bottom = sides
+        return (left + right) * (top + bottom)
+
+    both = area([min(a, b) for a, b in zip(ltrb, other, strict=True)])
+    return both / (area(ltrb) + area(other) - both)
+
+
+def _box_at(location: Sequence[float], ltrb: Sequence[float]) -> NDArray[np.float64]:
+    x, y = location
+    left, top, right, bottom = ltrb
+    return np.array([x - left, y - top, x + right, y + bottom], dtype=float)
+
+
+# ---------------------------------------------------------------- the chapter Center-ness
+
+
+def lines(
+    x: Array,
+    panels: Mapping[str, Mapping[str, Array]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    limits: tuple[float, float] = (0.0, 1.0),
+    marks: Mapping[str, tuple[float, float]] | None = None,
+) -> Figure:
+    """Lines over the same x, in one panel or in several side by side; a name has the same colour in all of them.
+
+    Args:
+        x: ``(N,)``.
+        panels: title -> name of a line -> ``(N,)``; NaN leaves a gap.
+        xlabel: what x is.
+        ylabel: what the lines are.
+        limits: (low, high) of the vertical axis.
+        marks: name of a line -> (x, y) of a point that is drawn on it, such as its minimum.
+
+    Raises:
+        ValueError: no panel, not as many values as x, or a mark on no line.
+    """
+    names = list(dict.fromkeys(name for series in panels.values() for name in series))
+    unknown = set(marks or {}) - set(names)
+    if not panels or unknown:
+        raise ValueError(f"{len(panels)} panels, and marks on {sorted(unknown)}; the lines are {names}")
+    figure = Picture(figsize=(7, 3.2 if len(panels) > 1 else 3.0), layout="constrained")
+    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, series) in zip(grid, panels.items(), strict=True):
+        for name, values in series.items():
+            at, y = _vectors(x=x, values=values)
+            i = names.index(name)
+            style = {"color": COLORS[i % len(COLORS)], "linestyle": LINES[i % len(LINES)], "linewidth": 1.8}
+            few = {"marker": MARKERS[i % len(MARKERS)], "markersize": 4.5} if len(at) <= 20 else {}
+            axes.plot(at, y, label=name, **style, **few)
+            if marks and name in marks:
+                axes.plot(*marks[name], "o", color=style["color"], markeredgecolor="black", gid=f"mark {name}")
+        axes.set(xlabel=xlabel, ylim=(limits[0] - 0.02 * (limits[1] - limits[0]), limits[1]))
+        axes.set_title(title, fontsize=10)
+        axes.grid(color="0.92")
+        axes.spines[["top", "right"]].set_visible(False)
+    grid[0].set_ylabel(ylabel)
+    figure.legend(*grid[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=4, loc="outside upper center")
     return figure

@@ -25,6 +25,7 @@ from torchvision import tv_tensors
 from fcos_edu import figures
 from fcos_edu.centerness import centerness
 from fcos_edu.locations import level_locations
+from fcos_edu.losses import iou_and_giou
 from fcos_edu.targets import ltrb
 
 IMAGE = torch.randint(0, 256, (3, 40, 60), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -821,4 +822,145 @@ def test_no_figure_of_these_chapters_is_wider_than_the_page_or_written_too_small
     for figure in drawn:
         figure.draw_without_rendering()
         assert figure.get_size_inches()[0] <= 7
+
+
+class TestTheNetwork:
+    shapes = {"image": (3, 800, 1024), "C3": (512, 100, 128), "C4": (1024, 50, 64), "C5": (2048, 25, 32)} | {
+        f"P{i}": (256, h, w) for i, (h, w) in zip(range(3, 8), [(100, 128), (50, 64), (25, 32), (13, 16), (7, 8)])
+    }
+    outputs = {"classification": 80, "regression": 4, "centerness": 1}
+
+    def test_the_architecture_names_every_shape(self) -> None:
+        (axes,) = figures.architecture(self.shapes, convs=4, outputs=self.outputs).axes
+        for name, (channels, height, width) in self.shapes.items():
+            assert by_gid(axes, f"shape {name}").get_text() == f"{height} × {width} × {channels}"
+        for name, channels in self.outputs.items():
+            assert by_gid(axes, f"output {name}").get_text().endswith(f"H × W × {channels}")
+        for tower in ("classification", "regression"):
+            assert len([p for p in axes.patches if p.get_gid() == f"{tower} conv"]) == 4
+
+    @pytest.mark.parametrize("tower", ["classification", "regression"])
+    def test_center_ness_stands_beside_its_tower(self, tower: str) -> None:
+        (axes,) = figures.architecture(self.shapes, convs=2, outputs=self.outputs, centerness=tower).axes
+        y = {name: by_gid(axes, f"output {name}").get_position()[1] for name in self.outputs}
+        other = {"classification": "regression", "regression": "classification"}[tower]
+        assert abs(y["centerness"] - y[tower]) < abs(y["centerness"] - y[other])
+
+    def test_an_architecture_without_a_branch_has_no_such_output(self) -> None:
+        outputs = {name: n for name, n in self.outputs.items() if name != "centerness"}
+        (axes,) = figures.architecture(self.shapes, convs=2, outputs=outputs).axes
+        assert not [t for t in axes.texts if "center" in t.get_text()]
+
+    def test_an_architecture_that_lacks_something_is_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"shapes of \['image', 'C3'\]"):
+            figures.architecture({k: self.shapes[k] for k in ("image", "C3")}, convs=4, outputs=self.outputs)
+        with pytest.raises(ValueError, match="'both'"):
+            figures.architecture(self.shapes, convs=4, outputs=self.outputs, centerness="both")
+
+    def test_a_feature_map_fills_the_image(self) -> None:
+        values = np.arange(6.0).reshape(2, 3)
+        left, right = figures.feature_map(IMAGE, values, "P9").axes
+        assert right.images[0].get_array().tolist() == values.tolist()
+        assert tuple(right.images[0].get_extent()) == (0, 60, 40, 0) == tuple(left.images[0].get_extent())
+        assert right.get_title() == "P9"
+        assert right.images[0].get_clim() == (0, 5)
+
+    def test_a_feature_map_of_zeros_is_a_picture_too(self) -> None:
+        figures.feature_map(IMAGE, np.zeros((2, 3)), "dead").savefig(BytesIO())
+
+    def test_influence_is_framed_where_it_is_not_zero(self) -> None:
+        near, none = np.zeros((40, 60)), np.zeros((40, 60))
+        near[10:14, 20:30], near[11, 22] = 1.0, 4.0
+        first, second = figures.influence(IMAGE, {"near": near, "none": none}, at=(22, 11)).axes
+        assert rectangles(first) == [[20, 10, 30, 14]] and rectangles(second) == []
+        shade = first.images[1].get_array()[..., 3]
+        assert shade[11, 22] == 1 and shade[12, 25] == pytest.approx(0.5) and shade[0, 0] == 0
+        assert xy(first.lines[0]) == [[22, 11]]
+
+    def test_values_and_slopes_are_drawn_side_by_side(self) -> None:
+        x = [1.0, 2.0, 4.0]
+        curves = {"double": ([2.0, 4.0, 8.0], [2.0, 2.0, 2.0]), "one": ([1.0, 1.0, 1.0], [0.0, 0.0, 0.0])}
+        left, right = figures.value_and_slope(x, curves, xlabel="x", limits=((0, 8), (-1, 3)), base=2).axes
+        for i, (value, slope) in enumerate(curves.values()):
+            assert xy(left.lines[i]) == [[a, b] for a, b in zip(x, value)]
+            assert xy(right.lines[i]) == [[a, b] for a, b in zip(x, slope)]
+        assert left.get_xscale() == right.get_xscale() == "log"
+        assert left.get_ylim()[1] == 8 and right.get_ylim()[1] == 3
+        with pytest.raises(ValueError, match="3 x, 2 values"):
+            figures.value_and_slope(x, {"short": ([1.0, 2.0], [1.0, 2.0])}, xlabel="x")
+
+    def test_a_level_is_a_bar_between_its_quartiles(self) -> None:
+        (axes,) = figures.level_demands({3: np.arange(101.0), 5: np.full(4, 7.0)}, xlabel="x", limits=(0, 100)).axes
+        bar = by_gid(axes, "P3")
+        assert (bar.get_x(), bar.get_x() + bar.get_width()) == (25, 75)
+        assert by_gid(axes, "median P3").get_xdata()[0] == 50 and by_gid(axes, "median P5").get_xdata()[0] == 7
+        assert [t.get_text() for t in axes.get_yticklabels()] == ["P3", "P5"]
+        assert axes.get_xlim() == (0, 100)
+
+
+class TestTheLoss:
+    def test_shares_lie_on_each_other_and_end_at_the_whole(self) -> None:
+        (axes,) = figures.shares([0, 1], {"a": [1, 3], "b b": [3, 1]}, xlabel="γ").axes
+        assert xy(by_gid(axes, "a")) == [[0, 25], [1, 75]]
+        assert xy(by_gid(axes, "b b")) == [[0, 100], [1, 100]]
+        assert axes.get_ylim() == (0, 100)
+
+    def test_shares_of_nothing_or_of_other_lengths_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="add up to 0"):
+            figures.shares([0, 1], {"a": [1, 0], "b": [3, 0]}, xlabel="γ")
+        with pytest.raises(ValueError, match="2 x, 1 a"):
+            figures.shares([0, 1], {"a": [1]}, xlabel="γ")
+
+    def test_the_race_draws_truth_and_predictions_around_the_location(self) -> None:
+        left, right = figures.box_race((100, 50), (30, 20, 10, 20), {"a": (15, 10, 5, 10), "b": (30, 20, 10, 20)}).axes
+        assert rectangles(left) == [[70, 30, 110, 70], [85, 40, 105, 60]]
+        assert rectangles(right) == [[70, 30, 110, 70]] * 2
+        assert left.get_title().endswith("IoU 0.250") and right.get_title().endswith("IoU 1.000")
+
+    @settings(max_examples=50, deadline=None)
+    @given(st.lists(st.floats(0.1, 100), min_size=8, max_size=8))
+    def test_the_iou_of_the_race_is_the_losses_own(self, sides: list[float]) -> None:
+        a, b = sides[:4], sides[4:]
+        want, _ = iou_and_giou(torch.tensor(a, dtype=torch.float64), torch.tensor(b, dtype=torch.float64))
+        assert figures.iou_at_location(a, b) == pytest.approx(want.item(), abs=1e-5)
+
+
+class TestLines:
+    def test_a_line_has_the_same_colour_in_every_panel(self) -> None:
+        panels = {"one": {"a": [0.1, 0.2], "b": [0.3, 0.4]}, "two": {"b": [0.5, 0.6]}}
+        figure = figures.lines([0, 1], panels, xlabel="x", ylabel="y", limits=(0, 2), marks={"b": (1.0, 0.4)})
+        one, two = figure.axes
+        assert xy(one.lines[0]) == [[0, 0.1], [1, 0.2]] and xy(two.lines[0]) == [[0, 0.5], [1, 0.6]]
+        assert two.lines[0].get_color() == one.lines[1].get_color() != one.lines[0].get_color()
+        assert xy(by_gid(one, "mark b")) == [[1.0, 0.4]]
+        assert [axes.get_title() for axes in figure.axes] == ["one", "two"]
+        assert one.get_ylim()[1] == 2
+
+    def test_lines_without_a_panel_or_with_a_mark_on_none_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="0 panels"):
+            figures.lines([0, 1], {}, xlabel="x", ylabel="y")
+        with pytest.raises(ValueError, match=r"marks on \['c'\]"):
+            figures.lines([0, 1], {"": {"a": [1, 2]}}, xlabel="x", ylabel="y", marks={"c": (0, 0)})
+        with pytest.raises(ValueError, match="2 x, 3 values"):
+            figures.lines([0, 1], {"": {"a": [1, 2, 3]}}, xlabel="x", ylabel="y")
+
+
+def test_no_picture_of_these_chapters_is_cut_off_or_written_too_small() -> None:
+    few = [0.2, 0.4, 0.6]
+    drawn = [
+        figures.architecture(TestTheNetwork.shapes, convs=4, outputs=TestTheNetwork.outputs, centerness="regression"),
+        figures.feature_map(IMAGE, np.eye(4), "P3: 32 × 32 × 256"),
+        figures.influence(IMAGE, {"a cell of C3": np.eye(40, 60), "a cell of P3": np.ones((40, 60))}, at=(3, 3)),
+        figures.value_and_slope(few, {"exp(x)": (few, few)}, xlabel="x"),
+        figures.level_demands(dict.fromkeys(range(3, 8), few), xlabel="pixels", limits=(0, 1), title="a title"),
+        figures.shares(few, {"yes": few, "hard no": few, "easy no": few}, xlabel="γ"),
+        figures.box_race((0, 0), (70, 40, 50, 60), dict.fromkeys(("−ln IoU", "1 − IoU", "1 − GIoU"), (1, 1, 1, 1))),
+        figures.lines(few, dict.fromkeys(("a", "b"), dict.fromkeys(("c", "d", "e", "f"), few)), xlabel="x", ylabel="y"),
+    ]
+    for figure in drawn:
+        figure.draw_without_rendering()
+        width, height = figure.get_size_inches()
+        assert width <= 8.4
+        ink = figure.get_tightbbox()
+        assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
         assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
