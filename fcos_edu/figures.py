@@ -1348,3 +1348,250 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
         axes.grid(axis="y", color="0.9")
         axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+# ---------------------------------------------------------------- chapter: From outputs to detections
+
+
+def coordinate_errors(x: Array, errors: Mapping[str, Array]) -> Figure:
+    """How far a side of a box is off when it is computed in a type of few digits, over its place in the image.
+
+    Args:
+        x: ``(N,)`` in pixels, rising.
+        errors: name of the type -> ``(N,)`` error in pixels, with its sign.
+
+    Raises:
+        ValueError: not one error for each place.
+    """
+    figure = Picture(figsize=(7, 2.8), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, error) in enumerate(errors.items()):
+        at, off = _vectors(x=x, errors=error)
+        # The coarsest type is given first, and lies below the finer ones.
+        axes.plot(at, off, color=COLORS[(4, 1, 6, 0)[i % 4]], linewidth=(0.8, 1.0, 1.6)[min(i, 2)], label=name)
+    axes.set(xlabel="place of the side in pixels", ylabel="error in pixels")
+    axes.grid(axis="y", color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=9, ncols=len(errors), loc="outside upper center")
+    return figure
+
+
+def threshold_rules(
+    class_scores: Array, centerness: Array, rules: Mapping[str, tuple[str, float]], *, truth: Array | None = None
+) -> Figure:
+    """Which pairs of a location and a class stay: a point for each, and a line for each rule of a score threshold.
+
+    On logarithmic axes a threshold of the product is a straight line, one of the class score alone an upright one. A
+    pair stays if it lies on the right of the line.
+
+    Args:
+        class_scores: ``(N,)`` above 0, up to 1.
+        centerness: ``(N,)`` of the same pairs, above 0, up to 1.
+        rules: name -> what is tested, ``"class"`` or ``"product"``, and the threshold in 0..1.
+        truth: ``(N,)`` bool; pairs that are right are drawn dark.
+
+    Raises:
+        ValueError: not as many of each, values that a logarithmic axis cannot hold, or another kind of rule.
+    """
+    p, c = _vectors(class_scores=class_scores, centerness=centerness)
+    if len(p) and not (min(p.min(), c.min()) > 0 and max(p.max(), c.max()) <= 1):
+        raise ValueError("class scores and center-ness must be above 0 and at most 1")
+    right = np.zeros(len(p), dtype=bool) if truth is None else np.asarray(truth, dtype=bool)
+    figure = Picture(figsize=(6.4, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for mask, color, marker, size, name in (
+        (~right, COLORS[4], "o", 5, "no box fits" if truth is not None else ""),
+        (right, COLORS[6], "^", 9, "the box fits"),
+    ):
+        if mask.any():
+            axes.scatter(p[mask], c[mask], s=size, color=color, marker=marker, linewidths=0, alpha=0.7, label=name)
+    low_p, low_c = (min(values.min(initial=1.0), 0.02) * 0.9 for values in (p, c))
+    for i, (name, (kind, value)) in enumerate(rules.items()):
+        kept = int(keeps(p, c, kind, value).sum())
+        ys = np.array([low_c, 1.0])
+        xs = np.full(2, value) if kind == "class" else value / ys
+        axes.plot(
+            xs, ys, LINES[i % len(LINES)], color=COLORS[1 + i % 3], linewidth=2, label=f"{name}: {kept:,} stay", gid=name
+        )
+    axes.set(xscale="log", yscale="log", xlim=(low_p, 1.05), ylim=(low_c, 1.05))
+    axes.set(xlabel="class score", ylabel="center-ness")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=9, ncols=2, loc="outside upper center")
+    return figure
+
+
+def keeps(class_scores: Array, centerness: Array, kind: str, threshold: float) -> NDArray[np.bool_]:
+    """``(N,)`` whether each pair passes a rule of :func:`threshold_rules`."""
+    p, c = _vectors(class_scores=class_scores, centerness=centerness)
+    if kind not in ("class", "product"):
+        raise ValueError(f"a rule tests {kind!r}; it must be 'class' or 'product'")
+    return np.asarray((p if kind == "class" else p * c) > threshold)
+
+
+def nms_step(
+    image: Array, boxes: Array, scores: Array, state: Sequence[str], overlaps: Array, *, title: str = ""
+) -> Figure:
+    """One step of non-maximum suppression: the boxes in the image, and the list from the best score down.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(N, 4)`` xyxy in pixels, best first.
+        scores: ``(N,)`` in 0..1, falling.
+        state: of each box: ``"kept"``, ``"now"`` (kept in this step), ``"drops"`` (dropped in this step),
+            ``"dropped"`` or ``"waits"``.
+        overlaps: ``(N,)`` IoU of each box with the one that is kept now, written where a box drops.
+        title: written above.
+
+    Raises:
+        ValueError: not as many of each, or an unknown state.
+    """
+    rows = _boxes(boxes)
+    values, iou = _vectors(scores=scores, overlaps=overlaps)
+    if not len(rows) == len(values) == len(state):
+        raise ValueError(f"{len(rows)} boxes, {len(values)} scores, {len(state)} states; each box needs all three")
+    wrong = set(state) - set(_NMS_LOOK)
+    if wrong:
+        raise ValueError(f"state {wrong.pop()!r}; it must be one of {', '.join(_NMS_LOOK)}")
+    figure = Picture(figsize=(7, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
+    _canvas(left, _pixels(image), fade=0.45)
+    left.set(xticks=[], yticks=[])
+    left.set_title(title, fontsize=10)
+    order = list(_NMS_LOOK)
+    for i in sorted(range(len(rows)), key=lambda i: -order.index(state[i])):  # what is kept lies on top
+        color, line, width, _ = _NMS_LOOK[state[i]]
+        patch = _rectangle(rows[i], edgecolor=color, linestyle=line, linewidth=width, gid=state[i])
+        if state[i] in ("now", "kept"):
+            patch.set_path_effects([patheffects.withStroke(linewidth=width + 2, foreground="white")])
+        left.add_patch(patch)
+        if state[i] != "dropped":
+            left.text(rows[i, 0], rows[i, 1], str(i + 1), fontsize=8, color=color, path_effects=_HALO, clip_on=True)
+    for i, (value, name) in enumerate(zip(values, state, strict=True)):
+        color, _, _, words = _NMS_LOOK[name]
+        right.barh(i, value, color=color if name in ("now", "kept") else "white", edgecolor=color, height=0.7)
+        text = words.format(iou=iou[i])
+        right.text(value + 0.02, i, f"{value:.2f} {text}", va="center", fontsize=8, color="0.45" if "drop" in name else "black")
+    right.set(ylim=(len(rows) - 0.4, -0.6), xlim=(0, 1.25), yticks=range(len(rows)), xticks=[])
+    right.set_yticklabels([str(i + 1) for i in range(len(rows))], fontsize=8)
+    right.set_title("score", fontsize=10)
+    right.spines[["top", "right", "bottom"]].set_visible(False)
+    return figure
+
+
+# State in NMS: colour, line style, width, words beside the score. What lies on top comes first.
+_NMS_LOOK = {
+    "now": (COLORS[1], "-", 3.0, "is kept"),
+    "kept": (COLORS[0], "-", 2.2, "kept"),
+    "drops": (COLORS[6], "--", 1.6, "drops, IoU {iou:.2f}"),
+    "waits": (COLORS[6], "-", 0.9, ""),
+    "dropped": ("0.65", ":", 0.7, "dropped"),
+}
+
+
+def class_offsets(boxes: Array, labels: Array, names: Sequence[str], offset: float) -> Figure:
+    """One NMS for all classes: the boxes as they are, and each class moved by its number times an offset.
+
+    Args:
+        boxes: ``(N, 4)`` xyxy in pixels.
+        labels: ``(N,)`` classes 0..C-1.
+        names: names of the classes.
+        offset: pixels between the places of two neighbouring classes.
+    """
+    rows = _boxes(boxes)
+    classes = _column(labels, len(rows), "labels")
+    assert classes is not None
+    moved = rows + classes[:, None] * offset
+    figure = Picture(figsize=(7, 3.6), layout="constrained")
+    before, after = figure.subplots(1, 2)
+    for axes, drawn, title in ((before, rows, "as they are"), (after, moved, "moved by class × offset")):
+        for box, label in zip(drawn, classes, strict=True):
+            color, style = COLORS[int(label) % len(COLORS)], LINES[int(label) % len(LINES)]
+            axes.add_patch(_rectangle(box, edgecolor=color, linestyle=style, linewidth=1.6))
+        low, high = min(0.0, drawn.min(initial=0.0)), drawn.max(initial=1.0)
+        room = 0.03 * (high - low)
+        axes.set(xlim=(low - room, high + room), ylim=(high + room, low - room), aspect="equal")
+        axes.tick_params(labelsize=8)
+        axes.set_title(title, fontsize=10)
+    for label in np.unique(classes):
+        style = LINES[int(label) % len(LINES)]
+        before.plot([], [], style, color=COLORS[int(label) % len(COLORS)], linewidth=2, label=names[int(label)])
+    figure.legend(frameon=False, fontsize=9, ncols=5, loc="outside upper center")
+    return figure
+
+
+def score_threshold(
+    image: Array, result: Mapping[str, Tensor], names: Sequence[str], scores: Array, right: Array, threshold: float
+) -> Figure:
+    """What a score threshold does: the detections above it in one image, and how many of many images it parts.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        result: of the image: ``boxes``, ``labels``, ``scores``.
+        names: names of the classes.
+        scores: ``(N,)`` in 0..1 of the detections of many images.
+        right: ``(N,)`` bool, which of them are right.
+        threshold: 0..1.
+    """
+    values, hit = _vectors(scores=scores, right=right)
+    figure = Picture(figsize=(7, 3.3), layout="constrained")
+    left, counts = figure.subplots(1, 2, width_ratios=(1.1, 1))
+    _canvas(left, _pixels(image))
+    _draw_result(left, result, names, threshold)
+    left.set(xticks=[], yticks=[])
+    left.set_title(f"score at least {threshold:.2f}", fontsize=10)
+    edges = np.linspace(0, 1, 21)
+    for mask, color, hatch, name in ((hit == 0, COLORS[4], "//", "wrong"), (hit > 0, COLORS[0], "", "right")):
+        kept = int((values[mask] >= threshold).sum())
+        counts.hist(
+            values[mask], edges, color=color, edgecolor="white" if not hatch else "black", linewidth=0.5, hatch=hatch,
+            alpha=0.75, label=f"{name}: {kept:,} of {int(mask.sum()):,} stay", gid=name,
+        )  # fmt: skip
+    counts.axvline(threshold, color="black", linewidth=2, gid="threshold")
+    counts.set(xlim=(0, 1), xlabel="score", ylabel="detections", yscale="symlog")
+    counts.yaxis.set_major_formatter("{x:g}")
+    counts.legend(frameon=False, fontsize=9)
+    counts.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def origins(
+    image: Array,
+    result: Mapping[str, Tensor],
+    points: Array,
+    names: Sequence[str],
+    *,
+    threshold: float = 0.3,
+) -> Figure:
+    """Where detections come from: each box with the location that made it, in the colour and marker of its level.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        result: of the image, with ``boxes``, ``scores``, ``labels``, ``levels`` and ``locations``.
+        points: ``(L, 2)`` all locations, xy in pixels of the image.
+        names: names of the classes.
+        threshold: detections with a lower score are left out.
+    """
+    pixels, xy = _pixels(image), np.asarray(points, dtype=float)
+    figure = Picture(figsize=_figure_size(pixels.shape[:2], 4.6), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.5)
+    axes.set(xticks=[], yticks=[])
+    keep = np.asarray(result["scores"].detach().cpu()) >= threshold
+    boxes, labels, levels, where = (
+        np.asarray(result[key].detach().cpu())[keep] for key in ("boxes", "labels", "levels", "locations")
+    )
+    for box, label, level, location in zip(boxes, labels, levels, where, strict=True):
+        patch = _rectangle(box, edgecolor=LEVEL_COLORS[int(level)], linewidth=2)
+        patch.set_path_effects([patheffects.withStroke(linewidth=3.6, foreground="white"), patheffects.Normal()])
+        axes.add_patch(patch)
+        x, y = xy[location]
+        for end_x, end_y in ((box[0], y), (x, box[1]), (box[2], y), (x, box[3])):
+            axes.plot([x, end_x], [y, end_y], color="0.2", linewidth=0.8)
+        axes.text(box[0], box[3], names[int(label)], fontsize=8, va="top", path_effects=_HALO)
+    for level in np.unique(levels):
+        style = _level_style(int(level)) | {"markersize": 8}
+        axes.plot(*xy[where[levels == level]].T, **style, label=f"P{level}", gid=f"P{level}")
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return figure
