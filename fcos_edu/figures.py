@@ -1405,7 +1405,7 @@ def threshold_rules(
     ):
         if mask.any():
             axes.scatter(p[mask], c[mask], s=size, color=color, marker=marker, linewidths=0, alpha=0.7, label=name)
-    low_p, low_c = (min(values.min(initial=1.0), 0.02) * 0.9 for values in (p, c))
+    low_p, low_c = (min(values.min(initial=1.0), 0.5) * 0.9 for values in (p, c))
     for i, (name, (kind, value)) in enumerate(rules.items()):
         kept = int(keeps(p, c, kind, value).sum())
         ys = np.array([low_c, 1.0])
@@ -1418,7 +1418,7 @@ def threshold_rules(
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, fontsize=9, ncols=2, loc="outside upper center")
+    figure.legend(frameon=False, fontsize=9, ncols=2, markerscale=2, loc="outside upper center")
     return figure
 
 
@@ -1428,66 +1428,6 @@ def keeps(class_scores: Array, centerness: Array, kind: str, threshold: float) -
     if kind not in ("class", "product"):
         raise ValueError(f"a rule tests {kind!r}; it must be 'class' or 'product'")
     return np.asarray((p if kind == "class" else p * c) > threshold)
-
-
-def nms_step(
-    image: Array, boxes: Array, scores: Array, state: Sequence[str], overlaps: Array, *, title: str = ""
-) -> Figure:
-    """One step of non-maximum suppression: the boxes in the image, and the list from the best score down.
-
-    Args:
-        image: as in :func:`show_boxes`.
-        boxes: ``(N, 4)`` xyxy in pixels, best first.
-        scores: ``(N,)`` in 0..1, falling.
-        state: of each box: ``"kept"``, ``"now"`` (kept in this step), ``"drops"`` (dropped in this step),
-            ``"dropped"`` or ``"waits"``.
-        overlaps: ``(N,)`` IoU of each box with the one that is kept now, written where a box drops.
-        title: written above.
-
-    Raises:
-        ValueError: not as many of each, or an unknown state.
-    """
-    rows = _boxes(boxes)
-    values, iou = _vectors(scores=scores, overlaps=overlaps)
-    if not len(rows) == len(values) == len(state):
-        raise ValueError(f"{len(rows)} boxes, {len(values)} scores, {len(state)} states; each box needs all three")
-    wrong = set(state) - set(_NMS_LOOK)
-    if wrong:
-        raise ValueError(f"state {wrong.pop()!r}; it must be one of {', '.join(_NMS_LOOK)}")
-    figure = Picture(figsize=(7, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
-    _canvas(left, _pixels(image), fade=0.45)
-    left.set(xticks=[], yticks=[])
-    left.set_title(title, fontsize=10)
-    order = list(_NMS_LOOK)
-    for i in sorted(range(len(rows)), key=lambda i: -order.index(state[i])):  # what is kept lies on top
-        color, line, width, _ = _NMS_LOOK[state[i]]
-        patch = _rectangle(rows[i], edgecolor=color, linestyle=line, linewidth=width, gid=state[i])
-        if state[i] in ("now", "kept"):
-            patch.set_path_effects([patheffects.withStroke(linewidth=width + 2, foreground="white")])
-        left.add_patch(patch)
-        if state[i] != "dropped":
-            left.text(rows[i, 0], rows[i, 1], str(i + 1), fontsize=8, color=color, path_effects=_HALO, clip_on=True)
-    for i, (value, name) in enumerate(zip(values, state, strict=True)):
-        color, _, _, words = _NMS_LOOK[name]
-        right.barh(i, value, color=color if name in ("now", "kept") else "white", edgecolor=color, height=0.7)
-        text = words.format(iou=iou[i])
-        right.text(value + 0.02, i, f"{value:.2f} {text}", va="center", fontsize=8, color="0.45" if "drop" in name else "black")
-    right.set(ylim=(len(rows) - 0.4, -0.6), xlim=(0, 1.25), yticks=range(len(rows)), xticks=[])
-    right.set_yticklabels([str(i + 1) for i in range(len(rows))], fontsize=8)
-    right.set_title("score", fontsize=10)
-    right.spines[["top", "right", "bottom"]].set_visible(False)
-    return figure
-
-
-# State in NMS: colour, line style, width, words beside the score. What lies on top comes first.
-_NMS_LOOK = {
-    "now": (COLORS[1], "-", 3.0, "is kept"),
-    "kept": (COLORS[0], "-", 2.2, "kept"),
-    "drops": (COLORS[6], "--", 1.6, "drops, IoU {iou:.2f}"),
-    "waits": (COLORS[6], "-", 0.9, ""),
-    "dropped": ("0.65", ":", 0.7, "dropped"),
-}
 
 
 def class_offsets(boxes: Array, labels: Array, names: Sequence[str], offset: float) -> Figure:
