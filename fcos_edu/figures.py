@@ -1535,3 +1535,81 @@ def origins(
         axes.plot(*xy[where[levels == level]].T, **style, label=f"P{level}", gid=f"P{level}")
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
+
+
+# ---------------------------------------------------------------- chapter: How good is it
+
+
+def hits_and_misses(
+    image: Array,
+    boxes: Array,
+    hit: Array,
+    truth: Array,
+    found: Array,
+    *,
+    words: Sequence[str] = (),
+    title: str = "",
+) -> Figure:
+    """A judged image: detections that are right, detections that are false, and true boxes that nobody found.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(K, 4)`` detections, xyxy in pixels.
+        hit: ``(K,)`` bool, whether each is right.
+        truth: ``(M, 4)`` true boxes.
+        found: ``(M,)`` bool, whether a detection has taken each.
+        words: one for each detection, written beside it.
+        title: written above the image.
+
+    Raises:
+        ValueError: not as many verdicts as boxes.
+    """
+    rows, true = _boxes(boxes), _boxes(truth)
+    right, taken = _column(hit, len(rows), "verdicts"), _column(found, len(true), "verdicts")
+    assert right is not None and taken is not None
+    pixels = _pixels(image)
+    figure = Picture(figsize=_figure_size(pixels.shape[:2], 4.2), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.35)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, fontsize=10)
+    looks = (("hit", COLORS[0], "-"), ("false", COLORS[1], "--"), ("missed", COLORS[6], ":"))
+    groups = (rows[right.astype(bool)], rows[~right.astype(bool)], true[~taken.astype(bool)])
+    for (name, color, line), group in zip(looks, groups, strict=True):
+        for box in group:
+            patch = _rectangle(box, edgecolor=color, linestyle=line, linewidth=2.2, gid=name)
+            patch.set_path_effects([patheffects.withStroke(linewidth=4.2, foreground="white"), patheffects.Normal()])
+            axes.add_patch(patch)
+        axes.plot([], [], line, color=color, linewidth=2.2, label=f"{name}: {len(group)}")
+    for box, ok, word in zip(rows, right, words):
+        color = COLORS[0] if ok else COLORS[1]
+        axes.text(box[0], box[1], word, fontsize=8, color=color, va="bottom", path_effects=_HALO, clip_on=True)
+    axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return figure
+
+
+def average_precision_area(recall: Array, precision: Array, asked: Array, falling: Array, *, title: str = "") -> Figure:
+    """Average precision as an area: the curve as measured, the curve that only falls, and where it is read.
+
+    Args:
+        recall: ``(N,)`` after each detection, 0..1, rising.
+        precision: ``(N,)`` after each detection, 0..1.
+        asked: ``(R,)`` recalls at which the curve is read, 0..1, rising.
+        falling: ``(R,)`` the best precision at each of them or beyond, 0..1.
+        title: written above.
+
+    Raises:
+        ValueError: not as many of each pair.
+    """
+    x, y = _vectors(recall=recall, precision=precision)
+    at, height = _vectors(asked=asked, falling=falling)
+    figure = Picture(figsize=(5.6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.fill_between(at, height, step="mid", color=COLORS[4], alpha=0.35, linewidth=0, label="area: AP")
+    axes.plot(x, y, "-", color=COLORS[1], linewidth=1.3, label="after each detection")
+    axes.plot(at, height, ".", color=COLORS[0], markersize=4, label="the best from here on")
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.05))
+    axes.set_title(title, fontsize=10)
+    axes.legend(frameon=False, fontsize=9, loc="lower left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
