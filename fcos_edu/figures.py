@@ -1082,6 +1082,7 @@ def precision_recall_by_iou(curves: Mapping[str, Mapping[float, tuple[Array, Arr
     for axes, iou in zip(panels, first, strict=True):
         _draw_precision_recall(axes, {name: by_iou[iou] for name, by_iou in curves.items()})
         axes.set_title(f"IoU at least {iou:.2f}", fontsize=10)
+        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])  # short, so that neighbours do not touch
     panels[0].set_ylabel("precision")
     figure.legend(
         *panels[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=3, loc="outside upper center"
@@ -1514,7 +1515,8 @@ def origins(
         threshold: detections with a lower score are left out.
     """
     pixels, xy = _pixels(image), np.asarray(points, dtype=float)
-    figure = Picture(figsize=_figure_size(pixels.shape[:2], 4.6), layout="constrained")
+    width, height = _figure_size(pixels.shape[:2], 3.8)
+    figure = Picture(figsize=(width, height + 0.2), layout="constrained")
     axes = figure.subplots()
     _canvas(axes, pixels, fade=0.5)
     axes.set(xticks=[], yticks=[])
@@ -1533,7 +1535,7 @@ def origins(
     for level in np.unique(levels):
         style = _level_style(int(level)) | {"markersize": 8}
         axes.plot(*xy[where[levels == level]].T, **style, label=f"P{level}", gid=f"P{level}")
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    figure.legend(fontsize=9, frameon=False, ncols=5, loc="outside upper center")
     return figure
 
 
@@ -1568,7 +1570,8 @@ def hits_and_misses(
     right, taken = _column(hit, len(rows), "verdicts"), _column(found, len(true), "verdicts")
     assert right is not None and taken is not None
     pixels = _pixels(image)
-    figure = Picture(figsize=_figure_size(pixels.shape[:2], 4.2), layout="constrained")
+    width, height = _figure_size(pixels.shape[:2], 3.8)
+    figure = Picture(figsize=(width, height + 0.2), layout="constrained")
     axes = figure.subplots()
     _canvas(axes, pixels, fade=0.35)
     axes.set(xticks=[], yticks=[])
@@ -1583,8 +1586,9 @@ def hits_and_misses(
         axes.plot([], [], line, color=color, linewidth=2.2, label=f"{name}: {len(group)}")
     for box, ok, word in zip(rows, right, words):
         color = COLORS[0] if ok else COLORS[1]
-        axes.text(box[0], box[1], word, fontsize=8, color=color, va="bottom", path_effects=_HALO, clip_on=True)
-    axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+        high = "top" if box[1] < 0.08 * pixels.shape[0] else "bottom"  # inside the picture
+        axes.text(box[0] + 2, box[1], word, fontsize=8, color=color, va=high, path_effects=_HALO, clip_on=True)
+    figure.legend(fontsize=9, frameon=False, ncols=3, loc="outside upper center")
     return figure
 
 
