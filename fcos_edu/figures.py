@@ -1091,6 +1091,7 @@ def precision_recall_by_iou(curves: Mapping[str, Mapping[float, tuple[Array, Arr
     for axes, iou in zip(panels, first, strict=True):
         _draw_precision_recall(axes, {name: by_iou[iou] for name, by_iou in curves.items()})
         axes.set_title(f"IoU at least {iou:.2f}", fontsize=10)
+        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])  # short, so that neighbours do not touch
     panels[0].set_ylabel("precision")
     figure.legend(
         *panels[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=3, loc="outside upper center"
@@ -2067,4 +2068,417 @@ def lines(
         axes.spines[["top", "right"]].set_visible(False)
     grid[0].set_ylabel(ylabel)
     figure.legend(*grid[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=4, loc="outside upper center")
+
+
+# ---------------------------------------------------------------- chapter: From outputs to detections
+
+
+def coordinate_errors(x: Array, errors: Mapping[str, Array]) -> Figure:
+    """How far a side of a box is off when it is computed in a type of few digits, over its place in the image.
+
+    Args:
+        x: ``(N,)`` in pixels, rising.
+        errors: name of the type -> ``(N,)`` error in pixels, with its sign.
+
+    Raises:
+        ValueError: not one error for each place.
+    """
+    figure = Picture(figsize=(7, 2.8), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, error) in enumerate(errors.items()):
+        at, off = _vectors(x=x, errors=error)
+        # The coarsest type is given first, and lies below the finer ones.
+        axes.plot(at, off, color=COLORS[(4, 1, 6, 0)[i % 4]], linewidth=(0.8, 1.0, 1.6)[min(i, 2)], label=name)
+    axes.set(xlabel="place of the side in pixels", ylabel="error in pixels")
+    axes.grid(axis="y", color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=9, ncols=len(errors), loc="outside upper center")
+    return figure
+
+
+def threshold_rules(
+    class_scores: Array, centerness: Array, rules: Mapping[str, tuple[str, float]], *, truth: Array | None = None
+) -> Figure:
+    """Which pairs of a location and a class stay: a point for each, and a line for each rule of a score threshold.
+
+    On logarithmic axes a threshold of the product is a straight line, one of the class score alone an upright one. A
+    pair stays if it lies on the right of the line.
+
+    Args:
+        class_scores: ``(N,)`` above 0, up to 1.
+        centerness: ``(N,)`` of the same pairs, above 0, up to 1.
+        rules: name -> what is tested, ``"class"`` or ``"product"``, and the threshold in 0..1.
+        truth: ``(N,)`` bool; pairs that are right are drawn dark.
+
+    Raises:
+        ValueError: not as many of each, values that a logarithmic axis cannot hold, or another kind of rule.
+    """
+    p, c = _vectors(class_scores=class_scores, centerness=centerness)
+    if len(p) and not (min(p.min(), c.min()) > 0 and max(p.max(), c.max()) <= 1):
+        raise ValueError("class scores and center-ness must be above 0 and at most 1")
+    right = np.zeros(len(p), dtype=bool) if truth is None else np.asarray(truth, dtype=bool)
+    figure = Picture(figsize=(6.4, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for mask, color, marker, size, name in (
+        (~right, COLORS[4], "o", 5, "no box fits" if truth is not None else ""),
+        (right, COLORS[6], "^", 9, "the box fits"),
+    ):
+        if mask.any():
+            axes.scatter(p[mask], c[mask], s=size, color=color, marker=marker, linewidths=0, alpha=0.7, label=name)
+    low_p, low_c = (min(values.min(initial=1.0), 0.5) * 0.9 for values in (p, c))
+    for i, (name, (kind, value)) in enumerate(rules.items()):
+        kept = int(keeps(p, c, kind, value).sum())
+        ys = np.array([low_c, 1.0])
+        xs = np.full(2, value) if kind == "class" else value / ys
+        axes.plot(
+            xs,
+            ys,
+            LINES[i % len(LINES)],
+            color=COLORS[1 + i % 3],
+            linewidth=2,
+            label=f"{name}: {kept:,} stay",
+            gid=name,
+        )
+    axes.set(xscale="log", yscale="log", xlim=(low_p, 1.05), ylim=(low_c, 1.05))
+    axes.set(xlabel="class score", ylabel="center-ness")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=9, ncols=2, markerscale=2, loc="outside upper center")
+    return figure
+
+
+def keeps(class_scores: Array, centerness: Array, kind: str, threshold: float) -> NDArray[np.bool_]:
+    """``(N,)`` whether each pair passes a rule of :func:`threshold_rules`."""
+    p, c = _vectors(class_scores=class_scores, centerness=centerness)
+    if kind not in ("class", "product"):
+        raise ValueError(f"a rule tests {kind!r}; it must be 'class' or 'product'")
+    return np.asarray((p if kind == "class" else p * c) > threshold)
+
+
+def class_offsets(boxes: Array, labels: Array, names: Sequence[str], offset: float) -> Figure:
+    """One NMS for all classes: the boxes as they are, and each class moved by its number times an offset.
+
+    Args:
+        boxes: ``(N, 4)`` xyxy in pixels.
+        labels: ``(N,)`` classes 0..C-1.
+        names: names of the classes.
+        offset: pixels between the places of two neighbouring classes.
+    """
+    rows = _boxes(boxes)
+    classes = _column(labels, len(rows), "labels")
+    assert classes is not None
+    moved = rows + classes[:, None] * offset
+    figure = Picture(figsize=(7, 3.6), layout="constrained")
+    before, after = figure.subplots(1, 2)
+    for axes, drawn, title in ((before, rows, "as they are"), (after, moved, "moved by class × offset")):
+        for box, label in zip(drawn, classes, strict=True):
+            color, style = COLORS[int(label) % len(COLORS)], LINES[int(label) % len(LINES)]
+            axes.add_patch(_rectangle(box, edgecolor=color, linestyle=style, linewidth=1.6))
+        low, high = min(0.0, drawn.min(initial=0.0)), drawn.max(initial=1.0)
+        room = 0.03 * (high - low)
+        axes.set(xlim=(low - room, high + room), ylim=(high + room, low - room), aspect="equal")
+        axes.tick_params(labelsize=8)
+        axes.set_title(title, fontsize=10)
+    for label in np.unique(classes):
+        style = LINES[int(label) % len(LINES)]
+        before.plot([], [], style, color=COLORS[int(label) % len(COLORS)], linewidth=2, label=names[int(label)])
+    figure.legend(frameon=False, fontsize=9, ncols=5, loc="outside upper center")
+    return figure
+
+
+def score_threshold(
+    image: Array, result: Mapping[str, Tensor], names: Sequence[str], scores: Array, right: Array, threshold: float
+) -> Figure:
+    """What a score threshold does: the detections above it in one image, and how many of many images it parts.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        result: of the image: ``boxes``, ``labels``, ``scores``.
+        names: names of the classes.
+        scores: ``(N,)`` in 0..1 of the detections of many images.
+        right: ``(N,)`` bool, which of them are right.
+        threshold: 0..1.
+    """
+    values, hit = _vectors(scores=scores, right=right)
+    figure = Picture(figsize=(7, 3.3), layout="constrained")
+    left, counts = figure.subplots(1, 2, width_ratios=(1.1, 1))
+    _canvas(left, _pixels(image))
+    _draw_result(left, result, names, threshold)
+    left.set(xticks=[], yticks=[])
+    left.set_title(f"score at least {threshold:.2f}", fontsize=10)
+    edges = np.linspace(0, 1, 21)
+    for mask, color, hatch, name in ((hit == 0, COLORS[4], "//", "wrong"), (hit > 0, COLORS[0], "", "right")):
+        kept = int((values[mask] >= threshold).sum())
+        counts.hist(
+            values[mask], edges, color=color, edgecolor="white" if not hatch else "black", linewidth=0.5, hatch=hatch,
+            alpha=0.75, label=f"{name}: {kept:,} of {int(mask.sum()):,} stay", gid=name,
+        )  # fmt: skip
+    counts.axvline(threshold, color="black", linewidth=2, gid="threshold")
+    counts.set(xlim=(0, 1), xlabel="score", ylabel="detections", yscale="symlog")
+    counts.yaxis.set_major_formatter("{x:g}")
+    counts.legend(frameon=False, fontsize=9)
+    counts.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def origins(
+    image: Array,
+    result: Mapping[str, Tensor],
+    points: Array,
+    names: Sequence[str],
+    *,
+    threshold: float = 0.3,
+) -> Figure:
+    """Where detections come from: each box with the location that made it, in the colour and marker of its level.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        result: of the image, with ``boxes``, ``scores``, ``labels``, ``levels`` and ``locations``.
+        points: ``(L, 2)`` all locations, xy in pixels of the image.
+        names: names of the classes.
+        threshold: detections with a lower score are left out.
+    """
+    pixels, xy = _pixels(image), np.asarray(points, dtype=float)
+    width, height = _figure_size(pixels.shape[:2], 3.8)
+    figure = Picture(figsize=(width, height + 0.2), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.5)
+    axes.set(xticks=[], yticks=[])
+    keep = np.asarray(result["scores"].detach().cpu()) >= threshold
+    boxes, labels, levels, where = (
+        np.asarray(result[key].detach().cpu())[keep] for key in ("boxes", "labels", "levels", "locations")
+    )
+    for box, label, level, location in zip(boxes, labels, levels, where, strict=True):
+        patch = _rectangle(box, edgecolor=LEVEL_COLORS[int(level)], linewidth=2)
+        patch.set_path_effects([patheffects.withStroke(linewidth=3.6, foreground="white"), patheffects.Normal()])
+        axes.add_patch(patch)
+        x, y = xy[location]
+        for end_x, end_y in ((box[0], y), (x, box[1]), (box[2], y), (x, box[3])):
+            axes.plot([x, end_x], [y, end_y], color="0.2", linewidth=0.8)
+        axes.text(box[0], box[3], names[int(label)], fontsize=8, va="top", path_effects=_HALO)
+    for level in np.unique(levels):
+        style = _level_style(int(level)) | {"markersize": 8}
+        axes.plot(*xy[where[levels == level]].T, **style, label=f"P{level}", gid=f"P{level}")
+    figure.legend(fontsize=9, frameon=False, ncols=5, loc="outside upper center")
+    return figure
+
+
+# ---------------------------------------------------------------- chapter: How good is it
+
+
+def hits_and_misses(
+    image: Array,
+    boxes: Array,
+    hit: Array,
+    truth: Array,
+    found: Array,
+    *,
+    words: Sequence[str] = (),
+    title: str = "",
+) -> Figure:
+    """A judged image: detections that are right, detections that are false, and true boxes that nobody found.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(K, 4)`` detections, xyxy in pixels.
+        hit: ``(K,)`` bool, whether each is right.
+        truth: ``(M, 4)`` true boxes.
+        found: ``(M,)`` bool, whether a detection has taken each.
+        words: one for each detection, written beside it.
+        title: written above the image.
+
+    Raises:
+        ValueError: not as many verdicts as boxes.
+    """
+    rows, true = _boxes(boxes), _boxes(truth)
+    right, taken = _column(hit, len(rows), "verdicts"), _column(found, len(true), "verdicts")
+    assert right is not None and taken is not None
+    pixels = _pixels(image)
+    width, height = _figure_size(pixels.shape[:2], 3.8)
+    figure = Picture(figsize=(width, height + 0.2), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.35)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, fontsize=10)
+    looks = (("hit", COLORS[0], "-"), ("false", COLORS[1], "--"), ("missed", COLORS[6], ":"))
+    groups = (rows[right.astype(bool)], rows[~right.astype(bool)], true[~taken.astype(bool)])
+    for (name, color, line), group in zip(looks, groups, strict=True):
+        for box in group:
+            patch = _rectangle(box, edgecolor=color, linestyle=line, linewidth=2.2, gid=name)
+            patch.set_path_effects([patheffects.withStroke(linewidth=4.2, foreground="white"), patheffects.Normal()])
+            axes.add_patch(patch)
+        axes.plot([], [], line, color=color, linewidth=2.2, label=f"{name}: {len(group)}")
+    for box, ok, word in zip(rows, right, words):
+        color = COLORS[0] if ok else COLORS[1]
+        high = "top" if box[1] < 0.08 * pixels.shape[0] else "bottom"  # inside the picture
+        axes.text(box[0] + 2, box[1], word, fontsize=8, color=color, va=high, path_effects=_HALO, clip_on=True)
+    figure.legend(fontsize=9, frameon=False, ncols=3, loc="outside upper center")
+    return figure
+
+
+def average_precision_area(recall: Array, precision: Array, asked: Array, falling: Array, *, title: str = "") -> Figure:
+    """Average precision as an area: the curve as measured, the curve that only falls, and where it is read.
+
+    Args:
+        recall: ``(N,)`` after each detection, 0..1, rising.
+        precision: ``(N,)`` after each detection, 0..1.
+        asked: ``(R,)`` recalls at which the curve is read, 0..1, rising.
+        falling: ``(R,)`` the best precision at each of them or beyond, 0..1.
+        title: written above.
+
+    Raises:
+        ValueError: not as many of each pair.
+    """
+    x, y = _vectors(recall=recall, precision=precision)
+    at, height = _vectors(asked=asked, falling=falling)
+    figure = Picture(figsize=(5.6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.fill_between(at, height, step="mid", color=COLORS[4], alpha=0.35, linewidth=0, label="area: AP")
+    axes.plot(x, y, "-", color=COLORS[1], linewidth=1.3, label="after each detection")
+    axes.plot(at, height, ".", color=COLORS[0], markersize=4, label="the best from here on")
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.05))
+    axes.set_title(title, fontsize=10)
+    axes.legend(frameon=False, fontsize=9, loc="lower left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter: FCOS as a proposal network
+
+
+def two_stages(first: str = "region proposal network\nor FCOS", proposals: int = 1000) -> Figure:
+    """The two stages of Faster R-CNN: boxes that may hold an object, then a closer look at each.
+
+    Args:
+        first: what makes the proposals.
+        proposals: how many go on to the second stage.
+    """
+    figure = Picture(figsize=(7, 3.3), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(0, 14), ylim=(0, 6.4))
+    axes.axis("off")
+    plain, one, two = "0.93", COLORS[4], COLORS[5]
+    boxes = (
+        (0.1, 2.2, 1.8, 1.6, "image", plain),
+        (2.7, 2.2, 2.3, 1.6, "backbone\nand pyramid", plain),
+        (5.9, 4.1, 3.4, 1.6, first, one),
+        (5.9, 0.5, 3.4, 1.6, "pool: a 7 × 7 map\nfor each region", two),
+        (10.4, 0.5, 3.4, 1.6, "for each region:\nclass or background,\nand a better box", two),
+    )
+    for x, y, width, height, text, color in boxes:
+        axes.add_patch(Rectangle((x, y), width, height, facecolor=color, edgecolor="black", alpha=0.75, gid=text))
+        axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9)
+    for start, end in (
+        ((1.9, 3.0), (2.7, 3.0)),
+        ((5.0, 3.3), (5.9, 4.6)),
+        ((5.0, 2.7), (5.9, 1.6)),
+        ((7.6, 4.1), (7.6, 2.1)),
+        ((9.3, 1.3), (10.4, 1.3)),
+    ):
+        _arrow(axes, start, end)
+    axes.text(7.75, 3.1, f"about {proposals:,} boxes,\nwithout a name", va="center", fontsize=9)
+    axes.text(4.95, 4.2, "features", ha="right", fontsize=9)
+    axes.text(4.95, 1.6, "features", ha="right", fontsize=9)
+    axes.text(7.6, 5.85, "first stage: where?", ha="center", fontsize=10, fontweight="bold")
+    axes.text(9.85, 0.05, "second stage: what, and where exactly?", ha="center", fontsize=10, fontweight="bold")
+    return figure
+
+
+def region_crops(image: Array, boxes: Array, crops: Mapping[str, Sequence[Array]]) -> Figure:
+    """Regions of an image, and what pooling makes of each: every region the same size.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(R, 4)`` xyxy in pixels.
+        crops: name of a row -> ``(3, h, w)`` for each region, float 0..1.
+
+    Raises:
+        ValueError: a row without a crop for each region.
+    """
+    rows = _boxes(boxes)
+    for name, row in crops.items():
+        if len(row) != len(rows):
+            raise ValueError(f"{len(row)} crops {name!r} of {len(rows)} regions; each region needs one")
+    figure = Picture(figsize=(7, 3.1), layout="constrained")
+    grid = figure.add_gridspec(len(crops), len(rows) + 1, width_ratios=(2.2, *([1] * len(rows))))
+    whole = figure.add_subplot(grid[:, 0])
+    _canvas(whole, _pixels(image))
+    whole.set(xticks=[], yticks=[])
+    for i, box in enumerate(rows):
+        _draw_box(whole, box, i, str(i + 1))
+    for j, (name, row) in enumerate(crops.items()):
+        for i, crop in enumerate(row):
+            axes = figure.add_subplot(grid[j, i + 1])
+            axes.imshow(_pixels(crop), interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            for side in axes.spines.values():
+                side.set(color=COLORS[i % len(COLORS)], linewidth=2)
+            if j == 0:
+                axes.set_title(str(i + 1), fontsize=10)
+            if i == 0:
+                axes.set_ylabel(name, fontsize=9)
+    return figure
+
+
+def best_proposals(image: Array, boxes: Array, truth: Array, found: Array, *, title: str = "") -> Figure:
+    """The best proposals of an image, and which true boxes one of them fits.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(K, 4)`` proposals, xyxy in pixels.
+        truth: ``(M, 4)`` true boxes.
+        found: ``(M,)`` bool, whether a proposal fits each.
+        title: written above the image.
+    """
+    pixels, true = _pixels(image), _boxes(truth)
+    fits = _column(found, len(true), "verdicts")
+    assert fits is not None
+    width, height = _figure_size(pixels.shape[:2], 4.0)
+    figure = Picture(figsize=(width, height + 0.25), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.4)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, fontsize=10)
+    rows = _boxes(boxes)
+    alpha = float(np.clip(12 / max(1, len(rows)), 0.12, 0.9))  # a thousand boxes must not be a black square
+    for box in rows:
+        axes.add_patch(_rectangle(box, edgecolor="black", linewidth=0.7, alpha=alpha, gid="proposal"))
+    for name, color, line, group in (
+        ("found", COLORS[0], "-", true[fits.astype(bool)]),
+        ("not found", COLORS[1], ":", true[~fits.astype(bool)]),
+    ):
+        for box in group:
+            patch = _rectangle(box, edgecolor=color, linestyle=line, linewidth=2.4, gid=name)
+            patch.set_path_effects([patheffects.withStroke(linewidth=4.4, foreground="white"), patheffects.Normal()])
+            axes.add_patch(patch)
+        axes.plot([], [], line, color=color, linewidth=2.4, label=f"{name}: {len(group)}")
+    figure.legend(fontsize=9, frameon=False, ncols=2, loc="outside upper center")
+    return figure
+
+
+def recall_by_count(counts: Array, series: Mapping[str, Array]) -> Figure:
+    """Recall over the number of proposals of an image, a line for each name.
+
+    Args:
+        counts: ``(N,)`` numbers of proposals, positive and rising.
+        series: name -> ``(N,)`` recall, 0..1.
+
+    Raises:
+        ValueError: not one recall for each number, or a number that a logarithmic axis cannot hold.
+    """
+    (x,) = _vectors(counts=counts)
+    if not (len(x) and x[0] > 0 and (np.diff(x) > 0).all()):
+        raise ValueError(f"counts {x.tolist()}; they must be positive and rise")
+    figure = Picture(figsize=(6.4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, recall) in enumerate(series.items()):
+        at, y = _vectors(counts=counts, recall=recall)
+        style = {"marker": MARKERS[i % len(MARKERS)], "color": COLORS[i % len(COLORS)], "linestyle": LINES[i % 4]}
+        axes.plot(at, y, markersize=5, label=name, **style)
+    axes.set(xscale="log", ylim=(0, 1.02), xlabel="proposals of an image", ylabel="recall")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(axis="y", color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
     return figure

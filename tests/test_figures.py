@@ -961,6 +961,189 @@ def test_no_picture_of_these_chapters_is_cut_off_or_written_too_small() -> None:
         figure.draw_without_rendering()
         width, height = figure.get_size_inches()
         assert width <= 8.4
+
+
+class TestFromOutputsToDetections:
+    """Pictures of the chapter *From outputs to detections*."""
+
+    def test_errors_of_coordinates_are_lines_told_apart_by_width(self) -> None:
+        errors = {"bfloat16": [4.0, -4.0], "float16": [0.5, 0.0], "float32": [0.0, 0.0]}
+        (axes,) = figures.coordinate_errors([1100, 1200], errors).axes
+        assert [xy(line) for line in axes.lines] == [[[1100, a], [1200, b]] for a, b in errors.values()]
+        assert len({line.get_linewidth() for line in axes.lines}) == 3
+        with pytest.raises(ValueError, match="2 x, 1 errors"):
+            figures.coordinate_errors([1100, 1200], {"float32": [0.0]})
+
+    p = (0.04, 0.06, 0.2, 0.9)
+    c = (0.9, 0.5, 0.1, 0.8)
+
+    def test_a_rule_of_the_product_is_a_straight_line_and_one_of_the_class_an_upright_one(self) -> None:
+        rules = {"class": ("class", 0.05), "product": ("product", 0.04)}
+        (axes,) = figures.threshold_rules(self.p, self.c, rules).axes
+        assert set(by_gid(axes, "class").get_xdata()) == {0.05}
+        line = by_gid(axes, "product")
+        np.testing.assert_allclose(line.get_xdata() * line.get_ydata(), 0.04)
+        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+        assert axes.get_ylim()[0] < min(self.c) and axes.get_xlim()[0] < min(self.p)
+        assert by_gid(axes, "class").get_label() == "class: 3 stay"
+        assert line.get_label() == "product: 1 stay"
+
+    def test_right_and_wrong_pairs_have_markers_of_their_own(self) -> None:
+        (axes,) = figures.threshold_rules(self.p, self.c, {}, truth=[True, False, False, True]).axes
+        wrong, right = axes.collections
+        np.testing.assert_allclose(wrong.get_offsets(), [(0.06, 0.5), (0.2, 0.1)])
+        np.testing.assert_allclose(right.get_offsets(), [(0.04, 0.9), (0.9, 0.8)])
+        assert len(wrong.get_paths()[0].vertices) != len(right.get_paths()[0].vertices), "circles and triangles"
+
+    @pytest.mark.parametrize("threshold", [0.0, 0.05, 0.5])
+    def test_what_stays_is_what_the_package_would_keep(self, threshold: float) -> None:
+        torch.manual_seed(0)
+        p, c = torch.rand(50), torch.rand(50)
+        assert figures.keeps(p, c, "class", threshold).tolist() == (p > threshold).tolist()
+        product = figures.keeps(p.double(), c.double(), "product", threshold)
+        assert product.tolist() == (p.double() * c.double() > threshold).tolist()
+
+    def test_rules_and_values_that_cannot_be(self) -> None:
+        with pytest.raises(ValueError, match="tests 'root'; it must be"):
+            figures.threshold_rules(self.p, self.c, {"x": ("root", 0.2)})
+        with pytest.raises(ValueError, match="above 0 and at most 1"):
+            figures.threshold_rules([0.0, 0.5], [0.5, 0.5], {})
+        with pytest.raises(ValueError, match="4 class_scores, 1 centerness"):
+            figures.threshold_rules(self.p, [0.5], {})
+
+    def test_each_class_moves_to_a_place_of_its_own(self) -> None:
+        before, after = figures.class_offsets(BOXES, [0, 2, 0], ["disc", "ring", "cross"], offset=61).axes
+        assert rectangles(before) == BOXES.tolist()
+        moved = BOXES + torch.tensor([0.0, 122.0, 0.0])[:, None]
+        assert rectangles(after) == moved.tolist()
+        styles = [patch.get_linestyle() for patch in before.patches]
+        assert styles[0] == styles[2] != styles[1], "told apart without colour"
+
+    def test_a_line_in_the_scores_parts_boxes_and_counts(self) -> None:
+        result = TestDetections.result
+        scores, right = [0.05, 0.12, 0.12, 0.62, 0.97], [False, False, True, True, True]
+        figure = figures.score_threshold(IMAGE, result, TestDetections.names, scores, right, 0.6)
+        left, counts = figure.axes
+        assert rectangles(left) == [BOXES[0].tolist()]
+        assert set(by_gid(counts, "threshold").get_xdata()) == {0.6}
+        texts = [text.get_text() for text in counts.get_legend().get_texts()]
+        assert texts == ["wrong: 0 of 2 stay", "right: 2 of 3 stay"]
+        heights = [bar.get_height() for bar in counts.patches]
+        assert sum(heights) == len(scores)
+
+    def test_each_detection_is_joined_to_its_location(self) -> None:
+        points = level_locations(5, 8, 8)  # 40 locations of stride 8
+        result = TestDetections.result | {"levels": torch.tensor([3, 4, 3]), "locations": torch.tensor([9, 10, 39])}
+        (axes,) = figures.origins(IMAGE, result, points, TestDetections.names, threshold=0.3).axes
+        assert len(rectangles(axes)) == 2
+        assert xy(by_gid(axes, "P3")) == [points[9].tolist()]
+        assert xy(by_gid(axes, "P4")) == [points[10].tolist()]
+        x, y = points[9].tolist()
+        x0, y0, x1, y1 = BOXES[0].tolist()
+        joined = [xy(line) for line in axes.lines[:4]]
+        assert joined == [[[x, y], end] for end in ([x0, y], [x, y0], [x1, y], [x, y1])]
+
+
+class TestHowGoodIsIt:
+    """Pictures of the chapter *How good is it*."""
+
+    def test_hits_false_ones_and_missed_boxes_are_drawn_apart(self) -> None:
+        truth = torch.tensor([[5.0, 4.0, 25.0, 33.0], [50.0, 2.0, 58.0, 12.0]])
+        figure = figures.hits_and_misses(
+            IMAGE, BOXES, [True, False, False], truth, [True, False], words=["disc", "ring", "disc"]
+        )
+        (axes,) = figure.axes
+        drawn = {name: [p for p in axes.patches if p.get_gid() == name] for name in ("hit", "false", "missed")}
+        assert {name: len(patches) for name, patches in drawn.items()} == {"hit": 1, "false": 2, "missed": 1}
+        assert drawn["missed"][0].get_xy() == (50, 2)
+        assert len({patches[0].get_linestyle() for patches in drawn.values()}) == 3, "told apart without colour"
+        legend = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert legend == ["hit: 1", "false: 2", "missed: 1"]
+        assert [t.get_text() for t in axes.texts] == ["disc", "ring", "disc"]
+
+    def test_an_image_without_anything_is_judged_too(self) -> None:
+        none = torch.zeros(0, 4)
+        (axes,) = figures.hits_and_misses(IMAGE, none, [], none, []).axes
+        assert not axes.patches
+        with pytest.raises(ValueError, match="2 verdicts for 3 boxes"):
+            figures.hits_and_misses(IMAGE, BOXES, [True, False], none, [])
+
+    def test_the_area_is_under_the_falling_curve(self) -> None:
+        asked, falling = [0.0, 0.5, 1.0], [1.0, 0.75, 0.0]
+        (axes,) = figures.average_precision_area([0.25, 0.5], [1.0, 0.75], asked, falling).axes
+        measured, read = axes.lines
+        assert xy(measured) == [[0.25, 1.0], [0.5, 0.75]]
+        assert xy(read) == [[0.0, 1.0], [0.5, 0.75], [1.0, 0.0]]
+        (area,) = axes.collections
+        corners = area.get_paths()[0].vertices
+        assert corners[:, 1].max() == 1.0 and corners[:, 1].min() == 0.0
+        with pytest.raises(ValueError, match="1 recall, 2 precision"):
+            figures.average_precision_area([0.5], [1.0, 0.5], asked, falling)
+
+
+class TestProposals:
+    """Pictures of the chapter *FCOS as a proposal network*."""
+
+    def test_the_two_stages_say_how_many_boxes_go_on(self) -> None:
+        (axes,) = figures.two_stages("FCOS", proposals=2000).axes
+        texts = [t.get_text() for t in axes.texts]
+        assert "FCOS" in texts and any("2,000" in text for text in texts)
+        assert len([p for p in axes.patches if isinstance(p, Rectangle)]) == 5
+        assert len([p for p in axes.patches if isinstance(p, FancyArrowPatch)]) == 5
+
+    def test_each_region_has_a_crop_in_each_row(self) -> None:
+        fine, coarse = torch.rand(3, 3, 8, 8), torch.rand(3, 3, 2, 2)
+        figure = figures.region_crops(IMAGE, BOXES, {"8 x 8": list(fine), "2 x 2": list(coarse)})
+        whole, *panels = figure.axes
+        assert rectangles(whole) == BOXES.tolist()
+        assert len(panels) == 6
+        for axes, crop in zip(panels, [*fine, *coarse], strict=True):
+            np.testing.assert_allclose(axes.images[0].get_array(), crop.permute(1, 2, 0))
+        with pytest.raises(ValueError, match="2 crops '8 x 8' of 3 regions"):
+            figures.region_crops(IMAGE, BOXES, {"8 x 8": list(fine[:2])})
+
+    def test_proposals_and_what_they_find(self) -> None:
+        truth = torch.tensor([[5.0, 4.0, 25.0, 33.0], [50.0, 2.0, 58.0, 12.0]])
+        figure = figures.best_proposals(IMAGE, BOXES, truth, [True, False], title="three")
+        (axes,) = figure.axes
+        gids = [p.get_gid() for p in axes.patches]
+        assert gids == ["proposal"] * 3 + ["found", "not found"]
+        assert rectangles(axes) == [*BOXES.tolist(), *truth.tolist()]
+        assert axes.patches[3].get_linestyle() != axes.patches[4].get_linestyle(), "told apart without colour"
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["found: 1", "not found: 1"]
+
+    def test_many_proposals_are_drawn_paler_than_few(self) -> None:
+        truth, found = BOXES[:1], [True]
+        few, many = (figures.best_proposals(IMAGE, BOXES.repeat(n, 1), truth, found).axes[0] for n in (1, 100))
+        assert many.patches[0].get_alpha() < few.patches[0].get_alpha()
+
+    def test_recall_over_the_number_of_proposals(self) -> None:
+        (axes,) = figures.recall_by_count([1, 10, 100], {"a": [0.1, 0.5, 0.9], "b": [0.0, 0.4, 0.9]}).axes
+        assert xy(axes.lines[0]) == [[1, 0.1], [10, 0.5], [100, 0.9]]
+        assert axes.get_xscale() == "log"
+        assert len({line.get_marker() for line in axes.lines}) == 2
+        with pytest.raises(ValueError, match="must be positive and rise"):
+            figures.recall_by_count([0, 10], {"a": [0.1, 0.5]})
+        with pytest.raises(ValueError, match="2 counts, 1 recall"):
+            figures.recall_by_count([1, 10], {"a": [0.1]})
+
+
+def test_no_picture_of_detections_is_wider_than_the_page_or_cut_off() -> None:
+    few = [0.2, 0.4, 0.6]
+    for figure in (
+        figures.coordinate_errors(few, {"bfloat16": few, "float16": few, "float32": few}),
+        figures.threshold_rules(few, few, {"class > 0.05": ("class", 0.05), "product": ("product", 0.04)}),
+        figures.class_offsets(BOXES, [0, 1, 2], ["disc", "ring", "triangle"], 61),
+        figures.score_threshold(IMAGE, TestDetections.result, TestDetections.names, few, [True, False, True], 0.3),
+        figures.hits_and_misses(IMAGE, BOXES, [True] * 3, BOXES, [True] * 3, title="all found"),
+        figures.average_precision_area(few, few, few, few, title="AP"),
+        figures.two_stages(),
+        figures.best_proposals(IMAGE, BOXES, BOXES, [True] * 3, title="three"),
+        figures.recall_by_count([1, 10, 100], {"AR": few}),
+    ):
+        figure.draw_without_rendering()
+        width, height = figure.get_size_inches()
+        assert width <= 7
         ink = figure.get_tightbbox()
         assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
         assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8

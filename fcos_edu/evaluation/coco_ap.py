@@ -1,6 +1,6 @@
 """Section 4's measure: COCO's average precision, by pycocotools, in the pixels of the original images.
 
-Taught in the chapter *A detector from end to end*. Checked against: hand-made cases whose AP is known.
+Taught in the chapter *How good is it*. Checked against: hand-made cases whose AP is known.
 """
 
 from __future__ import annotations
