@@ -2482,3 +2482,70 @@ def recall_by_count(counts: Array, series: Mapping[str, Array]) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9, loc="lower right")
     return figure
+
+
+# ---------------------------------------------------------------------- One change at a time
+def ablation_ladder(
+    names: Sequence[str], values: Sequence[float], *, at: int | None = None, baseline: tuple[float, str] | None = None
+) -> Figure:
+    """Table 3 as a ladder: a bar for each row, from the first at the top; one of them marked with what it gains.
+
+    Args:
+        names: of the changes, each on top of those before it.
+        values: AP of each row, in percent.
+        at: the row that is marked; None marks none.
+        baseline: a value to compare with, and its name: a dotted line.
+
+    Raises:
+        ValueError: not one value for each name, or no such row.
+    """
+    if len(names) != len(values):
+        raise ValueError(f"{len(names)} names for {len(values)} values; each row needs both")
+    if at is not None and not 0 <= at < len(names):
+        raise ValueError(f"at is {at}; with {len(names)} rows it must lie in 0..{len(names) - 1}")
+    figure = Picture(figsize=(6.5, 0.36 * len(names) + 1.0), layout="constrained")
+    axes = figure.subplots()
+    low = min([*values, *([baseline[0]] if baseline else [])]) - 0.5
+    for row, (name, value) in enumerate(zip(names, values)):
+        marked = row == at
+        axes.barh(row, value - low, left=low, height=0.7, color=COLORS[0] if marked else "#C9CDD2")
+        gain = f"  ({value - values[row - 1]:+.1f})" if marked and row else ""
+        axes.text(value + 0.04, row, f"{value:.1f}{gain}", va="center", fontweight="bold" if marked else "normal")
+        plus = "+ " if row else ""
+        axes.text(low + 0.04, row, f"{plus}{name}", va="center", color="white" if marked else "black")
+    if baseline:
+        axes.axvline(baseline[0], color="black", linestyle=":", linewidth=1)
+        axes.text(baseline[0], len(names) - 0.4, f"{baseline[1]} {baseline[0]:.1f}", ha="center", va="top", fontsize=8)
+    axes.set(xlim=(low, max(values) + 0.8), ylim=(len(names), -0.6), xlabel="AP on COCO's minival, %", yticks=[])
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------------- COCO: published weights
+def row_drift(height: int, rows: Mapping[str, Sequence[float]], *, longest: int) -> Figure:
+    """Rows of a level's locations on a canvas, one column for each rule, and how far the last rows are apart.
+
+    Args:
+        height: of the canvas, in pixels.
+        rows: name of a rule -> y of its rows, in pixels, as many for each.
+        longest: the height that the axis has room for, so that several figures have one scale.
+
+    Raises:
+        ValueError: not two rules, or another number of rows.
+    """
+    if len(rows) != 2 or len({len(values) for values in rows.values()}) > 1:
+        raise ValueError(f"rows has {[(k, len(v)) for k, v in rows.items()]}; give two rules with as many rows each")
+    figure = Picture(figsize=(4.5, 3.8), layout="constrained")
+    axes = figure.subplots()
+    axes.add_patch(Rectangle((-0.5, 0), 2, height, facecolor="#F1F3F5", edgecolor="#C9CDD2"))
+    for column, ((name, values), color, marker) in enumerate(zip(rows.items(), COLORS, "os")):
+        axes.plot([column] * len(values), values, marker, color=color, markersize=7)
+        axes.text(column, -18, name, ha="center", va="bottom", color=color)
+    first, second = rows.values()
+    for y, other in zip(first, second):
+        axes.plot([0, 1], [y, other], color="0.6", linewidth=0.8)
+    pitch = second[1] - second[0] if len(second) > 1 else 0
+    axes.set_title(f"canvas {height} pixels high: {pitch:g} apart", fontsize=10)
+    axes.set(xlim=(-0.6, 1.6), ylim=(longest + 20, -80), xticks=[], ylabel="y, pixels")
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    return figure

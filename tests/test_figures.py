@@ -1147,3 +1147,34 @@ def test_no_picture_of_detections_is_wider_than_the_page_or_cut_off() -> None:
         ink = figure.get_tightbbox()
         assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
         assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+
+
+# ---------------------------------------------------------------------- One change at a time
+class TestAblationLadder:
+    NAMES, VALUES = ("first", "better loss", "more norm"), (36.3, 36.9, 36.8)
+
+    def test_bars_end_at_the_values_and_the_marked_row_tells_its_gain(self) -> None:
+        figure = figures.ablation_ladder(self.NAMES, self.VALUES, at=2, baseline=(35.9, "RetinaNet"))
+        (axes,) = figure.axes
+        ends = [patch.get_x() + patch.get_width() for patch in axes.patches]
+        assert ends == pytest.approx(self.VALUES)
+        words = [text.get_text() for text in axes.texts]
+        assert words == [
+            "36.3", "first", "36.9", "+ better loss", "36.8  (-0.1)", "+ more norm", "RetinaNet 35.9",
+        ]  # fmt: skip
+
+    def test_refused(self) -> None:
+        with pytest.raises(ValueError, match="3 names for 2 values"):
+            figures.ablation_ladder(self.NAMES, (1.0, 2.0))
+        with pytest.raises(ValueError, match="at is 3"):
+            figures.ablation_ladder(self.NAMES, self.VALUES, at=3)
+
+
+# ---------------------------------------------------------------------- COCO: published weights
+def test_rows_that_drift_lie_where_they_are_and_tell_their_pitch() -> None:
+    figure = figures.row_drift(800, {"paper": [64, 192], "torchvision": [0, 114]}, longest=896)
+    (axes,) = figure.axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[64, 192], [0, 114], [64, 0], [192, 114]]
+    assert axes.get_title() == "canvas 800 pixels high: 114 apart"
+    with pytest.raises(ValueError, match="give two rules with as many rows each"):
+        figures.row_drift(800, {"paper": [64, 192], "torchvision": [0]}, longest=896)
