@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from fcos_edu import FCOSConfig, tables
 from fcos_edu.cli import build_parser, parse_setting
+from fcos_edu.recipes import TrainConfig
 from fcos_edu.studies import STUDIES
-from fcos_edu.training import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
