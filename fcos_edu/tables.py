@@ -29,7 +29,7 @@ from .evaluation.recall import LOW_QUALITY, REASONS, LocationRecall, Recall, anc
 from .model import FCOS
 from .proposals import FirstStage, TwoStage
 from .records import peak_memory, record
-from .studies import STUDIES
+from .studies import STUDIES, spread
 from .weights import atomic_write
 
 Commands = Any  # what ArgumentParser.add_subparsers returns; argparse has no public name for it
@@ -397,6 +397,23 @@ def _record_model(
     )  # fmt: skip
 
 
+def _over_runs(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of one run; of several, as over the seeds of a training, mean and spread of each figure."""
+    if len(runs) == 1:
+        return dict(runs[0])
+    return {
+        key: _over_runs([run[key] for run in runs]) if isinstance(value, dict) else spread([run[key] for run in runs])
+        for key, value in runs[0].items()
+    }
+
+
+def _shown(value: float | dict[str, Any] | None) -> str:
+    """A figure in percent, of several runs with its spread."""
+    if not isinstance(value, dict):
+        return _percent(value)
+    return _percent(value["mean"]) + ("" if value["std"] is None else f" ± {_percent(value['std'])}")
+
+
 def _without_place(source: str) -> str:
     """A file or folder as a record may name it: as it was typed, but without the folders of this machine.
 
@@ -417,30 +434,37 @@ def _add_detections(tables: Commands) -> None:
     parser = add_table(
         tables, "detections", run_detections, "Beside Table 2: how many detections come from ambiguous locations.",
         "The paper counts 2.3 % of all detections, and 1.5 % where the boxes are of different classes. The share of\n"
-        "ambiguous locations among the positive ones stands below: of the same images, by the detector's own rules.",
+        "ambiguous locations among the positive ones stands below: of the same images, by the detector's own rules.\n"
+        "Several detectors, as of several seeds, give mean and standard deviation.",
         "bccd --data bccd",
     )  # fmt: skip
-    _add_model_options(parser)
+    _add_model_options(parser, several=True)
     add_record_options(parser)
 
 
 def run_detections(arguments: argparse.Namespace) -> None:
     """Print and record the shares, of all detections and of those with a clear score."""
     dataset = _dataset(arguments)
-    model = load_for(arguments.checkpoint, dataset, FCOS)
-    assert isinstance(model, FCOS)
-    found, clear = ambiguous_detections_above((0.0, _CLEAR), model, dataset, batch_size=arguments.batch_size)
-    samples = clear.pop("samples")
-    print(f"{'detections from ambiguous locations, %':<42}{'all':>8}{'classes':>9}{'of':>9}")
-    rows = {"every detection": found, f"score at least {_CLEAR}": clear, "to compare: positive locations": samples}
-    for name, row in rows.items():
-        total = row.get("detections", row.get("positive"))
-        print(f"{name:<42}{_percent(row['all']):>8}{_percent(row['different_classes']):>9}{total:>9}")
-    for name, paper in (("detections", PAPER_DETECTIONS), ("locations", PAPER_AMBIGUITY["fpn"])):
-        shares = [_percent(paper[key]) for key in ("all", "different_classes")]
-        print(f"{f'paper, {name}, on COCO':<42}{shares[0]:>8}{shares[1]:>9}")
+    runs = []
+    for source in arguments.checkpoint:
+        model = load_for(source, dataset, FCOS)
+        assert isinstance(model, FCOS)
+        found, clear = ambiguous_detections_above((0.0, _CLEAR), model, dataset, batch_size=arguments.batch_size)
+        runs.append({**found, f"score at least {_CLEAR}": {k: v for k, v in clear.items() if k != "samples"}})
+    metrics = _over_runs(runs)
+    rows = {
+        "every detection": (metrics, "detections"),
+        f"score at least {_CLEAR}": (metrics[f"score at least {_CLEAR}"], "detections"),
+        "to compare: positive locations": (metrics["samples"], "positive"),
+        "paper, detections, on COCO": (PAPER_DETECTIONS, ""),
+        "paper, locations, on COCO": (PAPER_AMBIGUITY["fpn"], ""),
+    }
+    print(f"{'detections from ambiguous locations, %':<40}{'all':>14}{'classes':>14}{'of':>10}")
+    for name, (row, total) in rows.items():
+        shares = "".join(f"{_shown(row[key]):>14}" for key in ("all", "different_classes"))
+        count = row[total] if total else ""
+        print(f"{name:<40}{shares}{count['mean'] if isinstance(count, dict) else count:>10}")
     print("classes: only those whose boxes are of different classes")
-    metrics: dict[str, Any] = {**found, f"score at least {_CLEAR}": clear}
     _record_model("detections", "Detections that come from ambiguous locations", arguments, dataset, metrics,
                   PAPER_DETECTIONS)  # fmt: skip
 
@@ -479,26 +503,33 @@ def run_centerness(arguments: argparse.Namespace) -> None:
 def _add_score_iou(tables: Commands) -> None:
     parser = add_table(
         tables, "score-iou", run_score_iou, "Fig. 7: scores against the IoU, without and with center-ness.",
-        "Counts the points under y = x: detections with a score above their IoU with the nearest box of their class.",
+        "Counts the points under y = x: detections with a score above their IoU with the nearest box of their class.\n"
+        "Several detectors, as of several seeds, give mean and standard deviation.",
         "bccd --data bccd --figure fig7.png",
     )  # fmt: skip
-    _add_model_options(parser)
-    _add_figure_option(parser)
+    _add_model_options(parser, several=True)
+    _add_figure_option(parser, "draw the figure here, of the first detector")
     add_record_options(parser)
 
 
 def run_score_iou(arguments: argparse.Namespace) -> None:
     """Print and record the points under y = x, and draw them all."""
     dataset = _dataset(arguments)
-    model = load_for(arguments.checkpoint, dataset, FCOS)
-    assert isinstance(model, FCOS)
-    points = score_iou(model, dataset, batch_size=arguments.batch_size)
-    metrics = {}
-    for name, scores in (("without", points.class_scores), ("with", points.scores)):
-        below, total = under(scores, points.ious)
-        metrics[name] = {"points": total, "under": below}
-        print(f"{name:<8} center-ness: {below} of {total} detections under y = x, a score above the IoU")
-    _save_figure(arguments.figure, lambda: figures.score_against_iou(points.class_scores, points.scores, points.ious))
+    points, runs = [], []
+    for source in arguments.checkpoint:
+        model = load_for(source, dataset, FCOS)
+        assert isinstance(model, FCOS)
+        points.append(score_iou(model, dataset, batch_size=arguments.batch_size))
+        run = {}
+        for name, scores in (("without", points[-1].class_scores), ("with", points[-1].scores)):
+            below, total = under(scores, points[-1].ious)
+            run[name] = {"points": total, "under": below, "share": below / total if total else None}
+            print(f"{name:<8} center-ness: {below} of {total} detections under y = x, a score above the IoU")
+        runs.append(run)
+    metrics = _over_runs(runs)
+    print(f"in %: {_shown(metrics['without']['share'])} without, {_shown(metrics['with']['share'])} with")
+    first = points[0]
+    _save_figure(arguments.figure, lambda: figures.score_against_iou(first.class_scores, first.scores, first.ious))
     _record_model("score-iou", "Fig. 7: detections whose score is above their IoU", arguments, dataset, metrics, None)
 
 

@@ -33,7 +33,13 @@ EQUAL, NEAR, SAME, UNSEEN, DIFFERS, NOT_RUN = WORDS = (
 )  # fmt: skip
 NEAR_SHARE, NEAR_AP = 1.0, 0.5  # percentage points
 
-DATA = {"coco": "COCO", "coco2017": "COCO", "coco_val2017_boxes": "boxes of COCO val2017", "bccd": "BCCD"}
+DATA = {
+    "coco": "COCO",
+    "coco2017": "COCO",
+    "bccd": "BCCD",
+    "instances_val2017.json": "COCO val2017",
+    "coco_val2017_boxes.json": "boxes of COCO val2017",
+}
 OWN_DATA = ("bccd", "shapes")
 
 Results = Mapping[str, dict[str, Any]]  # stem of the file in results/: its contents
@@ -151,7 +157,7 @@ class Line:
     printed: tuple[str, ...]
     file: str | None = None
     keys: tuple[str, ...] = ()
-    command: str | None = None
+    command: str | Sequence[str] | None = None
 
 
 def cost(result: dict[str, Any], seeds: int) -> str:
@@ -174,6 +180,12 @@ def seeds_of(value: Any) -> int:
     return max([len(value.get("values") or ()), *(seeds_of(inner) for inner in value.values())], default=1) or 1
 
 
+def data_in_words(told: str) -> str:
+    """What a result says of its data, which begins with a name, as the page says it."""
+    name, space, rest = told.replace(":", " :", 1).partition(" ")
+    return (DATA.get(name, name) + space + rest).replace(" :", ":", 1)
+
+
 def origin(results: Results, *files: str) -> dict[str, Any]:
     """The columns of a row that follow from where its figures come from."""
     found = [results[file] for file in dict.fromkeys(files)]
@@ -182,7 +194,7 @@ def origin(results: Results, *files: str) -> dict[str, Any]:
         return "; ".join(dict.fromkeys(text for text in texts if text))
 
     return dict(
-        data=join([DATA.get(r["data"], r["data"]) for r in found]),
+        data=join([data_in_words(r["data"]) for r in found]),
         hardware=join([r["hardware"] for r in found]),
         cost=" + ".join(text for r in found if (text := cost(r, seeds_of(r["metrics"])))),
         commands=tuple(r["command"] for r in found),
@@ -233,7 +245,7 @@ def table(results: Results, name: str, chapter: str, near: float, columns: Seque
     for line in lines:
         item, paper = f"{name}: {line.label}", " / ".join(line.printed)
         if line not in ours:
-            commands = (line.command,) if line.command else ()
+            commands = (line.command,) if isinstance(line.command, str) else tuple(line.command or ())
             rows.append(Row(item, paper, chapter, NOT_RUN, data="COCO", commands=commands))
             continue
         others = [(other.printed, ours[other]) for other in ours if other is not line]
@@ -258,7 +270,7 @@ def comparison(
     Args:
         results: all of them.
         item: what is compared with what.
-        chapter: its title.
+        chapter: a key of :data:`CHAPTERS`.
         paper: the two printed figures, or a sentence and the sign of the difference.
         first: a figure: how the name of its file begins, then its keys.
         second: likewise.
@@ -310,18 +322,35 @@ def study(name: str, data: str) -> str:
     return f"fcos-edu study {name} --data coco2017 --seeds 0 --record results/{name}_coco.json{changes}"
 
 
-def analysis(name: str, data: str) -> str:
-    """The command that measures a trained detector."""
-    source, model = ("coco2017", "runs/coco_gn/model.safetensors") if data == "coco" else (data, data)
-    return f"fcos-edu tables {name.replace('_', '-')} {model} --data {source} --record results/{name}_{data}.json"
+def analysis(table: str, data: str) -> list[str]:
+    """The commands that measure the paper's plain model: one of COCO, or those of the seeds of Table 4's study."""
+    source = "coco2017" if data == "coco" else data
+    runs = ["runs/coco_gn"] if data == "coco" else [f"runs/{data}/fcos-{seed}" for seed in range(3)]
+    trained = [train_coco("coco_gn", FCOSConfig.paper())] if data == "coco" else [study("centerness", data)]
+    command = f"fcos-edu tables {table.replace('_', '-')} {' '.join(f'{run}/model.safetensors' for run in runs)}"
+    return [*trained, f"{command} --data {source} --record results/{table}_plain_{data}.json"]
 
 
 # ---- the paper ------------------------------------------------------------------------------------------------
 
-DISTANCES, LEVELS, END = "Locations and the four distances", "Levels of the pyramid", "A detector from end to end"
-OVERLAP, FOUND, NETWORK, LOSS = "When boxes overlap", "What can be found at all", "The network", "The loss"
-CENTERNESS, DETECTIONS, QUALITY = "Center-ness", "From outputs to detections", "How good is it"
-ABLATIONS, PROPOSALS = "One change at a time", "FCOS as a proposal network"
+# The chapters that have rows: the names of their notebooks, and their titles. A notebook's own title goes before.
+CHAPTERS = {
+    "02_locations": "Locations and the four distances",
+    "03_levels": "Levels of the pyramid",
+    "04_overlap": "When boxes overlap",
+    "05_recall": "What can be found at all",
+    "06_network": "The network",
+    "07_loss": "The loss",
+    "08_centerness": "Center-ness",
+    "09_training": "Training",
+    "10_detections": "From outputs to detections",
+    "11_average_precision": "How good is it",
+    "12_ablations": "One change at a time",
+    "13_proposals": "FCOS as a proposal network",
+}
+(DISTANCES, LEVELS, OVERLAP, FOUND, NETWORK, LOSS, CENTERNESS, TRAINING, DETECTIONS, QUALITY, ABLATIONS, PROPOSALS) = (
+    CHAPTERS
+)
 
 
 def method() -> list[Row]:
@@ -400,13 +429,12 @@ def table_2(results: Results) -> list[Row]:
     ]  # fmt: skip
     rows += table(
         results, "Section 4.1", OVERLAP, NEAR_SHARE, tuple(columns),
-        Line("detections from ambiguous locations", found, "detections_coco", (), analysis("detections", "coco")),
+        Line("detections from ambiguous locations", found, "detections_plain_coco", (), analysis("detections", "coco")),
     )  # fmt: skip
     return rows + [
         comparison(
             results, f"Section 4.1: detections against samples, ambiguous, {name}", OVERLAP, (found[i], fpn[i]),
-            ("detections", key), ("ambiguity", "fpn", key), data,
-            [analysis("detections", data), count("ambiguity", data)],
+            ("detections_plain", key), ("detections_plain", "samples", key), data, analysis("detections", data),
         )
         for data in OWN_DATA for i, (key, name) in enumerate(columns.items())
     ]  # fmt: skip
@@ -469,15 +497,11 @@ def table_4(results: Results) -> list[Row]:
 
 
 def figure_7(results: Results) -> list[Row]:
-    shares = {
-        file: result | {"metrics": {side: {"share": m["under"] / m["points"]} for side, m in result["metrics"].items()}}
-        for file, result in results.items()
-        if file.startswith("score_iou_")
-    }
     return [
         comparison(
-            shares, "Fig. 7: points under y = x, with center-ness against without", CENTERNESS, ("fewer", -1),
-            ("score_iou", "with", "share"), ("score_iou", "without", "share"), data, [analysis("score_iou", data)],
+            results, "Fig. 7: points under y = x, with center-ness against without", CENTERNESS, ("fewer", -1),
+            ("score_iou_plain", "with", "share"), ("score_iou_plain", "without", "share"), data,
+            analysis("score_iou", data),
         )
         for data in ("coco", *OWN_DATA)
     ]  # fmt: skip
@@ -560,7 +584,7 @@ def extras(results: Results) -> list[Row]:
     }
     return [
         Row(
-            item, "", END,
+            item, "", TRAINING,
             ours=", ".join(f"{name} {measured(results, file, *keys).text(1)}" for name, keys in wanted.items()),
             **origin(results, file),
         )
@@ -684,13 +708,13 @@ schedule.
 COLUMNS = ("item", "paper", "ours", "word", "data", "hardware", "cost", "command", "chapter")
 
 
-def chapter_links(root: Path) -> dict[str, str]:
-    """Title of each notebook and its path, as seen from book/."""
-    links = {}
+def chapter_titles(root: Path) -> dict[str, str]:
+    """The name of each notebook that there is, and its title."""
+    titles = {}
     for path in sorted((root / "notebooks").glob("*.ipynb")):
         title = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"]).splitlines()[0]
-        links[title.removeprefix("# ").strip()] = f"notebooks/{path.name}"
-    return links
+        titles[path.stem] = title.removeprefix("# ").strip()
+    return titles
 
 
 def wrapped(command: str, width: int = 100) -> str:
@@ -706,7 +730,10 @@ def wrapped(command: str, width: int = 100) -> str:
 
 
 def page(parts: Sequence[Section], chapters: Mapping[str, str], drawn: Collection[str] = ()) -> str:
-    """The markdown of the ledger, with those of its pictures that are ``drawn``."""
+    """The markdown of the ledger, with those of its pictures that are ``drawn``.
+
+    A chapter is a link where ``chapters`` (names and titles of notebooks) has it, and its title alone where not.
+    """
     words = Counter(row.word for part in parts for row in part.rows if row.word)
     counted = ", ".join(f"{words[word]} {word}" for word in WORDS if words[word])
     summary = f"There are {sum(words.values())} rows: {counted}."
@@ -723,8 +750,8 @@ def page(parts: Sequence[Section], chapters: Mapping[str, str], drawn: Collectio
             notes += [note for note in row.notes if note not in notes]
             marks = "".join(f"[^note-{notes.index(note) + 1}]" for note in row.notes)
             commands = ", ".join(str(numbers[command]) for command in row.commands)
-            link = chapters.get(row.chapter)
-            chapter = f"[{row.chapter}]({link})" if link else f"{row.chapter} (to come)"
+            title = chapters.get(row.chapter)
+            chapter = f"[{title}](notebooks/{row.chapter}.ipynb)" if title else CHAPTERS.get(row.chapter, row.chapter)
             cells = (row.item, row.paper, row.ours, f"*{row.word}*" if row.word else "", row.data + marks, row.hardware,
                      row.cost, commands, chapter)  # fmt: skip
             text.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') or '–' for cell in cells)} |")
@@ -759,7 +786,7 @@ def load_results(root: Path) -> dict[str, dict[str, Any]]:
 def ledger(root: Path) -> str:
     """The page as it should be now."""
     drawn = {path.stem for path in (root / "book" / "_static" / "analysis").glob("*.png")}
-    return page(sections(load_results(root)), chapter_links(root), drawn)
+    return page(sections(load_results(root)), chapter_titles(root), drawn)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -175,6 +175,7 @@ def test_large_data_sets_by_name_need_their_annotations_alone(tmp_path: Path, mo
 
 def test_shapes_by_name() -> None:
     boxes = load_boxes("shapes", split="val")
+    assert boxes.name == "shapes (val)"
     truth = data.ShapesDataset(split="val").ground_truth()
     assert (boxes.images, len(boxes)) == (len(truth["images"]), len(truth["annotations"]))
     x0, y0, w, h = np.array([a["bbox"] for a in truth["annotations"]]).T

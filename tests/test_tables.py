@@ -190,6 +190,7 @@ def test_detections_centerness_and_score_iou(
     points = score_iou(model, shapes, progress=False)
     for name, scores in (("without", points.class_scores), ("with", points.scores)):
         want = {"points": len(scores), "under": int((points.ious < scores).sum())}
+        want["share"] = want["under"] / want["points"]
         assert results["score-iou"]["metrics"][name] == want and want["points"] > 20
     found = results["detections"]["metrics"]
     assert found["detections"] == len(points.scores) > found["score at least 0.3"]["detections"] > 0
@@ -201,6 +202,33 @@ def test_detections_centerness_and_score_iou(
     assert found["score at least 0.3"] == {key: value for key, value in clear.items() if key != "samples"}
     assert f"{100 * found['samples']['all']:.2f}" in out and str(found["samples"]["positive"]) in out
     assert (tmp_path / "7.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_several_runs_give_mean_and_spread(
+    shapes: data.DetectionDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = FCOS.pretrained("shapes")
+    other.config = other.config.replace(score_threshold=0.2)
+    other.save(tmp_path / "b" / "model.safetensors")
+    one, two = (ambiguous_detections(model, shapes, progress=False) for model in (FCOS.pretrained("shapes"), other))
+    assert one["detections"] != two["detections"] and one["all"] != two["all"]
+    run("detections", "shapes", tmp_path / "b" / "model.safetensors", "--record", tmp_path / "a.json")
+    result = json.loads((tmp_path / "a.json").read_text())
+    metrics, out = result["metrics"], capsys.readouterr().out
+    assert result["command"] == "fcos-edu tables detections shapes b/model.safetensors --data shapes --split test"
+    for key in ("detections", "all", "different_classes"):
+        assert metrics[key]["values"] == pytest.approx([one[key], two[key]], abs=1e-4)
+        assert metrics[key]["mean"] == pytest.approx((one[key] + two[key]) / 2, abs=1e-4)
+        assert metrics[key]["std"] == pytest.approx(abs(one[key] - two[key]) / 2**0.5, abs=1e-4)
+    assert metrics["samples"]["positive"]["std"] == 0  # the same images by the same rules
+    assert f"{100 * metrics['all']['mean']:.2f} ± {100 * metrics['all']['std']:.2f}" in out
+
+    run("score-iou", "shapes", tmp_path / "b" / "model.safetensors", "--record", tmp_path / "a.json")
+    metrics = json.loads((tmp_path / "a.json").read_text())["metrics"]
+    for side in ("with", "without"):
+        under, points, share = (metrics[side][key]["values"] for key in ("under", "points", "share"))
+        assert share == pytest.approx([u / p for u, p in zip(under, points, strict=True)], abs=1e-4)
+        assert points[0] > points[1] > 0
 
 
 def test_agnostic_of_detectors_and_of_a_file(

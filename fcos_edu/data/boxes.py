@@ -149,8 +149,8 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
             text names file and value.
     """
     if str(path) == "shapes":
-        truth = ShapesDataset(split=split or "train").ground_truth()
-        return _from_coco("shapes", truth, crowds)
+        split = split or "train"
+        return _from_coco(f"shapes ({split})", ShapesDataset(split=split).ground_truth(), crowds)
     folder = _known_folder(str(path)) or Path(path).expanduser()
     if (folder / "Annotations").is_dir():
         return _from_voc(folder, split, crowds)
