@@ -781,7 +781,7 @@ def bars(
 
 
 # What a line of the log has beside the terms of the loss.
-_NO_LOSSES = {"step", "loss", "lr", "seconds", "waited", "skipped", "centerness_floor"}
+_NO_LOSSES = {"step", "loss", "lr", "seconds", "cpu_seconds", "waited", "waited_share", "skipped", "centerness_floor"}
 
 
 def training_curves(log: str | Path) -> Figure:
@@ -2553,4 +2553,122 @@ def row_drift(height: int, rows: Mapping[str, Sequence[float]], *, longest: int)
     axes.set_title(f"canvas {height} pixels high: {pitch:g} apart", fontsize=10)
     axes.set(xlim=(-0.6, 1.6), ylim=(longest + 20, -80), xticks=[], ylabel="y, pixels")
     axes.spines[["top", "right", "bottom"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "Training"
+
+
+def learning_rates(rates: Mapping[str, Array]) -> Figure:
+    """Learning rates over the steps of a run, a panel for each schedule.
+
+    Args:
+        rates: title of the panel -> ``(N,)`` rates of the steps 0..N-1.
+
+    Raises:
+        ValueError: no schedule, or one without steps.
+    """
+    if not rates or any(len(np.asarray(values)) == 0 for values in rates.values()):
+        raise ValueError(f"schedules {dict.fromkeys(rates)}; give at least one, each with a rate for each step")
+    figure = Picture(figsize=(7, 2.5), layout="constrained")
+    for axes, (name, values) in zip(figure.subplots(1, len(rates), squeeze=False)[0], rates.items(), strict=True):
+        rate = np.asarray(values, dtype=float)
+        axes.plot(np.arange(len(rate)), rate, color=COLORS[0], linewidth=1.8)
+        axes.set(xlim=(0, len(rate)), ylim=(0, 1.08 * rate.max()), xlabel="step")
+        axes.set_xticks([0, len(rate) // 2, len(rate)], ["0", f"{len(rate) // 2:,}", f"{len(rate):,}"])
+        axes.set_title(name, fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("learning rate")
+    return figure
+
+
+def run_losses(runs: Mapping[str, Array], iterations: int) -> Figure:
+    """The loss of several runs on a logarithmic axis; a cross where one stopped early because it was not finite.
+
+    Args:
+        runs: name -> ``(N,)`` losses of its first N steps, all finite and positive.
+        iterations: steps of a whole run.
+
+    Raises:
+        ValueError: a run with more steps than ``iterations``, or with a loss that is not finite.
+    """
+    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, values) in enumerate(runs.items()):
+        losses = np.asarray(values, dtype=float)
+        if len(losses) > iterations or not np.isfinite(losses).all():
+            raise ValueError(f"{name!r} has {len(losses)} losses; at most {iterations}, all of them finite")
+        color = COLORS[i % len(COLORS)]
+        axes.plot(losses, LINES[i % len(LINES)], color=color, linewidth=1.6, label=name)
+        if 0 < len(losses) < iterations:
+            axes.plot(len(losses) - 1, losses[-1], "X", color=color, markersize=11, markeredgecolor="white", gid=name)
+    axes.set(xlabel="step", ylabel="loss", yscale="log", xlim=(-0.5, iterations))
+    axes.legend(frameon=False, fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "Your own boxes"
+
+
+def boxes_on_levels(
+    sizes: Array,
+    bounds: Sequence[float],
+    levels: Sequence[int] = (3, 4, 5, 6, 7),
+    *,
+    limits: tuple[float, float] = (2.0, 512.0),
+    title: str = "",
+) -> Figure:
+    """How many boxes belong to each level: a histogram over octaves, in the colours of the levels.
+
+    A box belongs to the level whose range holds max(l, t, r, b) at its centre, which is half its longer side.
+
+    Args:
+        sizes: ``(T,)`` half the longer side of each box, in pixels of the resized image.
+        bounds: m_2 .. m_7 in pixels, one more than levels; the last may be infinite.
+        levels: numbers of the levels.
+        limits: ends of the axis, powers of two; what lies beyond counts in the outermost bar.
+        title: written above.
+
+    Raises:
+        ValueError: not one bound more than levels.
+    """
+    if len(bounds) != len(levels) + 1:
+        raise ValueError(f"{len(bounds)} bounds for {len(levels)} levels; there must be one more than levels")
+    values = np.asarray(sizes, dtype=float)
+    octaves = np.log2(limits)
+    edges = 2.0 ** np.linspace(octaves[0], octaves[1], round(4 * (octaves[1] - octaves[0])) + 1)
+    # Bars end at a bound, so that each belongs to one level alone.
+    edges = np.unique([*edges, *(b for b in bounds if limits[0] < b < limits[1])])
+    # A box on a bound belongs to the finer level, as in the assignment.
+    counts = np.bincount(np.searchsorted(edges[1:-1], values), minlength=len(edges) - 1)
+    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    top = max(1, counts.max()) * 1.3
+    for level, (low, high) in zip(levels, pairwise(bounds), strict=True):
+        mine = (edges[:-1] >= low) & (edges[:-1] < high)
+        axes.bar(
+            edges[:-1][mine],
+            counts[mine],
+            np.diff(edges)[mine],
+            align="edge",
+            color=LEVEL_COLORS[level],
+            edgecolor="black",
+            linewidth=0.6,
+            label=f"P{level}",
+        )
+        start, end = max(low, limits[0]), min(high, limits[1])
+        if start < end:
+            number = int(((values > low) & (values <= high)).sum())
+            middle = np.sqrt(start * end)
+            axes.text(middle, top * 0.98, f"P{level}\n{number:,}", ha="center", va="top", fontsize=10)
+        if limits[0] < low < limits[1]:
+            axes.axvline(low, color="0.4", linewidth=0.9, linestyle=":")
+    ticks = [2.0**k for k in range(int(octaves[0]), int(octaves[1]) + 1)]
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set(xlim=limits, ylim=(0, top), ylabel="boxes", title=title)
+    axes.set_xlabel("max(l, t, r, b) at the centre: half the longer side, in pixels of the resized image")
+    axes.spines[["top", "right"]].set_visible(False)
     return figure

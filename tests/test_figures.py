@@ -1181,3 +1181,73 @@ def test_rows_that_drift_lie_where_they_are_and_tell_their_pitch() -> None:
     assert axes.get_title() == "canvas 800 pixels high: 114 apart"
     with pytest.raises(ValueError, match="give two rules with as many rows each"):
         figures.row_drift(800, {"paper": [64, 192], "torchvision": [0]}, longest=896)
+
+
+class TestTraining:
+    """Pictures of the chapter "Training"."""
+
+    def test_every_schedule_has_its_panel_and_its_rates(self) -> None:
+        rates = {"steps": [0.1, 0.3, 0.3, 0.03], "cosine": [1.0, 0.5]}
+        figure = figures.learning_rates(rates)
+        assert [axes.get_title() for axes in figure.axes] == list(rates)
+        for axes, wanted in zip(figure.axes, rates.values(), strict=True):
+            assert axes.lines[0].get_ydata().tolist() == wanted
+            assert axes.lines[0].get_xdata().tolist() == list(range(len(wanted)))
+            assert axes.get_ylim()[0] == 0
+
+    def test_a_schedule_without_steps_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="at least one"):
+            figures.learning_rates({})
+        with pytest.raises(ValueError, match="'empty'.*each step"):
+            figures.learning_rates({"empty": []})
+
+    def test_only_a_run_that_stopped_early_ends_in_a_cross(self) -> None:
+        (axes,) = figures.run_losses({"whole": [3.0, 2.0, 1.0], "broken": [3.0, 9.0], "none": []}, 3).axes
+        assert by_gid(axes, "broken").get_xydata().tolist() == [[1, 9]]
+        assert by_gid(axes, "broken").get_marker() == "X"
+        assert len(axes.lines) == 4 and axes.get_yscale() == "log"
+        assert axes.lines[0].get_ydata().tolist() == [3, 2, 1]
+
+    def test_losses_that_cannot_be_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="'long' has 4 losses; at most 3"):
+            figures.run_losses({"long": [1.0] * 4}, 3)
+        with pytest.raises(ValueError, match="finite"):
+            figures.run_losses({"nan": [1.0, np.nan]}, 3)
+
+    def test_times_of_the_log_are_no_losses(self, tmp_path: Path) -> None:
+        entry = {"step": 1, "loss": 2.0, "classification": 2.0, "lr": 0.1, "seconds": 1.0, "cpu_seconds": 1.0}
+        entry |= {"waited": 0.1, "waited_share": 0.1, "skipped": 0.0}
+        (tmp_path / "log.jsonl").write_text(json.dumps(entry) + "\n")
+        losses = figures.training_curves(tmp_path / "log.jsonl").axes[0]
+        assert [t.get_text() for t in losses.get_legend().get_texts()] == ["classification"]
+
+
+class TestYourOwnBoxes:
+    """Pictures of the chapter "Your own boxes"."""
+
+    BOUNDS = (0.0, 32.0, 64.0, 128.0, 256.0, np.inf)
+
+    def bars(self, axes: Axes) -> list[tuple[str, list[Rectangle]]]:
+        return [(c.get_label(), list(c)) for c in axes.containers if isinstance(c, BarContainer)]
+
+    @given(st.lists(st.floats(0.5, 2000), max_size=40))
+    def test_every_box_is_counted_once(self, sizes: list[float]) -> None:
+        (axes,) = figures.boxes_on_levels(sizes, self.BOUNDS).axes
+        assert sum(bar.get_height() for _, group in self.bars(axes) for bar in group) == len(sizes)
+        assert sum(int(t.get_text().split("\n")[1].replace(",", "")) for t in axes.texts) == len(sizes)
+
+    def test_a_bar_lies_within_the_range_of_its_level(self) -> None:
+        (axes,) = figures.boxes_on_levels([3, 31.9, 32, 33, 100, 1000], (0.0, 24.0, 50.0, np.inf), (3, 4, 5)).axes
+        groups = self.bars(axes)
+        assert [name for name, _ in groups] == ["P3", "P4", "P5"]
+        for (_, group), (low, high) in zip(groups, [(0, 24), (24, 50), (50, 1e9)], strict=True):
+            assert all(low <= bar.get_x() and bar.get_x() + bar.get_width() <= high + 1e-6 for bar in group)
+        assert [t.get_text() for t in axes.texts] == ["P3\n1", "P4\n3", "P5\n2"]
+
+    def test_a_box_on_a_bound_belongs_to_the_finer_level(self) -> None:
+        (axes,) = figures.boxes_on_levels([32, 64], self.BOUNDS).axes
+        assert [t.get_text() for t in axes.texts][:3] == ["P3\n1", "P4\n1", "P5\n0"]
+
+    def test_bounds_that_do_not_fit_are_named(self) -> None:
+        with pytest.raises(ValueError, match="3 bounds for 5 levels"):
+            figures.boxes_on_levels([1], (0, 1, 2))
