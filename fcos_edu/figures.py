@@ -1731,6 +1731,7 @@ def lost_close_up(cases: Mapping[str, tuple[Array, int, Sequence[Array], Sequenc
         figure.legend(
             [seen[name] for name in names], names, frameon=False, fontsize=9, ncols=5, loc="outside lower center"
         )
+    return figure
 
 
 # ---------------------------------------------------------------- the chapter The network
@@ -2073,6 +2074,7 @@ def lines(
         axes.spines[["top", "right"]].set_visible(False)
     grid[0].set_ylabel(ylabel)
     figure.legend(*grid[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=4, loc="outside upper center")
+    return figure
 
 
 # ---------------------------------------------------------------- chapter: From outputs to detections
@@ -2479,7 +2481,8 @@ def recall_by_count(counts: Array, series: Mapping[str, Array]) -> Figure:
     axes = figure.subplots()
     for i, (name, recall) in enumerate(series.items()):
         at, y = _vectors(counts=counts, recall=recall)
-        style = {"marker": MARKERS[i % len(MARKERS)], "color": COLORS[i % len(COLORS)], "linestyle": LINES[i % 4]}
+        style: dict[str, Any] = {"marker": MARKERS[i % len(MARKERS)], "color": COLORS[i % len(COLORS)]}
+        style["linestyle"] = LINES[i % 4]
         axes.plot(at, y, markersize=5, label=name, **style)
     axes.set(xscale="log", ylim=(0, 1.02), xlabel="proposals of an image", ylabel="recall")
     axes.xaxis.set_major_formatter("{x:g}")

@@ -825,6 +825,7 @@ def test_no_figure_of_these_chapters_is_wider_than_the_page_or_written_too_small
     for figure in drawn:
         figure.draw_without_rendering()
         assert figure.get_size_inches()[0] <= 7
+        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
 
 
 class TestTheNetwork:
@@ -964,6 +965,9 @@ def test_no_picture_of_these_chapters_is_cut_off_or_written_too_small() -> None:
         figure.draw_without_rendering()
         width, height = figure.get_size_inches()
         assert width <= 8.4
+        ink = figure.get_tightbbox()
+        assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
+        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
 
 
 class TestFromOutputsToDetections:
