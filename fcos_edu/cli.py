@@ -1,7 +1,7 @@
-"""The command ``fcos-edu``: train, evaluate, detect, tables, study, data, bench.
+"""The command ``fcos-edu``: train, recipes, evaluate, detect, tables, study, data, bench.
 
-Taught in the chapter *A detector from end to end*. Exit codes: 0 done, 1 an error that one sentence explains, 2 a wrong
-call, 130 interrupted.
+Taught in the chapter *Training*. Exit codes: 0 done, 1 an error that one sentence explains, 2 a wrong call, 75 asked to
+stop by the system with everything saved (run it again with ``--resume``), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from PIL import Image
 from tqdm import tqdm
 
@@ -26,13 +27,24 @@ from .detectors import load, load_for
 from .drawing import draw_detections
 from .evaluation import coco_metrics, evaluate, metrics_table, read_detections
 from .model import FCOS
+from .recipes import RECIPES, TrainConfig, recipe_for
 from .records import record
-from .studies import PAPER, STUDIES, VARIANTS, run_study, study_table
-from .training import RECIPES, NonFiniteLossError, TrainConfig, train
+from .runs import PREEMPTED, PreemptedError
+from .studies import STUDIES, VARIANTS, run_study, study_table
+from .training import OutOfMemoryError, train
+from .watch import NonFiniteLossError
 from .weights import atomic_write
 
 # What a user can cause, and what its message explains; anything else is our mistake and shows its traceback.
-EXPECTED = (ValueError, TypeError, OSError, NonFiniteLossError, data.CorruptImageError, data.DownloadError)
+EXPECTED = (
+    ValueError,
+    TypeError,
+    OSError,
+    NonFiniteLossError,
+    OutOfMemoryError,
+    data.CorruptImageError,
+    data.DownloadError,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except PreemptedError as error:
+        print(f"fcos-edu: {error}", file=sys.stderr)
+        return PREEMPTED
     except EXPECTED as error:
         if arguments.debug:
             raise
@@ -69,24 +84,41 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     sub = command(
-        "train", run_train, "Train a detector and measure it.", "fcos-edu train --data shapes --out runs/shapes"
-    )
+        "train", run_train, "Train a detector and measure it, on one GPU, on many, or on a CPU.",
+        "fcos-edu train --recipe coco-r50-1x --out runs/coco --resume\n"
+        "  fcos-edu train --data my_folder --from torchvision:COCO_V1 --set iterations=2000\n"
+        "  accelerate launch -m fcos_edu.cli train --recipe coco-r50-1x",
+    )  # fmt: skip
+    sub.add_argument("--recipe", choices=list(RECIPES), metavar="NAME", help=f"one of {', '.join(RECIPES)}")
     sub.add_argument(
         "--data",
-        default="shapes",
-        help="shapes, bccd, voc2007, voc2012, coco2017, or a folder in COCO's or VOC's layout",
+        help="shapes (default), bccd, voc2007, voc2012, coco2017, or a folder in COCO's or VOC's layout",
     )
+    sub.add_argument(
+        "--from", dest="source", metavar="DETECTOR",
+        help="fine-tune a checkpoint, shapes, bccd, or torchvision:COCO_V1, whatever its number of classes",
+    )  # fmt: skip
     sub.add_argument("--out", type=Path, help="run folder (default: runs/NAME)")
+    sub.add_argument("--resume", action="store_true", help="go on with the run in that folder, if there is one")
+    sub.add_argument(
+        "--allow-changes", action="store_true", help="resume although the configuration is not the run's own"
+    )
     sub.add_argument("--iterations", type=int, help="optimizer steps")
-    sub.add_argument("--batch-size", type=int, help="images of each step")
+    sub.add_argument("--batch-size", type=int, help="images of each step, over all GPUs; the learning rate follows")
     sub.add_argument("--seed", type=int, help="of weights, order and augmentation")
     sub.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE",
         help="any field of TrainConfig, or model.FIELD of FCOSConfig: --set lr=0.005 --set model.box_loss=giou",
     )  # fmt: skip
-    sub.add_argument("--print", action="store_true", help="show the whole configuration and stop")
+    sub.add_argument("--print", action="store_true", help="show the recipe and everything that would run, and stop")
     sub.add_argument("--record", type=Path, metavar="JSON", help="write the figures as a result file")
     sub.add_argument("--export", type=Path, metavar="FILE", help="also write the model in half precision here")
+
+    sub = command(
+        "recipes", run_recipes, "What train --recipe knows: expected figures with their source, cost and memory.",
+        "fcos-edu recipes coco-r50-1x",
+    )  # fmt: skip
+    sub.add_argument("names", nargs="*", metavar="NAME", help="some of them (default: all)")
 
     sub = command(
         "evaluate", run_evaluate, "COCO AP of a detector on a data set.",
@@ -119,7 +151,7 @@ def build_parser() -> argparse.ArgumentParser:
     tables.add_commands(commands)
 
     sub = command(
-        "study", run_study_command, "Train and compare over several seeds: Tables 4, 6 and 7.",
+        "study", run_study_command, "Train and compare over several seeds: Tables 4, 6 and 7, and torchvision's FCOS.",
         "fcos-edu study retinanet --data bccd --iterations 800 --out runs/study",
     )  # fmt: skip
     sub.add_argument("name", choices=list(STUDIES), help="; ".join(f"{k}: {v.what}" for k, v in STUDIES.items()))
@@ -157,38 +189,74 @@ def build_parser() -> argparse.ArgumentParser:
 # ---------------------------------------------------------------------- commands
 def run_train(arguments: argparse.Namespace) -> None:
     """Train by a recipe and its changes, measure, and record."""
-    config = recipe_for(arguments.data)
-    changes = dict(parse_setting(text) for text in arguments.set)
-    for name in ("iterations", "batch_size", "seed"):
-        if getattr(arguments, name) is not None:
-            changes[name] = getattr(arguments, name)
-    config = config.replace(**changes)
+    config = train_config(arguments)
     if arguments.print:
+        if arguments.recipe:
+            print(RECIPES[arguments.recipe].describe())
+        print(f"rate      {config.learning_rate:g} after warm-up, for {config.batch_size} images a step")
         print(json.dumps(config.to_dict(), indent=1))
         return
-    folder = arguments.out or Path("runs") / Path(arguments.data).name
-    outcome = train(config, folder)
+    name = arguments.recipe or Path(config.data).name
+    folder = arguments.out or Path("runs") / name
+    outcome = train(config, folder, resume=arguments.resume, allow_changes=arguments.allow_changes)
+    if not PartialState().is_main_process:
+        return
     print(f"{config.iterations} steps in {outcome['seconds']:.0f} s; the run is in {folder}")
     if arguments.export:
         FCOS.load(folder / "model.safetensors").save(arguments.export, half=True, **outcome)
     if arguments.record:
-        command = f"fcos-edu train --data {shlex.quote(arguments.data)}" + "".join(
-            f" --set {shlex.quote(s)}" for s in arguments.set
-        )
-        for name in ("iterations", "batch_size", "seed"):
-            if getattr(arguments, name) is not None:
-                command += f" --{name.replace('_', '-')} {getattr(arguments, name)}"
-        start = config.model.backbone_weights
-        what = f"Training on {config.data} ({config.split}) from {start} weights, then AP on {config.test_split}"
-        record(arguments.record, what=what, command=command, metrics=outcome, data=config.data, config=config.to_dict())
+        start = config.start_from or f"{config.model.backbone_weights} weights"
+        what = f"Training on {config.data} ({config.split}) from {start}, then AP on {config.test_split}"
+        record(
+            arguments.record, what=what, command=train_command(arguments), metrics=outcome,
+            data=Path(config.data).name, config=config.to_dict(),
+        )  # fmt: skip
+
+
+def train_config(arguments: argparse.Namespace) -> TrainConfig:
+    """The recipe that is asked for, with all changes of the command line."""
+    gpu = torch.cuda.is_available()
+    config = RECIPES[arguments.recipe].config if arguments.recipe else recipe_for(arguments.data or "shapes", gpu=gpu)
+    changes = dict(parse_setting(text) for text in arguments.set)
+    for name in ("data", "iterations", "batch_size", "seed"):
+        if getattr(arguments, name) is not None:
+            changes[name] = getattr(arguments, name)
+    if arguments.data and config.test_data:
+        changes.setdefault("test_data", "")  # other data than the recipe's are measured on themselves
+    if arguments.source:
+        config = config.fine_tune(arguments.source)
+    return config.replace(**changes)
+
+
+def train_command(arguments: argparse.Namespace) -> str:
+    """The command to type for the same run; of folders the name alone."""
+    words = ["fcos-edu", "train"]
+    for name, value in (("--recipe", arguments.recipe), ("--data", arguments.data), ("--from", arguments.source)):
+        if value is not None:
+            words += [name, value if value.startswith("torchvision:") else Path(value).name]
+    for text in arguments.set:
+        words += ["--set", text]
+    for name in ("iterations", "batch_size", "seed"):
+        if getattr(arguments, name) is not None:
+            words += [f"--{name.replace('_', '-')}", str(getattr(arguments, name))]
+    return shlex.join(words)
+
+
+def run_recipes(arguments: argparse.Namespace) -> None:
+    """Print the recipes."""
+    for name in arguments.names or RECIPES:
+        if name not in RECIPES:
+            raise ValueError(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}")
+        print(f"{name}: {RECIPES[name].describe()}\n")
 
 
 def run_study_command(arguments: argparse.Namespace) -> None:
     """Train what is missing, measure, print mean and spread, and record."""
-    recipe = recipe_for(arguments.data).replace(**PAPER | dict(parse_setting(text) for text in arguments.set))
+    study = STUDIES[arguments.name]
+    recipe = recipe_for(arguments.data, gpu=torch.cuda.is_available())
+    recipe = recipe.replace(**{**study.base, **dict(parse_setting(text) for text in arguments.set)})
     if arguments.iterations is not None:
         recipe = recipe.replace(iterations=arguments.iterations)
-    study = STUDIES[arguments.name]
     if arguments.print:
         print(json.dumps({v: recipe.replace(**VARIANTS[v]).to_dict() for v in study.variants.values()}, indent=1))
         return
@@ -204,15 +272,6 @@ def run_study_command(arguments: argparse.Namespace) -> None:
             arguments.record, what=f"{study.what}; {recipe.data}, {recipe.test_split}, {len(arguments.seeds)} seeds",
             command=command, metrics=outcome, data=recipe.data, paper=study.paper, config=recipe.to_dict(), **more,
         )  # fmt: skip
-
-
-def recipe_for(name: str) -> TrainConfig:
-    """The recipe of that name; for other data the paper's on a GPU, or a small model's on a CPU."""
-    if name in RECIPES:
-        return RECIPES[name]
-    if torch.cuda.is_available():
-        return TrainConfig(data=name)
-    return RECIPES["bccd"].replace(data=name, split="train", test_split="val", vertical_flip=0.0, cache=False)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

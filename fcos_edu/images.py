@@ -55,18 +55,13 @@ class ImageBatcher(nn.Module):
         self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]] | None
     ) -> tuple[Batch, list[dict[str, Tensor]] | None]:
         """Images ``(3, H, W)`` in 0..1 and targets in their pixels; both on the canvas afterwards."""
-        resized, sizes = [], []
-        for image in images:
-            size = (image.shape[-2], image.shape[-1])
-            if self.resize_in_training or not self.training:
-                size = resized_size(*size, self.config)
+        sizes, (height, width) = self.sizes(images)
+        resized = []
+        for image, size in zip(images, sizes, strict=True):
             image = (image.to(self.mean.dtype) - self.mean) / self.std  # NumPy's images are often float64
             if size != tuple(image.shape[-2:]):
                 image = F.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
             resized.append(image)
-            sizes.append(size)
-        multiple = self.config.size_divisor
-        height, width = (-(-max(side) // multiple) * multiple for side in zip(*sizes, strict=True))
         # channels_last: convolutions of CPUs and of GPUs with tensor cores are faster on it.
         canvas = torch.empty(
             (len(resized), 3, height, width),
@@ -75,13 +70,25 @@ class ImageBatcher(nn.Module):
         canvas.zero_()
         for row, image in zip(canvas, resized, strict=True):
             row[:, : image.shape[-2], : image.shape[-1]].copy_(image)
+        return Batch(canvas, sizes), None if targets is None else self.scale(images, targets, sizes)
 
-        if targets is not None:
-            targets = [
-                {"boxes": scale_boxes(t["boxes"], tuple(i.shape[-2:]), size), "labels": t["labels"]}
-                for t, i, size in zip(targets, images, sizes, strict=True)
-            ]
-        return Batch(canvas, sizes), list(targets) if targets is not None else None
+    def sizes(self, images: Sequence[Tensor]) -> tuple[list[tuple[int, int]], tuple[int, int]]:
+        """(height, width) of each image once it is resized, and of the canvas for all."""
+        sizes = [(image.shape[-2], image.shape[-1]) for image in images]
+        if self.resize_in_training or not self.training:
+            sizes = [resized_size(*size, self.config) for size in sizes]
+        multiple = self.config.size_divisor
+        height, width = (-(-max(side) // multiple) * multiple for side in zip(*sizes, strict=True))
+        return sizes, (height, width)
+
+    def scale(
+        self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]], sizes: Sequence[tuple[int, int]]
+    ) -> list[dict[str, Tensor]]:
+        """Targets in the pixels of the resized images."""
+        return [
+            {"boxes": scale_boxes(t["boxes"], tuple(i.shape[-2:]), size), "labels": t["labels"]}
+            for t, i, size in zip(targets, images, sizes, strict=True)
+        ]
 
 
 def scale_boxes(boxes: Tensor, size: Sequence[int], new_size: Sequence[int]) -> Tensor:

@@ -72,7 +72,12 @@ def focal_loss(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Te
 
 
 def fcos_losses(
-    logits: Tensor, distances: Tensor, centerness_logits: Tensor | None, targets: Targets, config: FCOSConfig
+    logits: Tensor,
+    distances: Tensor,
+    centerness_logits: Tensor | None,
+    targets: Targets,
+    config: FCOSConfig,
+    num_positive: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Eq. 2's two terms and the center-ness term, each divided by N_pos.
 
@@ -81,6 +86,8 @@ def fcos_losses(
         distances: ``(B, L, 4)`` predicted ltrb, in the unit of ``targets.ltrb``.
         centerness_logits: ``(B, L)``, or None without a branch.
         targets: of the same batch.
+        num_positive: what to divide by where this batch is a part of a larger one; None counts this batch, over all
+            workers.
 
     Returns:
         ``classification``, ``bbox_regression`` (times lambda) and, with a branch, ``centerness``: scalars.
@@ -88,7 +95,8 @@ def fcos_losses(
     positive = targets.labels >= 0  # (B, L); not the property, which torch.compile of torch 2.6 cannot follow
     # At background the target is 0; any fixed box there keeps the masked-out terms (and their gradients) finite.
     wanted = torch.where(positive[..., None], targets.ltrb, 1.0)
-    num_positive = count_over_workers(positive.sum())
+    if num_positive is None:
+        num_positive = count_over_workers(positive.sum())
     box = torch.where(positive, box_loss(distances, wanted, config.box_loss), 0.0).sum()
     losses = {
         "classification": focal_loss(logits, targets.labels, config.focal_alpha, config.focal_gamma) / num_positive,

@@ -67,9 +67,16 @@ class FCOS(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(
-        self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]] | None = None
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[dict[str, Tensor]] | None = None,
+        *,
+        num_positive: Tensor | None = None,
     ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
-        """Images (and targets) to losses in training, to detections in evaluation; see the class."""
+        """Images (and targets) to losses in training, to detections in evaluation; see the class.
+
+        ``num_positive`` is for training with accumulated gradients: N_pos of the whole step (:meth:`count_positive`).
+        """
         if self.training and targets is None:
             raise ValueError("training needs targets: call model(images, targets), or model.eval() for detections")
         if self.check_inputs:
@@ -89,7 +96,7 @@ class FCOS(nn.Module):
                 assert made is not None
                 if output.centerness is not None:
                     self.centerness_floor = centerness_floor(made)
-                return fcos_losses(output.logits, output.distances, output.centerness, made, self.config)
+                return fcos_losses(output.logits, output.distances, output.centerness, made, self.config, num_positive)
             sizes = feature_sizes(height, width, self.config.strides)
             points = self.locations(height, width, batch.tensor.device)
             found = detect(output, points, sizes, batch.sizes, self.config, made)
@@ -112,6 +119,12 @@ class FCOS(nn.Module):
         boxes, labels, valid = pad_boxes(targets, torch.device(device))
         sizes = feature_sizes(height, width, self.config.strides)
         return make_targets(boxes, labels, valid, self.locations(height, width, device), sizes, self.config)
+
+    def count_positive(self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]]) -> Tensor:
+        """How many locations of a batch are positive, without running the network: a scalar, never waited for."""
+        sizes, (height, width) = self.batcher.sizes(images)
+        scaled = self.batcher.scale(images, targets, sizes)
+        return self.targets(scaled, height, width, self.batcher.mean.device).positive.sum()
 
     def set_inference(self, **changes: Any) -> FCOS:
         """Change how a trained model detects: any of the configuration's inference fields. Returns the model.

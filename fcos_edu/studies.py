@@ -1,4 +1,4 @@
-"""Comparisons that need training: Tables 4, 6 and 7 on data that two CPU cores can learn, over several seeds.
+"""Comparisons that need training: Tables 4, 6 and 7, and torchvision's FCOS, over several seeds.
 
 Taught in the chapter *One change at a time*. Checked against: hand-made means, and studies of a few steps.
 
@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,8 @@ from .evaluation import coco_metrics, predict
 from .evaluation.agnostic import agnostic_metrics, proposal_recall
 from .evaluation.quality import four_ways
 from .proposals import FirstStage, TwoStage
-from .training import TrainConfig, train
+from .recipes import TrainConfig, differences
+from .training import train
 from .weights import atomic_write
 
 Row = dict[str, float | None]
@@ -48,6 +48,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fcos": {},
     "fcos-no-branch": _NO_BRANCH,
     "retinanet": {"detector": "retinanet"},
+    "fcos-improved": {},
+    "torchvision-fcos": {"detector": "torchvision_fcos"},
     "rcnn-rpn": _RCNN | {"detector": "faster_rcnn"},
     "rcnn-fcos": _RCNN,
     "rcnn-fcos-no-branch": _RCNN | _NO_BRANCH,
@@ -64,12 +66,18 @@ class Study:
         [str, nn.Module, DetectionDataset, bool], dict[str, Row]
     ]  # gives a row's figures, or several rows
     paper: Any
+    base: Mapping[str, Any] = field(default_factory=lambda: PAPER)  # changes to the recipe that all variants share
+
+
+def _coco(row: str, model: nn.Module, dataset: DetectionDataset, progress: bool) -> dict[str, Row]:
+    """COCO's twelve numbers."""
+    return {row: coco_metrics(dataset.ground_truth(), predict(model, dataset, progress=progress))}
 
 
 def _table_4(row: str, model: nn.Module, dataset: DetectionDataset, progress: bool) -> dict[str, Row]:
     """A model with the branch gives four rows, one without it a row of its own."""
     if row != "branch":
-        return {row: coco_metrics(dataset.ground_truth(), predict(model, dataset, progress=progress))}
+        return _coco(row, model, dataset, progress)
     assert isinstance(model, detectors.FCOS)
     return dict(four_ways(model, dataset, progress=progress))
 
@@ -129,6 +137,13 @@ STUDIES: dict[str, Study] = {
             "FCOS": {"AR100": 0.528, "AR1000": 0.603},
         },
     ),
+    "torchvision": Study(
+        "FCOS of this package, with all improvements, and torchvision's, with the same backbone and the same trainer",
+        {"FCOS": "fcos-improved", "torchvision's FCOS": "torchvision-fcos"},
+        _coco,
+        None,
+        base={},
+    ),
 }
 
 
@@ -139,7 +154,7 @@ def run_study(
 
     Args:
         name: a key of :data:`STUDIES`.
-        recipe: of the data, with the changes of :data:`PAPER` or others; the variants and seeds change it. Its
+        recipe: of the data, with the study's ``base`` or other changes; the variants and seeds change it. Its
             ``test_split`` is what is measured.
         folder: holds a folder for each run, ``VARIANT-SEED``.
         seeds: one run of each variant for each.
@@ -180,35 +195,30 @@ def run_study(
     return {
         row: {figure: spread([entry[figure] for entry in entries]) for figure in entries[0]}
         for row, entries in rows.items()
-    } | {kind: {variant: round(statistics.mean(t), 1) for variant, t in times.items()} for kind, times in seconds.items()}
+    } | {
+        kind: {variant: round(statistics.mean(t), 1) for variant, t in times.items()} for kind, times in seconds.items()
+    }
 
 
 def finished_run(config: TrainConfig, folder: Path, progress: bool) -> dict[str, Any]:
     """Train in ``folder`` unless that was done before; returns what :func:`~fcos_edu.training.train` did.
 
-    A run that was cut off is begun again.
+    A run that was cut off goes on.
 
     Raises:
         ConfigError: ``folder`` has a run with another configuration; the fields are named.
     """
     done, kept = folder / "done.json", folder / "config.json"
     if kept.exists():
-        # The run's own file names the classes of the data too.
-        before, now = json.loads(kept.read_text()), json.loads(json.dumps(config.to_dict()))
-        for one in (before, now):
-            one["model"].pop("class_names")
-            one["model"].pop("num_classes")
-        flat = [{k: v for k, v in one.items() if k != "model"} | one["model"] for one in (before, now)]
-        differing = sorted(key for key in flat[1] if flat[0].get(key, None) != flat[1][key])
-        if differing:
-            told = ", ".join(f"{key} was {flat[0].get(key)!r} and is {flat[1][key]!r}" for key in differing)
-            raise ConfigError(f"{folder} holds a run with another configuration: {told}. Choose another folder")
-        if not done.exists():
-            shutil.rmtree(folder)
+        changed = differences(json.loads(kept.read_text()), config.to_dict())
+        if changed:
+            raise ConfigError(
+                f"{folder} holds a run with another configuration: {'; '.join(changed)}. Choose another folder"
+            )
     if not done.exists():
         if progress:
             print(f"training {folder.name}: {config.iterations} steps", flush=True)
-        _write(done, train(config, folder, progress=progress))
+        _write(done, train(config, folder, resume=True, progress=progress))
     outcome: dict[str, Any] = json.loads(done.read_text())
     return outcome
 

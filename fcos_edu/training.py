@@ -1,161 +1,49 @@
 """Section 4's training, on Hugging Face Accelerate: one loop that reads from top to bottom.
 
-Taught in the chapter *A detector from end to end*. Checked against: overfitting, the recorded runs in ``results/``.
+Taught in the chapter *Training*. Checked against: overfitting, one worker against two, runs that were killed, and the
+recorded runs in ``results/``.
 
-The paper: SGD with momentum 0.9 and weight decay 1e-4, 90 K iterations of 16 images, learning rate 0.01 divided by 10
-at 60 K and 80 K. The official recipe adds: warm-up over 500 iterations from a third, biases with twice the rate and no
-decay. Those are the defaults of :class:`TrainConfig`; :data:`RECIPES` has others for data that a CPU can learn.
+What is trained, and how, is in :mod:`~fcos_edu.recipes`; where images come from in :mod:`~fcos_edu.loading`; what a run
+leaves on disk in :mod:`~fcos_edu.runs`. Distribution, mixed precision and devices are Accelerate's.
 """
 
 from __future__ import annotations
 
-import copy
-import dataclasses
+import contextlib
 import json
 import math
-import os
+import signal
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import set_seed
+from accelerate.utils import broadcast, gather_object, send_to_device, set_seed
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from . import data, detectors
-from .config import ConfigError, FCOSConfig, check_choices, check_field_names
-from .detectors import Detector
-from .evaluation import evaluate, metrics_table
-from .images import check_images, check_targets
+from . import data, detectors, weights
+from .ema import WeightAverage
+from .evaluation import coco_metrics, metrics_table, predict
+from .loading import Batch, make_dataset, make_loader, make_test_dataset
+from .losses import count_over_workers
 from .model import FCOS
+from .precision import pick_precision
+from .recipes import TrainConfig
+from .runs import PreemptedError, Run, StopRequest, flush, random_states, set_random_states
+from .watch import NonFiniteLossError, Watch
 from .weights import atomic_write
 
 
-class NonFiniteLossError(RuntimeError):
-    """A loss became NaN or infinite; the message names the term and the step."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train. The defaults are the paper's, with the official code's warm-up and bias rule."""
-
-    data: str = "shapes"  # a known name, or a folder in COCO's or VOC's layout
-    split: str = "train"
-    test_split: str = "val"  # measured at the end; "" for no measurement
-    iterations: int = 90_000
-    batch_size: int = 16  # of each worker
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    bias_lr_factor: float = 2.0  # biases also have no decay
-    schedule: Literal["steps", "cosine"] = "steps"  # steps: divided by 10 after 2/3 and 8/9, as 60 K and 80 K of 90 K
-    warmup_iterations: int = 500
-    warmup_factor: float = 1 / 3
-    clip_norm: float = 35.0  # largest norm of the gradient; 0 for no clipping
-    ema_decay: float = 0.0  # exponential moving average of the weights, which is then what is saved; 0 for none
-    precision: Literal["auto", "no", "bf16", "fp16"] = "auto"  # auto: bf16 where the hardware has it, or fp16
-    augment: Literal["none", "flip", "strong"] = "flip"
-    vertical_flip: float = 0.0  # probability; for photographs without an above and below
-    zoom: tuple[float, ...] = ()  # smallest and largest random zoom; empty: none, or what augment says
-    train_sizes: tuple[int, ...] = ()  # short sides to draw from; empty: the model's min_size
-    cache: bool = False  # keep resized images in memory: for small sets
-    workers: int = 0  # processes that load images
-    on_corrupt: Literal["error", "skip"] = "error"
-    seed: int = 0
-    detector: Detector = "fcos"  # or one of torchvision's, with the backbone and thresholds of model
-    log_every: int = 20
-    save_every: int = 1000
-    model: FCOSConfig = field(default_factory=FCOSConfig.improved)
-
-    def __post_init__(self) -> None:
-        for name in ("train_sizes", "zoom"):
-            value = getattr(self, name)
-            kinds = (int,) if name == "train_sizes" else (int, float)
-            if not isinstance(value, (list, tuple)) or not all(isinstance(v, kinds) and v > 0 for v in value):
-                raise ConfigError(f"{name} is {value!r}; it must be a tuple of positive numbers (sizes: whole ones)")
-            object.__setattr__(self, name, tuple(value))
-        if not isinstance(self.model, FCOSConfig):
-            raise ConfigError(f"model is {self.model!r}; it must be an FCOSConfig (its fields are set as model.NAME)")
-        check_choices(self)
-        for name in ("iterations", "batch_size", "log_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.lr <= 0:
-            raise ConfigError(f"lr is {self.lr}; it must be above 0")
-        if len(self.zoom) not in (0, 2):
-            raise ConfigError(f"zoom is {self.zoom}; it must be (smallest, largest), or empty")
-        if self.train_sizes and self.detector != "fcos":
-            raise ConfigError(
-                f"train_sizes is {self.train_sizes}, but {self.detector} resizes images itself: leave it ()"
-            )
-        if not 0 <= self.ema_decay < 1:
-            raise ConfigError(f"ema_decay is {self.ema_decay}; it must lie in [0, 1)")
-
-    def replace(self, **changes: Any) -> TrainConfig:
-        """A copy with some fields changed; ``model.NAME`` reaches into the model's configuration."""
-        inner = {name[6:]: value for name, value in changes.items() if name.startswith("model.")}
-        outer = {name: value for name, value in changes.items() if not name.startswith("model.")}
-        check_field_names(type(self), outer)
-        if inner:
-            outer["model"] = outer.get("model", self.model).replace(**inner)
-        return dataclasses.replace(self, **outer)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        plain = {"train_sizes": list(self.train_sizes), "zoom": list(self.zoom), "model": self.model.to_dict()}
-        return values | plain
-
-
-# Data, not code: what differs from the paper's schedule, for sets that two CPU cores can learn.
-_CPU = TrainConfig(
-    optimizer="adamw",
-    lr=0.002,
-    weight_decay=0.02,
-    bias_lr_factor=1.0,
-    schedule="cosine",
-    warmup_iterations=100,
-    warmup_factor=0.1,
-    clip_norm=10.0,
-    batch_size=8,
-    ema_decay=0.995,
-    cache=True,
-    save_every=200,
-    model=FCOSConfig.tiny(),
-)
-
-RECIPES: dict[str, TrainConfig] = {
-    "shapes": _CPU.replace(
-        data="shapes",
-        iterations=1250,
-        lr=0.004,
-        vertical_flip=0.0,
-        model=FCOSConfig.tiny(
-            num_classes=5, min_size=256, max_size=256, level_bounds=(0.0, 64.0, 128.0, 256.0, 512.0, math.inf)
-        ),
-    ),
-    "bccd": _CPU.replace(
-        data="bccd",
-        split="train+val",
-        test_split="test",
-        iterations=3000,
-        vertical_flip=0.5,
-        zoom=(0.8, 1.25),
-        ema_decay=0.998,
-        model=FCOSConfig.tiny(num_classes=3),
-    ),
-}
+class OutOfMemoryError(RuntimeError):
+    """The GPU's memory does not suffice; the message says what to lower."""
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """The factor on ``lr`` in step 0, 1, ...: linear warm-up, then steps or a cosine."""
+    """The factor on ``config.learning_rate`` in step 0, 1, ...: linear warm-up, then steps or a cosine."""
     warm = 1.0
     if step < config.warmup_iterations:
         progress = step / config.warmup_iterations
@@ -168,292 +56,266 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """SGD or AdamW over the parameters that are not frozen; biases have ``bias_lr_factor`` and no decay."""
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    rate = config.learning_rate
     groups = [
         {"params": [p for n, p in named if not n.endswith("bias")], "weight_decay": config.weight_decay},
         {
             "params": [p for n, p in named if n.endswith("bias")],
             "weight_decay": 0.0,
-            "lr": config.lr * config.bias_lr_factor,
+            "lr": rate * config.bias_lr_factor,
         },
     ]
+    fused = named[0][1].is_cuda  # one kernel for all weights; without, a step under fp16 waits for the GPU
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr)
-    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+        return torch.optim.AdamW(groups, lr=rate, fused=fused)
+    return torch.optim.SGD(groups, lr=rate, momentum=config.momentum, fused=fused)
 
 
-def make_dataset(config: TrainConfig) -> data.DetectionDataset:
-    """The training set with its transforms; resized images stay in memory where ``cache`` says so."""
-    sizes = config.train_sizes or (config.model.min_size,)
-    transforms = data.transforms.train_transforms(
-        None if config.cache and len(sizes) == 1 else sizes,
-        config.model.max_size,
-        augment=config.augment,
-        vertical_flip=config.vertical_flip,
-        scale=(config.zoom[0], config.zoom[1]) if config.zoom else None,
-    )
-    dataset = data.load(config.data, config.split, on_corrupt=config.on_corrupt)
-    if config.cache:
-        prepare = data.transforms.resize(max(sizes), config.model.max_size)
-        return data.cached(dataset, prepare=prepare, transforms=transforms)
-    dataset.transforms = transforms
-    return dataset
+def backward(accelerator: Accelerator, model: nn.Module, passes: Sequence[Batch]) -> dict[str, Tensor]:
+    """Forward and backward of one step; gradients are those of Eq. 2 over all passes of all workers joined.
 
+    Args:
+        accelerator: that ``model`` was prepared with.
+        model: FCOS, or another detector in torchvision's convention; in training mode.
+        passes: this worker's share of the step, on its device; more than one where gradients are accumulated.
 
-Batch = tuple[list[Tensor], list[dict[str, Tensor]], int]
-
-
-class CheckedCollate:
-    """Samples to a batch, checked on the host, where reading values waits for no GPU.
-
-    Returns images, targets, and how many corrupt images were skipped.
+    Returns:
+        The loss terms of this worker. Their mean over workers is the loss of the whole step.
     """
-
-    def __init__(self, num_classes: int) -> None:
-        self.num_classes = num_classes
-
-    def __call__(self, samples: list[Any]) -> Batch:
-        """Raises ValueError for what :func:`check_images` and :func:`check_targets` refuse."""
-        images, targets = data.collate(samples)
-        if images:
-            check_images(images)
-            check_targets(images, targets, self.num_classes)
-        return images, targets, len(samples) - len(images)
-
-
-def batches(loader: DataLoader[Any]) -> Iterator[Batch]:
-    """Epoch after epoch, without end; batches whose images were all corrupt are left out, but counted."""
-    lost = 0
-    while True:
-        some = False
-        for images, targets, skipped in loader:
-            lost += skipped
-            if images:
-                some = True
-                yield images, targets, lost
-                lost = 0
-        if not some:
-            raise ValueError("the training set gives no image that can be read")
-
-
-class WeightAverage:
-    """Exponential moving average of a model's weights and statistics, in ``module``.
-
-    The memory is shorter in the first steps, so that the random start is soon forgotten. Not torch's ``AveragedModel``:
-    with a decay that depends on the step it reads its counter back from the device for each tensor.
-    """
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.module = copy.deepcopy(model)
-        self.decay = decay
-        self.steps = 0
-
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Take in the weights after one more step; the first are taken as they are."""
-        keep = min(self.decay, (1 + self.steps) / (10 + self.steps)) if self.steps else 0.0
-        for average, current in zip(self.module.state_dict().values(), model.state_dict().values(), strict=True):
-            if average.is_floating_point():
-                average.lerp_(current, 1 - keep)
-            else:  # counters of batch norm
-                average.copy_(current)
-        self.steps += 1
-
-
-class Watch:
-    """Sums of the loss terms since the last report, and the first step at which one was not finite.
-
-    All on the device: nothing waits for it until :meth:`report`.
-    """
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.bad: dict[str, Tensor] = {}
-        self.count = 0
-
-    def add(self, losses: dict[str, Tensor], step: int) -> None:
-        """Take in the losses of one step."""
-        self.count += 1
-        for name, loss in losses.items():
-            loss = loss.detach().float()
-            self.sums[name] = self.sums.get(name, torch.zeros_like(loss)) + loss
-            bad = self.bad.get(name, torch.full_like(loss, math.inf))
-            self.bad[name] = torch.where(loss.isfinite(), bad, bad.clamp(max=step))
-
-    def note(self, name: str, value: Tensor) -> None:
-        """Take in something else of the same step, to be averaged and printed beside the losses."""
-        self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
-
-    def report(self) -> dict[str, float]:
-        """Means since the last report.
-
-        Raises:
-            NonFiniteLossError: a term was NaN or infinite in one of those steps.
-        """
-        for name, step in self.bad.items():
-            if math.isfinite(float(step)):
-                raise NonFiniteLossError(
-                    f"the {name} loss was not finite at step {int(step)}. A checkpoint saved before it is kept. "
-                    "Lower lr, lengthen warmup_iterations, or lower clip_norm"
-                )
-        means = {name: float(total) / max(self.count, 1) for name, total in self.sums.items()}
-        self.sums, self.count = {}, 0
-        return means
+    plain = accelerator.unwrap_model(model)
+    extra: dict[str, Any] = {}
+    share = 1.0 / len(passes)  # a detector that divides by its own number of positives gives a mean of the passes
+    if isinstance(plain, FCOS) and len(passes) > 1:
+        # N_pos is known before the network runs, so that every pass divides by that of the whole step.
+        positive = torch.stack([plain.count_positive(batch.images, batch.targets) for batch in passes]).sum()
+        extra, share = {"num_positive": count_over_workers(positive)}, 1.0
+    sums: dict[str, Tensor] = {}
+    for number, batch in enumerate(passes, start=1):
+        # Workers exchange gradients once, in the last pass.
+        with contextlib.nullcontext() if number == len(passes) else accelerator.no_sync(model):
+            losses = {name: share * loss for name, loss in model(batch.images, batch.targets, **extra).items()}
+            accelerator.backward(torch.stack(list(losses.values())).sum())
+        sums = {name: loss.detach() + sums.get(name, 0.0) for name, loss in losses.items()}
+    return sums
 
 
 def train(
-    config: TrainConfig, folder: str | Path, *, model: nn.Module | None = None, progress: bool = True
+    config: TrainConfig,
+    folder: str | Path,
+    *,
+    model: nn.Module | None = None,
+    resume: bool = False,
+    allow_changes: bool = False,
+    progress: bool = True,
 ) -> dict[str, Any]:
-    """Train, and leave in ``folder``: config.json, log.jsonl, model.safetensors, curves.png, and metrics.json.
+    """Train, and leave a :class:`~fcos_edu.runs.Run` in ``folder``. Every worker of a distributed run calls this.
 
-    Ctrl-C, or an error of the data, saves the model as it is and is raised again.
+    Ctrl-C, SIGTERM, or an error of the data ends the run with its state saved.
 
     Args:
         config: everything that decides the run.
         folder: made if needed.
         model: what to train; None makes ``config.detector``. Any detector in torchvision's convention will do whose
             labels are 0..C-1, the data set's classes; its checkpoint holds weights alone, for ``load_state_dict``.
+        resume: go on with the run in ``folder``, to the same weights as if it had never stopped. If there is none,
+            begin it.
+        allow_changes: resume although the configuration differs.
         progress: show bars and the table of figures.
 
     Returns:
-        ``seconds`` of training, ``cpu_seconds`` of all its threads and, with a ``test_split``, COCO's twelve numbers (EMA weights if there are any).
+        ``seconds`` of training, ``cpu_seconds`` of all its threads and, on the main process, with a ``test_split``,
+        COCO's twelve numbers (EMA weights if there are any).
 
     Raises:
-        FileExistsError: ``folder`` holds a run already.
-        NonFiniteLossError: with the term and the step; the last good checkpoint is kept.
+        FileExistsError, ConfigError: as :meth:`Run.check <fcos_edu.runs.Run.check>`.
+        NonFiniteLossError: with the term, the step and its images; the last good checkpoint is kept.
         CorruptImageError: with the file, unless ``on_corrupt="skip"``.
+        OutOfMemoryError: of the GPU; says what to lower.
+        PreemptedError: after SIGTERM.
     """
-    folder = Path(folder)
-    if (folder / "log.jsonl").exists():
-        raise FileExistsError(f"{folder} holds a run already: choose another folder, or delete that one")
-
     AcceleratorState._reset_state()  # a notebook may train twice in one process, with another precision
     # Without CUDA on the CPU: other devices lack the float64 that areas and NMS are computed in.
     accelerator = Accelerator(mixed_precision=pick_precision(config.precision), cpu=not torch.cuda.is_available())
+    main, worker, workers = accelerator.is_main_process, accelerator.process_index, accelerator.num_processes
     set_seed(config.seed)
     dataset = make_dataset(config)
-    test = None
-    if config.test_split:  # opened now, so that a missing split does not come to light after hours of training
-        evaluation = data.transforms.eval_transforms()
-        test = data.load(config.data, config.test_split, transforms=evaluation, on_corrupt=config.on_corrupt)
-        if tuple(test.classes) != tuple(dataset.classes):
-            raise ValueError(
-                f"{config.test_split} of {config.data} has the classes {', '.join(test.classes)}, but {config.split} "
-                f"has {', '.join(dataset.classes)}"
-            )
-    model_config = config.model.replace(class_names=dataset.classes, num_classes=len(dataset.classes))
-    config = config.replace(model=model_config)
+    test = make_test_dataset(config, dataset.classes)  # now, so that a missing split is told before hours of training
+    config = config.replace(model=config.model.replace(class_names=dataset.classes, num_classes=len(dataset.classes)))
+    run = Run(folder)
+    run.check(config, resume=resume, allow_changes=allow_changes)
+
+    plain = model if model is not None else make_detector(config)
     kind = "custom" if model is not None else config.detector
-    plain = model if model is not None else detectors.build(config.detector, config.model)
     if isinstance(plain, FCOS):
-        plain.check_inputs = False  # CheckedCollate does
+        plain.check_inputs = False  # the loader does
         plain.batcher.resize_in_training = not config.train_sizes  # otherwise the data set has drawn a size
-    loader = DataLoader(
-        dataset, config.batch_size, shuffle=True, drop_last=len(dataset) >= config.batch_size,
-        num_workers=config.workers, persistent_workers=config.workers > 0, pin_memory=torch.cuda.is_available(),
-        collate_fn=CheckedCollate(config.model.num_classes),
-    )  # fmt: skip
+    if workers > 1 and accelerator.device.type == "cuda":
+        plain = nn.SyncBatchNorm.convert_sync_batchnorm(plain)  # statistics that are learnt: of the whole step
+    plain.to(accelerator.device)
+    ema = WeightAverage(plain, config.ema_decay) if config.ema_decay else None
+    best = ema.module if ema else plain
     optimizer = make_optimizer(plain, config)
     # Accelerate moves a prepared schedule once for each worker; this one counts steps, so it is not prepared.
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, config))
-    model, prepared_optimizer, loader = accelerator.prepare(plain, optimizer, loader)
+    if config.compile and isinstance(plain, FCOS):
+        plain.predict = torch.compile(plain.predict)  # type: ignore[method-assign]
+    model, prepared = accelerator.prepare(plain, optimizer)
     assert model is not None
-    ema = WeightAverage(plain, config.ema_decay) if config.ema_decay else None
-    best = ema.module if ema else plain
-    main = accelerator.is_main_process
-    if main:
-        folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(folder / "config.json", lambda path: path.write_text(json.dumps(config.to_dict(), indent=1)))
+    watch, first = Watch(accelerator), 0
+    spent = {"seconds": 0.0, "cpu_seconds": 0.0, "waited": 0.0, "skipped": 0.0}  # of earlier parts of this run too
+
+    state = run.newest() if resume else None
+    if state is not None:
+        first, spent = state["step"], state["spent"]
+        plain.load_state_dict(state["model"])
+        prepared.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        if ema:
+            ema.load_state_dict(state["ema"])
+        if accelerator.scaler is not None:
+            accelerator.scaler.load_state_dict(state["scaler"])
+        own = state["workers"][worker] if worker < len(state["workers"]) else {}
+        if own:
+            set_random_states(own["random"])
+            watch.load_state_dict(own["watch"])
+    # On several machines the folder must be on storage that they share: all must go on from the same step.
+    firsts = gather_object([first])
+    if len(set(firsts)) > 1:
+        raise FileNotFoundError(
+            f"{run.folder}: workers see checkpoints of the steps {sorted(set(firsts))}; all machines must see the same"
+        )
+    loader = make_loader(dataset, config, start=first, worker=worker, workers=workers)
+    log = run.open(config, first) if main else None
 
     def save(step: int) -> None:
-        # A loss can be finite and its gradient not.
-        for name, value in best.state_dict().items():
+        watch.check()  # weights after a loss that was not finite are worth nothing: keep the older checkpoint
+        for name, value in best.state_dict().items():  # a loss can be finite and its gradient not
             if not bool(value.isfinite().all()):
                 raise NonFiniteLossError(f"{name} was not finite after step {step}. A checkpoint saved before is kept")
-        if main:
-            about = dict(step=step, iterations=config.iterations, data=config.data)
-            detectors.save(best, folder / "model.safetensors", kind, config.model, **about)
+        states = gather_object([{"random": random_states(), "watch": watch.state_dict()}])
+        if log is None:
+            return
+        flush(log)
+        run.save({
+            "step": step, "model": plain.state_dict(), "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(), "ema": ema.state_dict() if ema else None,
+            "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
+            "workers": states, "spent": measured(),
+        }, keep=config.keep_checkpoints)  # fmt: skip
+        about = dict(step=step, iterations=config.iterations, data=config.data)
+        detectors.save(best, run.model, kind, config.model, **about)
 
-    def draw_curves() -> None:
-        if main and (folder / "log.jsonl").stat().st_size:
-            from .figures import training_curves  # matplotlib only where a picture is drawn
-
-            training_curves(folder / "log.jsonl").savefig(folder / "curves.png", dpi=120)
+    def measured() -> dict[str, float]:
+        clock = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu_started}
+        return spent | {name: spent[name] + value for name, value in clock.items()}
 
     model.train()
-    watch, waited, skipped, step = Watch(), 0.0, 0, 0
-    started, cpu_started = time.perf_counter(), time.process_time()
-    stream = batches(loader)
-    bar = tqdm(total=config.iterations, desc="train", unit="step", disable=not (progress and main))
+    started, cpu_started, step = time.perf_counter(), time.process_time(), first
+    batches = iter(loader)
+    bar = tqdm(total=config.iterations, initial=first, desc="train", unit="step", disable=not (progress and main))
     try:
-        with open(folder / "log.jsonl" if main else os.devnull, "a") as log:
-            for step in range(config.iterations):
+        with StopRequest() as stop:
+            for step in range(first, config.iterations):
                 asked = time.perf_counter()
-                images, targets, unreadable = next(stream)
-                skipped += unreadable
-                waited += time.perf_counter() - asked
+                passes = [next(batches) for _ in range(config.accumulate)]
+                spent["waited"] += time.perf_counter() - asked
+                spent["skipped"] += sum(batch.skipped for batch in passes)
+                passes = [send_to_device(batch, accelerator.device, non_blocking=True) for batch in passes]
 
-                losses = model(images, targets)
-                accelerator.backward(torch.stack(list(losses.values())).sum())
+                losses = backward(accelerator, model, passes)
                 if config.clip_norm:
                     accelerator.clip_grad_norm_(model.parameters(), config.clip_norm)
-                prepared_optimizer.step()
+                prepared.step()
                 schedule.step()
-                prepared_optimizer.zero_grad()
+                prepared.zero_grad()
                 if ema:
                     ema.update(plain)
-                watch.add(losses, step)
+                watch.add(losses, step, [i for batch in passes for i in batch.image_ids])
                 if isinstance(plain, FCOS) and plain.centerness_floor is not None:
                     watch.note("centerness_floor", plain.centerness_floor)
                 bar.update()
 
-                if (step + 1) % config.log_every == 0 or step + 1 == config.iterations:
-                    means = watch.report()
-                    total = sum(means[name] for name in losses)
-                    entry = {"step": step + 1, "loss": total, **means, "lr": schedule.get_last_lr()[0]}
-                    entry |= {"seconds": time.perf_counter() - started, "waited": waited, "skipped": skipped}
-                    log.write(json.dumps({k: round(float(v), 6) for k, v in entry.items()}) + "\n")
-                    log.flush()
-                    bar.set_postfix(loss=f"{total:.3f}")
-                    if (step + 1) % config.save_every < config.log_every:
-                        save(step + 1)
-    except (KeyboardInterrupt, data.CorruptImageError, OSError, ValueError):
-        watch.report()  # weights after a loss that was not finite are worth nothing: keep the older checkpoint
-        save(step)
-        draw_curves()
+                done = step + 1
+                if done % config.log_every == 0 or done == config.iterations:
+                    means = watch.report()  # reads from the device, and waits for it
+                    if log is not None:
+                        total = sum(means[name] for name in losses)
+                        entry = {"step": done, "loss": total, **means, "lr": schedule.get_last_lr()[0], **measured()}
+                        entry["waited_share"] = entry["waited"] / entry["seconds"]
+                        log.write(json.dumps({k: round(float(v), 6) for k, v in entry.items()}) + "\n")
+                        log.flush()
+                        bar.set_postfix(loss=f"{total:.3f}", waited=f"{entry['waited_share']:.0%}")
+                asked_to_stop = stop.agreed()
+                if done % config.save_every == 0 or done == config.iterations or asked_to_stop:
+                    save(done)
+                if asked_to_stop == signal.SIGTERM:
+                    raise PreemptedError(f"asked to stop after step {done}; its state is saved: resume {run.folder}")
+                if asked_to_stop:
+                    raise KeyboardInterrupt
+    except (data.CorruptImageError, OSError, ValueError):
+        if workers == 1:  # the others would not come to save with this one
+            save(step)
         raise
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemoryError(out_of_memory(config, workers)) from error
     finally:
         bar.close()
-    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
-    save(config.iterations)
-
-    # Beside the clock's time the processor's, of all threads: on a machine that does other work too it says more.
-    outcome: dict[str, Any] = {"seconds": round(seconds, 1), "cpu_seconds": round(cpu_seconds, 1)}
+        if isinstance(plain, FCOS):
+            plain.__dict__.pop("predict", None)  # the compiled one
+        if log is not None:
+            log.close()
+            run.draw_curves()
+    outcome: dict[str, Any] = {name: round(measured()[name], 1) for name in ("seconds", "cpu_seconds")}
     outcome["iterations"] = config.iterations
-    draw_curves()
-    if main and test is not None:
+    if test is not None:
         if isinstance(best, FCOS):
             best.check_inputs = True
-        metrics = evaluate(best, test, progress=progress)
-        outcome |= {"split": config.test_split, "images": len(test), **metrics}
-        if progress:
-            print(metrics_table(metrics))
-        atomic_write(folder / "metrics.json", lambda path: path.write_text(json.dumps(outcome, indent=1)))
+        metrics = evaluate_shared(accelerator, best, test, progress=progress)
+        if main:
+            outcome |= {"split": config.test_split, "images": len(test), **metrics}
+            atomic_write(run.metrics, lambda path: path.write_text(json.dumps(outcome, indent=1)))
+            if progress:
+                print(metrics_table(metrics))
     return outcome
 
 
-def pick_precision(wanted: str) -> str:
-    """What Accelerate is told: bf16 where the hardware computes in it, fp16 on older GPUs, otherwise float32."""
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if cpu_has_bf16() else "no"
+def make_detector(config: TrainConfig) -> nn.Module:
+    """``config.detector``, with the weights of ``config.start_from`` where it is set.
+
+    Raises:
+        FileNotFoundError, CheckpointError, ConnectionError: of those weights; or they do not fit the configuration.
+    """
+    fresh = detectors.build(config.detector, config.model, load_backbone=not config.start_from)
+    if config.start_from:
+        trained = detectors.load(config.start_from).cpu()
+        fresh.load_state_dict(weights.transfer(fresh.state_dict(), trained.state_dict(), config.start_from))
+    return fresh
 
 
-def cpu_has_bf16() -> bool:
-    """Whether the CPU multiplies in bf16: without, autocast is slower than float32."""
-    if hasattr(torch.cpu, "get_capabilities"):  # newer than the oldest torch that we support
-        capabilities = torch.cpu.get_capabilities()
-        return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    test = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(test and test())
+def evaluate_shared(
+    accelerator: Accelerator, model: nn.Module, dataset: data.DetectionDataset, *, progress: bool = True
+) -> dict[str, float | None]:
+    """COCO's twelve numbers; each worker takes every n-th image, so that each image is detected exactly once.
+
+    Raises:
+        EvaluationError: no boxes in the ground truth.
+    """
+    worker, workers = accelerator.process_index, accelerator.num_processes
+    if workers > 1:  # batch norm statistics differ between workers
+        model.load_state_dict(broadcast(model.state_dict()))
+    shown = progress and accelerator.is_main_process
+    found = gather_object(predict(model, dataset, indices=range(worker, len(dataset), workers), progress=shown))
+    place = {image: number for number, image in enumerate(dataset.image_ids)}
+    found.sort(key=lambda result: place[result["image_id"]])  # as one worker would have found them
+    return coco_metrics(dataset.ground_truth(), found)
+
+
+def out_of_memory(config: TrainConfig, workers: int) -> str:
+    """What to say when the GPU's memory does not suffice."""
+    each = config.batch_size // (workers * config.accumulate)
+    size = config.model
+    return (
+        f"out of GPU memory with {each} images of {size.min_size}/{size.max_size} pixels at once: set "
+        f"accumulate={2 * config.accumulate} (the same step in half the memory), or lower batch_size "
+        f"({config.batch_size}) or model.max_size ({size.max_size})"
+    )

@@ -150,6 +150,32 @@ def check_fit(own: dict[str, Tensor], checkpoint: Checkpoint, path: str | Path) 
         )
 
 
+def transfer(own: dict[str, Tensor], state: dict[str, Tensor], source: str | Path) -> dict[str, Tensor]:
+    """A trained model's weights for a new model: all of them, but the classifier stays new if the classes differ.
+
+    Args:
+        own: state dict of the new model.
+        state: state dict of the trained one.
+        source: where it is from, for the error.
+
+    Raises:
+        CheckpointError: another network; names a tensor that does not fit.
+    """
+    head = "head.classification."
+    fresh = own[f"{head}bias"].shape != state[f"{head}bias"].shape if f"{head}bias" in state else False
+    taken = {
+        name: own[name] if fresh and name.startswith(head) else value for name, value in state.items() if name in own
+    }
+    wrong = [name for name in own if name not in taken or taken[name].shape != own[name].shape]
+    wrong += [name for name in state if name not in own]
+    if wrong:
+        raise CheckpointError(
+            f"{source} has another network than the configuration: {wrong[0]} differs (and {len(wrong) - 1} more). "
+            "Take the network from the checkpoint: fcos-edu train --from, or TrainConfig.fine_tune"
+        )
+    return taken
+
+
 def packaged(name: str) -> Path:
     """The file of a detector that comes with the package.
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from fcos_edu import FCOSConfig
-from fcos_edu.training import TrainConfig
+from fcos_edu.recipes import TrainConfig
 from fcos_edu.weights import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]

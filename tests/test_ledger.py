@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from fcos_edu import FCOSConfig, tables
 from fcos_edu.cli import build_parser, parse_setting
+from fcos_edu.recipes import TrainConfig
 from fcos_edu.studies import STUDIES
-from fcos_edu.training import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -183,7 +183,8 @@ def test_table_4_of_a_study() -> None:
         "branch": {"AP": spread(0.55, 0.012)},
         "oracle": {"AP": spread(0.54, 0.01)},
         "without_branch": {"AP": spread(0.58, 0.01)},
-        "seconds": {"fcos": 200.0, "fcos-no-branch": 220.0}, "cpu_seconds": {"fcos": 1.0},
+        "seconds": {"fcos": 200.0, "fcos-no-branch": 220.0},
+        "cpu_seconds": {"fcos": 1.0},
     }
     found = rows({"centerness_bccd": result(metrics, data="bccd", note="tiny models")})
     words = {item.removeprefix("Table 4: "): row.word for (item, data), row in found.items()

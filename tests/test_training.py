@@ -1,22 +1,30 @@
 """The trainer: schedule and optimizer as the recipe says, runs that learn, stop, and lose nothing."""
 
+import copy
 import json
 import math
+import os
+import signal
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from PIL import Image
+from test_runs import ALONE, TWO, launch
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
+from torchvision.datasets import CocoDetection
 
-from fcos_edu import FCOS, ConfigError, FCOSConfig, data, training
-from fcos_edu.training import (
-    NonFiniteLossError,
-    TrainConfig,
-    Watch,
-    WeightAverage,
-    learning_rate,
-    make_optimizer,
-    train,
-)
+from fcos_edu import FCOS, FCOSConfig, data, training
+from fcos_edu.ema import WeightAverage
+from fcos_edu.loading import Batch
+from fcos_edu.recipes import RECIPES, TrainConfig
+from fcos_edu.runs import PreemptedError
+from fcos_edu.training import learning_rate, make_optimizer, train
+from fcos_edu.watch import NonFiniteLossError, Watch
+from fcos_edu.weights import CheckpointError
 
 SMALL = FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64, fpn_channels=16, num_head_convs=1)
 
@@ -58,31 +66,11 @@ def test_biases_have_twice_the_rate_and_no_decay():
     assert len(weights["params"]) + len(biases["params"]) == len(list(model.parameters()))
 
 
-def test_the_average_forgets_the_start_and_keeps_counters():
-    model = FCOS(SMALL)
-    average = WeightAverage(model, 0.9)
-    bias, mine = model.head.classification.bias, average.module.head.classification.bias
-    counters = [(a, b) for (n, a), (_, b) in zip(model.named_buffers(), average.module.named_buffers(), strict=True)
-                if n.endswith("num_batches_tracked")]  # fmt: skip
-    with torch.no_grad():
-        bias.fill_(3.0)
-        average.update(model)
-        assert (mine == 3.0).all()  # the random start is gone
-        bias.fill_(5.0)
-        counters[0][0].fill_(7)
-        average.update(model)  # keeps (1 + 1) / (10 + 1)
-        torch.testing.assert_close(mine, torch.full_like(mine, 3.0 * 2 / 11 + 5.0 * 9 / 11))
-        assert counters[0][1] == 7
-        average.steps = 10_000
-        average.update(model)
-        torch.testing.assert_close(mine, torch.full_like(mine, (3.0 * 2 / 11 + 5.0 * 9 / 11) * 0.9 + 0.5))
-
-
 # ---------------------------------------------------------------------- runs
 def test_a_run_leaves_config_log_checkpoint_curves_and_figures(tmp_path):
     outcome = train(small(test_split="test", ema_decay=0.5), tmp_path / "run", progress=False)
     assert {p.name for p in (tmp_path / "run").iterdir()} == {
-        "config.json", "log.jsonl", "model.safetensors", "curves.png", "metrics.json"
+        "config.json", "log.jsonl", "model.safetensors", "curves.png", "metrics.json", "checkpoints"
     }  # fmt: skip
     entries = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [e["step"] for e in entries] == [2, 4, 6]
@@ -121,21 +109,32 @@ def test_a_run_is_never_written_over(tmp_path):
     assert (tmp_path / "model.safetensors").read_bytes() == before
 
 
-def test_ctrl_c_leaves_a_usable_checkpoint(tmp_path, monkeypatch):
-    steps = iter(range(100))
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, PreemptedError)])
+def test_a_run_that_is_asked_to_stop_goes_on_to_the_same_weights(tmp_path, monkeypatch, number, error):
+    config = small(iterations=8, ema_decay=0.5, optimizer="adamw", augment="strong")
+    train(config, tmp_path / "whole", progress=False)
 
-    def interrupted(loader):
-        for batch in original(loader):
-            if next(steps) == 3:
-                raise KeyboardInterrupt
-            yield batch
+    calls = iter(range(100))
 
-    original = training.batches
-    monkeypatch.setattr(training, "batches", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(small(), tmp_path, progress=False)
-    model = FCOS.load(tmp_path / "model.safetensors")
+    def interrupted(*arguments):
+        if next(calls) == 4:
+            os.kill(os.getpid(), number)
+        return original(*arguments)
+
+    original = training.backward
+    monkeypatch.setattr(training, "backward", interrupted)
+    with pytest.raises(error):
+        train(config, tmp_path / "stopped", progress=False)
+    model = FCOS.load(tmp_path / "stopped" / "model.safetensors")
     assert all(torch.isfinite(p).all() for p in model.parameters())
+    train(config, tmp_path / "stopped", resume=True, progress=False)
+    one, other = (FCOS.load(tmp_path / name / "model.safetensors").state_dict() for name in ("whole", "stopped"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_run_is_begun_where_there_is_none_to_resume(tmp_path):
+    train(small(iterations=2), tmp_path / "new", resume=True, progress=False)
+    assert (tmp_path / "new" / "model.safetensors").exists()
 
 
 def test_a_loss_that_is_not_finite_stops_with_term_and_step_and_keeps_the_checkpoint(tmp_path, monkeypatch):
@@ -149,21 +148,12 @@ def test_a_loss_that_is_not_finite_stops_with_term_and_step_and_keeps_the_checkp
         return losses
 
     monkeypatch.setattr(FCOS, "forward", broken)
-    with pytest.raises(NonFiniteLossError, match="bbox_regression loss was not finite at step 5"):
+    with pytest.raises(
+        NonFiniteLossError, match=r"bbox_regression loss was not finite at step 5 \(image ids \d+, \d+\)"
+    ):
         train(small(iterations=10), tmp_path, progress=False)
     model = FCOS.load(tmp_path / "model.safetensors")  # of step 4
     assert all(torch.isfinite(p).all() for p in model.parameters())
-
-
-def test_watch_reports_means_and_the_first_bad_step():
-    watch = Watch()
-    for step, value in enumerate((1.0, 3.0)):
-        watch.add({"a": torch.tensor(value)}, step)
-    assert watch.report() == {"a": 2.0}
-    for step, value in ((2, 1.0), (3, math.inf), (4, math.nan)):
-        watch.add({"a": torch.tensor(value)}, step)
-    with pytest.raises(NonFiniteLossError, match="a loss was not finite at step 3"):
-        watch.report()
 
 
 # ---------------------------------------------------------------------- bad data
@@ -193,32 +183,21 @@ def test_images_of_the_users_own_folder_train(tmp_path, coco_folder):
     assert outcome["images"] == 4
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"iterations": 0}, "iterations is 0"),
-        ({"lr": -1.0}, "lr is -1"),
-        ({"ema_decay": 1.0}, "ema_decay is 1"),
-        ({"optimizer": "sgdd"}, "did you mean 'sgd'"),
-    ],
-)
-def test_impossible_settings_are_refused(changes, message):
-    with pytest.raises(ConfigError, match=message):
-        small(**changes)
-
-
-def test_a_misspelt_field_is_refused_with_the_nearest():
-    with pytest.raises(TypeError, match="did you mean 'iterations'"):
-        small(iteratons=3)
-    with pytest.raises(TypeError, match="did you mean 'box_loss'"):
-        small(**{"model.box_los": "giou"})
-    assert small(**{"model.box_loss": "iou"}).model.box_loss == "iou"
-
-
-def test_recipes_are_whole():
-    for name, recipe in training.RECIPES.items():
-        assert recipe.data == name
-        assert json.loads(json.dumps(recipe.to_dict()))["iterations"] == recipe.iterations
+def test_the_folders_of_torchvisions_coco_detection_train(tmp_path):
+    """COCO's own layout: an annotation file, and a folder of images for each split."""
+    data.ShapesDataset(num_images=4, split="train", size=(64, 64)).export_coco(tmp_path / "flat")
+    root = tmp_path / "coco"
+    (root / "annotations").mkdir(parents=True)
+    document = json.loads((tmp_path / "flat" / "train.json").read_text())
+    (root / "annotations" / "instances_train2017.json").write_text(json.dumps(document))
+    (root / "train2017").mkdir()
+    for image in document["images"]:
+        name = Path(image["file_name"]).name
+        next((tmp_path / "flat").rglob(name)).rename(root / "train2017" / name)
+    theirs = CocoDetection(root / "train2017", root / "annotations" / "instances_train2017.json")
+    assert len(theirs) == 4
+    train(small(data=str(root), iterations=2), tmp_path / "run", progress=False)
+    assert FCOS.load(tmp_path / "run" / "model.safetensors").config.num_classes == 5
 
 
 def test_grey_and_tiny_images_train(tmp_path):
@@ -252,13 +231,6 @@ def test_sizes_are_drawn_in_training(tmp_path, monkeypatch, cache):
     assert len(seen) > 1 and seen <= {(64, 64), (96, 96), (128, 128)}
 
 
-def test_a_batch_that_is_all_corrupt_is_counted():
-    image, target = torch.zeros(3, 8, 8), {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
-    loader = [([], [], 2), ([image], [target], 1), ([image], [target], 0)]
-    stream = training.batches(loader)
-    assert [next(stream)[2] for _ in range(2)] == [3, 0]
-
-
 def test_a_missing_test_split_is_told_before_training(tmp_path, coco_folder):
     (coco_folder / "val.json").unlink()
     with pytest.raises(ValueError, match="val"):
@@ -280,9 +252,169 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch):
     assert not (tmp_path / "model.safetensors").exists()
 
 
-@pytest.mark.parametrize(
-    "changes", [{"train_sizes": 256}, {"zoom": 1}, {"model": "tiny"}, {"zoom": (0.5,)}, {"train_sizes": (0,)}]
-)
-def test_settings_of_a_wrong_kind_are_named(changes):
-    with pytest.raises(ConfigError, match=next(iter(changes))):
-        small(**changes)
+# ---------------------------------------------------------------------- one step, shared out
+def batch_of(boxes):
+    generator = torch.Generator().manual_seed(len(boxes))
+    images = [torch.rand(3, 64, 64, generator=generator) for _ in boxes]
+    targets = [{"boxes": torch.tensor(b).reshape(-1, 4), "labels": torch.arange(len(b))} for b in boxes]
+    return images, targets
+
+
+def frozen():
+    """With frozen norms: statistics of a part of the images would differ from those of all."""
+    torch.manual_seed(0)
+    config = FCOSConfig.tiny(
+        num_classes=5, min_size=64, max_size=64, backbone="resnet18", backbone_weights="imagenet", fpn_channels=16,
+        num_head_convs=1,
+    )  # fmt: skip
+    return FCOS(config, load_backbone=False).train()
+
+
+BOXES = [[[4.0, 4, 40, 50], [30, 20, 60, 60]], [[10.0, 10, 30, 30]], [[0.0, 0, 64, 64]], []]
+
+
+@pytest.mark.parametrize("boxes", [BOXES, [BOXES[0], BOXES[1], [], []], [[], [], [], []]])
+def test_accumulated_gradients_are_those_of_the_joined_batch(boxes):
+    """Also where one pass has no box at all, and where none has."""
+    images, targets = batch_of(boxes)
+    accelerator = Accelerator(cpu=True)
+    results = []
+    for parts in (1, 2, 4):
+        model, share = frozen(), len(images) // parts
+        slices = [slice(k * share, (k + 1) * share) for k in range(parts)]
+        passes = [Batch(images[s], targets[s], [], 0) for s in slices]
+        losses = training.backward(accelerator, accelerator.prepare(model), passes)
+        results.append((losses, {n: p.grad for n, p in model.named_parameters() if p.grad is not None}))
+    for losses, gradients in results[1:]:
+        for name, loss in losses.items():
+            torch.testing.assert_close(loss, results[0][0][name])
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(gradient, results[0][1][name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [[], ["--empty"]])
+def test_two_workers_have_the_gradient_of_one(tmp_path, options):
+    """N_pos is summed over workers; with --empty the second worker has no box at all."""
+    launch(ALONE, "gradients", tmp_path / "one.pt", *options)
+    launch(TWO, "gradients", tmp_path / "two.pt", *options)
+    one, two = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("one", "two"))
+    torch.testing.assert_close(two["losses"], one["losses"])
+    assert set(one["gradients"]) == set(two["gradients"])
+    for name, gradient in one["gradients"].items():
+        torch.testing.assert_close(two["gradients"][name], gradient, rtol=1e-4, atol=1e-5)
+    assert max(g.abs().max() for g in one["gradients"].values()) > 0.01
+
+
+def test_two_workers_evaluate_each_image_once(tmp_path):
+    """Five images do not divide evenly."""
+    launch(ALONE, "evaluate", tmp_path / "one.json")
+    launch(TWO, "evaluate", tmp_path / "two.json")
+    one, two = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "two"))
+    assert one == two
+
+
+def test_a_step_never_waits_for_the_device():
+    """Fake tensors have no values: whatever reads one fails (.item(), nonzero, a boolean index, an if)."""
+    accelerator = Accelerator(cpu=True)
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    real = FCOS(SMALL)
+    real.locations(64, 64)  # made once for each canvas, and kept: it must be a real tensor
+    model = copy.deepcopy(real).train()
+    model.check_inputs = False
+    for module in model.modules():  # the weights of a module cannot be swapped for fake ones in place
+        for kind in (module._parameters, module._buffers):
+            for name, value in list(kind.items()):
+                if value is not None:
+                    kind[name] = fake.from_tensor(value)
+    assert all(isinstance(p, FakeTensor) for p in model.parameters())
+    optimizer = make_optimizer(model, small(optimizer="sgd"))
+    average, watch = WeightAverage(real, 0.9), Watch(accelerator)
+    average.module = model
+    images, boxes, labels = (
+        torch.rand(3, 64, 64),
+        torch.tensor([[1.0, 2, 30, 40], [5, 5, 60, 60]]),
+        torch.tensor([0, 3]),
+    )
+    with fake:
+        target = {"boxes": fake.from_tensor(boxes), "labels": fake.from_tensor(labels)}
+        batch = Batch([fake.from_tensor(images)] * 2, [target] * 2, [1, 2], 0)
+        for passes in (1, 2):
+            losses = training.backward(accelerator, model, [batch] * passes)
+            accelerator.clip_grad_norm_(model.parameters(), 35.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            average.update(model)
+            watch.add(losses, passes, batch.image_ids)
+            watch.note("centerness_floor", model.centerness_floor)
+        with pytest.raises(DataDependentOutputException):
+            watch.report()  # the one place that reads
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_step_on_a_gpu_never_waits(precision):
+    AcceleratorState._reset_state()
+    accelerator = Accelerator(mixed_precision=precision)
+    plain = FCOS(SMALL).cuda().train()
+    plain.check_inputs = False
+    optimizer, average = make_optimizer(plain, small()), WeightAverage(plain, 0.9)
+    model, prepared = accelerator.prepare(plain, optimizer)
+    watch = Watch(accelerator)
+    images, targets = batch_of(BOXES)
+    batch = Batch([i.cuda() for i in images], [{k: v.cuda() for k, v in t.items()} for t in targets], [1, 2, 3, 4], 0)
+    for step in range(3):
+        torch.cuda.set_sync_debug_mode("default" if step == 0 else "error")  # the first step makes what is kept
+        try:
+            losses = training.backward(accelerator, model, [batch, batch])
+            accelerator.clip_grad_norm_(model.parameters(), 35.0)
+            prepared.step()
+            prepared.zero_grad()
+            average.update(plain)
+            watch.add(losses, step, batch.image_ids)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    assert all(math.isfinite(value) for value in watch.report().values())
+
+
+# ---------------------------------------------------------------------- fine-tuning, memory
+def test_fine_tuning_keeps_all_but_the_classifier(tmp_path):
+    config = RECIPES["shapes"].config.replace(**{"model.fpn_channels": 16, "model.num_head_convs": 1})
+    seven = FCOS(config.model.replace(num_classes=7))
+    seven.save(tmp_path / "seven.safetensors")
+    tuned = training.make_detector(
+        small().fine_tune(tmp_path / "seven.safetensors").replace(**{"model.num_classes": 5})
+    )
+    new, old = tuned.state_dict(), seven.state_dict()
+    assert len(new["head.classification.bias"]) == 5
+    assert all(torch.equal(new[name], old[name]) for name in new if not name.startswith("head.classification."))
+    same = training.make_detector(small().fine_tune(tmp_path / "seven.safetensors"))
+    assert torch.equal(same.state_dict()["head.classification.bias"], old["head.classification.bias"])
+    with pytest.raises(CheckpointError, match="has another network than the configuration"):
+        training.make_detector(small(start_from=str(tmp_path / "seven.safetensors"), **{"model.fpn_channels": 32}))
+
+
+def test_fine_tuning_trains_on_other_classes(tmp_path):
+    FCOS(SMALL.replace(num_classes=3)).save(tmp_path / "three.safetensors")
+    train(small(iterations=2).fine_tune(tmp_path / "three.safetensors"), tmp_path / "run", progress=False)
+    assert FCOS.load(tmp_path / "run" / "model.safetensors").config.num_classes == 5
+
+
+def test_out_of_memory_says_what_to_lower(tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(training, "backward", full)
+    with pytest.raises(training.OutOfMemoryError, match="out of GPU memory with 2 images of 64/64.*set accumulate=2"):
+        train(small(), tmp_path, progress=False)
+
+
+def test_a_compiled_network_trains_alike(tmp_path, monkeypatch):
+    """Traced as for a real compilation, which takes minutes on a CPU and is torch's own to test."""
+    monkeypatch.setattr(training.torch, "compile", partial(torch.compile, backend="aot_eager", fullgraph=True))
+    for name in ("plain", "compiled"):
+        train(small(iterations=3, compile=name == "compiled", log_every=1), tmp_path / name, progress=False)
+    losses = [
+        [json.loads(line)["loss"] for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        for name in ("plain", "compiled")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)

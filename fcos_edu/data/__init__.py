@@ -19,6 +19,7 @@ from .dataset import (
     CorruptImageError,
     DetectionDataset,
     FileDataset,
+    JoinedDataset,
     Summary,
     Transforms,
     cached,
@@ -29,7 +30,7 @@ from .dataset import (
 from .downloads import DownloadError, data_root, fetch
 from .shapes import CLASSES as SHAPES_CLASSES
 from .shapes import ShapesDataset
-from .voc import BCCD_CLASSES, VOC_CLASSES, VOCDataset, is_voc_folder
+from .voc import BCCD_CLASSES, VOC_CLASSES, VOCDataset, inside_devkit, is_voc_folder
 
 __all__ = [
     "BCCD_CLASSES",
@@ -41,6 +42,7 @@ __all__ = [
     "DetectionDataset",
     "DownloadError",
     "FileDataset",
+    "JoinedDataset",
     "ShapesDataset",
     "Summary",
     "VOCDataset",
@@ -75,7 +77,7 @@ def load(
 
     Args:
         name_or_path: one of NAMES, or a folder. A name is taken as a name even if a folder of that name
-            exists; write "./bccd" for the folder.
+            exists; write "./bccd" for the folder. Several joined by "+", as "voc2007+voc2012", become one.
         split: "train", "val", "test" or "train+val" (also "trainval"), as far as the dataset has them.
         transforms: called with (image, target), see `fcos_edu.data.transforms`.
         on_corrupt: "error", or "skip" to leave images out that cannot be read; see `collate`.
@@ -92,6 +94,10 @@ def load(
         DownloadError: the download failed.
     """
     name = str(name_or_path)
+    if "+" in name and not Path(name).expanduser().exists():
+        common: dict[str, Any] = dict(classes=classes, root=root, download=download, keep_empty=keep_empty)
+        parts = [load(part, split, on_corrupt=on_corrupt, **common, **options) for part in name.split("+")]
+        return JoinedDataset(parts, transforms=transforms)
     if name == "shapes":
         if classes is not None:
             raise ValueError(f"shapes has its own classes, {', '.join(SHAPES_CLASSES)}; leave classes out.")
@@ -109,6 +115,7 @@ def load(
             raise FileNotFoundError(
                 f"{name!r} is neither a folder nor a known dataset; the known ones are {', '.join(NAMES)}."
             )
+    folder = inside_devkit(folder)
     reader: type[VOCDataset] | type[COCODataset]
     if is_voc_folder(folder):
         reader = VOCDataset

@@ -341,6 +341,62 @@ def collate(batch: Sequence[Sample | None]) -> tuple[list[torch.Tensor], list[Ta
     return [image for image, _ in samples], [target for _, target in samples]
 
 
+class JoinedDataset(DetectionDataset):
+    """Several data sets of the same classes, one after the other, with image ids of its own from 1 on.
+
+    Raises ValueError for data sets of different classes.
+    """
+
+    def __init__(self, datasets: Sequence[DetectionDataset], *, transforms: Transforms | None = None) -> None:
+        first = datasets[0]
+        for other in datasets[1:]:
+            if other.classes != first.classes:
+                raise ValueError(
+                    f"data sets to be joined have the classes {', '.join(first.classes)} and {', '.join(other.classes)}"
+                )
+        self.datasets = list(datasets)
+        self.places = [(which, i) for which, dataset in enumerate(datasets) for i in range(len(dataset))]
+        super().__init__(
+            first.classes,
+            category_ids=first.category_ids,
+            image_ids=range(1, len(self.places) + 1),
+            transforms=transforms,
+        )
+
+    @property
+    def warning_counts(self) -> dict[str, int]:
+        """What all of them have left out."""
+        total: Counter[str] = Counter()
+        for dataset in self.datasets:
+            total.update(dataset.warning_counts)
+        return dict(total)
+
+    def read(self, index: int) -> Sample | None:
+        """The sample of the data set it belongs to, under its number here."""
+        which, i = self.places[index]
+        sample = self.datasets[which].read(i)
+        return None if sample is None else (sample[0], {**sample[1], "image_id": self.image_ids[index]})
+
+    def file_name(self, index: int) -> str:
+        """Name as the annotation has it; two data sets may share one."""
+        which, i = self.places[index]
+        return self.datasets[which].file_name(i)
+
+    def ground_truth(self) -> dict[str, Any]:
+        """All boxes, under the image ids of this data set."""
+        joined: dict[str, Any] = {"info": {}, "images": [], "annotations": [], "categories": self.categories()}
+        before = 0
+        for dataset in self.datasets:
+            truth = dataset.ground_truth()
+            number = {old: before + k for k, old in enumerate(dataset.image_ids, start=1)}
+            joined["images"] += [{**image, "id": number[image["id"]]} for image in truth["images"]]
+            for annotation in truth["annotations"]:
+                again = {"id": len(joined["annotations"]) + 1, "image_id": number[annotation["image_id"]]}
+                joined["annotations"].append({**annotation, **again})
+            before += len(dataset)
+        return joined
+
+
 class CachedDataset(DetectionDataset):
     """A dataset whose decoded samples stay in memory; transforms run anew each time. See `cached`."""
 

@@ -104,6 +104,19 @@ class VOCDataset(FileDataset):
         self.split = split
 
 
+def inside_devkit(folder: Path) -> Path:
+    """The year's folder where ``folder`` is what torchvision's ``VOCDetection`` calls its root; else ``folder``.
+
+    Raises:
+        ValueError: it holds several years; the text lists them.
+    """
+    years = sorted(path for path in (folder / "VOCdevkit").glob("VOC*") if is_voc_folder(path))
+    if len(years) > 1:
+        told = ", ".join(str(path) for path in years)
+        raise ValueError(f"{folder} holds several years: give one of {told}, or two joined by a plus sign")
+    return years[0] if years else folder
+
+
 def split_names(folder: Path, split: str) -> list[str]:
     """Image names of a split, in the file's order."""
     lists = folder / "ImageSets" / "Main"

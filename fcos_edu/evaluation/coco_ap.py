@@ -39,6 +39,7 @@ def each_batch(
     batch_size: int = 4,
     workers: int = 0,
     precision: str = "no",
+    indices: Sequence[int] | None = None,
     progress: bool = True,
 ) -> None:
     """Call ``step(images, targets)`` for each batch of a dataset, with the model in evaluation mode.
@@ -50,6 +51,7 @@ def each_batch(
         batch_size: images in one batch.
         workers: processes that load images.
         precision: ``"no"`` for float32, ``"bf16"`` for autocast.
+        indices: the samples to go through, in this order; None for all.
         progress: show a bar.
 
     Raises:
@@ -61,7 +63,10 @@ def each_batch(
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    loader = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=collate)
+    loader = DataLoader(
+        dataset, batch_size, num_workers=workers, collate_fn=collate,
+        sampler=range(len(dataset)) if indices is None else indices,
+    )  # fmt: skip
     try:
         for images, targets in tqdm(loader, desc="evaluate", unit="batch", disable=not progress, leave=False):
             if not images:  # all of them corrupt and skipped
@@ -96,7 +101,7 @@ def predict(model: nn.Module, dataset: DetectionDataset, **options: Any) -> list
     Args:
         model: any detector in torchvision's convention whose labels are the dataset's 0..C-1.
         dataset: gives (image float (3, H, W) in 0..1 at its original size, target).
-        options: ``batch_size``, ``workers``, ``precision``, ``progress`` as for :func:`each_batch`.
+        options: ``batch_size``, ``workers``, ``precision``, ``indices``, ``progress`` as for :func:`each_batch`.
 
     Returns:
         One dict for each detection: ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) in pixels of the

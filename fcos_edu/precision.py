@@ -1,0 +1,28 @@
+"""Which number format the network runs in: bf16 where the hardware computes in it.
+
+Taught in the chapter *Training*. Checked against: what the machine says of itself.
+
+Locations, targets, decoding and losses are in float32 whatever is picked here: bf16 steps by 8 pixels above 1024.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def pick_precision(wanted: str) -> str:
+    """What Accelerate is told: bf16 where the hardware computes in it, fp16 on older GPUs, otherwise float32."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if cpu_has_bf16() else "no"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies in bf16: without, autocast is slower than float32."""
+    if hasattr(torch.cpu, "get_capabilities"):  # newer than the oldest torch that we support
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    test = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(test and test())

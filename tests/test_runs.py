@@ -1,0 +1,218 @@
+"""Runs that survive: killed at any moment, resumed, moved, interrupted, damaged."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fcos_edu import ConfigError
+from fcos_edu.recipes import TrainConfig
+from fcos_edu.runs import PREEMPTED, Run, StopRequest, random_states, set_random_states
+
+SCRIPT = Path(__file__).with_name("worker_process.py")
+ALONE = [sys.executable]
+TWO = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
+       "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]  # fmt: skip
+
+
+def launch(launcher, *arguments, check=True):
+    """Run the script to its end; returns the exit code."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [*launcher, str(SCRIPT), *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=600
+    )
+    if check and done.returncode:
+        raise AssertionError(done.stderr[-3000:])
+    return done.returncode
+
+
+def log_of(folder):
+    """The log without clocks."""
+    entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    clocks = {"seconds", "cpu_seconds", "waited", "waited_share"}
+    return [{k: v for k, v in entry.items() if k not in clocks} for entry in entries]
+
+
+def assert_same_run(one, other):
+    """The same weights to the last bit, the same state to go on from, the same log without gap or repetition."""
+    weights, others = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
+    assert all(torch.equal(weights[name], others[name]) for name in weights | others)
+    states = [Run(folder).newest() for folder in (one, other)]
+    for part in ("model", "ema"):
+        a, b = (state[part] if part == "model" else state[part]["model"] for state in states)
+        assert all(torch.equal(a[name], b[name]) for name in a | b)
+    assert log_of(one) == log_of(other)
+    metrics = [json.loads((folder / "metrics.json").read_text()) for folder in (one, other)]
+    assert metrics[0]["AP"] == metrics[1]["AP"] and metrics[0]["AR100"] == metrics[1]["AR100"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nobody killed."""
+    folder = tmp_path_factory.mktemp("whole")
+    launch(ALONE, "train", folder)
+    assert [entry["step"] for entry in log_of(folder)] == [3, 6, 9, 12, 14]
+    return folder
+
+
+# 14 steps, a checkpoint after 4, 8, 12 and 14, a line of the log after 3, 6, 9, 12 and 14.
+KILLS = [
+    "backward:1",
+    "rename:1",
+    "backward:3",
+    "write:1",
+    "model:1",
+    "backward:3",
+    "log:2",
+    "rename:3",
+    "write:1",
+    "model:1",
+]
+
+
+def test_a_run_killed_ten_times_gives_the_same_weights(tmp_path, whole):
+    """In a step, with half of a checkpoint written, with it written but not in its place, before the model is, ..."""
+    for kill in KILLS:
+        assert launch(ALONE, "train", tmp_path, "--resume", "--die", kill, check=False) == -signal.SIGKILL, kill
+    launch(ALONE, "train", tmp_path, "--resume")
+    assert_same_run(tmp_path, whole)
+    assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
+
+
+def test_two_workers_killed_give_the_same_weights(tmp_path):
+    launch(TWO, "train", tmp_path / "whole")
+    for kill in ("backward:6", "write:1", "rename:2"):
+        assert launch(TWO, "train", tmp_path / "killed", "--resume", "--die", kill, check=False) != 0
+    launch(TWO, "train", tmp_path / "killed", "--resume")
+    assert_same_run(tmp_path / "killed", tmp_path / "whole")
+
+
+def test_sigterm_saves_and_has_an_exit_code_of_its_own(tmp_path, whole):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, str(SCRIPT), "train", str(tmp_path)], env=environment)
+    while process.poll() is None and not (tmp_path / "log.jsonl").exists():
+        pass
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=300) == PREEMPTED == 75
+    assert len(Run(tmp_path).steps()) >= 1
+    launch(ALONE, "train", tmp_path, "--resume")
+    assert_same_run(tmp_path, whole)
+
+
+def test_a_run_can_be_moved_and_a_finished_one_asked_again(tmp_path, whole):
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(whole, moved)
+    assert str(whole) not in "".join(path.read_text() for path in moved.glob("*.json*"))
+    Run(moved).path(14).unlink()  # as if it had been cut off after step 12
+    launch(ALONE, "train", moved, "--resume")
+    assert_same_run(moved, whole)
+    launch(ALONE, "train", moved, "--resume")  # nothing is left to do, and nothing is spoiled
+    assert_same_run(moved, whole)
+
+
+# ---------------------------------------------------------------------- the folder
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path / "run")
+
+
+CONFIG = TrainConfig()
+
+
+def test_the_log_goes_on_after_the_checkpoint(run):
+    with run.open(CONFIG, 0) as log:
+        for step in (2, 4, 6):
+            log.write(json.dumps({"step": step}) + "\n")
+        log.write('{"step": 8, "lo')  # the machine died here
+    part = run.checkpoints / ".step-0000004.pt.x.part"
+    part.write_bytes(b"half")
+    with run.open(CONFIG, 4) as log:
+        log.write('{"step": 6}\n')
+    assert [json.loads(line)["step"] for line in run.log.read_text().splitlines()] == [2, 4, 6]
+    assert not part.exists()
+
+
+def test_the_newest_checkpoints_are_kept(run):
+    run.open(CONFIG, 0).close()
+    for step in (5, 10, 1_000_000, 20):
+        run.save({"step": step, "value": torch.tensor(step)}, keep=2)
+    assert run.steps() == [20, 1_000_000]
+    assert run.newest()["value"] == 1_000_000
+
+
+def test_a_damaged_checkpoint_is_passed_over(run):
+    run.open(CONFIG, 0).close()
+    assert run.newest() is None
+    for step in (5, 10):
+        run.save({"step": step}, keep=2)
+    run.path(10).write_bytes(run.path(10).read_bytes()[:50])
+    with pytest.warns(UserWarning, match="step-0000010.pt cannot be read"):
+        assert run.newest()["step"] == 5
+
+
+def test_a_checkpoint_cannot_run_code(run):
+    """A pickle that would call a function is refused, as torch's safe loading does."""
+
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(run.folder / "hacked"),))
+
+    run.open(CONFIG, 0).close()
+    torch.save({"step": 1, "evil": Evil()}, run.path(1))
+    with pytest.warns(UserWarning, match="cannot be read"):
+        assert run.newest() is None
+    assert not (run.folder / "hacked").exists()
+
+
+def test_a_failed_write_leaves_the_older_one(run, monkeypatch):
+    run.open(CONFIG, 0).close()
+    run.save({"step": 1}, keep=1)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        run.save({"step": 2}, keep=1)
+    assert run.steps() == [1] and list(run.checkpoints.iterdir()) == [run.path(1)]
+
+
+def test_another_configuration_is_refused_unless_it_is_allowed(run):
+    run.open(CONFIG, 0).close()
+    run.check(CONFIG, resume=True, allow_changes=False)
+    other = CONFIG.replace(lr=0.5, **{"model.box_loss": "iou"})
+    with pytest.raises(ConfigError, match=r"lr was 0.01 and is 0.5; model.box_loss was 'giou' and is 'iou'"):
+        run.check(other, resume=True, allow_changes=False)
+    run.check(other, resume=True, allow_changes=True)
+    with pytest.raises(FileExistsError, match="holds a run already: resume it"):
+        run.check(CONFIG, resume=False, allow_changes=False)
+
+
+# ---------------------------------------------------------------------- signals and generators
+def test_signals_are_noted_and_handlers_restored():
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with StopRequest() as stop:
+        assert stop.agreed() == 0
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.agreed() == signal.SIGTERM
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.agreed() == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):  # the second Ctrl-C
+            os.kill(os.getpid(), signal.SIGINT)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_generators_go_on_from_their_states(tmp_path):
+    torch.save(random_states(), tmp_path / "states.pt")
+    wanted = torch.rand(3), random.random()
+    set_random_states(torch.load(tmp_path / "states.pt", weights_only=True))
+    assert torch.equal(torch.rand(3), wanted[0]) and random.random() == wanted[1]

@@ -1,0 +1,139 @@
+"""A process of its own for tests that kill it, or that need several of them: not a test module.
+
+python worker_process.py train FOLDER [--die WHERE:N] [--resume]
+torchrun --nproc-per-node 2 worker_process.py gradients OUT.pt [--empty]
+torchrun --nproc-per-node 2 worker_process.py evaluate OUT.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+
+import torch
+from accelerate import Accelerator
+
+from fcos_edu import FCOS, FCOSConfig, data, detectors, runs, training, weights
+from fcos_edu.loading import Batch
+from fcos_edu.recipes import TrainConfig
+
+data.shapes.DEFAULT_IMAGES = {"train": 16, "val": 5, "test": 5}
+SMALL = FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64, fpn_channels=16, num_head_convs=1)
+CONFIG = TrainConfig(
+    data="shapes", test_split="val", iterations=14, batch_size=4, lr_batch_size=4, accumulate=2, log_every=3,
+    save_every=4, warmup_iterations=2, precision="no", ema_decay=0.9, optimizer="adamw", lr=0.001, model=SMALL,
+)  # fmt: skip
+
+
+def die() -> None:
+    """As a machine dies: at once, with nothing flushed and nothing cleaned up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def die_at(where: str, number: int) -> None:
+    """Patch the package so that the process dies the ``number``-th time that it comes to ``where``."""
+    calls = iter(range(1, 10_000))
+
+    def before(original):
+        def patched(*args, **kwargs):
+            if next(calls) == number:
+                die()
+            return original(*args, **kwargs)
+
+        return patched
+
+    if where == "backward":  # in the middle of a step
+        training.backward = before(training.backward)
+    elif where == "write":  # half of a checkpoint is on the disk
+        save = torch.save
+
+        def half(state, path):
+            save(state, path)
+            if next(calls) == number:
+                with open(path, "r+b") as file:
+                    file.truncate(os.path.getsize(path) // 2)
+                die()
+
+        runs.torch.save = half
+    elif where == "rename":  # a file is whole, but not at its place yet
+        weights.os.replace = before(os.replace)
+    elif where == "model":  # the checkpoint is there, the model is not
+        detectors.save = before(detectors.save)
+    elif where == "log":  # a line of the log is cut off
+        dumps = json.dumps
+
+        def cut(value, **options):
+            text = dumps(value, **options)
+            if isinstance(value, dict) and "waited_share" in value and next(calls) == number:
+                with open(ARGUMENTS.target + "/log.jsonl", "a") as file:
+                    file.write(text[: len(text) // 2])
+                die()
+            return text
+
+        training.json.dumps = cut
+    else:
+        raise ValueError(where)
+
+
+def gradients(target: str, *, empty: bool) -> None:
+    """The gradients of one step over four images, shared out among the workers; main writes them."""
+    accelerator = Accelerator(cpu=True)
+    torch.manual_seed(0)
+    config = FCOSConfig.tiny(
+        num_classes=5, min_size=64, max_size=64, backbone="resnet18", backbone_weights="imagenet", fpn_channels=16,
+        num_head_convs=1,
+    )  # fmt: skip
+    model = FCOS(config, load_backbone=False)  # with frozen norms: statistics of a worker's own images would differ
+    prepared = accelerator.prepare(model.train())
+    generator = torch.Generator().manual_seed(1)
+    images = [torch.rand(3, 64, 64, generator=generator) for _ in range(4)]
+    boxes = [[[4.0, 4, 40, 50], [30, 20, 60, 60]], [[10.0, 10, 30, 30]], [[0.0, 0, 64, 64]], []]
+    if empty:  # the second worker of two has no box at all
+        boxes[2] = []
+    targets = [{"boxes": torch.tensor(b).reshape(-1, 4), "labels": torch.arange(len(b))} for b in boxes]
+    share = 4 // accelerator.num_processes
+    mine = slice(accelerator.process_index * share, (accelerator.process_index + 1) * share)
+    losses = training.backward(accelerator, prepared, [Batch(images[mine], targets[mine], [], 0)])
+    summed = accelerator.reduce(torch.stack(list(losses.values())), "mean")
+    if accelerator.is_main_process:
+        grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+        torch.save({"losses": summed, "gradients": grads}, target)
+
+
+def evaluate(target: str) -> None:
+    """Five images on two workers, each detected once."""
+    accelerator = Accelerator(cpu=True)
+    torch.manual_seed(0)
+    model = FCOS(SMALL.replace(score_threshold=0.0)).eval()
+    dataset = data.load("shapes", "val", transforms=data.transforms.eval_transforms())
+    metrics = training.evaluate_shared(accelerator, model, dataset, progress=False)
+    if accelerator.is_main_process:
+        with open(target, "w") as file:
+            json.dump(metrics, file)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("action")
+    parser.add_argument("target")
+    parser.add_argument("--die")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--empty", action="store_true")
+    ARGUMENTS = parser.parse_args()
+    if ARGUMENTS.die:
+        place, _, count = ARGUMENTS.die.partition(":")
+        die_at(place, int(count))
+    if ARGUMENTS.action == "gradients":
+        gradients(ARGUMENTS.target, empty=ARGUMENTS.empty)
+    elif ARGUMENTS.action == "evaluate":
+        evaluate(ARGUMENTS.target)
+    else:
+        try:
+            training.train(CONFIG, ARGUMENTS.target, resume=ARGUMENTS.resume, progress=False)
+        except runs.PreemptedError:
+            sys.exit(runs.PREEMPTED)
