@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,21 @@ def test_formulas_need_no_network() -> None:
     config = CONFIG["sphinx"]["config"]
     assert "sphinx-mathjax-offline" in config["extensions"]
     assert "://" not in config["mathjax_path"]
+
+
+def test_moving_figures_need_no_network() -> None:
+    """The site has a player of its own for stacked frames; what it does not know would be blank."""
+    assert CONFIG["sphinx"]["config"]["nb_ipywidgets_js"] == {}
+    player = (ROOT / "book" / "_static" / "widgets.js").read_text("utf-8")
+    assert "://" not in player
+    known = set(re.findall(r"^    (\w+Model)\(", player, re.MULTILINE))
+    assert {"StackModel", "IntSliderModel", "ImageModel"} <= known
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        widgets = json.loads(path.read_text("utf-8"))["metadata"].get("widgets", {})
+        state = widgets.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+        silent = {"LayoutModel", "LinkModel"} | {e["model_name"] for e in state.values() if "Style" in e["model_name"]}
+        unknown = {entry["model_name"] for entry in state.values()} - known - silent
+        assert not unknown, f"{path.name} shows {sorted(unknown)}, which book/_static/widgets.js does not draw"
 
 
 def test_every_bibliography_file_exists() -> None:
