@@ -1174,7 +1174,7 @@ def detections_and_curve(
 def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> Figure:
     """Best possible recall over the size of the box, a line for each method (Table 1, taken apart).
 
-    A point stands in the middle of its bin, hollow if the bin has fewer than :data:`FEW_BOXES` boxes; an empty bin has
+    A point stands in the middle of its bin, hollow if the bin has fewer than ``FEW_BOXES`` boxes; an empty bin has
     none.
 
     Args:

@@ -4,7 +4,7 @@ Taught in the chapter *A detector from end to end*. Checked against: overfitting
 
 The paper: SGD with momentum 0.9 and weight decay 1e-4, 90 K iterations of 16 images, learning rate 0.01 divided by 10
 at 60 K and 80 K. The official recipe adds: warm-up over 500 iterations from a third, biases with twice the rate and no
-decay. Those are the defaults of :class:`TrainConfig`; :data:`RECIPES` has others for data that a CPU can learn.
+decay. Those are the defaults of :class:`TrainConfig`; ``RECIPES`` has others for data that a CPU can learn.
 """
 
 from __future__ import annotations
