@@ -1190,7 +1190,7 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
     """Best possible recall over the size of the box, a line for each method (Table 1, taken apart).
 
     All of it above; below, the same lines close to 100 %. A point stands in the middle of its bin, hollow if the bin
-    has fewer than :data:`FEW_BOXES` boxes; an empty bin has none.
+    has fewer than ``FEW_BOXES`` boxes; an empty bin has none.
 
     Args:
         edges: ``(N + 1,)`` of the bins of sqrt(area), in pixels of the resized image, positive and rising.

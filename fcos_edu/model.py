@@ -42,7 +42,7 @@ class FCOS(nn.Module):
     Targets are a list of dicts with ``boxes`` (M, 4) xyxy in pixels and ``labels`` (M,) int64; M may be 0.
 
     Args:
-        config: see :class:`FCOSConfig`.
+        config: see :class:`~fcos_edu.config.FCOSConfig`.
         load_backbone: fetch the ImageNet weights that the configuration asks for. False where all weights are
             loaded afterwards anyway.
 

@@ -411,10 +411,17 @@ def script() -> ModuleType:
 @pytest.fixture
 def tree(tmp_path: Path, script: ModuleType) -> Path:
     """A copy of what the script writes to, with the address unset."""
-    for path in [ROOT / name for name in ("pyproject.toml", "_config.yml", "CITATION.cff", "README.md")] + NOTEBOOKS:
-        copy = tmp_path / relative(path)
+    for name in (
+        "pyproject.toml",
+        "_config.yml",
+        "CITATION.cff",
+        "README.md",
+        "book/intro.md",
+        *map(relative, NOTEBOOKS),
+    ):
+        copy = tmp_path / name
         copy.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, copy)
+        shutil.copyfile(ROOT / name, copy)
     # One chapter of the simplest kind, so that this holds whatever the real ones look like.
     cells = [
         {"cell_type": "markdown", "id": "a", "metadata": {}, "source": ["# Zebra\n", "\n", "Text."]},

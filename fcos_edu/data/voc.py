@@ -43,7 +43,7 @@ def is_voc_folder(folder: str | Path) -> bool:
 
 
 class VOCDataset(FileDataset):
-    """Photographs and boxes of a VOC folder: Annotations/*.xml, ImageSets/Main/<split>.txt, JPEGImages/.
+    """Photographs and boxes of a VOC folder: `Annotations/*.xml`, `ImageSets/Main/<split>.txt`, `JPEGImages/`.
 
     VOC counts pixels from 1 and the box's last pixel belongs to it. Here a box is two points of the plane, so
     (xmin, ymin, xmax, ymax) becomes (xmin - 1, ymin - 1, xmax, ymax). A box whose file has xmax <= xmin or
