@@ -111,6 +111,7 @@ _DEFAULTS: dict[str, Any] = {
     "annotations": None,
     "split": None,
     "crowds": False,
+    "last_pixel": False,
     "min_size": 800,
     "max_size": 1333,
     "levels": [3, 4, 5, 6, 7],
@@ -127,6 +128,10 @@ def _add_box_options(parser: argparse.ArgumentParser) -> None:
         "--split", metavar="NAME", help="of a folder or a name (default: all of VOC and of bccd, train of shapes)"
     )
     parser.add_argument("--crowds", action="store_true", help="count crowd boxes too (VOC: difficult ones)")
+    parser.add_argument(
+        "--last-pixel", action="store_true",
+        help="boxes end at x + width - 1, as in the code of the paper's time: with it FCOS's rows are the paper's",
+    )  # fmt: skip
     sides = (("--min-size", "short side of the resized image"), ("--max-size", "limit of its long side"))
     for option, what in sides:
         default = _DEFAULTS[option[2:].replace("-", "_")]
@@ -171,6 +176,11 @@ def _names(arguments: argparse.Namespace) -> dict[str, str]:
 def _describe(boxes: Boxes) -> str:
     left_out = ", ".join(f"{count} {reason}" for reason, count in boxes.left_out.items())
     return f"{boxes.name}: {boxes.images} images, {len(boxes)} boxes" + (f"; left out: {left_out}" if left_out else "")
+
+
+def _load(arguments: argparse.Namespace) -> Boxes:
+    options = {name: getattr(arguments, name) for name in ("split", "crowds", "last_pixel")}
+    return load_boxes(arguments.annotations, **options)
 
 
 class _Clock:
@@ -219,7 +229,7 @@ def run_recall(arguments: argparse.Namespace) -> None:
     """Print Table 1, and record it with recall by size of box, by level, and the reasons of loss."""
     clock = _Clock()
     configs = _configs(arguments)  # first: a wrong option should not wait for a large file
-    boxes: Boxes = clock.time("load", load_boxes, arguments.annotations, split=arguments.split, crowds=arguments.crowds)
+    boxes: Boxes = clock.time("load", _load, arguments)
     rows: dict[str, Recall] = {}
     if not arguments.no_anchors:
         anchors = clock.time("retinanet", anchor_recall, boxes, configs["p4"])  # the sizes alone matter
@@ -325,7 +335,7 @@ def run_ambiguity(arguments: argparse.Namespace) -> None:
     last = list(configs)[-1]
     for radius in arguments.radii:
         configs[last].replace(center_sampling_radius=radius)  # refuses what cannot be
-    boxes: Boxes = clock.time("load", load_boxes, arguments.annotations, split=arguments.split, crowds=arguments.crowds)
+    boxes: Boxes = clock.time("load", _load, arguments)
     rows = {row: clock.time(row, ambiguity, boxes, config) for row, config in configs.items()}
     names = _names(arguments)
     print(f"{'Table 2: ambiguous / positive samples, %':<42}{'all':>8}{'paper':>8}{'classes':>9}{'paper':>8}")
@@ -386,14 +396,14 @@ def _record_model(
     told = [_without_place(name) for name in names]
     files = getattr(arguments, "detections", False)  # of detections, instead of detectors
     data_name = _without_place(arguments.data)
-    command = shlex.join(
-        ["fcos-edu", "tables", table, *told, *["--detections"] * files, "--data", data_name, "--split", arguments.split]
-    )
+    row_names = getattr(arguments, "names", None)
+    words = ["fcos-edu", "tables", table, *told, *["--detections"] * files, "--data", data_name]
+    command = shlex.join([*words, "--split", arguments.split, *(["--names", *row_names] if row_names else [])])
+    what += f", by the {'detections' if files else 'detector' + 's' * (len(told) > 1)} {', '.join(told)}"
     more = {"note": arguments.note} if arguments.note else {}
     record(
-        arguments.record, what=f"{what}, by the {'detections of' if files else 'detector'} {' and '.join(told)}",
-        command=command, metrics=metrics, data=f"{Path(data_name).name} ({arguments.split}, {len(dataset)} images)",
-        paper=paper, **more,
+        arguments.record, what=what, command=command, metrics=metrics,
+        data=f"{Path(data_name).name} ({arguments.split}, {len(dataset)} images)", paper=paper, **more,
     )  # fmt: skip
 
 
@@ -411,7 +421,7 @@ def _shown(value: float | dict[str, Any] | None) -> str:
     """A figure in percent, of several runs with its spread."""
     if not isinstance(value, dict):
         return _percent(value)
-    return _percent(value["mean"]) + ("" if value["std"] is None else f" ± {_percent(value['std'])}")
+    return _percent(value["mean"]) + (f" ± {_percent(value['std'])}" if value["std"] else "")
 
 
 def _without_place(source: str) -> str:
@@ -463,7 +473,7 @@ def run_detections(arguments: argparse.Namespace) -> None:
     for name, (row, total) in rows.items():
         shares = "".join(f"{_shown(row[key]):>14}" for key in ("all", "different_classes"))
         count = row[total] if total else ""
-        print(f"{name:<40}{shares}{count['mean'] if isinstance(count, dict) else count:>10}")
+        print(f"{name:<40}{shares}{round(count['mean']) if isinstance(count, dict) else count:>10}")
     print("classes: only those whose boxes are of different classes")
     _record_model("detections", "Detections that come from ambiguous locations", arguments, dataset, metrics,
                   PAPER_DETECTIONS)  # fmt: skip
@@ -556,19 +566,23 @@ def _add_agnostic(tables: Commands) -> None:
     parser.add_argument(
         "--detections", action="store_true", help="the files hold detections (COCO results) instead of detectors"
     )
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="of the rows and curves, one for each file")
     _add_figure_option(parser)
     add_record_options(parser)
 
 
 def run_agnostic(arguments: argparse.Namespace) -> None:
     """Print a row for each detector, draw the curves, and record both."""
+    sources, names = arguments.checkpoint, arguments.names
+    if names and (len(names) != len(sources) or len(set(names)) < len(names)):
+        raise ValueError(f"--names has {', '.join(names)} for {len(sources)} files; each file needs one of its own")
     dataset = _dataset(arguments)
     truth = dataset.ground_truth()
     rows: dict[str, dict[str, float | None]] = {}
     curves = {}
-    for source in arguments.checkpoint:
+    for i, source in enumerate(sources):
         results = _results(source, arguments, dataset)
-        name = _short(source, rows)
+        name = names[i] if names else _short(source, rows)
         rows[name] = agnostic_metrics(truth, results)
         curves[name] = precision_recall_curves(truth, results)
     _print_rows("Table 7, %", rows | {"paper, FCOS": STUDIES["retinanet"].paper["FCOS"]})

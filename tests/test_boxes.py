@@ -182,6 +182,21 @@ def test_shapes_by_name() -> None:
     np.testing.assert_allclose(boxes.boxes, np.stack([x0, y0, x0 + w, y0 + h], axis=1), rtol=1e-6)
 
 
+def test_boxes_up_to_their_last_pixel(tmp_path: Path) -> None:
+    # The first touches the border, and the last column of a 30 pixel wide image is 29; the second has one column.
+    rows = [(0, 3, 10, 5, 20, 15), (0, 3, 2, 2, 1, 9), (0, 7, 4, 6, 1.5, 2)]
+    file = write_coco(tmp_path / "a.json", [(20, 30)], rows)
+    boxes = load_boxes(file, last_pixel=True)
+    assert boxes.boxes.tolist() == [[10, 5, 29, 19], [4, 6, 4.5, 7]]
+    assert boxes.left_out == {"degenerate boxes": 1}
+    assert len(load_boxes(file)) == 3
+    folder = _write_voc(tmp_path / "tools")
+    assert load_boxes(folder, last_pixel=True).boxes.tolist() == [[10, 5, 19, 14], [30, 20, 39, 29]]
+    wide, narrow = (load_boxes("shapes", split="val", last_pixel=last) for last in (False, True))
+    assert len(wide) == len(narrow)
+    np.testing.assert_allclose(wide.boxes - narrow.boxes, np.broadcast_to([0, 0, 1, 1], wide.boxes.shape), atol=1e-4)
+
+
 def test_faults_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FCOS_EDU_DATA", str(tmp_path / "none"))
     with pytest.raises(FileNotFoundError, match=r"there is no annotation file or folder .*gone\.json"):

@@ -91,7 +91,7 @@ def test_a_test_that_does_not_exist_is_named() -> None:
 
 def test_the_papers_own_figures_come_out_equal() -> None:
     """They are typed here and in the package, so each copy checks the other."""
-    paper = {f"{name}_coco": dict(study.paper) for name, study in STUDIES.items()}
+    paper = {f"{name}_coco": dict(study.paper or {}) for name, study in STUDIES.items()}
     paper |= {"recall_coco": tables.PAPER_RECALL, "ambiguity_coco": tables.PAPER_AMBIGUITY}
     results = {file: result(figures, data="coco2017") for file, figures in paper.items()}
     words = {item: row.word for (item, _), row in rows(results).items() if row.ours and row.ours != "held by a test"}
@@ -176,6 +176,22 @@ def test_the_word_of_a_comparison(paper: list[int], ours: list[int], word: str) 
     assert script.direction(paper, ours) == word
 
 
+def test_boxes_up_to_their_last_pixel_have_rows_once_they_are_counted() -> None:
+    item = "Table 1, boxes up to their last pixel: FCOS, P3 to P7"
+    assert (item, "COCO") not in rows({})
+    metrics = {row: value + 0.0001 for row, value in tables.PAPER_RECALL.items()}
+    counts = {row: {key: value + 0.02 for key, value in pair.items()} for row, pair in tables.PAPER_AMBIGUITY.items()}
+    found = rows(
+        {
+            "recall_coco_last_pixel": result(metrics, data="coco2017"),
+            "ambiguity_coco_last_pixel": result(counts, data="coco2017"),
+        }
+    )
+    assert (found[item, "COCO"].word, found[item, "COCO"].ours) == ("near", "98.41")
+    row = found["Table 2, boxes up to their last pixel: P3 to P7", "COCO"]
+    assert (row.word, row.ours) == ("same direction", "9.14 / 5.75")
+
+
 def test_table_4_of_a_study() -> None:
     metrics = {
         "none": {"AP": spread(0.50, 0.01)},
@@ -184,7 +200,7 @@ def test_table_4_of_a_study() -> None:
         "oracle": {"AP": spread(0.54, 0.01)},
         "without_branch": {"AP": spread(0.58, 0.01)},
         "seconds": {"fcos": 200.0, "fcos-no-branch": 220.0},
-        "cpu_seconds": {"fcos": 1.0},
+        "cpu_seconds": {"fcos": 800.0},
     }
     found = rows({"centerness_bccd": result(metrics, data="bccd", note="tiny models")})
     words = {item.removeprefix("Table 4: "): row.word for (item, data), row in found.items()
@@ -219,9 +235,10 @@ def test_table_7_the_best_is_not_the_same_everywhere() -> None:
     [
         ("bccd", "BCCD"),
         ("bccd (test, 72 images)", "BCCD (test, 72 images)"),
-        ("bccd: 364 images, 4886 boxes", "BCCD: 364 images, 4886 boxes"),
-        ("coco_val2017_boxes.json: 2 images", "boxes of COCO val2017: 2 images"),
-        ("my boxes: 2 images", "my boxes: 2 images"),
+        ("bccd: 364 images, 4886 boxes; left out: 2 crowd boxes", "BCCD (364 images)"),
+        ("coco_val2017_boxes.json: 2 images, 3 boxes", "boxes of COCO val2017 (2 images)"),
+        ("my boxes: 2 images, 3 boxes", "my boxes (2 images)"),
+        ("shapes (train): 30 images, 99 boxes", "shapes (train, 30 images)"),
         ("random images and boxes", "random images and boxes"),
     ],
 )
@@ -251,7 +268,7 @@ def test_detections_are_compared_with_samples_by_the_same_rules() -> None:
     }  # fmt: skip
     found = rows(results)
     row = found["Section 4.1: detections against samples, ambiguous, all", "shapes"]
-    assert (row.word, row.ours, row.commands) == ("same direction", "2.0 against 5.0", ("fcos-edu made up",))
+    assert (row.word, row.ours, row.commands) == ("same direction", "2.00 against 5.00", ("fcos-edu made up",))
     assert found["Section 4.1: detections against samples, ambiguous, different classes", "shapes"].word == "differs"
     counted = found["Table 2: P3 to P7 against P4 only, all", "shapes"]
     assert (counted.word, counted.cost) == ("same direction", "4 s")
@@ -268,6 +285,30 @@ def test_detections_are_compared_with_samples_by_the_same_rules() -> None:
 )
 def test_cost_in_words(seconds: float | None, text: str) -> None:
     assert script.cost(result({} if seconds is None else {"seconds": seconds}), 1) == text
+
+
+def test_cost_is_the_processors_where_the_machine_did_other_work_too() -> None:
+    busy = {"seconds": {"a": 100.0, "b": 50.0}, "cpu_seconds": {"a": 10.0, "b": 20.0}}
+    assert script.cost(result(busy), 3) == "90 s"
+    threads = {"seconds": 10.0, "cpu_seconds": 40.0}
+    assert script.cost(result(threads), 1) == "10 s"
+
+
+def test_what_a_large_file_costs() -> None:
+    one = {"seconds": {"load": 9.0, "p4": 90.0}, "cpu_seconds": {"load": 4.0, "p4": 6.0}, "peak_memory_mb": 2345.6}
+    points = [{"images": 5, "recall": one, "ambiguity": one}, {"images": 118287, "recall": one, "ambiguity": one}]
+    found = rows({"recall_train2017_size": result({"points": points})})
+    assert found["Tables 1 and 2 on 118,287 images, as many as train2017 has", "shapes"].ours == (
+        "20 s on one core, 2.3 GB"
+    )
+
+
+def test_a_study_that_the_paper_has_not() -> None:
+    sides = {side: {"AP": spread(ap, 0.01), "AP50": spread(0.8, 0.02)} for side, ap in
+             (("FCOS", 0.55), ("torchvision's FCOS", 0.5))}  # fmt: skip
+    found = rows({"torchvision_bccd": result(sides | {"seconds": {"a": 1.0}}, data="bccd")})
+    row = found["FCOS of this package against torchvision's, same backbone and trainer, AP", "BCCD"]
+    assert (row.ours, row.word, row.paper) == ("55.0 ± 1.0 against 50.0 ± 1.0", "", "")
 
 
 # ---- the commands ---------------------------------------------------------------------------------------------
@@ -391,7 +432,7 @@ def test_the_command_writes_checks_and_names_a_broken_file(tmp_path: Path, capsy
     assert script.main(["--check", *root]) == 1
     assert page.read_text("utf-8") == first, "--check writes nothing"
     assert script.main(root) == 0
-    assert "| Table 1: FCOS, P3 to P7 | 98.40 | 98.44 | *near* | boxes.json: 2 images[^note-1] |" in page.read_text(
+    assert "| Table 1: FCOS, P3 to P7 | 98.40 | 98.44 | *near* | boxes.json (2 images)[^note-1] |" in page.read_text(
         "utf-8"
     )
 

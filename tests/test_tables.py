@@ -73,20 +73,20 @@ def test_recall_prints_and_records(annotations: Path, tmp_path: Path, capsys: py
 
 def test_recall_without_anchors_on_other_levels(annotations: Path, tmp_path: Path) -> None:
     target = tmp_path / "recall.json"
-    options = ("--no-anchors", "--levels", 2, 3, 4, "--center-sampling", 1.5, "--crowds")
+    options = ("--no-anchors", "--levels", 2, 3, 4, "--center-sampling", 1.5, "--crowds", "--last-pixel")
     run("recall", "--annotations", annotations, *SMALL, *options, "--json", target)
     result = json.loads(target.read_text())
     assert list(result["paper"]) == ["fcos_p4", "fcos_fpn"] and "retinanet_all" not in result["metrics"]
     assert "note" not in result
-    for word in ("--no-anchors", "--levels 2 3 4", "--center-sampling 1.5", "--crowds"):
+    for word in ("--no-anchors", "--levels 2 3 4", "--center-sampling 1.5", "--crowds", "--last-pixel"):
         assert word in result["command"]
     config = FCOSConfig.paper(
         min_size=120, max_size=200, levels=(2, 3, 4), level_bounds=(0, 64, 128, float("inf")),
         center_sampling_radius=1.5,
     )  # fmt: skip
-    want = best_possible_recall(load_boxes(annotations, crowds=True), config, progress=False)
+    want = best_possible_recall(load_boxes(annotations, crowds=True, last_pixel=True), config, progress=False)
     assert result["metrics"]["by_level"]["fcos_fpn"] == want.by_level()
-    assert result["metrics"]["boxes"] == 7
+    assert result["metrics"]["boxes"] == 6  # that of one pixel is none now
 
 
 def test_ambiguity_prints_and_records(annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -243,7 +243,14 @@ def test_agnostic_of_detectors_and_of_a_file(
     assert ours["shapes"] == pytest.approx(want) and file["found"] == pytest.approx(want)
     told = json.loads((tmp_path / "b.json").read_text())
     assert told["command"] == "fcos-edu tables agnostic found.json --detections --data shapes --split test"
-    assert told["what"].endswith("by the detections of found.json")
+    assert told["what"].endswith("by the detections found.json")
+    run("agnostic", "shapes", "shapes", "--names", "One", "an other", "--record", tmp_path / "c.json")
+    named = json.loads((tmp_path / "c.json").read_text())
+    assert named["metrics"]["One"] == named["metrics"]["an other"] == pytest.approx(want)
+    assert named["command"].endswith("--split test --names One 'an other'") and "detectors" in named["what"]
+    for names in (("One",), ("One", "One")):
+        with pytest.raises(ValueError, match="--names has One.* for 2 files"):
+            run("agnostic", "shapes", "shapes", "--names", *names)
     assert want["AP50"] > 0.5 and f"{100 * want['AP90']:.2f}" in capsys.readouterr().out
     assert want != coco_metrics(shapes.ground_truth(), results)
     assert (tmp_path / "4.png").read_bytes()[:4] == b"\x89PNG"

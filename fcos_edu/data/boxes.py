@@ -131,7 +131,7 @@ def batches(boxes: Boxes, config: FCOSConfig) -> Iterator[BoxBatch]:
             )
 
 
-def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = False) -> Boxes:
+def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = False, last_pixel: bool = False) -> Boxes:
     """The boxes of a data set, from its annotations alone.
 
     Args:
@@ -140,6 +140,9 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
         split: of a folder or a name. By default all annotations of a VOC folder and of "bccd", the only split of a
             COCO folder, and "train" of "shapes".
         crowds: take crowd boxes (VOC: boxes marked difficult) too. Training leaves them out, and so does this.
+        last_pixel: let boxes end at their last pixel: one pixel narrower and lower. In Detectron and
+            maskrcnn-benchmark, the code of the paper's time, a box of COCO ends at x + width - 1, and a box without
+            extent is dropped. Counted so, FCOS's rows of Table 1 are the paper's.
 
     Boxes without width or height, once they are cut at the image's border, are left out and counted, as in training.
 
@@ -150,10 +153,10 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
     """
     if str(path) == "shapes":
         split = split or "train"
-        return _from_coco(f"shapes ({split})", ShapesDataset(split=split).ground_truth(), crowds)
+        return _from_coco(f"shapes ({split})", ShapesDataset(split=split).ground_truth(), crowds, last_pixel)
     folder = _known_folder(str(path)) or Path(path).expanduser()
     if (folder / "Annotations").is_dir():
-        return _from_voc(folder, split, crowds)
+        return _from_voc(folder, split, crowds, last_pixel)
     if folder.is_dir():
         folder = _coco_file(folder, split)
     elif not folder.is_file():
@@ -168,7 +171,7 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
         )
     elif split is not None:
         raise ValueError(f"{folder} is a single file and has no split {split!r}; leave the split out")
-    return _from_coco(folder.name, read_annotations(folder), crowds)
+    return _from_coco(folder.name, read_annotations(folder), crowds, last_pixel)
 
 
 def _known_folder(name: str) -> Path | None:
@@ -192,7 +195,7 @@ def _coco_file(folder: Path, split: str | None) -> Path:
     return present[split]
 
 
-def _from_coco(name: str, data: dict[str, Any], crowds: bool) -> Boxes:
+def _from_coco(name: str, data: dict[str, Any], crowds: bool, last_pixel: bool) -> Boxes:
     """Arrays from the dicts of a COCO-format file; labels follow the category ids in ascending order."""
     categories = {int(c["id"]): str(c["name"]) for c in data["categories"]}
     label_of = {category: label for label, category in enumerate(sorted(categories))}
@@ -214,11 +217,12 @@ def _from_coco(name: str, data: dict[str, Any], crowds: bool) -> Boxes:
         np.array([label_of[a["category_id"]] for a in entries], dtype=np.int64),
         np.array([bool(a.get("iscrowd", 0)) for a in entries], dtype=np.bool_),
         crowds,
+        last_pixel,
         Counter({"crowd boxes": 0, "boxes of unknown classes": len(data["annotations"]) - len(entries)}),
     )
 
 
-def _from_voc(folder: Path, split: str | None, crowds: bool) -> Boxes:
+def _from_voc(folder: Path, split: str | None, crowds: bool, last_pixel: bool) -> Boxes:
     """Arrays from VOC's XML files, read as for training; no photograph is needed where a file tells the size."""
     if split is None:
         names = sorted(file.stem for file in (folder / "Annotations").glob("*.xml"))
@@ -242,6 +246,7 @@ def _from_voc(folder: Path, split: str | None, crowds: bool) -> Boxes:
         np.concatenate([record.labels for record in records]),
         np.concatenate([record.ignored for record in records]),
         crowds,
+        last_pixel,
         Counter({"boxes marked difficult": 0}),
     )
 
@@ -256,12 +261,13 @@ def _gather(
     labels: NDArray[np.int64],
     ignored: NDArray[np.bool_],
     crowds: bool,
+    last_pixel: bool,
     counts: Counter[str],
 ) -> Boxes:
     """Cut at the border, leave out what training leaves out, sort by image; the first of ``counts`` is the crowds'."""
     height, width = np.array(sizes, dtype=np.int64).reshape(-1, 2).T
     border = np.stack([width, height, width, height], axis=1)[image_index]
-    clipped = xyxy.clip(0, border).astype(np.float32)  # targets are float32
+    clipped = (xyxy - [0, 0, last_pixel, last_pixel]).clip(0, border - last_pixel).astype(np.float32)  # as targets are
     solid = np.isfinite(xyxy).all(axis=1) & (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
     left = ignored & (not crowds)
     counts[next(iter(counts))] += int(left.sum())
