@@ -121,6 +121,8 @@ def test_detect_refuses_or_skips_an_unreadable_image(tmp_path, checkpoint, photo
         (["data", "info"], "needs a name"),
         (["data", "export", "bccd"], "only shapes can be exported"),
         (["bench", "--repeat", "0"], "--repeat is 0"),
+        (["bench", "--batch-size", "0"], "--batch-size is 0"),
+        (["bench", "--size", "16", "64"], "--size is 16 64; both must be at least 32"),
     ],
 )
 def test_a_users_mistake_is_one_sentence_and_exit_code_1(tmp_path, checkpoint, capsys, words, message):
@@ -305,3 +307,34 @@ def test_study_trains_what_is_missing_and_records_mean_and_spread(tmp_path, caps
 
     assert run(*words, "--set", "lr=0.5") == 1
     assert "another configuration: lr was" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "command"),
+    [
+        ([], {"batch_size": None, "size": None, "precision": None, "compiled": False}, "--repeat 5 --device cpu"),
+        (
+            ["--part", "training", "--batch-size", "4", "--size", "64", "96", "--precision", "bf16", "--compile"],
+            {"batch_size": 4, "size": (64, 96), "precision": "bf16", "compiled": True},
+            "--part training --repeat 5 --device cpu --batch-size 4 --size 64 96 --precision bf16 --compile",
+        ),
+    ],
+)
+def test_bench_passes_its_options_and_records_them(monkeypatch, tmp_path, words, options, command):
+    seen = {}
+
+    def bench(parts, turns, device, **given):
+        seen.update(given, parts=tuple(parts), turns=turns, device=device)
+        return {"training": {"input": "nothing"}}
+
+    monkeypatch.setattr(cli, "bench", bench)
+    assert run("bench", *words, "--record", tmp_path / "a.json") == 0
+    parts = ("training",) if words else ("assignment", "inference", "training")
+    assert seen == options | {"parts": parts, "turns": 5, "device": "cpu"}
+    assert json.loads((tmp_path / "a.json").read_text())["command"] == f"fcos-edu bench {command}"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_bench_without_a_gpu_says_so(capsys):
+    assert run("bench", "--device", "cuda") == 1
+    assert "--device cuda needs a GPU that PyTorch can use" in capsys.readouterr().err
