@@ -203,7 +203,7 @@ def bench_inference(
     mark_parts(watch, theirs)
     results: dict[str, Any] = {}
     for name, (mixed, peers) in rows.items():
-        quick = ours.for_inference(TYPES[mixed])
+        quick = ours.for_inference(TYPES[mixed])  # type: ignore[operator]
         if compiled:
             quick.compile()
         mark_parts(watch, quick)

@@ -340,7 +340,7 @@ def test_a_retyped_number_is_found() -> None:
 
 
 def numbers_of_the_paper() -> set[str]:
-    """What the paper's tables print, from the ledger, and what users of the official code report: both may be quoted."""
+    """What the paper's tables print, from the ledger, and what users of the official code report: to be quoted."""
     rows = [line.split(" | ") for line in (ROOT / "book" / "ledger.md").read_text("utf-8").splitlines()]
     quoted = {number for row in rows if len(row) > 2 for number in NUMBER.findall(row[1])}
     assert {"37.1", "98.40", "52.8"} <= quoted, "the ledger has another form: look for the paper's column"
