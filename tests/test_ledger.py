@@ -372,15 +372,17 @@ def test_the_page_of_made_up_rows() -> None:
     )
     parts = [
         script.Section("One", "First.", [row, script.Row("c", "2.0", "Yak", script.NOT_RUN, notes=("other",))]),
-        script.Section("Two", "Second.", [script.Row("d", "", "99_zebra", commands=("go --now", "stop"))]),
+        script.Section(
+            "Table 2 and more", "Second.", [script.Row("Table 2: d", "", "99_zebra", commands=("go --now", "stop"))]
+        ),
         script.Section("Empty", "Nothing.", []),
     ]
     text = script.page(parts, {"99_zebra": "Zebra"})
     assert "There are 2 rows: 1 near, 1 not run here." in text
     link = "[Zebra](notebooks/99_zebra.ipynb)"
-    assert f"| a \\| b | 1.0 | 1.1 | *near* | BCCD[^note-1] | two cores | 3 s | 1 | {link} |" in text
-    assert "| c | 2.0 | – | *not run here* | [^note-2] | – | – | – | Yak |" in text
-    assert f"| d | – | – | – | – | – | – | 1, 2 | {link} |" in text
+    assert f"| a \\| b | 1.0 | 1.1 | *near* | BCCD[^note-1] | two cores, 3 s | 1 | {link} |" in text
+    assert "| c | 2.0 | – | *not run here* | [^note-2] | – | – | Yak |" in text
+    assert f"| d | – | – | – | – | – | 1, 2 | {link} |" in text, "an item without what the heading says"
     assert "```bash\n# 1\ngo --now\n```" in text and "```bash\n# 1\ngo --now\n# 2\nstop\n```" in text
     assert text.endswith("[^note-1]: not official\n[^note-2]: other\n")
     assert "## Empty" not in text
@@ -390,9 +392,9 @@ def test_pictures_stand_below_their_table_once_they_are_drawn() -> None:
     row = script.Row("a", "1.0", "99_zebra")
     parts = [script.Section("One", "First.", [row], {"felis": "A cat.", "canis": "A dog."})]
     text = script.page(parts, {}, {"felis", "ursus"})
-    assert "```{figure} _static/analysis/felis.png\n:alt: A cat." in text
+    assert "![A cat.](_static/analysis/felis.png)\n\n*A cat.*\n" in text
     assert "canis" not in text and "ursus" not in text
-    assert text.index("| a |") < text.index("{figure}")
+    assert text.index("| a |") < text.index("![")
 
 
 def test_the_chapters_of_the_ledger_are_those_of_the_book() -> None:
@@ -432,9 +434,7 @@ def test_the_command_writes_checks_and_names_a_broken_file(tmp_path: Path, capsy
     assert script.main(["--check", *root]) == 1
     assert page.read_text("utf-8") == first, "--check writes nothing"
     assert script.main(root) == 0
-    assert "| Table 1: FCOS, P3 to P7 | 98.40 | 98.44 | *near* | boxes.json (2 images)[^note-1] |" in page.read_text(
-        "utf-8"
-    )
+    assert "| FCOS, P3 to P7 | 98.40 | 98.44 | *near* | boxes.json (2 images)[^note-1] |" in page.read_text("utf-8")
 
     (tmp_path / "results" / "recall_coco.json").write_text("{")
     capsys.readouterr()
