@@ -57,12 +57,9 @@ class Visit:
         self.name = name
         self.faults.clear()
         self.page.goto((SITE / name).as_uri())
-        # MathJax is the last to be ready. Pages without a formula do not have it.
-        self.page.evaluate("window.MathJax && window.MathJax.startup ? window.MathJax.startup.promise : 0")
-        self.page.wait_for_function(
-            "!document.querySelector('.math') || (window.MathJax && MathJax.startup && MathJax.startup.document"
-            " && MathJax.startup.document.state() >= 10)"
-        )
+        # MathJax is the last to be ready; a page without formulas does not have it.
+        self.page.wait_for_function("!document.querySelector('.math') || window.MathJax?.startup?.promise")
+        self.page.evaluate("window.MathJax?.startup?.promise.then(() => 0)")
         self.settle()
         return self.page
 
@@ -98,7 +95,7 @@ def visit(visits: dict[int, Visit], name: str) -> Iterator[Visit]:
 class TestPage:
     def test_loads_alone_and_nothing_is_blank(self, visit: Visit, name: str) -> None:
         page = visit.page
-        assert page.locator("h1").first.inner_text().strip()
+        assert page.locator("article h1").first.inner_text().strip()
         blank = page.evaluate(
             """() => {
               const shown = (node) => node.checkVisibility();
