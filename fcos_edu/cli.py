@@ -196,8 +196,9 @@ def run_train(arguments: argparse.Namespace) -> None:
     config = train_config(arguments)
     if arguments.print:
         if arguments.recipe:
-            print(RECIPES[arguments.recipe].describe())
-        print(f"rate      {config.learning_rate:g} after warm-up, for {config.batch_size} images a step")
+            print(RECIPES[arguments.recipe].describe(), file=sys.stderr)
+        rate = f"rate      {config.learning_rate:g} after warm-up, for {config.batch_size} images a step"
+        print(rate, file=sys.stderr)  # beside the JSON, which another program may read
         print(json.dumps(config.to_dict(), indent=1))
         return
     name = arguments.recipe or Path(config.data).name
