@@ -2611,6 +2611,26 @@ def run_losses(runs: Mapping[str, Array], iterations: int) -> Figure:
     return figure
 
 
+def weight_average(weights: Array, averages: Array, *, wanted: float) -> Figure:
+    """One weight over the steps, and its moving average.
+
+    Args:
+        weights: ``(N,)`` after each step.
+        averages: ``(N,)``.
+        wanted: the best value, drawn dotted.
+    """
+    walk, smooth = _vectors(weights=weights, averages=averages)
+    figure = Picture(figsize=(7, 2.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(walk, color=COLORS[5], linewidth=1.0, label="weight")
+    axes.plot(smooth, color=COLORS[0], linewidth=2.2, label="its average")
+    axes.axhline(wanted, color="black", linewidth=0.9, linestyle=":", label="best value")
+    axes.set(xlabel="step", ylabel="value", xlim=(0, len(walk)))
+    axes.legend(frameon=False, fontsize=9, ncols=3, loc="lower right")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 # ---------------------------------------------------------------- chapter "Your own boxes"
 
 

@@ -1218,6 +1218,14 @@ class TestTraining:
         with pytest.raises(ValueError, match="finite"):
             figures.run_losses({"nan": [1.0, np.nan]}, 3)
 
+    def test_the_weight_and_its_average(self) -> None:
+        (axes,) = figures.weight_average([0, 2, 1], [0, 0.5, 0.75], wanted=1.0).axes
+        weight, average, best = axes.lines
+        assert weight.get_ydata().tolist() == [0, 2, 1] and average.get_ydata().tolist() == [0, 0.5, 0.75]
+        assert set(best.get_ydata()) == {1.0}
+        with pytest.raises(ValueError, match="averages"):
+            figures.weight_average([0, 1], [0], wanted=1.0)
+
     def test_times_of_the_log_are_no_losses(self, tmp_path: Path) -> None:
         entry = {"step": 1, "loss": 2.0, "classification": 2.0, "lr": 0.1, "seconds": 1.0, "cpu_seconds": 1.0}
         entry |= {"waited": 0.1, "waited_share": 0.1, "skipped": 0.0}

@@ -1,7 +1,7 @@
 """Reader for folders in the layout of PASCAL VOC (training data beside COCO; not in the paper).
 
-Taught in the chapter "A detector from end to end" (BCCD, the book's photographs, has this layout). Checked
-against hand-written annotations and against BCCD's published counts. The XML is parsed by torchvision's
+Taught in the chapter *Your own boxes* (BCCD, the book's photographs, has this layout). Checked against
+hand-written annotations and against BCCD's published counts. The XML is parsed by torchvision's
 `VOCDetection`; its dataset class itself knows the official years and splits only, so folders of other people
 need this reader.
 """
