@@ -314,7 +314,11 @@ STATUS = """\
 Each chapter is a notebook that was run from its first to its last cell in a fresh kernel, offline, before these pages
 were built. Here is when, how long it took, and with which versions.
 
+:::{{table}}
+:class: status
+
 {table}
+:::
 
 *Checks* are `assert` statements in the cells: the slow and the fast form of an idea are equal, a bound holds, an
 exercise is solved. *Processor* is the time of all cores together. It says more than the clock's where a machine
@@ -342,22 +346,23 @@ make notebooks pages
 def status_page(given: list[Chapter], record: dict[str, Any]) -> str:
     """The page from the record of scripts/execute_notebooks.py; a chapter that it lacks is shown as not recorded."""
     runs = record.get("metrics", {})
+    recorded = [runs[chapter.stem] for chapter in given if chapter.stem in runs]
     machines: list[tuple[str, dict[str, str]]] = []
-    table = "| Chapter | Clock | Processor | Cells | Checks | Run on | Machine |\n|---|--:|--:|--:|--:|---|--:|\n"
-    clock = 0
+    for run in recorded:
+        if (run["hardware"], run["versions"]) not in machines:
+            machines.append((run["hardware"], run["versions"]))
+    table = "| Chapter | Clock | Processor | Cells | Checks | Run on |\n|---|--:|--:|--:|--:|---|\n"
     for chapter in given:
         link = f"{chapter.number} · [{chapter.title}](notebooks/{chapter.stem}.ipynb)"
         run = runs.get(chapter.stem)
         if run is None:
-            table += f"| {link} | not recorded | | | | | |\n"
+            table += f"| {link} | | | | | not recorded |\n"
             continue
-        machine = (run["hardware"], run["versions"])
-        if machine not in machines:
-            machines.append(machine)
-        clock += run["seconds"]
-        cells = (f"{run['seconds']} s", f"{run['cpu_seconds']} s", run["cells"], run["checks"], run["date"])
-        table += f"| {link} | {' | '.join(map(str, cells))} | {machines.index(machine) + 1} |\n"
-    table += f"| All | {clock // 60} min {clock % 60} s | | | | | |"
+        where = f" ({machines.index((run['hardware'], run['versions'])) + 1})" if len(machines) > 1 else ""
+        cells = (f"{run['seconds']} s", f"{run['cpu_seconds']} s", run["cells"], run["checks"], run["date"] + where)
+        table += f"| {link} | {' | '.join(map(str, cells))} |\n"
+    sums = {key: sum(run[key] for run in recorded) for key in ("seconds", "cpu_seconds", "cells", "checks")}
+    table += f"| All | {sums['seconds']} s | {sums['cpu_seconds']} s | {sums['cells']} | {sums['checks']} | |"
     lines = [
         f"{number}. {hardware}: {', '.join(f'{name} {value}' for name, value in versions.items())}."
         for number, (hardware, versions) in enumerate(machines, start=1)

@@ -5,6 +5,7 @@ The strict build of all pages is ``make book``.
 
 from __future__ import annotations
 
+import ast
 import html
 import importlib.util
 import json
@@ -311,8 +312,11 @@ def test_a_chapter_without_a_record_is_shown_as_such() -> None:
     run = {"seconds": 61, "cpu_seconds": 99, "cells": 7, "checks": 5, "date": "2030-01-02", "hardware": "a box",
            "versions": {"python": "3.99"}}  # fmt: skip
     page = make_pages.status_page([first], {"metrics": {first.stem: run}})
-    assert "| 61 s | 99 s | 7 | 5 | 2030-01-02 | 1 |" in page
-    assert "1 min 1 s" in page and "1. a box: python 3.99." in page
+    assert "| 61 s | 99 s | 7 | 5 | 2030-01-02 |" in page and "1. a box: python 3.99." in page
+    two = make_pages.chapters(ROOT)[:2]
+    other = run | {"hardware": "another", "seconds": 40}
+    page = make_pages.status_page(two, {"metrics": {two[0].stem: run, two[1].stem: other}})
+    assert "2030-01-02 (1) |" in page and "2030-01-02 (2) |" in page and "| All | 101 s | 198 s | 14 | 10 | |" in page
 
 
 # ---- what stands on the pages by hand -------------------------------------------------------------------------
@@ -380,6 +384,18 @@ def test_the_python_of_every_page_runs() -> None:
                 assert names[name] == int(value), f"{path.name}: {name} is {names[name]}, not {value}"
                 compared += 1
     assert compared >= 4, "the four distances of the landing page"
+
+
+def test_the_function_on_the_landing_page_runs_as_it_is_copied() -> None:
+    text = (ROOT / "book" / "intro.md").read_text("utf-8")
+    (found,) = re.findall(r"^```\{literalinclude\} (\S+)\n---\n(.*?)^---\n```", text, re.MULTILINE | re.DOTALL)
+    options = yaml.safe_load(found[1])
+    source = (ROOT / "book" / found[0]).read_text("utf-8")
+    (node,) = [n for n in ast.parse(source).body if getattr(n, "name", "") == options["pyobject"]]
+    names: dict[str, Any] = {}
+    exec(options["prepend"] + (ast.get_source_segment(source, node) or ""), names)
+    given = names["torch"].tensor([[120.0, 104.0]]), names["torch"].tensor([[80.0, 60.0, 240.0, 200.0]])
+    assert names[options["pyobject"]](*given).tolist() == [[[40.0, 44.0, 120.0, 96.0]]]
 
 
 def test_the_messages_under_troubleshooting_are_the_packages_own() -> None:
