@@ -26,7 +26,7 @@ from .config import ConfigError, FCOSConfig
 from .data import DetectionDataset
 from .model import FCOS
 from .network import GroupNorm
-from .proposals import Backbone, anchor_sizes, faster_rcnn
+from .proposals import Backbone, TwoStage, anchor_sizes, faster_rcnn
 
 Detector = Literal["fcos", "torchvision_fcos", "retinanet", "faster_rcnn", "faster_rcnn_fcos"]
 DETECTORS: tuple[Detector, ...] = get_args(Detector)
@@ -177,5 +177,16 @@ def load_for(source: str | Path, dataset: DetectionDataset, kind: type[nn.Module
             f"{source} detects {', '.join(config.class_names)}, but the data has {', '.join(dataset.classes)}"
         )
     if not isinstance(model, kind):
-        raise ValueError(f"{source} holds a {type(model).__name__}; this measure needs a {kind.__name__}")
+        raise ValueError(f"{source} holds a {_words(type(model))}; this measure needs a {_words(kind)}")
     return model
+
+
+def _words(kind: type[nn.Module]) -> str:
+    """A detector's class as the names that :func:`build` knows; our FCOS and torchvision's are both called FCOS."""
+    names = {
+        FCOS: "detector 'fcos'",
+        TwoStage: "two-stage detector, 'faster_rcnn' or 'faster_rcnn_fcos'",
+        detection.RetinaNet: "detector 'retinanet'",
+        detection.FCOS: "detector 'torchvision_fcos'",
+    }
+    return names.get(kind, kind.__name__)

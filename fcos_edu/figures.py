@@ -260,6 +260,8 @@ def _draw_distances(axes: Axes, location: Sequence[float], box: Sequence[float])
                 linestyle="-" if distances[name] > 0 else "--",
                 linewidth=2,
                 gid=name,
+                # On a photograph of the arrow's own colour the white around it is what is seen.
+                path_effects=[patheffects.withStroke(linewidth=4, foreground="white"), patheffects.Normal()],
             )
         )
         # Text beside the middle of its arrow: above a horizontal one, at the right of a vertical one.
@@ -1136,7 +1138,10 @@ def score_against_iou(scores_without: Array, scores_with: Array, ious: Array) ->
             rasterized=True,
             zorder=2,
         )
-        axes.set(xlim=(0, 1), ylim=(0, 1), xticks=np.arange(6) / 5, aspect="equal", xlabel="score")
+        edge = 0.015  # boxes that hit nothing lie on the axis: drawn whole
+        axes.set(
+            xlim=(-edge, 1 + edge), ylim=(-edge, 1 + edge), xticks=np.arange(6) / 5, aspect="equal", xlabel="score"
+        )
         axes.set_title(f"{name}\n{under.sum():,} of {len(under):,} points under y = x", fontsize=10)
     panels[0].set_ylabel("IoU with the truth")
     return figure
@@ -1183,8 +1188,8 @@ def detections_and_curve(
 def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> Figure:
     """Best possible recall over the size of the box, a line for each method (Table 1, taken apart).
 
-    A point stands in the middle of its bin, hollow if the bin has fewer than :data:`FEW_BOXES` boxes; an empty bin has
-    none.
+    All of it above; below, the same lines close to 100 %. A point stands in the middle of its bin, hollow if the bin
+    has fewer than :data:`FEW_BOXES` boxes; an empty bin has none.
 
     Args:
         edges: ``(N + 1,)`` of the bins of sqrt(area), in pixels of the resized image, positive and rising.
@@ -1197,8 +1202,8 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
     if len(bounds) < 2 or not (bounds[0] > 0 and (np.diff(bounds) > 0).all() and np.isfinite(bounds).all()):
         raise ValueError(f"edges {bounds.tolist()}; a logarithmic axis needs positive, finite and rising ones")
     middles = np.sqrt(bounds[:-1] * bounds[1:])
-    figure = Picture(figsize=(7, 3.4), layout="constrained")
-    axes = figure.subplots()
+    figure = Picture(figsize=(7, 5), layout="constrained")
+    whole, close = figure.subplots(2, 1, sharex=True)
     few = False
     for i, (name, counts) in enumerate(series.items()):
         found, total = _vectors(found=counts[0], total=counts[1])
@@ -1207,31 +1212,28 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
                 f"{name!r}: found {found} of {total}; each of the {len(middles)} bins needs 0 <= found <= all"
             )
         seen = total > 0
-        percent = 100 * found[seen] / total[seen]
-        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
-        axes.plot(middles[seen], percent, LINES[i % len(LINES)], marker=marker, color=color, markersize=5, label=name)
-        rare = total[seen] < FEW_BOXES
+        at, percent, rare = middles[seen], 100 * found[seen] / total[seen], total[seen] < FEW_BOXES
         few |= bool(rare.any())
-        axes.plot(
-            middles[seen][rare],
-            percent[rare],
-            marker,
-            color=color,
-            markerfacecolor="white",
-            markersize=5,
-            gid=f"few: {name}",
-        )
+        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
+        for axes in (whole, close):
+            axes.plot(at, percent, LINES[i % len(LINES)], marker=marker, color=color, markersize=5, label=name)
+            hollow = {"color": color, "markerfacecolor": "white", "markersize": 5, "gid": f"few: {name}"}
+            axes.plot(at[rare], percent[rare], marker, **hollow)
     if few:
         label = f"fewer than {FEW_BOXES} boxes"
-        axes.plot([], [], "o", color="black", markerfacecolor="white", markersize=5, label=label)
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.set(xlabel="√area of the box in pixels of the resized image", ylabel="best possible recall, %")
-    axes.set(xlim=(bounds[0], bounds[-1]), ylim=(None, 102))
-    axes.grid(axis="y", color="0.9")
-    axes.spines[["top", "right"]].set_visible(False)
+        whole.plot([], [], "o", color="black", markerfacecolor="white", markersize=5, label=label)
+    whole.set_xscale("log", base=2)
+    close.xaxis.set_major_formatter("{x:g}")
+    close.set_xlabel("√area of the box in pixels of the resized image")
+    figure.supylabel("best possible recall, %", fontsize=10)
+    whole.set(xlim=(bounds[0], bounds[-1]), ylim=(-3, 104))
+    close.set(ylim=(89.5, 100.5), yticks=range(90, 101, 2))
+    for axes in (whole, close):
+        axes.grid(axis="y", color="0.9")
+        axes.spines[["top", "right"]].set_visible(False)
     columns = 3 if max(map(len, series), default=0) < 25 else 2  # long names side by side would leave the page
-    figure.legend(frameon=False, fontsize=9, ncols=columns, loc="outside upper center")
+    handles = whole.get_legend_handles_labels()
+    figure.legend(*handles, frameon=False, fontsize=9, ncols=columns, loc="outside upper center")
     return figure
 
 
@@ -1325,7 +1327,7 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
     """What the radius of center sampling does to best possible recall (above) and to ambiguous samples (below).
 
     Args:
-        radii: ``(N,)`` in strides; None for the whole box, drawn at the right end of the axis.
+        radii: ``(N,)`` in strides, on a logarithmic axis; None for the whole box, drawn at its right end.
         recall: ``(N,)`` best possible recall, 0..1, drawn in percent.
         ambiguous: ``(N,)`` share of the positive locations that lie in several boxes, 0..1.
         different: ``(N,)`` the same, counting only boxes of different classes.
@@ -1334,7 +1336,7 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
         ValueError: not as many of each.
     """
     finite = [radius for radius in radii if radius is not None]
-    whole = 1.2 * max(finite, default=1.0)
+    whole = 1.5 * max(finite, default=1.0)
     at, *shares = _vectors(
         radii=[whole if radius is None else radius for radius in radii],
         recall=recall,
@@ -1348,8 +1350,11 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
     for i, (axes, name, share) in enumerate(zip((above, below, below), names, shares, strict=True)):
         style = {"marker": MARKERS[i], "color": COLORS[i], "linestyle": LINES[i], "markersize": 5}
         axes.plot(at[order], 100 * share[order], label=name, **style)
+    below.set_xscale("log", base=2)
     ticks = sorted(set(at))
-    below.set_xticks(ticks, ["whole\nbox" if None in radii and tick == whole else f"{tick:g}" for tick in ticks])
+    names_of_ticks = ["whole\nbox" if None in radii and tick == whole else f"{tick:g}" for tick in ticks]
+    below.set_xticks(ticks, names_of_ticks, fontsize=9)
+    below.minorticks_off()
     above.set_ylabel("best possible recall, %")
     below.set(xlabel="radius of center sampling in strides", ylabel="ambiguous positives, %", ylim=(0, None))
     below.legend(frameon=False, fontsize=9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from pathlib import Path
 
 import matplotlib.cbook
 import numpy as np
@@ -70,6 +71,13 @@ def test_every_kind_of_image_becomes_rgb(tmp_path, mode: str) -> None:
     Image.new("RGB", (7, 5), (255, 255, 255)).convert(mode).save(path)
     image = read_image(path)
     assert image.shape == (3, 5, 7) and (image == 255).all()
+
+
+def test_a_jpeg_that_is_cut_off_is_corrupt(tmp_path) -> None:
+    whole = Path(PHOTOGRAPH).read_bytes()
+    (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CorruptImageError, match="a.jpg cannot be read as an image .*truncated"):
+        read_image(tmp_path / "a.jpg")
 
 
 def test_a_corrupt_image_is_named(paths) -> None:

@@ -559,12 +559,15 @@ class TestLostBoxes:
 
     def test_recall_stands_in_percent_in_the_middle_of_its_bin(self) -> None:
         series = {"ours": ([50, 0, 90], [100, 0, 100]), "theirs": (torch.tensor([5, 80, 10]), [10, 100, 10])}
-        (axes,) = figures.recall_by_size(self.edges, series).axes
-        lines = {line.get_label(): line for line in axes.lines}
-        np.testing.assert_allclose(xy(lines["ours"]), [[8, 50], [128, 90]])  # no point where there is no box
-        np.testing.assert_allclose(xy(lines["theirs"]), [[8, 50], [32, 80], [128, 100]])
-        assert axes.get_xscale() == "log"
-        assert lines["ours"].get_marker() != lines["theirs"].get_marker()
+        whole, close = figures.recall_by_size(self.edges, series).axes
+        for axes in (whole, close):
+            lines = {line.get_label(): line for line in axes.lines}
+            np.testing.assert_allclose(xy(lines["ours"]), [[8, 50], [128, 90]])  # no point where there is no box
+            np.testing.assert_allclose(xy(lines["theirs"]), [[8, 50], [32, 80], [128, 100]])
+            assert axes.get_xscale() == "log"
+            assert lines["ours"].get_marker() != lines["theirs"].get_marker()
+        low, high = close.get_ylim()
+        assert whole.get_ylim()[0] < 0 < 85 < low < 100 < high < whole.get_ylim()[1]
 
     def test_bins_of_few_boxes_are_hollow(self) -> None:
         few = figures.FEW_BOXES

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from PIL import Image
 from test_runs import ALONE, TWO, launch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
@@ -347,6 +348,32 @@ def test_a_step_never_waits_for_the_device():
             watch.note("centerness_floor", model.centerness_floor)
         with pytest.raises(DataDependentOutputException):
             watch.report()  # the one place that reads
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_step_on_a_gpu_never_waits(precision):
+    AcceleratorState._reset_state()
+    accelerator = Accelerator(mixed_precision=precision)
+    plain = FCOS(SMALL).cuda().train()
+    plain.check_inputs = False
+    optimizer, average = make_optimizer(plain, small()), WeightAverage(plain, 0.9)
+    model, prepared = accelerator.prepare(plain, optimizer)
+    watch = Watch(accelerator)
+    images, targets = batch_of(BOXES)
+    batch = Batch([i.cuda() for i in images], [{k: v.cuda() for k, v in t.items()} for t in targets], [1, 2, 3, 4], 0)
+    for step in range(3):
+        torch.cuda.set_sync_debug_mode("default" if step == 0 else "error")  # the first step makes what is kept
+        try:
+            losses = training.backward(accelerator, model, [batch, batch])
+            accelerator.clip_grad_norm_(model.parameters(), 35.0)
+            prepared.step()
+            prepared.zero_grad()
+            average.update(plain)
+            watch.add(losses, step, batch.image_ids)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    assert all(math.isfinite(value) for value in watch.report().values())
 
 
 # ---------------------------------------------------------------------- fine-tuning, memory
