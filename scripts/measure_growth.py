@@ -101,9 +101,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     record(
         arguments.record,
         what="Cost of Tables 1 and 2 on files made by repeating images, up to the number of images of COCO train2017",
-        command=f"python scripts/measure_growth.py {arguments.source.name}{sizes}",
+        command=f"python scripts/measure_growth.py {arguments.source.name}{sizes} --record {arguments.record.name}",
         metrics=summary(points),
-        data=f"{arguments.source.name}, repeated, each box with a mask of {MASK_POINTS} points",
+        data=f"{arguments.source.name} repeated, each box with a mask of {MASK_POINTS} points",
         **({"note": arguments.note} if arguments.note else {}),
     )
 

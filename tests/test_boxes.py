@@ -282,7 +282,10 @@ def test_growth_is_measured_at_each_size(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(script, "point", lambda source, images, folder: one | {"images": images})
     script.main([str(source), "--sizes", "2", "4", "--record", str(tmp_path / "r.json"), "--note", "few"])
     result = json.loads((tmp_path / "r.json").read_text())
-    assert result["command"] == "python scripts/measure_growth.py a.json --sizes 2 4" and result["note"] == "few"
+    assert (
+        result["command"] == "python scripts/measure_growth.py a.json --sizes 2 4 --record r.json"
+        and result["note"] == "few"
+    )
     assert [p["images"] for p in result["metrics"]["points"]] == [2, 4]
     assert set(result["metrics"]["growth"]) == set(parts)
     assert result["metrics"]["growth"]["recall"]["peak_memory_mb"]["per_1000_images"] == pytest.approx(0, abs=1e-6)
