@@ -2441,7 +2441,7 @@ def best_proposals(image: Array, boxes: Array, truth: Array, found: Array, *, ti
     pixels, true = _pixels(image), _boxes(truth)
     fits = _column(found, len(true), "verdicts")
     assert fits is not None
-    width, height = _figure_size(pixels.shape[:2], 4.0)
+    width, height = _figure_size(pixels.shape[:2], 5.2)
     figure = Picture(figsize=(width, height + 0.25), layout="constrained")
     axes = figure.subplots()
     _canvas(axes, pixels, fade=0.4)
