@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, cast
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from .config import FCOSConfig
 
@@ -30,11 +31,18 @@ def kept(make: F) -> F:
     """
 
     @lru_cache(maxsize=32)
-    @wraps(make)
-    def once(*args: Any) -> Any:
+    def cached(*args: Any) -> Any:
         with torch.inference_mode(False):  # a tensor made in inference mode could not be used in training later
             return make(*args)
 
+    @wraps(make)
+    def once(*args: Any) -> Any:
+        # While a graph is traced, or under fake tensors, a constant belongs to that trace and must not be kept.
+        if torch.compiler.is_compiling() or _get_current_dispatch_mode() is not None:
+            return make(*args)
+        return cached(*args)
+
+    once.cache_clear = cached.cache_clear  # type: ignore[attr-defined]
     return cast(F, once)
 
 
