@@ -181,7 +181,7 @@ def bench_inference(
     rows: dict[str, tuple[str, str]] = ROWS,
     compiled: bool = False,
 ) -> dict[str, Any]:
-    """From images to detections, which must be equal in float32; ours as :meth:`FCOS.for_inference` makes it."""
+    """From images to detections, which must be equal in float32; ours as ``FCOS.for_inference`` makes it."""
     ours, theirs = (model.eval() for model in pair(size, device))
     images = random_images(max(batches), *size, device)
 
@@ -286,13 +286,13 @@ def bench(
     """All asked parts; see the functions of their names.
 
     Args:
-        parts: of :data:`PARTS`.
+        parts: of ``PARTS``.
         turns: measured turns of each side (of the assignment, which is short, four times as many).
         device: ``"cpu"`` or ``"cuda"``.
         batch_size: images of a training step; None for 2 on a CPU, 16 on a GPU.
         size: height and width of the images; None for smaller ones on a CPU, the paper's 800 x 1333 on a GPU.
         precision: of both sides, ``"auto"``, ``"no"``, ``"bf16"`` or ``"fp16"``; None: auto on a GPU, several on a CPU.
-        compiled: :meth:`FCOS.compile` ours.
+        compiled: ``FCOS.compile`` ours.
 
     Raises:
         ValueError: no GPU, or not enough memory on it.

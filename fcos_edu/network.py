@@ -226,7 +226,7 @@ class GroupNorm(nn.GroupNorm):
     in bf16 the pass over the activations moves half the bytes.
 
     Up to torch 2.14 the kernel for GPUs knows no channels_last: layouts are changed before and after it. Only
-    torch.compile, which writes its own kernel, is spared that (:meth:`fcos_edu.FCOS.compile`).
+    torch.compile, which writes its own kernel, is spared that (``FCOS.compile``).
     """
 
     def forward(self, x: Tensor) -> Tensor:
