@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from pathlib import Path
 
 import matplotlib.cbook
 import numpy as np
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from fcos_edu import data
 from fcos_edu.data import transforms
 from fcos_edu.data.dataset import (
     CorruptImageError,
@@ -69,6 +71,13 @@ def test_every_kind_of_image_becomes_rgb(tmp_path, mode: str) -> None:
     Image.new("RGB", (7, 5), (255, 255, 255)).convert(mode).save(path)
     image = read_image(path)
     assert image.shape == (3, 5, 7) and (image == 255).all()
+
+
+def test_a_jpeg_that_is_cut_off_is_corrupt(tmp_path) -> None:
+    whole = Path(PHOTOGRAPH).read_bytes()
+    (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CorruptImageError, match="a.jpg cannot be read as an image .*truncated"):
+        read_image(tmp_path / "a.jpg")
 
 
 def test_a_corrupt_image_is_named(paths) -> None:
@@ -190,3 +199,29 @@ def test_summary_counts(paths) -> None:
     assert counted.side_histogram["8–16 px"] == 1 and counted.side_histogram["16–32 px"] == 1
     assert counted.image_sizes == {"40×30": 2}
     assert "1 degenerate boxes" in str(counted) and "2 (1 without boxes)" in str(counted)
+
+
+# ---------------------------------------------------------------------- joined data sets
+def test_joined_data_sets_are_one(tmp_path) -> None:
+    for name, count in (("a", 3), ("b", 2)):
+        data.ShapesDataset(num_images=count, split="train", size=(48, 64)).export_coco(tmp_path / name)
+    one, other = (data.load(tmp_path / name, "train") for name in ("a", "b"))
+    joined = data.load(f"{tmp_path / 'a'}+{tmp_path / 'b'}", "train")
+    assert len(joined) == 5 and joined.image_ids == [1, 2, 3, 4, 5]
+    for index, (source, i) in enumerate([(one, 0), (one, 1), (one, 2), (other, 0), (other, 1)]):
+        image, target = joined[index]
+        assert torch.equal(image, source[i][0]) and torch.equal(target["boxes"], source[i][1]["boxes"])
+        assert target["image_id"] == index + 1
+    truth = joined.ground_truth()
+    assert [annotation["id"] for annotation in truth["annotations"]] == list(range(1, len(truth["annotations"]) + 1))
+    each = [one.ground_truth()["annotations"], other.ground_truth()["annotations"]]
+    assert [a["bbox"] for a in truth["annotations"]] == [a["bbox"] for part in each for a in part]
+    assert {a["image_id"] for a in truth["annotations"]} == {1, 2, 3, 4, 5}
+
+
+def test_data_sets_of_different_classes_are_not_joined(tmp_path) -> None:
+    shapes = data.ShapesDataset(num_images=1)
+    other = data.ShapesDataset(num_images=1)
+    other.classes = ("thing",)
+    with pytest.raises(ValueError, match="have the classes disc.* and thing"):
+        data.JoinedDataset([shapes, other])

@@ -6,13 +6,16 @@ import math
 import os
 import signal
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from PIL import Image
 from test_runs import ALONE, TWO, launch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
+from torchvision.datasets import CocoDetection
 
 from fcos_edu import FCOS, FCOSConfig, data, training
 from fcos_edu.ema import WeightAverage
@@ -180,6 +183,23 @@ def test_images_of_the_users_own_folder_train(tmp_path, coco_folder):
     assert outcome["images"] == 4
 
 
+def test_the_folders_of_torchvisions_coco_detection_train(tmp_path):
+    """COCO's own layout: an annotation file, and a folder of images for each split."""
+    data.ShapesDataset(num_images=4, split="train", size=(64, 64)).export_coco(tmp_path / "flat")
+    root = tmp_path / "coco"
+    (root / "annotations").mkdir(parents=True)
+    document = json.loads((tmp_path / "flat" / "train.json").read_text())
+    (root / "annotations" / "instances_train2017.json").write_text(json.dumps(document))
+    (root / "train2017").mkdir()
+    for image in document["images"]:
+        name = Path(image["file_name"]).name
+        next((tmp_path / "flat").rglob(name)).rename(root / "train2017" / name)
+    theirs = CocoDetection(root / "train2017", root / "annotations" / "instances_train2017.json")
+    assert len(theirs) == 4
+    train(small(data=str(root), iterations=2), tmp_path / "run", progress=False)
+    assert FCOS.load(tmp_path / "run" / "model.safetensors").config.num_classes == 5
+
+
 def test_grey_and_tiny_images_train(tmp_path):
     """Readers make grey pictures RGB, and the model scales small ones up."""
     (tmp_path / "set" / "images").mkdir(parents=True)
@@ -328,6 +348,32 @@ def test_a_step_never_waits_for_the_device():
             watch.note("centerness_floor", model.centerness_floor)
         with pytest.raises(DataDependentOutputException):
             watch.report()  # the one place that reads
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_step_on_a_gpu_never_waits(precision):
+    AcceleratorState._reset_state()
+    accelerator = Accelerator(mixed_precision=precision)
+    plain = FCOS(SMALL).cuda().train()
+    plain.check_inputs = False
+    optimizer, average = make_optimizer(plain, small()), WeightAverage(plain, 0.9)
+    model, prepared = accelerator.prepare(plain, optimizer)
+    watch = Watch(accelerator)
+    images, targets = batch_of(BOXES)
+    batch = Batch([i.cuda() for i in images], [{k: v.cuda() for k, v in t.items()} for t in targets], [1, 2, 3, 4], 0)
+    for step in range(3):
+        torch.cuda.set_sync_debug_mode("default" if step == 0 else "error")  # the first step makes what is kept
+        try:
+            losses = training.backward(accelerator, model, [batch, batch])
+            accelerator.clip_grad_norm_(model.parameters(), 35.0)
+            prepared.step()
+            prepared.zero_grad()
+            average.update(plain)
+            watch.add(losses, step, batch.image_ids)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    assert all(math.isfinite(value) for value in watch.report().values())
 
 
 # ---------------------------------------------------------------------- fine-tuning, memory

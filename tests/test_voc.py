@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torchvision.datasets import VOCDetection
 
 from fcos_edu.data import load
 from fcos_edu.data.voc import VOC_CLASSES, VOCDataset
@@ -135,3 +136,19 @@ def test_bccd_has_the_published_counts() -> None:
     assert per_class.tolist() == [4155 - 2, 372, 361]
     image, target = dataset[0]
     assert image.shape == (3, 480, 640) and len(target["boxes"]) == len(target["labels"])
+
+
+def test_the_root_of_torchvisions_voc_detection(tmp_path) -> None:
+    """The same folder serves torchvision's reader and ours."""
+    folder = tmp_path / "VOCdevkit" / "VOC2007"
+    write(folder, {"a": [("cat", 1, 1, 40, 30)], "b": [("dog", 11, 6, 20, 15)]})
+    theirs = VOCDetection(tmp_path, year="2007", image_set="train")
+    ours = load(tmp_path, "train")
+    assert len(ours) == len(theirs) == 2
+    for i, (picture, annotation) in enumerate(theirs):
+        image, target = ours[i]
+        assert tuple(image.shape[1:]) == picture.size[::-1]
+        assert [ours.classes[k] for k in target["labels"]] == [o["name"] for o in annotation["annotation"]["object"]]
+    write(tmp_path / "VOCdevkit" / "VOC2012", {"c": [("cat", 1, 1, 40, 30)]})
+    with pytest.raises(ValueError, match="holds several years.*VOC2007.*VOC2012"):
+        load(tmp_path, "train")

@@ -30,7 +30,7 @@ from .dataset import (
 from .downloads import DownloadError, data_root, fetch
 from .shapes import CLASSES as SHAPES_CLASSES
 from .shapes import ShapesDataset
-from .voc import BCCD_CLASSES, VOC_CLASSES, VOCDataset, is_voc_folder
+from .voc import BCCD_CLASSES, VOC_CLASSES, VOCDataset, inside_devkit, is_voc_folder
 
 __all__ = [
     "BCCD_CLASSES",
@@ -115,6 +115,7 @@ def load(
             raise FileNotFoundError(
                 f"{name!r} is neither a folder nor a known dataset; the known ones are {', '.join(NAMES)}."
             )
+    folder = inside_devkit(folder)
     reader: type[VOCDataset] | type[COCODataset]
     if is_voc_folder(folder):
         reader = VOCDataset

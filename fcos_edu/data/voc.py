@@ -43,7 +43,7 @@ def is_voc_folder(folder: str | Path) -> bool:
 
 
 class VOCDataset(FileDataset):
-    """Photographs and boxes of a VOC folder: Annotations/*.xml, ImageSets/Main/<split>.txt, JPEGImages/.
+    """Photographs and boxes of a VOC folder: `Annotations/*.xml`, `ImageSets/Main/<split>.txt`, `JPEGImages/`.
 
     VOC counts pixels from 1 and the box's last pixel belongs to it. Here a box is two points of the plane, so
     (xmin, ymin, xmax, ymax) becomes (xmin - 1, ymin - 1, xmax, ymax). A box whose file has xmax <= xmin or
@@ -102,6 +102,19 @@ class VOCDataset(FileDataset):
             name=f"{folder.name} ({split})",
         )
         self.split = split
+
+
+def inside_devkit(folder: Path) -> Path:
+    """The year's folder where ``folder`` is what torchvision's ``VOCDetection`` calls its root; else ``folder``.
+
+    Raises:
+        ValueError: it holds several years; the text lists them.
+    """
+    years = sorted(path for path in (folder / "VOCdevkit").glob("VOC*") if is_voc_folder(path))
+    if len(years) > 1:
+        told = ", ".join(str(path) for path in years)
+        raise ValueError(f"{folder} holds several years: give one of {told}, or two joined by a plus sign")
+    return years[0] if years else folder
 
 
 def split_names(folder: Path, split: str) -> list[str]:

@@ -19,6 +19,29 @@ except ImportError as error:  # the command line and training do without it
     raise ImportError('interactive figures need ipywidgets: pip install "fcos-edu[book]"') from error
 
 from ..figures import png
+from .explorers import (
+    Explorer,
+    box_explorer,
+    centerness_explorer,
+    focal_explorer,
+    iou_explorer,
+    nms_explorer,
+    overlap_explorer,
+    pr_explorer,
+)
+
+__all__ = [
+    "MAX_FRAMES",
+    "Explorer",
+    "box_explorer",
+    "centerness_explorer",
+    "focal_explorer",
+    "iou_explorer",
+    "nms_explorer",
+    "overlap_explorer",
+    "pr_explorer",
+    "stack",
+]
 
 MAX_FRAMES = 15  # the pictures are stored in the notebook: about 20 kB each
 

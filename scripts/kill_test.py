@@ -1,0 +1,117 @@
+"""Kill a training run at random moments until it is done, and compare it with one that nobody killed.
+
+    python scripts/kill_test.py --kills 25 --record results/kill_test.json
+    python scripts/kill_test.py --kills 10 --processes 2 --iterations 120
+
+Each time the command ``fcos-edu train --resume`` is started and, after a random time, ended by SIGKILL with all its
+workers: in the middle of a step, of a line of the log, of a checkpoint, or before the first step. What matters in the
+end is that the weights are the same to the last bit, and that the log has no gap and no step twice. On a CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil  # comes with accelerate
+import torch
+from safetensors.torch import load_file
+from tqdm import tqdm
+
+from fcos_edu.records import record
+
+
+def command(folder: Path, arguments: argparse.Namespace) -> list[str]:
+    """The training command, for one worker or several."""
+    launcher = [sys.executable]
+    if arguments.processes > 1:
+        launcher += ["-m", "torch.distributed.run", "--nproc-per-node", str(arguments.processes)]
+        launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]
+    settings = {"save_every": arguments.save_every, "log_every": 5, "test_split": "", "precision": "no", "cache": False}
+    train = ["-m", "fcos_edu.cli", "train", "--recipe", "shapes", "--out", str(folder), "--resume"]
+    train += ["--iterations", str(arguments.iterations)]
+    return launcher + train + [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+
+
+def start(folder: Path, arguments: argparse.Namespace) -> subprocess.Popen[bytes]:
+    """Begin, or go on."""
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(command(folder, arguments), env=environment, stdout=nowhere, stderr=nowhere)
+
+
+def kill(pid: int) -> None:
+    """A launcher and all its workers at once, as when a machine dies."""
+    parent = psutil.Process(pid)
+    for process in [parent, *parent.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def finish(folder: Path, arguments: argparse.Namespace) -> float:
+    """Let the run come to its end; the seconds that took."""
+    began = time.perf_counter()
+    code = start(folder, arguments).wait()
+    if code:
+        raise SystemExit(f"the run in {folder} ended with exit code {code}; start the command by hand to see why")
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=25)
+    parser.add_argument("--processes", type=int, default=1, help="workers of the run")
+    parser.add_argument("--iterations", type=int, default=150)
+    parser.add_argument("--save-every", type=int, default=10, help="steps between checkpoints")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--record", type=Path, metavar="JSON")
+    arguments = parser.parse_args()
+    random.seed(arguments.seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        whole, killed = Path(scratch) / "whole", Path(scratch) / "killed"
+        seconds = finish(whole, arguments)
+        landed, early = 0, 0
+        for _ in tqdm(range(arguments.kills), desc="kill", unit="run"):
+            process = start(killed, arguments)
+            # From before the first step to a good part of the way, so that no run comes to its end by itself too soon.
+            time.sleep(random.uniform(0.05, 1.6) * seconds / 4)
+            if process.poll() is None:
+                kill(process.pid)
+                landed += 1
+            else:
+                early += 1
+            process.wait()
+        finish(killed, arguments)
+        one, other = (load_file(folder / "model.safetensors") for folder in (whole, killed))
+        same = one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+        steps = [
+            [json.loads(line)["step"] for line in (f / "log.jsonl").read_text().splitlines()] for f in (whole, killed)
+        ]
+    metrics = {
+        "kills": landed, "runs that were done before their kill": early, "processes": arguments.processes,
+        "iterations": arguments.iterations, "weights equal to the last bit": same,
+        "log without gap or repetition": steps[0] == steps[1],
+    }  # fmt: skip
+    for name, value in metrics.items():
+        print(f"{name}: {value}")
+    if arguments.record:
+        told = f"python scripts/kill_test.py --kills {arguments.kills} --processes {arguments.processes}"
+        told += f" --iterations {arguments.iterations} --save-every {arguments.save_every} --seed {arguments.seed}"
+        record(
+            arguments.record, what="A run killed at random moments and resumed, against one that was not killed",
+            command=told, metrics=metrics, data="shapes",
+        )  # fmt: skip
+    if not same or steps[0] != steps[1]:
+        raise SystemExit("the killed run is not the same")
+
+
+if __name__ == "__main__":
+    main()
