@@ -2585,12 +2585,13 @@ def learning_rates(rates: Mapping[str, Array]) -> Figure:
     return figure
 
 
-def run_losses(runs: Mapping[str, Array], iterations: int) -> Figure:
+def run_losses(runs: Mapping[str, Array], iterations: int, *, highest: float = np.inf) -> Figure:
     """The loss of several runs on a logarithmic axis; a cross where one stopped early because it was not finite.
 
     Args:
         runs: name -> ``(N,)`` losses of its first N steps, all finite and positive.
         iterations: steps of a whole run.
+        highest: larger losses are drawn here, so that a run that explodes leaves room for the others.
 
     Raises:
         ValueError: a run with more steps than ``iterations``, or with a loss that is not finite.
@@ -2602,6 +2603,7 @@ def run_losses(runs: Mapping[str, Array], iterations: int) -> Figure:
         if len(losses) > iterations or not np.isfinite(losses).all():
             raise ValueError(f"{name!r} has {len(losses)} losses; at most {iterations}, all of them finite")
         color = COLORS[i % len(COLORS)]
+        losses = losses.clip(max=highest)
         axes.plot(losses, LINES[i % len(LINES)], color=color, linewidth=1.6, label=name)
         if 0 < len(losses) < iterations:
             axes.plot(len(losses) - 1, losses[-1], "X", color=color, markersize=11, markeredgecolor="white", gid=name)

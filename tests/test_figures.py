@@ -1212,6 +1212,11 @@ class TestTraining:
         assert len(axes.lines) == 4 and axes.get_yscale() == "log"
         assert axes.lines[0].get_ydata().tolist() == [3, 2, 1]
 
+    def test_a_loss_above_the_highest_is_drawn_there(self) -> None:
+        (axes,) = figures.run_losses({"broken": [3.0, 1e30], "whole": [3.0, 50.0, 1.0]}, 3, highest=100).axes
+        assert by_gid(axes, "broken").get_xydata().tolist() == [[1, 100]]
+        assert [line.get_ydata().tolist() for line in axes.lines if len(line.get_xdata()) == 3] == [[3, 50, 1]]
+
     def test_losses_that_cannot_be_are_refused(self) -> None:
         with pytest.raises(ValueError, match="'long' has 4 losses; at most 3"):
             figures.run_losses({"long": [1.0] * 4}, 3)
