@@ -296,12 +296,12 @@ def index_page(modules: list[Module]) -> str:
         "needs what comes later. Each page is made from the docstrings; *source* beside a name shows its code.\n\n"
         "Letters, everywhere: B images of a batch, L locations of all levels, M boxes of an image (padded), C classes. "
         "Boxes are xyxy in pixels, distances are l, t, r, b in pixels (in strides where `normalize_targets` is on).\n\n"
-        "| Module | What it holds | Chapters |\n|---|---|---|\n"
+        ":::{table}\n:class: chapters modules\n\n| Module | What it holds | Chapters |\n|---|---|---|\n"
     )
     for module in modules:
         links = ", ".join(f"[{c.number}](../notebooks/{c.stem}.ipynb)" for c in module.chapters)
         text += f"| [`{module.short}`]({module.name}.md) | {module.idea} | {links} |\n"
-    return text
+    return text + ":::\n"
 
 
 # ---- the status page ------------------------------------------------------------------------------------------

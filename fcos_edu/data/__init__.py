@@ -1,9 +1,14 @@
 """Images and boxes: generated shapes, COCO and VOC readers, downloads, augmentation (Sec. 4, training data).
 
 Taught in the chapter "A detector from end to end". Checked against pycocotools and BCCD's counts.
+In short::
 
-    dataset = fcos_edu.data.load("shapes", "train", transforms=fcos_edu.data.transforms.train_transforms())
-    loader = torch.utils.data.DataLoader(dataset, batch_size=8, collate_fn=fcos_edu.data.collate)
+    from torch.utils.data import DataLoader
+
+    from fcos_edu import data
+
+    dataset = data.load("shapes", "train", transforms=data.transforms.train_transforms())
+    loader = DataLoader(dataset, batch_size=8, collate_fn=data.collate)
 """
 
 from __future__ import annotations
