@@ -12,7 +12,7 @@ ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint types unit nbval fonts notebooks ledger repository upgrade clean distclean
+.PHONY: help book test lint types unit nbval browser fonts notebooks pages ledger pictures repository upgrade clean distclean
 
 help:
 	@echo "make book        build the site strictly (sets up $(VENV) if needed) and say where it is"
@@ -21,7 +21,10 @@ help:
 	@echo "make types       mypy"
 	@echo "make unit        pytest over tests/"
 	@echo "make nbval       every notebook against its stored outputs"
+	@echo "make browser     the site that make book built, page by page in a real browser (Chromium)"
 	@echo "make notebooks   execute notebooks in place; NB=notebooks/02_locations.ipynb for one"
+	@echo "make pages       write what follows from other files: tables of chapters, _toc.yml, API reference, status"
+	@echo "make pictures    draw the committed pictures again"
 	@echo "make ledger      write book/ledger.md from results/"
 	@echo "make repository  write the repository address of pyproject.toml wherever it belongs"
 	@echo "make upgrade     the newest versions that pyproject.toml allows"
@@ -67,6 +70,12 @@ book: $(VENV)/.book
 notebooks: $(VENV)/.book
 	$(PY) scripts/execute_notebooks.py $(NB)
 
+pages:
+	$(PYTHON) scripts/make_pages.py
+
+pictures: $(VENV)/.book
+	$(PY) scripts/make_pictures.py
+
 ledger: $(VENV)/.book
 	$(PY) scripts/make_ledger.py
 
@@ -94,7 +103,7 @@ types: $(VENV)/.test
 
 unit: $(VENV)/.test
 	@echo "== pytest"
-	$(ENV) MPLBACKEND=Agg $(PY) -m pytest tests -q -n $(WORKERS) --dist worksteal
+	$(ENV) MPLBACKEND=Agg $(PY) -m pytest tests --ignore tests/site -q -n $(WORKERS) --dist worksteal
 
 # matplotlib writes its font cache at the first import, and says so in the output of whichever cell comes first.
 fonts: $(VENV)/.book
@@ -106,6 +115,13 @@ nbval: $(VENV)/.test fonts
 	env -u MPLBACKEND $(ENV) $(PY) -m pytest notebooks -q --nbval --nbval-current-env \
 	  --nbval-sanitize-with .ci/nbval_sanitize.cfg --nbval-cell-timeout 300 --nbval-kernel-startup-timeout 120 \
 	  -n $(WORKERS) --dist loadscope
+
+# Not a part of make test: it looks at what make book built last.
+browser: $(VENV)/.test
+	@test -f book/_build/html/index.html || { \
+	  echo "error: there is no site in book/_build/html. Build it first: make book"; exit 1; }
+	@echo "== the site in a browser"
+	$(ENV) $(PY) -m pytest tests/site -q -n $(WORKERS) --dist worksteal
 
 # ---- cleaning -----------------------------------------------------------------------------------------
 

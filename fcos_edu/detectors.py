@@ -39,7 +39,7 @@ def build(name: str, config: FCOSConfig, *, load_backbone: bool = True) -> nn.Mo
         name: ``fcos``; torchvision's ``torchvision_fcos`` and ``retinanet``; torchvision's ``faster_rcnn`` with its own
             region proposal network, or ``faster_rcnn_fcos`` with FCOS in its place (section 5).
         config: of the backbone, the pyramid, the images and the thresholds of all; the rest is FCOS's.
-        load_backbone: as for :class:`FCOS`.
+        load_backbone: as for :class:`~fcos_edu.model.FCOS`.
 
     Raises:
         ConfigError: an unknown name, or levels that the detector cannot have.
@@ -130,7 +130,7 @@ def _common(config: FCOSConfig) -> dict[str, Any]:
 
 
 def save(model: nn.Module, path: str | Path, name: str, config: FCOSConfig, **about: Any) -> None:
-    """Write weights, configuration and the detector's name to one safetensors file; see :func:`weights.save`."""
+    """Write weights, configuration and the detector's name to a safetensors file; see :func:`fcos_edu.weights.save`."""
     weights.save(path, model.state_dict(), config, about={"detector": name, **about})
 
 
@@ -142,7 +142,8 @@ def load(source: str | Path) -> nn.Module:
             come with the package; ``torchvision:COCO_V1`` for torchvision's published FCOS.
 
     Raises:
-        FileNotFoundError, CheckpointError, ConnectionError: as :func:`weights.load`, :meth:`FCOS.from_torchvision`.
+        FileNotFoundError, CheckpointError, ConnectionError: as :func:`fcos_edu.weights.load` and
+            :meth:`~fcos_edu.model.FCOS.from_torchvision`.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = str(source)
@@ -165,7 +166,7 @@ def load_for(source: str | Path, dataset: DetectionDataset, kind: type[nn.Module
     Args:
         source: as for :func:`load`.
         dataset: whose classes the detector must have.
-        kind: what the measure needs, such as :class:`FCOS`.
+        kind: what the measure needs, such as :class:`~fcos_edu.model.FCOS`.
 
     Raises:
         ValueError: other classes, or another kind of detector.

@@ -781,7 +781,7 @@ def bars(
 
 
 # What a line of the log has beside the terms of the loss.
-_NO_LOSSES = {"step", "loss", "lr", "seconds", "waited", "skipped", "centerness_floor"}
+_NO_LOSSES = {"step", "loss", "lr", "seconds", "cpu_seconds", "waited", "waited_share", "skipped", "centerness_floor"}
 
 
 def training_curves(log: str | Path) -> Figure:
@@ -1093,6 +1093,7 @@ def precision_recall_by_iou(curves: Mapping[str, Mapping[float, tuple[Array, Arr
     for axes, iou in zip(panels, first, strict=True):
         _draw_precision_recall(axes, {name: by_iou[iou] for name, by_iou in curves.items()})
         axes.set_title(f"IoU at least {iou:.2f}", fontsize=10)
+        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])  # short, so that neighbours do not touch
     panels[0].set_ylabel("precision")
     figure.legend(
         *panels[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=3, loc="outside upper center"
@@ -1189,7 +1190,7 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
     """Best possible recall over the size of the box, a line for each method (Table 1, taken apart).
 
     All of it above; below, the same lines close to 100 %. A point stands in the middle of its bin, hollow if the bin
-    has fewer than :data:`FEW_BOXES` boxes; an empty bin has none.
+    has fewer than ``FEW_BOXES`` boxes; an empty bin has none.
 
     Args:
         edges: ``(N + 1,)`` of the bins of sqrt(area), in pixels of the resized image, positive and rising.
@@ -1730,4 +1731,967 @@ def lost_close_up(cases: Mapping[str, tuple[Array, int, Sequence[Array], Sequenc
         figure.legend(
             [seen[name] for name in names], names, frameon=False, fontsize=9, ncols=5, loc="outside lower center"
         )
+    return figure
+
+
+# ---------------------------------------------------------------- the chapter The network
+
+
+def architecture(
+    shapes: Mapping[str, Sequence[int]], *, convs: int, outputs: Mapping[str, int], centerness: str = "classification"
+) -> Figure:
+    """Fig. 2: backbone, feature pyramid and head, with the shape of every feature map.
+
+    Args:
+        shapes: ``(channels, height, width)`` of "image", of "C3", ... of the backbone and of "P3", ... of the pyramid,
+            as the network gave them.
+        convs: convolutions of each tower.
+        outputs: channels of the head's outputs "classification", "regression" and perhaps "centerness".
+        centerness: the tower on which the center-ness output sits, "classification" or "regression".
+
+    Raises:
+        ValueError: no image, no level, or center-ness on no tower.
+    """
+    levels = [name for name in shapes if name.startswith("P")]
+    stages = [name for name in shapes if name.startswith("C")]
+    if "image" not in shapes or not levels or not stages:
+        raise ValueError(f"shapes of {list(shapes)}; the figure needs image, C3 and so on, P3 and so on")
+    if centerness not in ("classification", "regression"):
+        raise ValueError(f"centerness is on {centerness!r}; it must be on 'classification' or 'regression'")
+    figure = Picture(figsize=(8.4, 4.7), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(0.2, 14.6), ylim=(-1.55, 5.1))
+    axes.axis("off")
+    row = {name: int(name[1:]) - int(levels[0][1:]) for name in [*stages, *levels]}
+    x_c, x_p, x_head = 1.6, 5.0, 8.0
+
+    def half(name: str) -> float:
+        return 1.1 - 0.16 * row[name]
+
+    def write(name: str, x: float) -> None:
+        axes.text(
+            x, row[name] - 0.31, _times(shapes[name]), ha="center", va="center", fontsize=8, color="0.2", zorder=4,
+            path_effects=_HALO, gid=f"shape {name}",
+        )  # fmt: skip
+
+    _slab(axes, x_c, -1.05, 1.1, "white", "image", "black")
+    axes.text(x_c, -1.38, _times(shapes["image"]), ha="center", va="center", fontsize=8, color="0.2", gid="shape image")
+    _arrow(axes, (x_c, -0.8), (x_c, -0.5))
+    for name in stages:
+        _slab(axes, x_c, row[name], half(name), "0.85", name, "black")
+        write(name, x_c)
+        _arrow(axes, (x_c + half(name) + 0.25, row[name]), (x_p - half(name) - 0.25, row[name]), "1×1")
+    for low, high in pairwise(stages):
+        _arrow(axes, (x_c, row[low] + 0.25), (x_c, row[high] - 0.45))
+    for name in levels:
+        light = int(name[1:]) >= 6
+        _slab(axes, x_p, row[name], half(name), LEVEL_COLORS[int(name[1:])], name, "black" if light else "white")
+        write(name, x_p)
+        _arrow(axes, (x_p + half(name) + 0.25, row[name]), (x_head - 0.15, 1.9 + 0.45 * (row[name] - 1.9)))
+    for low, high in pairwise(levels):
+        if high in [f"P{stage[1:]}" for stage in stages]:
+            _arrow(axes, (x_p, row[high] - 0.45), (x_p, row[low] + 0.25), "×2, +")
+        else:
+            _arrow(axes, (x_p, row[low] + 0.25), (x_p, row[high] - 0.45), "conv /2")
+    _draw_head(axes, x_head, shapes[levels[0]][0], convs, outputs, centerness)
+    axes.text(x_c, 4.85, "backbone", ha="center", fontsize=11)
+    axes.text(x_p, 4.85, "feature pyramid", ha="center", fontsize=11)
+    return figure
+
+
+def _draw_head(axes: Axes, x: float, channels: int, convs: int, outputs: Mapping[str, int], centerness: str) -> None:
+    axes.add_patch(Rectangle((x - 0.15, 0.0), 6.6, 4.3, facecolor="0.95", edgecolor="black"))
+    axes.text(x + 3.15, 4.85, "one head, shared by all levels", ha="center", fontsize=11)
+    width, wide = 0.42, 2.5
+    for y, tower in ((3.0, "classification"), (1.0, "regression")):
+        for k in range(convs):
+            left = x + 0.25 + k * (wide / convs)
+            axes.add_patch(
+                Rectangle((left, y - 0.5), width, 1.0, facecolor="white", edgecolor="black", gid=f"{tower} conv")
+            )
+        end = x + 0.25 + (convs - 1) * (wide / convs) + width
+        axes.text(
+            (x + 0.25 + end) / 2, y + 0.6, f"{convs} × conv, {channels} channels", ha="center", va="bottom", fontsize=8
+        )
+        own = [tower, "centerness"] if tower == centerness and "centerness" in outputs else [tower]
+        for i, name in enumerate(own):
+            at = y + (0.0 if len(own) == 1 else 0.42 - 0.84 * i)
+            _arrow(axes, (end + 0.05, y), (x + 3.55, at))
+            label = {"centerness": "center-ness", "regression": "regression: $\\exp(s_i x)$"}.get(name, name)
+            text = f"{label}\nH × W × {outputs[name]}"
+            axes.text(x + 3.65, at, text, ha="left", va="center", fontsize=9, gid=f"output {name}")
+
+
+def _times(shape: Sequence[int]) -> str:
+    channels, height, width = shape
+    return f"{height} × {width} × {channels}"
+
+
+def feature_map(image: Array, values: Array, title: str) -> Figure:
+    """An image, and one number for each cell of a feature map, as bright as it is large.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        values: ``(h, w)`` not negative, such as the mean size of a cell's features.
+        title: written above the feature map.
+    """
+    pixels, grid = _pixels(image), np.asarray(values, dtype=float)
+    height, width = pixels.shape[:2]
+    figure = Picture(figsize=(6.4, 3.2 * height / width + 0.35), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _canvas(left, pixels.mean(-1, keepdims=True).repeat(3, -1))  # grey, as few colours keep a moving figure small
+    left.set_title("image", fontsize=10)
+    right.imshow(grid, extent=(0, width, height, 0), cmap="gray", vmin=0, vmax=max(grid.max(), 1e-12))
+    _empty_canvas(right, height, width)
+    right.set_title(title, fontsize=10)
+    for axes in (left, right):
+        axes.set(xticks=[], yticks=[])
+    return figure
+
+
+def influence(image: Array, maps: Mapping[str, Array], at: Sequence[float]) -> Figure:
+    """Which pixels of an image have a say in one cell of a feature map: a panel for each map.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        maps: name -> ``(H, W)`` not negative: how much the cell changes with each pixel. A dashed line surrounds all
+            pixels with any influence.
+        at: x, y of the cell's location, in pixels.
+    """
+    pixels = _pixels(image)
+    height, width = pixels.shape[:2]
+    figure = Picture(figsize=(3.3 * len(maps), 3.3 * height / width + 0.3), layout="constrained")
+    for axes, (name, values) in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps.items(), strict=True):
+        grid = np.asarray(values, dtype=float)
+        _canvas(axes, pixels.mean(-1, keepdims=True).repeat(3, -1), fade=0.65)
+        strength = np.sqrt(grid / max(grid.max(), 1e-12))  # the root shows what is weak, too
+        shade = np.zeros((*grid.shape, 4))
+        shade[..., :3], shade[..., 3] = to_rgb(COLORS[1]), strength
+        axes.imshow(shade, extent=(0, width, height, 0), zorder=2)
+        ys, xs = np.nonzero(grid)
+        if len(xs):
+            field = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], dtype=float)
+            axes.add_patch(_rectangle(field, edgecolor="black", linestyle="--", linewidth=1.2, zorder=3, gid="field"))
+        axes.plot(*at, "+", color="black", markersize=10, markeredgewidth=1.8, zorder=4)
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(name, fontsize=10)
+    return figure
+
+
+def value_and_slope(
+    x: Array,
+    curves: Mapping[str, tuple[Array, Array]],
+    *,
+    xlabel: str,
+    titles: tuple[str, str] = ("value", "slope"),
+    limits: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 1.0), (0.0, 1.0)),
+    base: int | None = None,
+) -> Figure:
+    """Functions (left) and their slopes (right): the slope is what a gradient is multiplied with.
+
+    Args:
+        x: ``(N,)``.
+        curves: name -> values ``(N,)`` and slopes ``(N,)``.
+        xlabel: what x is.
+        titles: above the panels.
+        limits: (low, high) of both vertical axes.
+        base: of a logarithmic x axis, None for a linear one.
+
+    Raises:
+        ValueError: not as many values or slopes as x.
+    """
+    figure = Picture(figsize=(7, 3), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for i, (name, both) in enumerate(curves.items()):
+        for axes, values in zip(panels, both, strict=True):
+            at, y = _vectors(x=x, values=values)
+            axes.plot(at, y, LINES[i % len(LINES)], color=COLORS[i % len(COLORS)], linewidth=1.8, label=name)
+    for axes, title, (low, high) in zip(panels, titles, limits, strict=True):
+        if base is not None:
+            axes.set_xscale("log", base=base)
+            axes.xaxis.set_major_formatter("{x:g}")
+        axes.set(xlabel=xlabel, ylim=(low - 0.04 * (high - low), high))
+        axes.set_title(title, fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="0.92")
+    panels[0].legend(frameon=False, fontsize=9)
+    return figure
+
+
+def level_demands(values: Mapping[int, Array], *, xlabel: str, limits: tuple[float, float], title: str = "") -> Figure:
+    """What each level asks of the shared head: 5th to 95th percentile, thick from the 25th to the 75th.
+
+    Args:
+        values: number of the level -> ``(N,)``.
+        xlabel: what the values are.
+        limits: of the axis, so that frames of a moving figure can be compared.
+        title: written above.
+    """
+    figure = Picture(figsize=(7, 0.5 * len(values) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for y, (level, row) in enumerate(values.items()):
+        low, lower, middle, upper, high = np.percentile(np.asarray(row, dtype=float), (5, 25, 50, 75, 95))
+        color = LEVEL_COLORS[level]
+        axes.plot([low, high], [y, y], color="black", linewidth=1.2, zorder=1)
+        axes.barh(y, upper - lower, left=lower, height=0.55, color=color, edgecolor="black", zorder=2, gid=f"P{level}")
+        axes.plot([middle, middle], [y - 0.275, y + 0.275], color="white", linewidth=3, zorder=3)
+        axes.plot(
+            [middle, middle], [y - 0.275, y + 0.275], color="black", linewidth=1.4, zorder=4, gid=f"median P{level}"
+        )
+    axes.set_yticks(range(len(values)), [f"P{level}" for level in values])
+    axes.set(xlim=limits, ylim=(len(values) - 0.4, -0.6), xlabel=xlabel)
+    axes.set_title(title, fontsize=10)
+    axes.grid(axis="x", color="0.92")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- the chapter The loss
+
+
+def shares(x: Array, parts: Mapping[str, Array], *, xlabel: str, ylabel: str = "% of the loss") -> Figure:
+    """How a whole is made of parts, and how that changes with x: bands on each other, from the first part up to 100 %.
+
+    Args:
+        x: ``(N,)`` rising.
+        parts: name -> ``(N,)`` not negative; their sum at each x is the whole.
+        xlabel: what x is.
+        ylabel: what is shared out.
+
+    Raises:
+        ValueError: not as many values as x, or a whole of zero.
+    """
+    at, *rows = _vectors(x=x, **{name.replace(" ", "_"): values for name, values in parts.items()})
+    whole = np.sum(rows, axis=0)
+    if not (whole > 0).all():
+        raise ValueError(f"the parts add up to {whole.min():g}; a share needs a whole above zero")
+    figure = Picture(figsize=(6.4, 3.0), layout="constrained")
+    axes = figure.subplots()
+    below = np.zeros_like(at)
+    for i, (name, row) in enumerate(zip(parts, rows, strict=True)):
+        above = below + 100 * row / whole
+        axes.fill_between(
+            at, below, above, color=COLORS[i], alpha=0.85, hatch=("", "//", "..")[i % 3], edgecolor="white", label=name
+        )
+        axes.plot(at, above, color="black", linewidth=1.0, gid=name)
+        below = above
+    axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(at[0], at[-1]), ylim=(0, 100))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def box_race(location: Sequence[float], truth: Sequence[float], predictions: Mapping[str, Sequence[float]]) -> Figure:
+    """One location, the distances it is to learn, and what several losses have made of its prediction so far.
+
+    Args:
+        location: x, y in pixels.
+        truth: l, t, r, b in pixels, drawn filled.
+        predictions: name -> l, t, r, b in pixels; a panel for each, with the IoU in its title.
+    """
+    wanted = _box_at(location, truth)
+    wide, high = wanted[2] - wanted[0], wanted[3] - wanted[1]
+    figure = Picture(figsize=(2.5 * len(predictions), 2.5 * high / wide + 0.5), layout="constrained")
+    for i, (axes, (name, ltrb)) in enumerate(
+        zip(figure.subplots(1, len(predictions), squeeze=False)[0], predictions.items(), strict=True)
+    ):
+        box = _box_at(location, ltrb)
+        axes.add_patch(_rectangle(wanted, facecolor="0.88", edgecolor="black", fill=True, gid="truth"))
+        axes.add_patch(_rectangle(box, edgecolor=COLORS[i % len(COLORS)], linewidth=2.2, gid=name))
+        axes.plot(*location, "o", color=COLORS[5], markeredgecolor="black", markersize=5, zorder=3)
+        margin = 0.15
+        axes.set(
+            xlim=(wanted[0] - margin * wide, wanted[2] + margin * wide),
+            ylim=(wanted[3] + margin * high, wanted[1] - margin * high),
+            aspect="equal",
+            xticks=[],
+            yticks=[],
+        )
+        axes.set_title(f"{name}\nIoU {iou_at_location(ltrb, truth):.3f}", fontsize=10)
+    return figure
+
+
+def iou_at_location(ltrb: Sequence[float], other: Sequence[float]) -> float:
+    """IoU of two boxes given by their distances from the same location, the number in :func:`box_race`'s titles."""
+
+    def area(sides: Sequence[float]) -> float:
+        left, top, right, bottom = sides
+        return (left + right) * (top + bottom)
+
+    both = area([min(a, b) for a, b in zip(ltrb, other, strict=True)])
+    return both / (area(ltrb) + area(other) - both)
+
+
+def _box_at(location: Sequence[float], ltrb: Sequence[float]) -> NDArray[np.float64]:
+    x, y = location
+    left, top, right, bottom = ltrb
+    return np.array([x - left, y - top, x + right, y + bottom], dtype=float)
+
+
+# ---------------------------------------------------------------- the chapter Center-ness
+
+
+def lines(
+    x: Array,
+    panels: Mapping[str, Mapping[str, Array]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    limits: tuple[float, float] = (0.0, 1.0),
+    marks: Mapping[str, tuple[float, float]] | None = None,
+) -> Figure:
+    """Lines over the same x, in one panel or in several side by side; a name has the same colour in all of them.
+
+    Args:
+        x: ``(N,)``.
+        panels: title -> name of a line -> ``(N,)``; NaN leaves a gap.
+        xlabel: what x is.
+        ylabel: what the lines are.
+        limits: (low, high) of the vertical axis.
+        marks: name of a line -> (x, y) of a point that is drawn on it, such as its minimum.
+
+    Raises:
+        ValueError: no panel, not as many values as x, or a mark on no line.
+    """
+    names = list(dict.fromkeys(name for series in panels.values() for name in series))
+    unknown = set(marks or {}) - set(names)
+    if not panels or unknown:
+        raise ValueError(f"{len(panels)} panels, and marks on {sorted(unknown)}; the lines are {names}")
+    figure = Picture(figsize=(7, 3.2 if len(panels) > 1 else 3.0), layout="constrained")
+    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, series) in zip(grid, panels.items(), strict=True):
+        for name, values in series.items():
+            at, y = _vectors(x=x, values=values)
+            i = names.index(name)
+            style = {"color": COLORS[i % len(COLORS)], "linestyle": LINES[i % len(LINES)], "linewidth": 1.8}
+            few = {"marker": MARKERS[i % len(MARKERS)], "markersize": 4.5} if len(at) <= 20 else {}
+            axes.plot(at, y, label=name, **style, **few)
+            if marks and name in marks:
+                axes.plot(*marks[name], "o", color=style["color"], markeredgecolor="black", gid=f"mark {name}")
+        axes.set(xlabel=xlabel, ylim=(limits[0] - 0.02 * (limits[1] - limits[0]), limits[1]))
+        axes.set_title(title, fontsize=10)
+        axes.grid(color="0.92")
+        axes.spines[["top", "right"]].set_visible(False)
+    grid[0].set_ylabel(ylabel)
+    figure.legend(*grid[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=4, loc="outside upper center")
+    return figure
+
+
+# ---------------------------------------------------------------- chapter: From outputs to detections
+
+
+def coordinate_errors(x: Array, errors: Mapping[str, Array]) -> Figure:
+    """How far a side of a box is off when it is computed in a type of few digits, over its place in the image.
+
+    Args:
+        x: ``(N,)`` in pixels, rising.
+        errors: name of the type -> ``(N,)`` error in pixels, with its sign.
+
+    Raises:
+        ValueError: not one error for each place.
+    """
+    figure = Picture(figsize=(7, 2.8), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, error) in enumerate(errors.items()):
+        at, off = _vectors(x=x, errors=error)
+        # The coarsest type is given first, and lies below the finer ones.
+        axes.plot(at, off, color=COLORS[(4, 1, 6, 0)[i % 4]], linewidth=(0.8, 1.0, 1.6)[min(i, 2)], label=name)
+    axes.set(xlabel="place of the side in pixels", ylabel="error in pixels")
+    axes.grid(axis="y", color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=9, ncols=len(errors), loc="outside upper center")
+    return figure
+
+
+def threshold_rules(
+    class_scores: Array, centerness: Array, rules: Mapping[str, tuple[str, float]], *, truth: Array | None = None
+) -> Figure:
+    """Which pairs of a location and a class stay: a point for each, and a line for each rule of a score threshold.
+
+    On logarithmic axes a threshold of the product is a straight line, one of the class score alone an upright one. A
+    pair stays if it lies on the right of the line.
+
+    Args:
+        class_scores: ``(N,)`` above 0, up to 1.
+        centerness: ``(N,)`` of the same pairs, above 0, up to 1.
+        rules: name -> what is tested, ``"class"`` or ``"product"``, and the threshold in 0..1.
+        truth: ``(N,)`` bool; pairs that are right are drawn dark.
+
+    Raises:
+        ValueError: not as many of each, values that a logarithmic axis cannot hold, or another kind of rule.
+    """
+    p, c = _vectors(class_scores=class_scores, centerness=centerness)
+    if len(p) and not (min(p.min(), c.min()) > 0 and max(p.max(), c.max()) <= 1):
+        raise ValueError("class scores and center-ness must be above 0 and at most 1")
+    right = np.zeros(len(p), dtype=bool) if truth is None else np.asarray(truth, dtype=bool)
+    figure = Picture(figsize=(6.4, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for mask, color, marker, size, name in (
+        (~right, COLORS[4], "o", 5, "no box fits" if truth is not None else ""),
+        (right, COLORS[6], "^", 9, "the box fits"),
+    ):
+        if mask.any():
+            axes.scatter(p[mask], c[mask], s=size, color=color, marker=marker, linewidths=0, alpha=0.7, label=name)
+    low_p, low_c = (min(values.min(initial=1.0), 0.5) * 0.9 for values in (p, c))
+    for i, (name, (kind, value)) in enumerate(rules.items()):
+        kept = int(keeps(p, c, kind, value).sum())
+        ys = np.array([low_c, 1.0])
+        xs = np.full(2, value) if kind == "class" else value / ys
+        axes.plot(
+            xs,
+            ys,
+            LINES[i % len(LINES)],
+            color=COLORS[1 + i % 3],
+            linewidth=2,
+            label=f"{name}: {kept:,} stay",
+            gid=name,
+        )
+    axes.set(xscale="log", yscale="log", xlim=(low_p, 1.05), ylim=(low_c, 1.05))
+    axes.set(xlabel="class score", ylabel="center-ness")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=9, ncols=2, markerscale=2, loc="outside upper center")
+    return figure
+
+
+def keeps(class_scores: Array, centerness: Array, kind: str, threshold: float) -> NDArray[np.bool_]:
+    """``(N,)`` whether each pair passes a rule of :func:`threshold_rules`."""
+    p, c = _vectors(class_scores=class_scores, centerness=centerness)
+    if kind not in ("class", "product"):
+        raise ValueError(f"a rule tests {kind!r}; it must be 'class' or 'product'")
+    return np.asarray((p if kind == "class" else p * c) > threshold)
+
+
+def class_offsets(boxes: Array, labels: Array, names: Sequence[str], offset: float) -> Figure:
+    """One NMS for all classes: the boxes as they are, and each class moved by its number times an offset.
+
+    Args:
+        boxes: ``(N, 4)`` xyxy in pixels.
+        labels: ``(N,)`` classes 0..C-1.
+        names: names of the classes.
+        offset: pixels between the places of two neighbouring classes.
+    """
+    rows = _boxes(boxes)
+    classes = _column(labels, len(rows), "labels")
+    assert classes is not None
+    moved = rows + classes[:, None] * offset
+    figure = Picture(figsize=(7, 3.6), layout="constrained")
+    before, after = figure.subplots(1, 2)
+    for axes, drawn, title in ((before, rows, "as they are"), (after, moved, "moved by class × offset")):
+        for box, label in zip(drawn, classes, strict=True):
+            color, style = COLORS[int(label) % len(COLORS)], LINES[int(label) % len(LINES)]
+            axes.add_patch(_rectangle(box, edgecolor=color, linestyle=style, linewidth=1.6))
+        low, high = min(0.0, drawn.min(initial=0.0)), drawn.max(initial=1.0)
+        room = 0.03 * (high - low)
+        axes.set(xlim=(low - room, high + room), ylim=(high + room, low - room), aspect="equal")
+        axes.tick_params(labelsize=8)
+        axes.set_title(title, fontsize=10)
+    for label in np.unique(classes):
+        style = LINES[int(label) % len(LINES)]
+        before.plot([], [], style, color=COLORS[int(label) % len(COLORS)], linewidth=2, label=names[int(label)])
+    figure.legend(frameon=False, fontsize=9, ncols=5, loc="outside upper center")
+    return figure
+
+
+def score_threshold(
+    image: Array, result: Mapping[str, Tensor], names: Sequence[str], scores: Array, right: Array, threshold: float
+) -> Figure:
+    """What a score threshold does: the detections above it in one image, and how many of many images it parts.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        result: of the image: ``boxes``, ``labels``, ``scores``.
+        names: names of the classes.
+        scores: ``(N,)`` in 0..1 of the detections of many images.
+        right: ``(N,)`` bool, which of them are right.
+        threshold: 0..1.
+    """
+    values, hit = _vectors(scores=scores, right=right)
+    figure = Picture(figsize=(7, 3.3), layout="constrained")
+    left, counts = figure.subplots(1, 2, width_ratios=(1.1, 1))
+    _canvas(left, _pixels(image))
+    _draw_result(left, result, names, threshold)
+    left.set(xticks=[], yticks=[])
+    left.set_title(f"score at least {threshold:.2f}", fontsize=10)
+    edges = np.linspace(0, 1, 21)
+    for mask, color, hatch, name in ((hit == 0, COLORS[4], "//", "wrong"), (hit > 0, COLORS[0], "", "right")):
+        kept = int((values[mask] >= threshold).sum())
+        counts.hist(
+            values[mask], edges, color=color, edgecolor="white" if not hatch else "black", linewidth=0.5, hatch=hatch,
+            alpha=0.75, label=f"{name}: {kept:,} of {int(mask.sum()):,} stay", gid=name,
+        )  # fmt: skip
+    counts.axvline(threshold, color="black", linewidth=2, gid="threshold")
+    counts.set(xlim=(0, 1), xlabel="score", ylabel="detections", yscale="symlog")
+    counts.yaxis.set_major_formatter("{x:g}")
+    counts.legend(frameon=False, fontsize=9)
+    counts.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def origins(
+    image: Array,
+    result: Mapping[str, Tensor],
+    points: Array,
+    names: Sequence[str],
+    *,
+    threshold: float = 0.3,
+) -> Figure:
+    """Where detections come from: each box with the location that made it, in the colour and marker of its level.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        result: of the image, with ``boxes``, ``scores``, ``labels``, ``levels`` and ``locations``.
+        points: ``(L, 2)`` all locations, xy in pixels of the image.
+        names: names of the classes.
+        threshold: detections with a lower score are left out.
+    """
+    pixels, xy = _pixels(image), np.asarray(points, dtype=float)
+    width, height = _figure_size(pixels.shape[:2], 3.8)
+    figure = Picture(figsize=(width, height + 0.2), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.5)
+    axes.set(xticks=[], yticks=[])
+    keep = np.asarray(result["scores"].detach().cpu()) >= threshold
+    boxes, labels, levels, where = (
+        np.asarray(result[key].detach().cpu())[keep] for key in ("boxes", "labels", "levels", "locations")
+    )
+    for box, label, level, location in zip(boxes, labels, levels, where, strict=True):
+        patch = _rectangle(box, edgecolor=LEVEL_COLORS[int(level)], linewidth=2)
+        patch.set_path_effects([patheffects.withStroke(linewidth=3.6, foreground="white"), patheffects.Normal()])
+        axes.add_patch(patch)
+        x, y = xy[location]
+        for end_x, end_y in ((box[0], y), (x, box[1]), (box[2], y), (x, box[3])):
+            axes.plot([x, end_x], [y, end_y], color="0.2", linewidth=0.8)
+        axes.text(box[0], box[3], names[int(label)], fontsize=8, va="top", path_effects=_HALO)
+    for level in np.unique(levels):
+        style = _level_style(int(level)) | {"markersize": 8}
+        axes.plot(*xy[where[levels == level]].T, **style, label=f"P{level}", gid=f"P{level}")
+    figure.legend(fontsize=9, frameon=False, ncols=5, loc="outside upper center")
+    return figure
+
+
+# ---------------------------------------------------------------- chapter: How good is it
+
+
+def hits_and_misses(
+    image: Array,
+    boxes: Array,
+    hit: Array,
+    truth: Array,
+    found: Array,
+    *,
+    words: Sequence[str] = (),
+    title: str = "",
+) -> Figure:
+    """A judged image: detections that are right, detections that are false, and true boxes that nobody found.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(K, 4)`` detections, xyxy in pixels.
+        hit: ``(K,)`` bool, whether each is right.
+        truth: ``(M, 4)`` true boxes.
+        found: ``(M,)`` bool, whether a detection has taken each.
+        words: one for each detection, written beside it.
+        title: written above the image.
+
+    Raises:
+        ValueError: not as many verdicts as boxes.
+    """
+    rows, true = _boxes(boxes), _boxes(truth)
+    right, taken = _column(hit, len(rows), "verdicts"), _column(found, len(true), "verdicts")
+    assert right is not None and taken is not None
+    pixels = _pixels(image)
+    width, height = _figure_size(pixels.shape[:2], 3.8)
+    figure = Picture(figsize=(width, height + 0.2), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.35)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, fontsize=10)
+    looks = (("hit", COLORS[0], "-"), ("false", COLORS[1], "--"), ("missed", COLORS[6], ":"))
+    groups = (rows[right.astype(bool)], rows[~right.astype(bool)], true[~taken.astype(bool)])
+    for (name, color, line), group in zip(looks, groups, strict=True):
+        for box in group:
+            patch = _rectangle(box, edgecolor=color, linestyle=line, linewidth=2.2, gid=name)
+            patch.set_path_effects([patheffects.withStroke(linewidth=4.2, foreground="white"), patheffects.Normal()])
+            axes.add_patch(patch)
+        axes.plot([], [], line, color=color, linewidth=2.2, label=f"{name}: {len(group)}")
+    for box, ok, word in zip(rows, right, words):
+        color = COLORS[0] if ok else COLORS[1]
+        high = "top" if box[1] < 0.08 * pixels.shape[0] else "bottom"  # inside the picture
+        axes.text(box[0] + 2, box[1], word, fontsize=8, color=color, va=high, path_effects=_HALO, clip_on=True)
+    figure.legend(fontsize=9, frameon=False, ncols=3, loc="outside upper center")
+    return figure
+
+
+def average_precision_area(recall: Array, precision: Array, asked: Array, falling: Array, *, title: str = "") -> Figure:
+    """Average precision as an area: the curve as measured, the curve that only falls, and where it is read.
+
+    Args:
+        recall: ``(N,)`` after each detection, 0..1, rising.
+        precision: ``(N,)`` after each detection, 0..1.
+        asked: ``(R,)`` recalls at which the curve is read, 0..1, rising.
+        falling: ``(R,)`` the best precision at each of them or beyond, 0..1.
+        title: written above.
+
+    Raises:
+        ValueError: not as many of each pair.
+    """
+    x, y = _vectors(recall=recall, precision=precision)
+    at, height = _vectors(asked=asked, falling=falling)
+    figure = Picture(figsize=(5.6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.fill_between(at, height, step="mid", color=COLORS[4], alpha=0.35, linewidth=0, label="area: AP")
+    axes.plot(x, y, "-", color=COLORS[1], linewidth=1.3, label="after each detection")
+    axes.plot(at, height, ".", color=COLORS[0], markersize=4, label="the best from here on")
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.05))
+    axes.set_title(title, fontsize=10)
+    axes.legend(frameon=False, fontsize=9, loc="lower left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter: FCOS as a proposal network
+
+
+def two_stages(first: str = "region proposal network\nor FCOS", proposals: int = 1000) -> Figure:
+    """The two stages of Faster R-CNN: boxes that may hold an object, then a closer look at each.
+
+    Args:
+        first: what makes the proposals.
+        proposals: how many go on to the second stage.
+    """
+    figure = Picture(figsize=(7, 3.3), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(0, 14), ylim=(0, 6.4))
+    axes.axis("off")
+    plain, one, two = "0.93", COLORS[4], COLORS[5]
+    boxes = (
+        (0.1, 2.2, 1.8, 1.6, "image", plain),
+        (2.7, 2.2, 2.3, 1.6, "backbone\nand pyramid", plain),
+        (5.9, 4.1, 3.4, 1.6, first, one),
+        (5.9, 0.5, 3.4, 1.6, "pool: a 7 × 7 map\nfor each region", two),
+        (10.4, 0.5, 3.4, 1.6, "for each region:\nclass or background,\nand a better box", two),
+    )
+    for x, y, width, height, text, color in boxes:
+        axes.add_patch(Rectangle((x, y), width, height, facecolor=color, edgecolor="black", alpha=0.75, gid=text))
+        axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9)
+    for start, end in (
+        ((1.9, 3.0), (2.7, 3.0)),
+        ((5.0, 3.3), (5.9, 4.6)),
+        ((5.0, 2.7), (5.9, 1.6)),
+        ((7.6, 4.1), (7.6, 2.1)),
+        ((9.3, 1.3), (10.4, 1.3)),
+    ):
+        _arrow(axes, start, end)
+    axes.text(7.75, 3.1, f"about {proposals:,} boxes,\nwithout a name", va="center", fontsize=9)
+    axes.text(4.95, 4.2, "features", ha="right", fontsize=9)
+    axes.text(4.95, 1.6, "features", ha="right", fontsize=9)
+    axes.text(7.6, 5.85, "first stage: where?", ha="center", fontsize=10, fontweight="bold")
+    axes.text(9.85, 0.05, "second stage: what, and where exactly?", ha="center", fontsize=10, fontweight="bold")
+    return figure
+
+
+def region_crops(image: Array, boxes: Array, crops: Mapping[str, Sequence[Array]]) -> Figure:
+    """Regions of an image, and what pooling makes of each: every region the same size.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(R, 4)`` xyxy in pixels.
+        crops: name of a row -> ``(3, h, w)`` for each region, float 0..1.
+
+    Raises:
+        ValueError: a row without a crop for each region.
+    """
+    rows = _boxes(boxes)
+    for name, row in crops.items():
+        if len(row) != len(rows):
+            raise ValueError(f"{len(row)} crops {name!r} of {len(rows)} regions; each region needs one")
+    figure = Picture(figsize=(7, 3.1), layout="constrained")
+    grid = figure.add_gridspec(len(crops), len(rows) + 1, width_ratios=(2.2, *([1] * len(rows))))
+    whole = figure.add_subplot(grid[:, 0])
+    _canvas(whole, _pixels(image))
+    whole.set(xticks=[], yticks=[])
+    for i, box in enumerate(rows):
+        _draw_box(whole, box, i, str(i + 1))
+    for j, (name, row) in enumerate(crops.items()):
+        for i, crop in enumerate(row):
+            axes = figure.add_subplot(grid[j, i + 1])
+            axes.imshow(_pixels(crop), interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            for side in axes.spines.values():
+                side.set(color=COLORS[i % len(COLORS)], linewidth=2)
+            if j == 0:
+                axes.set_title(str(i + 1), fontsize=10)
+            if i == 0:
+                axes.set_ylabel(name, fontsize=9)
+    return figure
+
+
+def best_proposals(image: Array, boxes: Array, truth: Array, found: Array, *, title: str = "") -> Figure:
+    """The best proposals of an image, and which true boxes one of them fits.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(K, 4)`` proposals, xyxy in pixels.
+        truth: ``(M, 4)`` true boxes.
+        found: ``(M,)`` bool, whether a proposal fits each.
+        title: written above the image.
+    """
+    pixels, true = _pixels(image), _boxes(truth)
+    fits = _column(found, len(true), "verdicts")
+    assert fits is not None
+    width, height = _figure_size(pixels.shape[:2], 5.2)
+    figure = Picture(figsize=(width, height + 0.25), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.4)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, fontsize=10)
+    rows = _boxes(boxes)
+    alpha = float(np.clip(12 / max(1, len(rows)), 0.12, 0.9))  # a thousand boxes must not be a black square
+    for box in rows:
+        axes.add_patch(_rectangle(box, edgecolor="black", linewidth=0.7, alpha=alpha, gid="proposal"))
+    for name, color, line, group in (
+        ("found", COLORS[0], "-", true[fits.astype(bool)]),
+        ("not found", COLORS[1], ":", true[~fits.astype(bool)]),
+    ):
+        for box in group:
+            patch = _rectangle(box, edgecolor=color, linestyle=line, linewidth=2.4, gid=name)
+            patch.set_path_effects([patheffects.withStroke(linewidth=4.4, foreground="white"), patheffects.Normal()])
+            axes.add_patch(patch)
+        axes.plot([], [], line, color=color, linewidth=2.4, label=f"{name}: {len(group)}")
+    figure.legend(fontsize=9, frameon=False, ncols=2, loc="outside upper center")
+    return figure
+
+
+def recall_by_count(counts: Array, series: Mapping[str, Array]) -> Figure:
+    """Recall over the number of proposals of an image, a line for each name.
+
+    Args:
+        counts: ``(N,)`` numbers of proposals, positive and rising.
+        series: name -> ``(N,)`` recall, 0..1.
+
+    Raises:
+        ValueError: not one recall for each number, or a number that a logarithmic axis cannot hold.
+    """
+    (x,) = _vectors(counts=counts)
+    if not (len(x) and x[0] > 0 and (np.diff(x) > 0).all()):
+        raise ValueError(f"counts {x.tolist()}; they must be positive and rise")
+    figure = Picture(figsize=(6.4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, recall) in enumerate(series.items()):
+        at, y = _vectors(counts=counts, recall=recall)
+        style: dict[str, Any] = {"marker": MARKERS[i % len(MARKERS)], "color": COLORS[i % len(COLORS)]}
+        style["linestyle"] = LINES[i % 4]
+        axes.plot(at, y, markersize=5, label=name, **style)
+    axes.set(xscale="log", ylim=(0, 1.02), xlabel="proposals of an image", ylabel="recall")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(axis="y", color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    return figure
+
+
+# ---------------------------------------------------------------------- One change at a time
+def ablation_ladder(
+    names: Sequence[str], values: Sequence[float], *, at: int | None = None, baseline: tuple[float, str] | None = None
+) -> Figure:
+    """Table 3 as a ladder: a bar for each row, from the first at the top; one of them marked with what it gains.
+
+    Args:
+        names: of the changes, each on top of those before it.
+        values: AP of each row, in percent.
+        at: the row that is marked; None marks none.
+        baseline: a value to compare with, and its name: a dotted line.
+
+    Raises:
+        ValueError: not one value for each name, or no such row.
+    """
+    if len(names) != len(values):
+        raise ValueError(f"{len(names)} names for {len(values)} values; each row needs both")
+    if at is not None and not 0 <= at < len(names):
+        raise ValueError(f"at is {at}; with {len(names)} rows it must lie in 0..{len(names) - 1}")
+    figure = Picture(figsize=(6.5, 0.36 * len(names) + 1.0), layout="constrained")
+    axes = figure.subplots()
+    low = min([*values, *([baseline[0]] if baseline else [])]) - 0.5
+    for row, (name, value) in enumerate(zip(names, values)):
+        marked = row == at
+        axes.barh(row, value - low, left=low, height=0.7, color=COLORS[0] if marked else "#C9CDD2")
+        gain = f"  ({value - values[row - 1]:+.1f})" if marked and row else ""
+        axes.text(value + 0.04, row, f"{value:.1f}{gain}", va="center", fontweight="bold" if marked else "normal")
+        plus = "+ " if row else ""
+        axes.text(low + 0.04, row, f"{plus}{name}", va="center", color="white" if marked else "black")
+    if baseline:
+        axes.axvline(baseline[0], color="black", linestyle=":", linewidth=1)
+        axes.text(baseline[0], len(names) - 0.4, f"{baseline[1]} {baseline[0]:.1f}", ha="center", va="top", fontsize=8)
+    axes.set(xlim=(low, max(values) + 0.8), ylim=(len(names), -0.6), xlabel="AP on COCO's minival, %", yticks=[])
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------------- COCO: published weights
+def row_drift(height: int, rows: Mapping[str, Sequence[float]], *, longest: int) -> Figure:
+    """Rows of a level's locations on a canvas, one column for each rule, and how far the last rows are apart.
+
+    Args:
+        height: of the canvas, in pixels.
+        rows: name of a rule -> y of its rows, in pixels, as many for each.
+        longest: the height that the axis has room for, so that several figures have one scale.
+
+    Raises:
+        ValueError: not two rules, or another number of rows.
+    """
+    if len(rows) != 2 or len({len(values) for values in rows.values()}) > 1:
+        raise ValueError(f"rows has {[(k, len(v)) for k, v in rows.items()]}; give two rules with as many rows each")
+    figure = Picture(figsize=(4.5, 3.8), layout="constrained")
+    axes = figure.subplots()
+    axes.add_patch(Rectangle((-0.5, 0), 2, height, facecolor="#F1F3F5", edgecolor="#C9CDD2"))
+    for column, ((name, values), color, marker) in enumerate(zip(rows.items(), COLORS, "os")):
+        axes.plot([column] * len(values), values, marker, color=color, markersize=7)
+        axes.text(column, -18, name, ha="center", va="bottom", color=color)
+    first, second = rows.values()
+    for y, other in zip(first, second):
+        axes.plot([0, 1], [y, other], color="0.6", linewidth=0.8)
+    pitch = second[1] - second[0] if len(second) > 1 else 0
+    axes.set_title(f"canvas {height} pixels high: {pitch:g} apart", fontsize=10)
+    axes.set(xlim=(-0.6, 1.6), ylim=(longest + 20, -80), xticks=[], ylabel="y, pixels")
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "Training"
+
+
+def learning_rates(rates: Mapping[str, Array]) -> Figure:
+    """Learning rates over the steps of a run, a panel for each schedule.
+
+    Args:
+        rates: title of the panel -> ``(N,)`` rates of the steps 0..N-1.
+
+    Raises:
+        ValueError: no schedule, or one without steps.
+    """
+    if not rates or any(len(np.asarray(values)) == 0 for values in rates.values()):
+        raise ValueError(f"schedules {dict.fromkeys(rates)}; give at least one, each with a rate for each step")
+    figure = Picture(figsize=(7, 2.5), layout="constrained")
+    for axes, (name, values) in zip(figure.subplots(1, len(rates), squeeze=False)[0], rates.items(), strict=True):
+        rate = np.asarray(values, dtype=float)
+        axes.plot(np.arange(len(rate)), rate, color=COLORS[0], linewidth=1.8)
+        axes.set(xlim=(0, len(rate)), ylim=(0, 1.08 * rate.max()), xlabel="step")
+        axes.set_xticks([0, len(rate) // 2, len(rate)], ["0", f"{len(rate) // 2:,}", f"{len(rate):,}"])
+        axes.set_title(name, fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("learning rate")
+    return figure
+
+
+def run_losses(runs: Mapping[str, Array], iterations: int) -> Figure:
+    """The loss of several runs on a logarithmic axis; a cross where one stopped early because it was not finite.
+
+    Args:
+        runs: name -> ``(N,)`` losses of its first N steps, all finite and positive.
+        iterations: steps of a whole run.
+
+    Raises:
+        ValueError: a run with more steps than ``iterations``, or with a loss that is not finite.
+    """
+    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, values) in enumerate(runs.items()):
+        losses = np.asarray(values, dtype=float)
+        if len(losses) > iterations or not np.isfinite(losses).all():
+            raise ValueError(f"{name!r} has {len(losses)} losses; at most {iterations}, all of them finite")
+        color = COLORS[i % len(COLORS)]
+        axes.plot(losses, LINES[i % len(LINES)], color=color, linewidth=1.6, label=name)
+        if 0 < len(losses) < iterations:
+            axes.plot(len(losses) - 1, losses[-1], "X", color=color, markersize=11, markeredgecolor="white", gid=name)
+    axes.set(xlabel="step", ylabel="loss", yscale="log", xlim=(-0.5, iterations))
+    axes.legend(frameon=False, fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def weight_average(weights: Array, averages: Array, *, wanted: float) -> Figure:
+    """One weight over the steps, and its moving average.
+
+    Args:
+        weights: ``(N,)`` after each step.
+        averages: ``(N,)``.
+        wanted: the best value, drawn dotted.
+    """
+    walk, smooth = _vectors(weights=weights, averages=averages)
+    figure = Picture(figsize=(7, 2.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(walk, color=COLORS[5], linewidth=1.0, label="weight")
+    axes.plot(smooth, color=COLORS[0], linewidth=2.2, label="its average")
+    axes.axhline(wanted, color="black", linewidth=0.9, linestyle=":", label="best value")
+    axes.set(xlabel="step", ylabel="value", xlim=(0, len(walk)))
+    axes.legend(frameon=False, fontsize=9, ncols=3, loc="lower right")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "Your own boxes"
+
+
+def boxes_on_levels(
+    sizes: Array,
+    bounds: Sequence[float],
+    levels: Sequence[int] = (3, 4, 5, 6, 7),
+    *,
+    limits: tuple[float, float] = (2.0, 512.0),
+    title: str = "",
+) -> Figure:
+    """How many boxes belong to each level: a histogram over octaves, in the colours of the levels.
+
+    A box belongs to the level whose range holds max(l, t, r, b) at its centre, which is half its longer side.
+
+    Args:
+        sizes: ``(T,)`` half the longer side of each box, in pixels of the resized image.
+        bounds: m_2 .. m_7 in pixels, one more than levels; the last may be infinite.
+        levels: numbers of the levels.
+        limits: ends of the axis, powers of two; what lies beyond counts in the outermost bar.
+        title: written above.
+
+    Raises:
+        ValueError: not one bound more than levels.
+    """
+    if len(bounds) != len(levels) + 1:
+        raise ValueError(f"{len(bounds)} bounds for {len(levels)} levels; there must be one more than levels")
+    values = np.asarray(sizes, dtype=float)
+    octaves = np.log2(limits)
+    edges = 2.0 ** np.linspace(octaves[0], octaves[1], round(4 * (octaves[1] - octaves[0])) + 1)
+    # Bars end at a bound, so that each belongs to one level alone.
+    edges = np.unique([*edges, *(b for b in bounds if limits[0] < b < limits[1])])
+    # A box on a bound belongs to the finer level, as in the assignment.
+    counts = np.bincount(np.searchsorted(edges[1:-1], values), minlength=len(edges) - 1)
+    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    top = max(1, counts.max()) * 1.3
+    for level, (low, high) in zip(levels, pairwise(bounds), strict=True):
+        mine = (edges[:-1] >= low) & (edges[:-1] < high)
+        axes.bar(
+            edges[:-1][mine],
+            counts[mine],
+            np.diff(edges)[mine],
+            align="edge",
+            color=LEVEL_COLORS[level],
+            edgecolor="black",
+            linewidth=0.6,
+            label=f"P{level}",
+        )
+        start, end = max(low, limits[0]), min(high, limits[1])
+        if start < end:
+            number = int(((values > low) & (values <= high)).sum())
+            middle = np.sqrt(start * end)
+            axes.text(middle, top * 0.98, f"P{level}\n{number:,}", ha="center", va="top", fontsize=10)
+        if limits[0] < low < limits[1]:
+            axes.axvline(low, color="0.4", linewidth=0.9, linestyle=":")
+    ticks = [2.0**k for k in range(int(octaves[0]), int(octaves[1]) + 1)]
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set(xlim=limits, ylim=(0, top), ylabel="boxes", title=title)
+    axes.set_xlabel("max(l, t, r, b) at the centre: half the longer side, in pixels of the resized image")
+    axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -25,6 +25,7 @@ from torchvision import tv_tensors
 from fcos_edu import figures
 from fcos_edu.centerness import centerness
 from fcos_edu.locations import level_locations
+from fcos_edu.losses import iou_and_giou
 from fcos_edu.targets import ltrb
 
 IMAGE = torch.randint(0, 256, (3, 40, 60), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -825,3 +826,440 @@ def test_no_figure_of_these_chapters_is_wider_than_the_page_or_written_too_small
         figure.draw_without_rendering()
         assert figure.get_size_inches()[0] <= 7
         assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+
+
+class TestTheNetwork:
+    shapes = {"image": (3, 800, 1024), "C3": (512, 100, 128), "C4": (1024, 50, 64), "C5": (2048, 25, 32)} | {
+        f"P{i}": (256, h, w) for i, (h, w) in zip(range(3, 8), [(100, 128), (50, 64), (25, 32), (13, 16), (7, 8)])
+    }
+    outputs = {"classification": 80, "regression": 4, "centerness": 1}
+
+    def test_the_architecture_names_every_shape(self) -> None:
+        (axes,) = figures.architecture(self.shapes, convs=4, outputs=self.outputs).axes
+        for name, (channels, height, width) in self.shapes.items():
+            assert by_gid(axes, f"shape {name}").get_text() == f"{height} × {width} × {channels}"
+        for name, channels in self.outputs.items():
+            assert by_gid(axes, f"output {name}").get_text().endswith(f"H × W × {channels}")
+        for tower in ("classification", "regression"):
+            assert len([p for p in axes.patches if p.get_gid() == f"{tower} conv"]) == 4
+
+    @pytest.mark.parametrize("tower", ["classification", "regression"])
+    def test_center_ness_stands_beside_its_tower(self, tower: str) -> None:
+        (axes,) = figures.architecture(self.shapes, convs=2, outputs=self.outputs, centerness=tower).axes
+        y = {name: by_gid(axes, f"output {name}").get_position()[1] for name in self.outputs}
+        other = {"classification": "regression", "regression": "classification"}[tower]
+        assert abs(y["centerness"] - y[tower]) < abs(y["centerness"] - y[other])
+
+    def test_an_architecture_without_a_branch_has_no_such_output(self) -> None:
+        outputs = {name: n for name, n in self.outputs.items() if name != "centerness"}
+        (axes,) = figures.architecture(self.shapes, convs=2, outputs=outputs).axes
+        assert not [t for t in axes.texts if "center" in t.get_text()]
+
+    def test_an_architecture_that_lacks_something_is_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"shapes of \['image', 'C3'\]"):
+            figures.architecture({k: self.shapes[k] for k in ("image", "C3")}, convs=4, outputs=self.outputs)
+        with pytest.raises(ValueError, match="'both'"):
+            figures.architecture(self.shapes, convs=4, outputs=self.outputs, centerness="both")
+
+    def test_a_feature_map_fills_the_image(self) -> None:
+        values = np.arange(6.0).reshape(2, 3)
+        left, right = figures.feature_map(IMAGE, values, "P9").axes
+        assert right.images[0].get_array().tolist() == values.tolist()
+        assert tuple(right.images[0].get_extent()) == (0, 60, 40, 0) == tuple(left.images[0].get_extent())
+        assert right.get_title() == "P9"
+        assert right.images[0].get_clim() == (0, 5)
+
+    def test_a_feature_map_of_zeros_is_a_picture_too(self) -> None:
+        figures.feature_map(IMAGE, np.zeros((2, 3)), "dead").savefig(BytesIO())
+
+    def test_influence_is_framed_where_it_is_not_zero(self) -> None:
+        near, none = np.zeros((40, 60)), np.zeros((40, 60))
+        near[10:14, 20:30], near[11, 22] = 1.0, 4.0
+        first, second = figures.influence(IMAGE, {"near": near, "none": none}, at=(22, 11)).axes
+        assert rectangles(first) == [[20, 10, 30, 14]] and rectangles(second) == []
+        shade = first.images[1].get_array()[..., 3]
+        assert shade[11, 22] == 1 and shade[12, 25] == pytest.approx(0.5) and shade[0, 0] == 0
+        assert xy(first.lines[0]) == [[22, 11]]
+
+    def test_values_and_slopes_are_drawn_side_by_side(self) -> None:
+        x = [1.0, 2.0, 4.0]
+        curves = {"double": ([2.0, 4.0, 8.0], [2.0, 2.0, 2.0]), "one": ([1.0, 1.0, 1.0], [0.0, 0.0, 0.0])}
+        left, right = figures.value_and_slope(x, curves, xlabel="x", limits=((0, 8), (-1, 3)), base=2).axes
+        for i, (value, slope) in enumerate(curves.values()):
+            assert xy(left.lines[i]) == [[a, b] for a, b in zip(x, value)]
+            assert xy(right.lines[i]) == [[a, b] for a, b in zip(x, slope)]
+        assert left.get_xscale() == right.get_xscale() == "log"
+        assert left.get_ylim()[1] == 8 and right.get_ylim()[1] == 3
+        with pytest.raises(ValueError, match="3 x, 2 values"):
+            figures.value_and_slope(x, {"short": ([1.0, 2.0], [1.0, 2.0])}, xlabel="x")
+
+    def test_a_level_is_a_bar_between_its_quartiles(self) -> None:
+        (axes,) = figures.level_demands({3: np.arange(101.0), 5: np.full(4, 7.0)}, xlabel="x", limits=(0, 100)).axes
+        bar = by_gid(axes, "P3")
+        assert (bar.get_x(), bar.get_x() + bar.get_width()) == (25, 75)
+        assert by_gid(axes, "median P3").get_xdata()[0] == 50 and by_gid(axes, "median P5").get_xdata()[0] == 7
+        assert [t.get_text() for t in axes.get_yticklabels()] == ["P3", "P5"]
+        assert axes.get_xlim() == (0, 100)
+
+
+class TestTheLoss:
+    def test_shares_lie_on_each_other_and_end_at_the_whole(self) -> None:
+        (axes,) = figures.shares([0, 1], {"a": [1, 3], "b b": [3, 1]}, xlabel="γ").axes
+        assert xy(by_gid(axes, "a")) == [[0, 25], [1, 75]]
+        assert xy(by_gid(axes, "b b")) == [[0, 100], [1, 100]]
+        assert axes.get_ylim() == (0, 100)
+
+    def test_shares_of_nothing_or_of_other_lengths_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="add up to 0"):
+            figures.shares([0, 1], {"a": [1, 0], "b": [3, 0]}, xlabel="γ")
+        with pytest.raises(ValueError, match="2 x, 1 a"):
+            figures.shares([0, 1], {"a": [1]}, xlabel="γ")
+
+    def test_the_race_draws_truth_and_predictions_around_the_location(self) -> None:
+        left, right = figures.box_race((100, 50), (30, 20, 10, 20), {"a": (15, 10, 5, 10), "b": (30, 20, 10, 20)}).axes
+        assert rectangles(left) == [[70, 30, 110, 70], [85, 40, 105, 60]]
+        assert rectangles(right) == [[70, 30, 110, 70]] * 2
+        assert left.get_title().endswith("IoU 0.250") and right.get_title().endswith("IoU 1.000")
+
+    @settings(max_examples=50, deadline=None)
+    @given(st.lists(st.floats(0.1, 100), min_size=8, max_size=8))
+    def test_the_iou_of_the_race_is_the_losses_own(self, sides: list[float]) -> None:
+        a, b = sides[:4], sides[4:]
+        want, _ = iou_and_giou(torch.tensor(a, dtype=torch.float64), torch.tensor(b, dtype=torch.float64))
+        assert figures.iou_at_location(a, b) == pytest.approx(want.item(), abs=1e-5)
+
+
+class TestLines:
+    def test_a_line_has_the_same_colour_in_every_panel(self) -> None:
+        panels = {"one": {"a": [0.1, 0.2], "b": [0.3, 0.4]}, "two": {"b": [0.5, 0.6]}}
+        figure = figures.lines([0, 1], panels, xlabel="x", ylabel="y", limits=(0, 2), marks={"b": (1.0, 0.4)})
+        one, two = figure.axes
+        assert xy(one.lines[0]) == [[0, 0.1], [1, 0.2]] and xy(two.lines[0]) == [[0, 0.5], [1, 0.6]]
+        assert two.lines[0].get_color() == one.lines[1].get_color() != one.lines[0].get_color()
+        assert xy(by_gid(one, "mark b")) == [[1.0, 0.4]]
+        assert [axes.get_title() for axes in figure.axes] == ["one", "two"]
+        assert one.get_ylim()[1] == 2
+
+    def test_lines_without_a_panel_or_with_a_mark_on_none_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="0 panels"):
+            figures.lines([0, 1], {}, xlabel="x", ylabel="y")
+        with pytest.raises(ValueError, match=r"marks on \['c'\]"):
+            figures.lines([0, 1], {"": {"a": [1, 2]}}, xlabel="x", ylabel="y", marks={"c": (0, 0)})
+        with pytest.raises(ValueError, match="2 x, 3 values"):
+            figures.lines([0, 1], {"": {"a": [1, 2, 3]}}, xlabel="x", ylabel="y")
+
+
+def test_no_picture_of_these_chapters_is_cut_off_or_written_too_small() -> None:
+    few = [0.2, 0.4, 0.6]
+    drawn = [
+        figures.architecture(TestTheNetwork.shapes, convs=4, outputs=TestTheNetwork.outputs, centerness="regression"),
+        figures.feature_map(IMAGE, np.eye(4), "P3: 32 × 32 × 256"),
+        figures.influence(IMAGE, {"a cell of C3": np.eye(40, 60), "a cell of P3": np.ones((40, 60))}, at=(3, 3)),
+        figures.value_and_slope(few, {"exp(x)": (few, few)}, xlabel="x"),
+        figures.level_demands(dict.fromkeys(range(3, 8), few), xlabel="pixels", limits=(0, 1), title="a title"),
+        figures.shares(few, {"yes": few, "hard no": few, "easy no": few}, xlabel="γ"),
+        figures.box_race((0, 0), (70, 40, 50, 60), dict.fromkeys(("−ln IoU", "1 − IoU", "1 − GIoU"), (1, 1, 1, 1))),
+        figures.lines(few, dict.fromkeys(("a", "b"), dict.fromkeys(("c", "d", "e", "f"), few)), xlabel="x", ylabel="y"),
+    ]
+    for figure in drawn:
+        figure.draw_without_rendering()
+        width, height = figure.get_size_inches()
+        assert width <= 8.4
+        ink = figure.get_tightbbox()
+        assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
+        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+
+
+class TestFromOutputsToDetections:
+    """Pictures of the chapter *From outputs to detections*."""
+
+    def test_errors_of_coordinates_are_lines_told_apart_by_width(self) -> None:
+        errors = {"bfloat16": [4.0, -4.0], "float16": [0.5, 0.0], "float32": [0.0, 0.0]}
+        (axes,) = figures.coordinate_errors([1100, 1200], errors).axes
+        assert [xy(line) for line in axes.lines] == [[[1100, a], [1200, b]] for a, b in errors.values()]
+        assert len({line.get_linewidth() for line in axes.lines}) == 3
+        with pytest.raises(ValueError, match="2 x, 1 errors"):
+            figures.coordinate_errors([1100, 1200], {"float32": [0.0]})
+
+    p = (0.04, 0.06, 0.2, 0.9)
+    c = (0.9, 0.5, 0.1, 0.8)
+
+    def test_a_rule_of_the_product_is_a_straight_line_and_one_of_the_class_an_upright_one(self) -> None:
+        rules = {"class": ("class", 0.05), "product": ("product", 0.04)}
+        (axes,) = figures.threshold_rules(self.p, self.c, rules).axes
+        assert set(by_gid(axes, "class").get_xdata()) == {0.05}
+        line = by_gid(axes, "product")
+        np.testing.assert_allclose(line.get_xdata() * line.get_ydata(), 0.04)
+        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+        assert axes.get_ylim()[0] < min(self.c) and axes.get_xlim()[0] < min(self.p)
+        assert by_gid(axes, "class").get_label() == "class: 3 stay"
+        assert line.get_label() == "product: 1 stay"
+
+    def test_right_and_wrong_pairs_have_markers_of_their_own(self) -> None:
+        (axes,) = figures.threshold_rules(self.p, self.c, {}, truth=[True, False, False, True]).axes
+        wrong, right = axes.collections
+        np.testing.assert_allclose(wrong.get_offsets(), [(0.06, 0.5), (0.2, 0.1)])
+        np.testing.assert_allclose(right.get_offsets(), [(0.04, 0.9), (0.9, 0.8)])
+        assert len(wrong.get_paths()[0].vertices) != len(right.get_paths()[0].vertices), "circles and triangles"
+
+    @pytest.mark.parametrize("threshold", [0.0, 0.05, 0.5])
+    def test_what_stays_is_what_the_package_would_keep(self, threshold: float) -> None:
+        torch.manual_seed(0)
+        p, c = torch.rand(50), torch.rand(50)
+        assert figures.keeps(p, c, "class", threshold).tolist() == (p > threshold).tolist()
+        product = figures.keeps(p.double(), c.double(), "product", threshold)
+        assert product.tolist() == (p.double() * c.double() > threshold).tolist()
+
+    def test_rules_and_values_that_cannot_be(self) -> None:
+        with pytest.raises(ValueError, match="tests 'root'; it must be"):
+            figures.threshold_rules(self.p, self.c, {"x": ("root", 0.2)})
+        with pytest.raises(ValueError, match="above 0 and at most 1"):
+            figures.threshold_rules([0.0, 0.5], [0.5, 0.5], {})
+        with pytest.raises(ValueError, match="4 class_scores, 1 centerness"):
+            figures.threshold_rules(self.p, [0.5], {})
+
+    def test_each_class_moves_to_a_place_of_its_own(self) -> None:
+        before, after = figures.class_offsets(BOXES, [0, 2, 0], ["disc", "ring", "cross"], offset=61).axes
+        assert rectangles(before) == BOXES.tolist()
+        moved = BOXES + torch.tensor([0.0, 122.0, 0.0])[:, None]
+        assert rectangles(after) == moved.tolist()
+        styles = [patch.get_linestyle() for patch in before.patches]
+        assert styles[0] == styles[2] != styles[1], "told apart without colour"
+
+    def test_a_line_in_the_scores_parts_boxes_and_counts(self) -> None:
+        result = TestDetections.result
+        scores, right = [0.05, 0.12, 0.12, 0.62, 0.97], [False, False, True, True, True]
+        figure = figures.score_threshold(IMAGE, result, TestDetections.names, scores, right, 0.6)
+        left, counts = figure.axes
+        assert rectangles(left) == [BOXES[0].tolist()]
+        assert set(by_gid(counts, "threshold").get_xdata()) == {0.6}
+        texts = [text.get_text() for text in counts.get_legend().get_texts()]
+        assert texts == ["wrong: 0 of 2 stay", "right: 2 of 3 stay"]
+        heights = [bar.get_height() for bar in counts.patches]
+        assert sum(heights) == len(scores)
+
+    def test_each_detection_is_joined_to_its_location(self) -> None:
+        points = level_locations(5, 8, 8)  # 40 locations of stride 8
+        result = TestDetections.result | {"levels": torch.tensor([3, 4, 3]), "locations": torch.tensor([9, 10, 39])}
+        (axes,) = figures.origins(IMAGE, result, points, TestDetections.names, threshold=0.3).axes
+        assert len(rectangles(axes)) == 2
+        assert xy(by_gid(axes, "P3")) == [points[9].tolist()]
+        assert xy(by_gid(axes, "P4")) == [points[10].tolist()]
+        x, y = points[9].tolist()
+        x0, y0, x1, y1 = BOXES[0].tolist()
+        joined = [xy(line) for line in axes.lines[:4]]
+        assert joined == [[[x, y], end] for end in ([x0, y], [x, y0], [x1, y], [x, y1])]
+
+
+class TestHowGoodIsIt:
+    """Pictures of the chapter *How good is it*."""
+
+    def test_hits_false_ones_and_missed_boxes_are_drawn_apart(self) -> None:
+        truth = torch.tensor([[5.0, 4.0, 25.0, 33.0], [50.0, 2.0, 58.0, 12.0]])
+        figure = figures.hits_and_misses(
+            IMAGE, BOXES, [True, False, False], truth, [True, False], words=["disc", "ring", "disc"]
+        )
+        (axes,) = figure.axes
+        drawn = {name: [p for p in axes.patches if p.get_gid() == name] for name in ("hit", "false", "missed")}
+        assert {name: len(patches) for name, patches in drawn.items()} == {"hit": 1, "false": 2, "missed": 1}
+        assert drawn["missed"][0].get_xy() == (50, 2)
+        assert len({patches[0].get_linestyle() for patches in drawn.values()}) == 3, "told apart without colour"
+        legend = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert legend == ["hit: 1", "false: 2", "missed: 1"]
+        assert [t.get_text() for t in axes.texts] == ["disc", "ring", "disc"]
+
+    def test_an_image_without_anything_is_judged_too(self) -> None:
+        none = torch.zeros(0, 4)
+        (axes,) = figures.hits_and_misses(IMAGE, none, [], none, []).axes
+        assert not axes.patches
+        with pytest.raises(ValueError, match="2 verdicts for 3 boxes"):
+            figures.hits_and_misses(IMAGE, BOXES, [True, False], none, [])
+
+    def test_the_area_is_under_the_falling_curve(self) -> None:
+        asked, falling = [0.0, 0.5, 1.0], [1.0, 0.75, 0.0]
+        (axes,) = figures.average_precision_area([0.25, 0.5], [1.0, 0.75], asked, falling).axes
+        measured, read = axes.lines
+        assert xy(measured) == [[0.25, 1.0], [0.5, 0.75]]
+        assert xy(read) == [[0.0, 1.0], [0.5, 0.75], [1.0, 0.0]]
+        (area,) = axes.collections
+        corners = area.get_paths()[0].vertices
+        assert corners[:, 1].max() == 1.0 and corners[:, 1].min() == 0.0
+        with pytest.raises(ValueError, match="1 recall, 2 precision"):
+            figures.average_precision_area([0.5], [1.0, 0.5], asked, falling)
+
+
+class TestProposals:
+    """Pictures of the chapter *FCOS as a proposal network*."""
+
+    def test_the_two_stages_say_how_many_boxes_go_on(self) -> None:
+        (axes,) = figures.two_stages("FCOS", proposals=2000).axes
+        texts = [t.get_text() for t in axes.texts]
+        assert "FCOS" in texts and any("2,000" in text for text in texts)
+        assert len([p for p in axes.patches if isinstance(p, Rectangle)]) == 5
+        assert len([p for p in axes.patches if isinstance(p, FancyArrowPatch)]) == 5
+
+    def test_each_region_has_a_crop_in_each_row(self) -> None:
+        fine, coarse = torch.rand(3, 3, 8, 8), torch.rand(3, 3, 2, 2)
+        figure = figures.region_crops(IMAGE, BOXES, {"8 x 8": list(fine), "2 x 2": list(coarse)})
+        whole, *panels = figure.axes
+        assert rectangles(whole) == BOXES.tolist()
+        assert len(panels) == 6
+        for axes, crop in zip(panels, [*fine, *coarse], strict=True):
+            np.testing.assert_allclose(axes.images[0].get_array(), crop.permute(1, 2, 0))
+        with pytest.raises(ValueError, match="2 crops '8 x 8' of 3 regions"):
+            figures.region_crops(IMAGE, BOXES, {"8 x 8": list(fine[:2])})
+
+    def test_proposals_and_what_they_find(self) -> None:
+        truth = torch.tensor([[5.0, 4.0, 25.0, 33.0], [50.0, 2.0, 58.0, 12.0]])
+        figure = figures.best_proposals(IMAGE, BOXES, truth, [True, False], title="three")
+        (axes,) = figure.axes
+        gids = [p.get_gid() for p in axes.patches]
+        assert gids == ["proposal"] * 3 + ["found", "not found"]
+        assert rectangles(axes) == [*BOXES.tolist(), *truth.tolist()]
+        assert axes.patches[3].get_linestyle() != axes.patches[4].get_linestyle(), "told apart without colour"
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["found: 1", "not found: 1"]
+
+    def test_many_proposals_are_drawn_paler_than_few(self) -> None:
+        truth, found = BOXES[:1], [True]
+        few, many = (figures.best_proposals(IMAGE, BOXES.repeat(n, 1), truth, found).axes[0] for n in (1, 100))
+        assert many.patches[0].get_alpha() < few.patches[0].get_alpha()
+
+    def test_recall_over_the_number_of_proposals(self) -> None:
+        (axes,) = figures.recall_by_count([1, 10, 100], {"a": [0.1, 0.5, 0.9], "b": [0.0, 0.4, 0.9]}).axes
+        assert xy(axes.lines[0]) == [[1, 0.1], [10, 0.5], [100, 0.9]]
+        assert axes.get_xscale() == "log"
+        assert len({line.get_marker() for line in axes.lines}) == 2
+        with pytest.raises(ValueError, match="must be positive and rise"):
+            figures.recall_by_count([0, 10], {"a": [0.1, 0.5]})
+        with pytest.raises(ValueError, match="2 counts, 1 recall"):
+            figures.recall_by_count([1, 10], {"a": [0.1]})
+
+
+def test_no_picture_of_detections_is_wider_than_the_page_or_cut_off() -> None:
+    few = [0.2, 0.4, 0.6]
+    for figure in (
+        figures.coordinate_errors(few, {"bfloat16": few, "float16": few, "float32": few}),
+        figures.threshold_rules(few, few, {"class > 0.05": ("class", 0.05), "product": ("product", 0.04)}),
+        figures.class_offsets(BOXES, [0, 1, 2], ["disc", "ring", "triangle"], 61),
+        figures.score_threshold(IMAGE, TestDetections.result, TestDetections.names, few, [True, False, True], 0.3),
+        figures.hits_and_misses(IMAGE, BOXES, [True] * 3, BOXES, [True] * 3, title="all found"),
+        figures.average_precision_area(few, few, few, few, title="AP"),
+        figures.two_stages(),
+        figures.best_proposals(IMAGE, BOXES, BOXES, [True] * 3, title="three"),
+        figures.recall_by_count([1, 10, 100], {"AR": few}),
+    ):
+        figure.draw_without_rendering()
+        width, height = figure.get_size_inches()
+        assert width <= 7
+        ink = figure.get_tightbbox()
+        assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
+        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+
+
+# ---------------------------------------------------------------------- One change at a time
+class TestAblationLadder:
+    NAMES, VALUES = ("first", "better loss", "more norm"), (36.3, 36.9, 36.8)
+
+    def test_bars_end_at_the_values_and_the_marked_row_tells_its_gain(self) -> None:
+        figure = figures.ablation_ladder(self.NAMES, self.VALUES, at=2, baseline=(35.9, "RetinaNet"))
+        (axes,) = figure.axes
+        ends = [patch.get_x() + patch.get_width() for patch in axes.patches]
+        assert ends == pytest.approx(self.VALUES)
+        words = [text.get_text() for text in axes.texts]
+        assert words == [
+            "36.3", "first", "36.9", "+ better loss", "36.8  (-0.1)", "+ more norm", "RetinaNet 35.9",
+        ]  # fmt: skip
+
+    def test_refused(self) -> None:
+        with pytest.raises(ValueError, match="3 names for 2 values"):
+            figures.ablation_ladder(self.NAMES, (1.0, 2.0))
+        with pytest.raises(ValueError, match="at is 3"):
+            figures.ablation_ladder(self.NAMES, self.VALUES, at=3)
+
+
+# ---------------------------------------------------------------------- COCO: published weights
+def test_rows_that_drift_lie_where_they_are_and_tell_their_pitch() -> None:
+    figure = figures.row_drift(800, {"paper": [64, 192], "torchvision": [0, 114]}, longest=896)
+    (axes,) = figure.axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[64, 192], [0, 114], [64, 0], [192, 114]]
+    assert axes.get_title() == "canvas 800 pixels high: 114 apart"
+    with pytest.raises(ValueError, match="give two rules with as many rows each"):
+        figures.row_drift(800, {"paper": [64, 192], "torchvision": [0]}, longest=896)
+
+
+class TestTraining:
+    """Pictures of the chapter "Training"."""
+
+    def test_every_schedule_has_its_panel_and_its_rates(self) -> None:
+        rates = {"steps": [0.1, 0.3, 0.3, 0.03], "cosine": [1.0, 0.5]}
+        figure = figures.learning_rates(rates)
+        assert [axes.get_title() for axes in figure.axes] == list(rates)
+        for axes, wanted in zip(figure.axes, rates.values(), strict=True):
+            assert axes.lines[0].get_ydata().tolist() == wanted
+            assert axes.lines[0].get_xdata().tolist() == list(range(len(wanted)))
+            assert axes.get_ylim()[0] == 0
+
+    def test_a_schedule_without_steps_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="at least one"):
+            figures.learning_rates({})
+        with pytest.raises(ValueError, match="'empty'.*each step"):
+            figures.learning_rates({"empty": []})
+
+    def test_only_a_run_that_stopped_early_ends_in_a_cross(self) -> None:
+        (axes,) = figures.run_losses({"whole": [3.0, 2.0, 1.0], "broken": [3.0, 9.0], "none": []}, 3).axes
+        assert by_gid(axes, "broken").get_xydata().tolist() == [[1, 9]]
+        assert by_gid(axes, "broken").get_marker() == "X"
+        assert len(axes.lines) == 4 and axes.get_yscale() == "log"
+        assert axes.lines[0].get_ydata().tolist() == [3, 2, 1]
+
+    def test_losses_that_cannot_be_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="'long' has 4 losses; at most 3"):
+            figures.run_losses({"long": [1.0] * 4}, 3)
+        with pytest.raises(ValueError, match="finite"):
+            figures.run_losses({"nan": [1.0, np.nan]}, 3)
+
+    def test_the_weight_and_its_average(self) -> None:
+        (axes,) = figures.weight_average([0, 2, 1], [0, 0.5, 0.75], wanted=1.0).axes
+        weight, average, best = axes.lines
+        assert weight.get_ydata().tolist() == [0, 2, 1] and average.get_ydata().tolist() == [0, 0.5, 0.75]
+        assert set(best.get_ydata()) == {1.0}
+        with pytest.raises(ValueError, match="averages"):
+            figures.weight_average([0, 1], [0], wanted=1.0)
+
+    def test_times_of_the_log_are_no_losses(self, tmp_path: Path) -> None:
+        entry = {"step": 1, "loss": 2.0, "classification": 2.0, "lr": 0.1, "seconds": 1.0, "cpu_seconds": 1.0}
+        entry |= {"waited": 0.1, "waited_share": 0.1, "skipped": 0.0}
+        (tmp_path / "log.jsonl").write_text(json.dumps(entry) + "\n")
+        losses = figures.training_curves(tmp_path / "log.jsonl").axes[0]
+        assert [t.get_text() for t in losses.get_legend().get_texts()] == ["classification"]
+
+
+class TestYourOwnBoxes:
+    """Pictures of the chapter "Your own boxes"."""
+
+    BOUNDS = (0.0, 32.0, 64.0, 128.0, 256.0, np.inf)
+
+    def bars(self, axes: Axes) -> list[tuple[str, list[Rectangle]]]:
+        return [(c.get_label(), list(c)) for c in axes.containers if isinstance(c, BarContainer)]
+
+    @given(st.lists(st.floats(0.5, 2000), max_size=40))
+    def test_every_box_is_counted_once(self, sizes: list[float]) -> None:
+        (axes,) = figures.boxes_on_levels(sizes, self.BOUNDS).axes
+        assert sum(bar.get_height() for _, group in self.bars(axes) for bar in group) == len(sizes)
+        assert sum(int(t.get_text().split("\n")[1].replace(",", "")) for t in axes.texts) == len(sizes)
+
+    def test_a_bar_lies_within_the_range_of_its_level(self) -> None:
+        (axes,) = figures.boxes_on_levels([3, 31.9, 32, 33, 100, 1000], (0.0, 24.0, 50.0, np.inf), (3, 4, 5)).axes
+        groups = self.bars(axes)
+        assert [name for name, _ in groups] == ["P3", "P4", "P5"]
+        for (_, group), (low, high) in zip(groups, [(0, 24), (24, 50), (50, 1e9)], strict=True):
+            assert all(low <= bar.get_x() and bar.get_x() + bar.get_width() <= high + 1e-6 for bar in group)
+        assert [t.get_text() for t in axes.texts] == ["P3\n1", "P4\n3", "P5\n2"]
+
+    def test_a_box_on_a_bound_belongs_to_the_finer_level(self) -> None:
+        (axes,) = figures.boxes_on_levels([32, 64], self.BOUNDS).axes
+        assert [t.get_text() for t in axes.texts][:3] == ["P3\n1", "P4\n1", "P5\n0"]
+
+    def test_bounds_that_do_not_fit_are_named(self) -> None:
+        with pytest.raises(ValueError, match="3 bounds for 5 levels"):
+            figures.boxes_on_levels([1], (0, 1, 2))

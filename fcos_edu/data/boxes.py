@@ -135,7 +135,7 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
     """The boxes of a data set, from its annotations alone.
 
     Args:
-        path: a file in COCO's format; a folder in COCO's or VOC's layout; one of :data:`NAMES`. Of these, "bccd" is
+        path: a file in COCO's format; a folder in COCO's or VOC's layout; one of ``NAMES``. Of these, "bccd" is
             downloaded if it is not there; VOC and COCO, which are large, must be there, their annotations at least.
         split: of a folder or a name. By default all annotations of a VOC folder and of "bccd", the only split of a
             COCO folder, and "train" of "shapes".

@@ -1,6 +1,6 @@
 """Section 4's measure: COCO's average precision, by pycocotools, in the pixels of the original images.
 
-Taught in the chapter *A detector from end to end*. Checked against: hand-made cases whose AP is known.
+Taught in the chapter *How good is it*. Checked against: hand-made cases whose AP is known.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def predict(model: nn.Module, dataset: DetectionDataset, **options: Any) -> list
         options: ``batch_size``, ``workers``, ``precision``, ``indices``, ``progress`` as for :func:`each_batch`.
 
     Returns:
-        One dict for each detection: ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) in pixels of the
+        One dict for each detection, with ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) in pixels of the
         original image, ``score``.
     """
     results: list[dict[str, Any]] = []
@@ -137,7 +137,7 @@ def run_coco(
         max_detections: an image's best detections that count, ascending.
 
     Returns:
-        The accumulated run: ``.eval["precision"]`` (ious, 101 recalls, classes, sizes, max_detections) and
+        The accumulated run, with ``.eval["precision"]`` (ious, 101 recalls, classes, sizes, max_detections) and
         ``.eval["recall"]`` (ious, classes, sizes, max_detections), -1 where there is no box.
 
     Raises:

@@ -37,12 +37,12 @@ def four_ways(model: FCOS, dataset: DetectionDataset, **options: Any) -> dict[st
 
     Args:
         model: without a branch, "branch" is left out. The model's own kind of center-ness does not matter.
-        dataset: as for :func:`~fcos_edu.evaluation.predict`.
+        dataset: as for :func:`~fcos_edu.evaluation.coco_ap.predict`.
         options: ``batch_size``, ``workers``, ``precision``, ``progress``.
 
     Returns:
         For "none", "computed", "branch" and "oracle" the twelve numbers of
-        :func:`~fcos_edu.evaluation.coco_metrics`, which also says what is raised.
+        :func:`~fcos_edu.evaluation.coco_ap.coco_metrics`, which also says what is raised.
     """
     ways = [way for way in WAYS if way != "branch" or model.config.centerness_branch != "none"]
     results: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
@@ -89,7 +89,7 @@ def score_iou(model: FCOS, dataset: DetectionDataset, **options: Any) -> ScoreIo
 
     Args:
         model: whose ``class_scores`` and ``scores`` are compared; under ``sqrt_score`` the square is undone.
-        dataset: as for :func:`~fcos_edu.evaluation.predict`.
+        dataset: as for :func:`~fcos_edu.evaluation.coco_ap.predict`.
         options: ``batch_size``, ``workers``, ``precision``, ``progress``.
     """
     class_scores, scores, ious = ([torch.zeros(0)] for _ in range(3))
@@ -133,7 +133,7 @@ def ambiguous_detections(
 
     Args:
         model: says where its detections come from (``locations``).
-        dataset: as for :func:`~fcos_edu.evaluation.predict`.
+        dataset: as for :func:`~fcos_edu.evaluation.coco_ap.predict`.
         threshold: the lowest score that counts, in 0..1; 0 for every detection that the model returns.
         options: ``batch_size``, ``workers``, ``precision``, ``progress``.
 

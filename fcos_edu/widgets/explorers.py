@@ -21,7 +21,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,11 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from torch import Tensor
 
+from ..centerness import centerness
 from ..config import FCOSConfig
 from ..figures import CENTERNESS_COLORS, COLORS, LEVEL_COLORS, SIDE_COLORS
 from ..locations import axes, canvas_locations, feature_sizes
-from ..targets import assign
+from ..targets import assign, ltrb
 
 Array = ArrayLike | Tensor
 FOLDER = Path(__file__).parent
@@ -53,6 +54,7 @@ class Explorer:
 
     kind: str
     text: str  # what it shows, in a sentence
+    data: dict[str, Any] = field(repr=False, compare=False)  # what its script is given
     html: str
 
     def _repr_html_(self) -> str:
@@ -63,8 +65,9 @@ class Explorer:
 
     def page(self) -> str:
         """A whole HTML document with this explorer, to be saved as a file."""
-        head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{_text(self.text)}</title>'
-        return f'<!DOCTYPE html><html lang="en"><head>{head}</head><body>{self.html}</body></html>'
+        head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        title = f"<title>{_text(self.text)}</title>"
+        return f'<!DOCTYPE html><html lang="en"><head>{head}{title}</head><body>{self.html}</body></html>'
 
 
 # ---------------------------------------------------------------- the explorers
@@ -117,7 +120,7 @@ def overlap_explorer(
 
     Args:
         boxes, labels, names, size, config, image, caption: as for :func:`box_explorer`.
-        level: the pyramid level that is shown first, such as 3; None for the finest.
+        level: the pyramid level that is shown first, such as 3; None for the one with the most positive locations.
 
     Raises:
         ValueError: as for :func:`box_explorer`, or the configuration does not have the level.
@@ -126,15 +129,15 @@ def overlap_explorer(
     known = [each["name"] for each in data["levels"]]
     if level is not None and level not in known:
         raise ValueError(f"level is {level}; the configuration has the levels {known}")
-    data["level"] = 0 if level is None else known.index(level)
+    data["level"] = _busiest_level(data, config or FCOSConfig.paper()) if level is None else known.index(level)
     return _explorer("overlap", data, f"Overlap explorer: {_count(data)}", caption)
 
 
 def iou_explorer(
-    truth: Sequence[float] = (60, 50, 190, 170),
-    prediction: Sequence[float] = (130, 90, 290, 210),
+    truth: Sequence[float] = (60, 60, 200, 190),
+    prediction: Sequence[float] = (130, 110, 310, 250),
     *,
-    size: tuple[int, int] = (240, 360),
+    size: tuple[int, int] = (300, 380),
     loss: str = "iou",
     caption: str = "",
 ) -> Explorer:
@@ -156,10 +159,10 @@ def iou_explorer(
 
 
 def centerness_explorer(
-    box: Sequence[float] = (60, 40, 300, 200),
-    point: Sequence[float] = (140, 95),
+    box: Sequence[float] = (50, 50, 330, 230),
+    point: Sequence[float] = (140, 110),
     *,
-    size: tuple[int, int] = (240, 360),
+    size: tuple[int, int] = (280, 380),
     score: float = 0.9,
     caption: str = "",
 ) -> Explorer:
@@ -180,7 +183,7 @@ def centerness_explorer(
     if not (only[0] < x < only[2] and only[1] < y < only[3]):
         raise ValueError(f"point is {(x, y)}; it must lie in the box {tuple(only)}")
     _share(score, "score")
-    data = {"size": _size(size, None), "box": only, "point": [_plain(x, 2), _plain(y, 2)], "score": score}
+    data = {"size": _size(size, None), "box": only, "point": [_plain(x, 2), _plain(y, 2)], "score": float(score)}
     return _explorer("centerness", data, "Center-ness explorer: a box and a location in it", caption)
 
 
@@ -215,8 +218,15 @@ def focal_explorer(
         raise ValueError(f"prior is {prior}; its logit is finite only between 0 and 1")
     if positives < 0 or negatives < 0:
         raise ValueError(f"{positives} positives and {negatives} negatives; they are counts, 0 or more")
-    data = {"gamma": gamma, "alpha": alpha, "p": p, "positives": positives, "negatives": negatives, "prior": prior}
-    return _explorer("focal", data, "Focal loss explorer: the loss against the probability of the right answer", caption)
+    data = {
+        "gamma": float(gamma),
+        "alpha": float(alpha),
+        "p": float(p),
+        "positives": int(positives),
+        "negatives": int(negatives),
+        "prior": float(prior),
+    }
+    return _explorer("focal", data, "Focal loss explorer: loss against the probability of the right answer", caption)
 
 
 def nms_explorer(
@@ -256,8 +266,8 @@ def nms_explorer(
         "size": _size(size, picture),
         **found,
         "names": _class_names(found["labels"], names),
-        "scoreThreshold": score_threshold,
-        "nmsThreshold": nms_threshold,
+        "scoreThreshold": float(score_threshold),
+        "nmsThreshold": float(nms_threshold),
         "image": None if picture is None else _data_url(picture),
     }
     return _explorer("nms", data, f"NMS explorer: {_count(data)}", caption)
@@ -313,8 +323,8 @@ def pr_explorer(
         "images": images,
         "classes": kinds,
         "names": _class_names([label for each in images for label in each["truthLabels"] + each["labels"]], names),
-        "iou": round(iou, 2),
-        "score": score,
+        "iou": round(float(iou), 2),
+        "score": float(score),
     }
     truths = sum(len(each["truth"]) for each in images)
     text = f"Precision-recall explorer: {total} detections of {truths} objects in {len(images)} images"
@@ -379,19 +389,31 @@ def _scene(
     }
 
 
-def _first_place(data: Mapping[str, Any], config: FCOSConfig, least: int = 9) -> list[float]:
-    """A location of the smallest box that has several, a little off its centre; the middle of the image if none has."""
+def _owners(data: Mapping[str, Any], config: FCOSConfig) -> tuple[Tensor, list[tuple[int, int]], Tensor]:
+    """The boxes (M, 4), the size of each level, and the box of each location of all levels (L,)."""
     height, width = data["size"]
     sizes = feature_sizes(height, width, config.strides)
-    boxes = torch.tensor(data["boxes"], dtype=torch.float64)
+    boxes = torch.tensor(data["boxes"], dtype=torch.float32)
     owner = assign(boxes[None], torch.ones(1, len(boxes), dtype=torch.bool), sizes, config)[0]
+    return boxes, sizes, owner
+
+
+def _busiest_level(data: Mapping[str, Any], config: FCOSConfig) -> int:
+    _, sizes, owner = _owners(data, config)
+    return int(torch.stack([(part >= 0).sum() for part in owner.split([h * w for h, w in sizes])]).argmax())
+
+
+def _first_place(data: Mapping[str, Any], config: FCOSConfig, least: int = 9) -> list[float]:
+    """A location of the smallest box that has several, a little off its centre; the middle of the image if none has."""
+    boxes, sizes, owner = _owners(data, config)
     points = canvas_locations(sizes, config)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     for index in areas.argsort(stable=True).tolist():
         own = points[owner == index]
         if len(own) >= least:
-            return own[len(own) // 3].tolist()
-    return [width / 2, height / 2] if least == 1 else _first_place(data, config, least=1)
+            far = centerness(ltrb(own, boxes[index : index + 1])[:, 0])
+            return own[(far - 0.5).abs().argmin()].tolist()
+    return [data["size"][1] / 2, data["size"][0] / 2] if least == 1 else _first_place(data, config, least=1)
 
 
 def _levels(height: int, width: int, config: FCOSConfig) -> list[dict[str, Any]]:
@@ -529,7 +551,7 @@ def _style() -> str:
 
 
 def _explorer(kind: str, data: dict[str, Any], text: str, caption: str) -> Explorer:
-    """One piece of HTML: style, what is shown without a script, and a script that keeps all its names to itself."""
+    """One piece of HTML: what is shown without a script, and a script that keeps all its names to itself."""
     # The picture stays out of the name: its bytes differ between versions of Pillow.
     named = {key: value for key, value in data.items() if key != "image"}
     digest = hashlib.sha256(json.dumps([kind, named, caption], sort_keys=True).encode()).hexdigest()[:10]
@@ -537,12 +559,13 @@ def _explorer(kind: str, data: dict[str, Any], text: str, caption: str) -> Explo
     # "<" would end the script if a name held "</script>".
     content = json.dumps(data | {"palette": _PALETTE}, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     head = f'<p class="fcx-caption">{_text(caption)}</p>\n' if caption else ""
-    parts = [script("core"), script("stage"), script(kind), f'const ID = "{name}", DATA = {content};', script("start")]
-    body = "\n".join(parts)
+    # The style travels inside the script: a viewer that drops scripts (GitHub's) shows one sentence, not the style.
+    values = f'const ID = "{name}", STYLE = {json.dumps(_style())}, DATA = {content};'
+    body = "\n".join([script("core"), script("stage"), script(kind), values, script("start")])
     piece = (
-        f'<div class="fcx fcx-{kind}" id="{name}" role="group" aria-label="{_text(text)}" data-lm-suppress-shortcuts="true">\n'
-        f"<style>\n{_style()}\n</style>\n{head}"
-        f'<p class="fcx-still">{_text(text)}. {_text(_NO_SCRIPT)}</p>\n'
+        f'<div class="fcx fcx-{kind}" id="{name}" role="group" aria-label="{_text(text)}" '
+        f'data-lm-suppress-shortcuts="true">\n'  # JupyterLab's arrow keys would move on to the next cell
+        f'{head}<p class="fcx-still">{_text(text)}. {_text(_NO_SCRIPT)}</p>\n'
         f'<script>\n(() => {{\n"use strict";\n{body}\n}})();\n</script>\n</div>'
     )
-    return Explorer(kind, text, piece)
+    return Explorer(kind, text, data, piece)

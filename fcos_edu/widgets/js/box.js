@@ -121,10 +121,12 @@ const explore = (root, data) => {
     return { i, level, column, row, x, y, ...found, holding, away };
   }
 
-  // With "auto": of the levels that learn something here, the one whose location is nearest.
+  // With "auto": of the levels that learn something here, the one whose location is nearest. Where the pointer is in no
+  // box that is the finest, although a location of a coarse level, far away, may learn something.
   function choose() {
     if (state.level !== "auto") return look(state.level);
     const all = levels.map((_, i) => look(i));
+    if (!boxes.some((box) => Math.min(...core.ltrb(...state.point, box)) > 0)) return all[0];
     const learning = all.filter((one) => one.owner >= 0);
     if (learning.length) return learning.reduce((best, one) => (one.away < best.away ? one : best));
     return all.find((one) => one.holding.length) || all[0];
@@ -148,8 +150,11 @@ const explore = (root, data) => {
     const shown = learns ? one.owner : one.holding.length ? one.holding[0] : -1;
     const d = shown >= 0 ? core.ltrb(one.x, one.y, boxes[shown]) : null;
 
-    kit.fill(grid, { d: kit.dots(one.level.ys.flatMap((y) => one.level.xs.map((x) => [x, y]))) });
-    grid.style.stroke = palette.levels[one.level.name];
+    if (state.drawn !== one.i) {
+      state.drawn = one.i; // a large image has many locations
+      kit.fill(grid, { d: kit.dots(one.level.ys.flatMap((y) => one.level.xs.map((x) => [x, y]))) });
+      grid.style.stroke = palette.levels[one.level.name];
+    }
     boxes.forEach((box, i) => {
       outlines[i].classList.toggle("fcx-on", i === shown && learns);
       outlines[i].classList.toggle("fcx-dim", i !== shown);
@@ -189,14 +194,14 @@ const explore = (root, data) => {
     if (strip) strip(farthest);
     heat(d);
     inside.textContent = "";
+    kit.html(inside, "p", { class: "fcx-none", text: one.holding.length ? "inside of" : "inside of no box" });
     one.holding.slice(0, 3).forEach((k) => {
       const row = kit.html(inside, "p", { style: `--own:${colors[k]}` });
-      const claims = one.claims.includes(k);
       row.classList.toggle("fcx-strong", k === one.owner);
-      const note = k === one.owner ? (one.claims.length > 1 ? " \u2190 smallest" : " \u2190") : claims ? "" : " (not here)";
-      kit.html(row, "span", { text: `inside ${titles[k]}, ${kit.comma(core.area(boxes[k]))} px\u00b2${note}` });
+      kit.html(row, "span", { text: `${titles[k]}, ${kit.comma(core.area(boxes[k]))} px\u00b2` });
+      const note = k === one.owner ? (one.claims.length > 1 ? "smallest" : "learnt") : one.claims.includes(k) ? "larger" : "not here";
+      kit.html(row, "em", { text: note });
     });
-    if (!one.holding.length) kit.html(inside, "p", { class: "fcx-none", text: "inside no box" });
 
     const numbers = d ? SIDES.map((side, k) => `${side} ${kit.short(d[k])}`).join(", ") : "";
     let text = `${where} ${what}`;

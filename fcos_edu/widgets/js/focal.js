@@ -36,7 +36,7 @@ const explore = (root, data) => {
   const linear = kit.chart(view, { ...shared, yTicks: [0, 1, 2, 3, 4, 5].map((v) => [v, v]), y: (v) => Math.min(v, top) / top });
   const log = kit.chart(view, {
     ...shared,
-    yTicks: [1, 0.1, 0.01, 0.001, 1e-4, 1e-5, 1e-6].map((v) => [v, v >= 0.001 ? v : v.toExponential(0).replace("-", "\u2212")]),
+    yTicks: [1, 0.1, 0.01, 0.001, 1e-4, 1e-5, 1e-6].map((v) => [v, v >= 0.001 ? v : `10\u207b${"\u2074\u2075\u2076"[-Math.round(Math.log10(v)) - 4]}`]),
     y: (v) => kit.clamp(Math.log10(Math.max(v, floor) / floor) / Math.log10(10 / floor), 0, 1),
   });
   const scenes = view.canvas.querySelectorAll("g");
@@ -53,8 +53,8 @@ const explore = (root, data) => {
   const lines = CURVES.map(([, color, dash]) =>
     kit.svg(view.canvas, "path", { class: "fcx-curve", style: `--own:${color}`, "stroke-dasharray": dash }),
   );
-  const names = CURVES.map(([, color]) => kit.svg(view.canvas, "text", { class: "fcx-tag", style: `--own:${color}` }));
   const needle = kit.svg(view.canvas, "line", { class: "fcx-needle" });
+  const names = CURVES.map(([, color]) => kit.svg(view.canvas, "text", { class: "fcx-tag", style: `--own:${color}` }));
   const marks = CURVES.map(([, color]) => kit.svg(view.canvas, "circle", { class: "fcx-mark", style: `--own:${color}` }));
   const glass = kit.svg(view.canvas, "rect", {
     class: "fcx-glass fcx-across", width, height, tabindex: 0, role: "slider", "aria-label": "p of the right answer",
@@ -65,7 +65,7 @@ const explore = (root, data) => {
     redraw();
   };
   const follow = (point) => go(linear.share(point[0]));
-  kit.drag(view, glass, { start: follow, move: follow });
+  kit.drag(view, glass, { start: follow, move: follow, scrolls: true });
   kit.keys(glass, (dx, dy) => go(state.p + 0.01 * (dx - dy)));
 
   // ---- the panel
@@ -78,16 +78,24 @@ const explore = (root, data) => {
     kit.html(view.side, "p", { class: "fcx-label", text: `${name}: share of the loss` });
     const bar = kit.html(view.side, "div", { class: "fcx-split", "aria-hidden": "true" });
     const parts = [palette.colors[0], palette.colors[1]].map((color) => kit.html(bar, "i", { style: `--own:${color}` }));
-    const text = kit.html(view.side, "p", { class: "fcx-formula" });
+    const text = kit.html(view.side, "p", { class: "fcx-shares" });
+    const [left, right] = [kit.html(text, "span"), kit.html(text, "span")];
     return (positive, negative) => {
       const whole = positive + negative;
       parts[0].style.width = `${(100 * positive) / (whole || 1)}%`;
       parts[1].style.width = `${(100 * negative) / (whole || 1)}%`;
-      kit.fill(text, { text: `positives ${kit.percent(positive, whole)}, negatives ${kit.percent(negative, whole)}` });
+      kit.fill(left, { text: `positives ${kit.percent(positive, whole)}` });
+      kit.fill(right, { text: `negatives ${kit.percent(negative, whole)}` });
     };
   });
 
-  const digits = (v) => (v >= 0.01 || v === 0 ? v.toFixed(3) : v.toExponential(1).replace("-", "\u2212"));
+  // Three digits after the point, two that count below 0.01, powers of ten where zeros would have to be counted.
+  function digits(v) {
+    if (v >= 0.01 || v === 0) return v.toFixed(3);
+    if (v >= 1e-4) return String(Number(v.toPrecision(2)));
+    const [head, power] = v.toExponential(1).split("e-");
+    return `${head}\u00b710\u207b${[...power].map((digit) => "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"[digit]).join("")}`;
+  }
 
   function draw() {
     const axes = state.log ? log : linear;
@@ -114,7 +122,7 @@ const explore = (root, data) => {
     const factor = Math.pow(1 - state.p, state.gamma);
     numbers[1](digits(factor));
     const values = CURVES.map(([, , , f]) => f(state.p));
-    meters.forEach((meter, i) => meter(values[i] / values[0] / (i ? 1 : 1), digits(values[i])));
+    meters.forEach((meter, i) => meter(values[i] / values[0], digits(values[i])));
     const x = core.logit(data.prior);
     sums[0](data.positives * core.crossEntropy(x, 1), data.negatives * core.crossEntropy(x, 0));
     sums[1](data.positives * core.focal(x, 1, state.alpha, state.gamma), data.negatives * core.focal(x, 0, state.alpha, state.gamma));

@@ -153,13 +153,13 @@ const explore = (root, data) => {
   }
 
   function run() {
-    let left = 600;
+    let left = 1200; // steps; far more than it takes
     kit.fill(play, { text: "pause" });
     const tick = () => {
       const gradient = core.boxGradient(boxes[1], boxes[0], state.kind);
       const most = Math.max(...gradient.map(Math.abs));
       const { iou } = core.overlap(boxes[1], boxes[0]);
-      const rate = Math.min(1, 60 * (1 - iou) ** 2 + 0.05) * (width / 320);
+      const rate = Math.min(2, 60 * (1 - iou) ** 2 + 0.05) * (width / 320);
       if (most < 1e-9 || iou > 0.985 || (left -= 1) < 0) return finish();
       boxes[1] = boxes[1].map((value, side) => {
         const low = side < 2 ? 0 : boxes[1][side - 2] + 4, high = side < 2 ? boxes[1][side + 2] - 4 : [0, 0, width, height][side];

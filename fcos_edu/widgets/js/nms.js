@@ -6,9 +6,9 @@ const explore = (root, data) => {
   const { palette, boxes, scores, labels } = data;
   const colors = boxes.map((_, i) => palette.colors[labels[i] % palette.colors.length]);
   const title = (i) => `${data.names[labels[i]]} ${scores[i].toFixed(2)}`;
-  const state = { score: data.scoreThreshold, iou: data.nmsThreshold, step: null }; // null: the end
+  const state = { score: data.scoreThreshold, iou: data.nmsThreshold, step: 0 }; // step null: the end
   const view = kit.frame(root, {
-    width, height, hint: "Move the thresholds, then follow the steps with the buttons or the slider below them.",
+    width, height, hint: "Step with the buttons, then move the thresholds. \u201cIoU 0.8 \u2192 1\u201d: removed by box 1.",
   });
   const redraw = kit.soon(draw);
   const number = (v) => v.toFixed(2);
@@ -25,12 +25,15 @@ const explore = (root, data) => {
     state.step = kit.clamp((state.step === null ? last : state.step) + by, 0, last);
     redraw();
   };
-  kit.button(view.top, "to the start", () => {
-    state.step = 0;
+  const steps = kit.html(view.top, "div", { class: "fcx-steps" });
+  const jump = (step) => () => {
+    state.step = step;
     redraw();
-  });
-  const back = kit.button(view.top, "\u2190 back", walk(-1));
-  const next = kit.button(view.top, "next \u2192", walk(1));
+  };
+  kit.button(steps, "start", jump(0));
+  const back = kit.button(steps, "\u2190 back", walk(-1));
+  const next = kit.button(steps, "next \u2192", walk(1));
+  kit.button(steps, "end", jump(null));
 
   kit.picture(view, data.image);
   // Low scores first, so that high ones lie on top.
@@ -76,7 +79,7 @@ const explore = (root, data) => {
       kit.fill(outlines[i], { class: `fcx-found fcx-${is}${now}` });
       const words = {
         low: "below the score", kept: "kept", waiting: "",
-        removed: `IoU ${iou[i].toFixed(2)} with no. ${by[i] + 1}`,
+        removed: `IoU ${iou[i].toFixed(2)} \u2192 ${by[i] + 1}`,
       };
       const [item, note] = rows[i];
       kit.fill(item, { class: `fcx-${is}${now}` });

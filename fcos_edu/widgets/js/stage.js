@@ -44,7 +44,7 @@ const kit = (() => {
   // One digit after the point, none where it would be 0, and a true minus sign.
   const short = (value) => (Math.round(value * 10) / 10).toString().replace("-", "\u2212");
   const fixed = (value, digits) => value.toFixed(digits).replace("-", "\u2212");
-  const percent = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(1)} %` : "0 %");
+  const percent = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(1)}\u00a0%` : "0\u00a0%");
 
   // ---- the frame of an explorer
 
@@ -170,7 +170,8 @@ const kit = (() => {
 
   // ---- pointer and keyboard
 
-  // handlers.start(point) returns what handlers.move(point, started) gets while the pointer is down.
+  // handlers.start(point) returns what handlers.move(point, started) gets while the pointer is down. With
+  // handlers.scrolls the page still scrolls up and down under a finger.
   function drag(view, node, handlers) {
     let started = null, id = null;
     const stop = (event) => {
@@ -188,6 +189,8 @@ const kit = (() => {
     node.addEventListener("pointermove", (event) => {
       if (event.pointerId === id) handlers.move(view.at(event), started);
     });
+    // touch-action is not heeded on parts of an SVG everywhere; without this the page would scroll and end the drag.
+    if (!handlers.scrolls) node.addEventListener("touchmove", (event) => event.preventDefault(), { passive: false });
     node.addEventListener("pointerup", stop);
     node.addEventListener("pointercancel", stop);
   }

@@ -1,0 +1,235 @@
+"""The built site in a real browser, opened from the disk, with the network off: ``make book``, then ``make browser``.
+
+Every page loads without a script error and asks nobody outside for anything; formulas are drawn; nothing is blank; what
+moves moves; quizzes answer; no page is wider than a telephone; links lead somewhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "book" / "_build" / "html"
+# index.html only sends the reader on to the first page.
+PAGES = sorted(
+    path.relative_to(SITE).as_posix()
+    for path in SITE.rglob("*.html")
+    if "_static" not in path.parts and path != SITE / "index.html"
+)
+WIDE, TELEPHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+# Which frame of a figure is seen.
+FRAME = """(figure) => [...figure.querySelectorAll(".moving-frames > div")]
+  .findIndex((frame) => frame.checkVisibility({ visibilityProperty: true }))"""
+
+
+def test_the_book_is_built() -> None:
+    assert PAGES, f"{SITE} holds no page; run `make book` first"
+
+
+class Visit:
+    """A page from the disk without a network, and what went wrong there."""
+
+    def __init__(self, page: Any) -> None:
+        self.page, self.faults, self.name = page, [], ""
+        page.on("pageerror", lambda error: self.faults.append(f"script error: {error}"))
+        page.on("console", lambda m: self.faults.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("request", lambda request: self._outside(request.url))
+        page.on("requestfailed", lambda request: self.faults.append(f"not loaded: {request.url}"))
+
+    def _outside(self, url: str) -> None:
+        if not url.startswith(("file:", "data:", "blob:")):
+            self.faults.append(f"asked for {url}")
+
+    def open(self, name: str) -> Any:
+        """Go to a page, unless we are there."""
+        if name == self.name:
+            return self.page
+        self.name = name
+        self.faults.clear()
+        self.page.goto((SITE / name).as_uri())
+        # MathJax is the last to be ready; a page without formulas does not have it.
+        self.page.wait_for_function("!document.querySelector('.math') || window.MathJax?.startup?.promise")
+        self.page.evaluate("window.MathJax?.startup?.promise.then(() => 0)")
+        self.settle()
+        return self.page
+
+    def settle(self) -> None:
+        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+@pytest.fixture(scope="module")
+def visits(chromium: Any) -> Iterator[dict[int, Visit]]:
+    """One visitor at a desk and one with a telephone, for all pages."""
+    contexts = {
+        size["width"]: chromium.new_context(viewport=size, offline=True, has_touch=size is TELEPHONE)
+        for size in (WIDE, TELEPHONE)
+    }
+    for context in contexts.values():
+        context.set_default_timeout(180_000)  # whatever else the machine does
+    yield {width: Visit(context.new_page()) for width, context in contexts.items()}
+    for context in contexts.values():
+        context.close()
+
+
+@pytest.fixture
+def visit(visits: dict[int, Visit], name: str) -> Iterator[Visit]:
+    """At a desk; whatever goes wrong while a page loads, or during a test, fails it."""
+    visits[1280].open(name)
+    yield visits[1280]
+    faults, visits[1280].faults = visits[1280].faults, []
+    assert not faults
+
+
+# One page after the other, so that each is loaded once.
+@pytest.mark.parametrize("name", PAGES, scope="class")
+class TestPage:
+    def test_loads_alone_and_nothing_is_blank(self, visit: Visit, name: str) -> None:
+        page = visit.page
+        assert any(text.strip() for text in page.locator("main h1, main h2").all_inner_texts())
+        blank = page.evaluate(
+            """() => {
+              const shown = (node) => node.checkVisibility();
+              const name = (node) => node.outerHTML.slice(0, 160);
+              const faults = [];
+              for (const output of document.querySelectorAll(".cell_output")) {
+                const box = output.getBoundingClientRect();
+                if (shown(output) && box.height < 12) faults.push(`empty output: ${name(output)}`);
+              }
+              for (const image of document.querySelectorAll("article img")) {
+                const there = image.complete && image.naturalWidth > 0;
+                if (shown(image) && !there) faults.push(`no picture: ${name(image)}`);
+              }
+              const views = document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]').length;
+              const figures = document.querySelectorAll(".moving-figure").length;
+              if (views !== figures) faults.push(`${views} widgets, but ${figures} figures that move`);
+              const still = document.querySelectorAll(".fcx-still, .fcx:not([data-alive])");
+              faults.push(...[...still].map(name));
+              return faults;
+            }"""
+        )
+        assert not blank, "\n".join(blank)
+
+    def test_every_formula_is_drawn(self, visit: Visit, name: str) -> None:
+        bad = visit.page.evaluate(
+            """() => [...document.querySelectorAll(".math")]
+              .filter((node) => !node.querySelector("mjx-container") || node.querySelector("mjx-merror"))
+              .map((node) => node.textContent.slice(0, 120))"""
+        )
+        assert not bad, "\n".join(bad)
+
+    def test_what_moves_moves(self, visit: Visit, name: str) -> None:
+        page = visit.page
+        for number in range(page.locator(".moving-figure").count()):
+            figure = page.locator(".moving-figure").nth(number)
+            if not figure.is_visible():
+                continue
+            slider = figure.locator("input[type=range]").first
+            slider.focus()
+            seen = []
+            for key in ("Home", "ArrowRight", "End"):
+                page.keyboard.press(key)
+                visit.settle()
+                seen.append(figure.evaluate(FRAME))
+            last = figure.locator(".moving-frames > div").count() - 1
+            assert seen == [0, 1, last], f"figure {number}"
+        for number in range(page.locator(".fcx").count()):
+            explorer = page.locator(".fcx").nth(number)
+            if not explorer.is_visible():
+                continue
+            before = explorer.inner_html()
+            control = explorer.locator("[role=application], [role=slider], input[type=range]:enabled").first
+            control.focus()
+            page.keyboard.press("ArrowRight")
+            visit.settle()
+            assert explorer.inner_html() != before, f"explorer {number} does not answer the keyboard"
+
+    def test_quizzes_answer(self, visit: Visit, name: str) -> None:
+        page = visit.page
+        questions = page.locator(".Quiz")
+        for number in range(questions.count()):
+            question = questions.nth(number)
+            feedback = question.locator(".Feedback").first
+            assert not feedback.inner_text().strip()
+            choices = question.locator("label.MCButton")
+            if choices.count():
+                choices.first.click()
+            else:
+                question.locator("input").first.fill("1")
+                question.locator("input").first.press("Enter")
+            visit.settle()
+            assert feedback.inner_text().strip(), f"question {number} stays silent"
+
+    def test_links_inside_the_site_lead_somewhere(self, visit: Visit, name: str) -> None:
+        faults = []
+        for link in visit.page.evaluate("[...document.querySelectorAll('a[href]')].map((a) => a.href)"):
+            parts = urlsplit(link)
+            if parts.scheme != "file":
+                continue
+            target = Path(unquote(parts.path))
+            if not target.is_file():
+                faults.append(link)
+            elif parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in names_in(target):
+                faults.append(link)
+        assert not faults, "\n".join(faults)
+
+    def test_nothing_is_wider_than_a_telephone(self, visits: dict[int, Visit], name: str) -> None:
+        visit = visits[390]
+        page = visit.open(name)
+        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        if wide > 0:
+            found = page.evaluate(
+                """() => {
+                  const held = (node) => node.parentElement && (
+                    getComputedStyle(node.parentElement).overflowX !== "visible" || held(node.parentElement));
+                  return [...document.body.querySelectorAll("*")]
+                    .filter((node) => node.getBoundingClientRect().right > window.innerWidth + 1 && !held(node))
+                    .slice(0, 5).map((node) => node.outerHTML.slice(0, 120));
+                }"""
+            )
+            pytest.fail(f"{wide} pixels wider than the screen:\n" + "\n".join(found))
+        assert not visit.faults
+
+
+@functools.cache
+def names_in(page: Path) -> set[str]:
+    """Every place of a page that a link can name."""
+    return set(re.findall(r"\b(?:id|name)=\"([^\"]+)\"", page.read_text("utf-8"))) | {"top"}
+
+
+# Search needs a server: from a disk no browser lets a script read other pages.
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    class Silent(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=str(SITE)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.mark.parametrize("word", ["stride", "ambiguous", "anchor"])
+def test_search_finds(chromium: Any, address: str, word: str) -> None:
+    page = chromium.new_page()
+    page.set_default_timeout(180_000)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda r: faults.append(r.url) if not r.url.startswith((address, "data:")) else None)
+    page.goto(f"{address}/search.html?q={word}")
+    page.locator("#search-results ul.search li a").first.wait_for()
+    assert page.locator("#search-results ul.search li").count() >= 1
+    page.close()
+    assert not faults
