@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
@@ -217,6 +218,27 @@ def locations_and_distances(
     distances = four_distances(location, box)
     inside = min(distances.values()) > 0
     _draw_box(axes, np.asarray(box, dtype=float), 6, "")
+    _draw_distances(axes, location, box)
+    x, y = location
+    face = COLORS[5] if inside else "white"
+    axes.plot(x, y, "o", color=face, markeredgecolor="black", markersize=8, zorder=5, gid="location")
+    axes.set_title("inside: a positive location" if inside else "outside: a negative location", fontsize=11)
+    if side is not None:
+        _distance_bars(side, distances, max(width, height))
+    return figure
+
+
+def four_distances(location: Sequence[float], box: Sequence[float]) -> dict[str, float]:
+    """Eq. 1 for one location and one box, in pixels: the numbers that :func:`locations_and_distances` draws."""
+    x, y = location
+    x0, y0, x1, y1 = box
+    return {"l": x - x0, "t": y - y0, "r": x1 - x, "b": y1 - y}
+
+
+def _draw_distances(axes: Axes, location: Sequence[float], box: Sequence[float]) -> None:
+    """Eq. 1 as four arrows with their letters, drawn dashed where a distance is negative."""
+    distances = four_distances(location, box)
+    height = abs(float(np.diff(axes.get_ylim())[0]))
     x, y = location
     x0, y0, x1, y1 = box
     ends = {"l": (x0, y), "t": (x, y0), "r": (x1, y), "b": (x, y1)}
@@ -238,6 +260,8 @@ def locations_and_distances(
                 linestyle="-" if distances[name] > 0 else "--",
                 linewidth=2,
                 gid=name,
+                # On a photograph of the arrow's own colour the white around it is what is seen.
+                path_effects=[patheffects.withStroke(linewidth=4, foreground="white"), patheffects.Normal()],
             )
         )
         # Text beside the middle of its arrow: above a horizontal one, at the right of a vertical one.
@@ -256,19 +280,6 @@ def locations_and_distances(
             fontweight="bold",
             path_effects=_HALO,
         )
-    face = COLORS[5] if inside else "white"
-    axes.plot(x, y, "o", color=face, markeredgecolor="black", markersize=8, zorder=5, gid="location")
-    axes.set_title("inside: a positive location" if inside else "outside: a negative location", fontsize=11)
-    if side is not None:
-        _distance_bars(side, distances, max(width, height))
-    return figure
-
-
-def four_distances(location: Sequence[float], box: Sequence[float]) -> dict[str, float]:
-    """Eq. 1 for one location and one box, in pixels: the numbers that :func:`locations_and_distances` draws."""
-    x, y = location
-    x0, y0, x1, y1 = box
-    return {"l": x - x0, "t": y - y0, "r": x1 - x, "b": y1 - y}
 
 
 def _distance_bars(axes: Axes, distances: Mapping[str, float], reach: float) -> None:
@@ -770,7 +781,7 @@ def bars(
 
 
 # What a line of the log has beside the terms of the loss.
-_NO_LOSSES = {"step", "loss", "lr", "seconds", "waited", "skipped", "centerness_floor"}
+_NO_LOSSES = {"step", "loss", "lr", "seconds", "cpu_seconds", "waited", "waited_share", "skipped", "centerness_floor"}
 
 
 def training_curves(log: str | Path) -> Figure:
@@ -1082,6 +1093,7 @@ def precision_recall_by_iou(curves: Mapping[str, Mapping[float, tuple[Array, Arr
     for axes, iou in zip(panels, first, strict=True):
         _draw_precision_recall(axes, {name: by_iou[iou] for name, by_iou in curves.items()})
         axes.set_title(f"IoU at least {iou:.2f}", fontsize=10)
+        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])  # short, so that neighbours do not touch
     panels[0].set_ylabel("precision")
     figure.legend(
         *panels[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=3, loc="outside upper center"
@@ -1127,7 +1139,10 @@ def score_against_iou(scores_without: Array, scores_with: Array, ious: Array) ->
             rasterized=True,
             zorder=2,
         )
-        axes.set(xlim=(0, 1), ylim=(0, 1), xticks=np.arange(6) / 5, aspect="equal", xlabel="score")
+        edge = 0.015  # boxes that hit nothing lie on the axis: drawn whole
+        axes.set(
+            xlim=(-edge, 1 + edge), ylim=(-edge, 1 + edge), xticks=np.arange(6) / 5, aspect="equal", xlabel="score"
+        )
         axes.set_title(f"{name}\n{under.sum():,} of {len(under):,} points under y = x", fontsize=10)
     panels[0].set_ylabel("IoU with the truth")
     return figure
@@ -1174,8 +1189,8 @@ def detections_and_curve(
 def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> Figure:
     """Best possible recall over the size of the box, a line for each method (Table 1, taken apart).
 
-    A point stands in the middle of its bin, hollow if the bin has fewer than :data:`FEW_BOXES` boxes; an empty bin has
-    none.
+    All of it above; below, the same lines close to 100 %. A point stands in the middle of its bin, hollow if the bin
+    has fewer than ``FEW_BOXES`` boxes; an empty bin has none.
 
     Args:
         edges: ``(N + 1,)`` of the bins of sqrt(area), in pixels of the resized image, positive and rising.
@@ -1188,8 +1203,8 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
     if len(bounds) < 2 or not (bounds[0] > 0 and (np.diff(bounds) > 0).all() and np.isfinite(bounds).all()):
         raise ValueError(f"edges {bounds.tolist()}; a logarithmic axis needs positive, finite and rising ones")
     middles = np.sqrt(bounds[:-1] * bounds[1:])
-    figure = Picture(figsize=(7, 3.4), layout="constrained")
-    axes = figure.subplots()
+    figure = Picture(figsize=(7, 5), layout="constrained")
+    whole, close = figure.subplots(2, 1, sharex=True)
     few = False
     for i, (name, counts) in enumerate(series.items()):
         found, total = _vectors(found=counts[0], total=counts[1])
@@ -1198,31 +1213,28 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
                 f"{name!r}: found {found} of {total}; each of the {len(middles)} bins needs 0 <= found <= all"
             )
         seen = total > 0
-        percent = 100 * found[seen] / total[seen]
-        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
-        axes.plot(middles[seen], percent, LINES[i % len(LINES)], marker=marker, color=color, markersize=5, label=name)
-        rare = total[seen] < FEW_BOXES
+        at, percent, rare = middles[seen], 100 * found[seen] / total[seen], total[seen] < FEW_BOXES
         few |= bool(rare.any())
-        axes.plot(
-            middles[seen][rare],
-            percent[rare],
-            marker,
-            color=color,
-            markerfacecolor="white",
-            markersize=5,
-            gid=f"few: {name}",
-        )
+        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
+        for axes in (whole, close):
+            axes.plot(at, percent, LINES[i % len(LINES)], marker=marker, color=color, markersize=5, label=name)
+            hollow = {"color": color, "markerfacecolor": "white", "markersize": 5, "gid": f"few: {name}"}
+            axes.plot(at[rare], percent[rare], marker, **hollow)
     if few:
         label = f"fewer than {FEW_BOXES} boxes"
-        axes.plot([], [], "o", color="black", markerfacecolor="white", markersize=5, label=label)
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.set(xlabel="√area of the box in pixels of the resized image", ylabel="best possible recall, %")
-    axes.set(xlim=(bounds[0], bounds[-1]), ylim=(None, 102))
-    axes.grid(axis="y", color="0.9")
-    axes.spines[["top", "right"]].set_visible(False)
+        whole.plot([], [], "o", color="black", markerfacecolor="white", markersize=5, label=label)
+    whole.set_xscale("log", base=2)
+    close.xaxis.set_major_formatter("{x:g}")
+    close.set_xlabel("√area of the box in pixels of the resized image")
+    figure.supylabel("best possible recall, %", fontsize=10)
+    whole.set(xlim=(bounds[0], bounds[-1]), ylim=(-3, 104))
+    close.set(ylim=(89.5, 100.5), yticks=range(90, 101, 2))
+    for axes in (whole, close):
+        axes.grid(axis="y", color="0.9")
+        axes.spines[["top", "right"]].set_visible(False)
     columns = 3 if max(map(len, series), default=0) < 25 else 2  # long names side by side would leave the page
-    figure.legend(frameon=False, fontsize=9, ncols=columns, loc="outside upper center")
+    handles = whole.get_legend_handles_labels()
+    figure.legend(*handles, frameon=False, fontsize=9, ncols=columns, loc="outside upper center")
     return figure
 
 
@@ -1296,7 +1308,7 @@ def lost_boxes(widths: Array, heights: Array, reasons: Sequence[str], *, stride:
         )
     axes.axvline(stride, color="black", linewidth=1, linestyle="--", zorder=1)
     axes.axhline(stride, color="black", linewidth=1, linestyle="--", zorder=1)
-    axes.text(stride, 1.0, f" stride {stride}", transform=axes.get_xaxis_transform(), va="top", fontsize=9)
+    axes.text(stride, 0.0, f" stride {stride}", transform=axes.get_xaxis_transform(), va="bottom", fontsize=9)
     axes.text(
         1.0, stride, f"stride {stride}", transform=axes.get_yaxis_transform(), ha="right", va="bottom", fontsize=9
     )
@@ -1316,7 +1328,7 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
     """What the radius of center sampling does to best possible recall (above) and to ambiguous samples (below).
 
     Args:
-        radii: ``(N,)`` in strides; None for the whole box, drawn at the right end of the axis.
+        radii: ``(N,)`` in strides, on a logarithmic axis; None for the whole box, drawn at its right end.
         recall: ``(N,)`` best possible recall, 0..1, drawn in percent.
         ambiguous: ``(N,)`` share of the positive locations that lie in several boxes, 0..1.
         different: ``(N,)`` the same, counting only boxes of different classes.
@@ -1325,7 +1337,7 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
         ValueError: not as many of each.
     """
     finite = [radius for radius in radii if radius is not None]
-    whole = 1.2 * max(finite, default=1.0)
+    whole = 1.5 * max(finite, default=1.0)
     at, *shares = _vectors(
         radii=[whole if radius is None else radius for radius in radii],
         recall=recall,
@@ -1339,14 +1351,386 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
     for i, (axes, name, share) in enumerate(zip((above, below, below), names, shares, strict=True)):
         style = {"marker": MARKERS[i], "color": COLORS[i], "linestyle": LINES[i], "markersize": 5}
         axes.plot(at[order], 100 * share[order], label=name, **style)
+    below.set_xscale("log", base=2)
     ticks = sorted(set(at))
-    below.set_xticks(ticks, ["whole\nbox" if None in radii and tick == whole else f"{tick:g}" for tick in ticks])
+    names_of_ticks = ["whole\nbox" if None in radii and tick == whole else f"{tick:g}" for tick in ticks]
+    below.set_xticks(ticks, names_of_ticks, fontsize=9)
+    below.minorticks_off()
     above.set_ylabel("best possible recall, %")
     below.set(xlabel="radius of center sampling in strides", ylabel="ambiguous positives, %", ylim=(0, None))
     below.legend(frameon=False, fontsize=9)
     for axes in (above, below):
         axes.grid(axis="y", color="0.9")
         axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "Why throw the anchors away"
+
+
+def anchors_on_image(
+    image: Array, anchors: Mapping[str, Array], points: Array = (), *, margin: float = 0.0, title: str = ""
+) -> Figure:
+    """Prepared boxes over an image, a colour and a line style for each group, thinner the more there are.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        anchors: name of a group -> ``(A, 4)`` xyxy in pixels. The names are shown if there are several.
+        points: ``(L, 2)`` locations, xy in pixels.
+        margin: how far to look beyond the border of the image, as a share of its longer side.
+        title: written above the image.
+    """
+    pixels = _pixels(image)
+    height, width = pixels.shape[:2]
+    around = margin * max(height, width)
+    size = _figure_size((round(height + 2 * around), round(width + 2 * around)), 5.0)
+    figure = Picture(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.6)
+    total = sum(len(_boxes(group)) for group in anchors.values())
+    for i, (name, group) in enumerate(anchors.items()):
+        _draw_outlines(
+            axes,
+            _boxes(group),
+            colors=COLORS[i % len(COLORS)],
+            linestyles=LINES[i % len(LINES)] if len(anchors) > 1 else "-",
+            linewidths=max(0.3, 2.2 / max(total, 1) ** 0.2),
+            label=name,
+            gid=name,
+        )
+    xy = np.asarray(points, dtype=float).reshape(-1, 2)
+    axes.plot(*xy.T, "o", color=COLORS[5], markeredgecolor="black", markersize=5, clip_on=False, gid="locations")
+    axes.set(xlim=(-around, width + around), ylim=(height + around, -around))
+    if len(anchors) > 1:
+        axes.legend(fontsize=8, loc="upper right")
+    axes.set_title(title)
+    return figure
+
+
+def _draw_outlines(axes: Axes, boxes: NDArray[np.float64], **style: Any) -> None:
+    """Many boxes as one artist, which is quick to draw."""
+    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3, 0, 1]].reshape(-1, 5, 2)
+    axes.add_collection(LineCollection(list(corners), **style), autolim=False)
+
+
+def matched_anchors(image: Array, boxes: Array, anchors: Array, matched: Array, *, title: str = "") -> Figure:
+    """The anchors that are to learn each box, thin and in its colour; a box without any is drawn dotted.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(M, 4)`` xyxy in pixels.
+        anchors: ``(A, 4)`` xyxy in pixels.
+        matched: ``(A,)`` index of the box that each anchor learns; negative if none.
+        title: written above the image.
+    """
+    pixels, rows, owner = _pixels(image), _boxes(boxes), np.asarray(matched)
+    figure = Picture(figsize=_figure_size(pixels.shape[:2], 5.2), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.6)
+    for i in range(len(rows)):
+        own = _boxes(anchors)[owner == i]
+        color = COLORS[i % len(COLORS)]
+        _draw_outlines(axes, own, colors=color, linewidths=0.6, alpha=0.7, gid=f"anchors of {i}")
+        words = f"{len(own)} anchor{'' if len(own) == 1 else 's'}"
+        _draw_box(axes, rows[i], i, words if len(own) else "no anchor")
+        if not len(own):
+            axes.patches[-1].set_linestyle(":")
+    axes.set_title(title)
+    return figure
+
+
+def intersection_and_union(first: Sequence[float], second: Sequence[float], canvas: tuple[int, int]) -> Figure:
+    """Two boxes, what they share, and their IoU: the shared area over the area that they cover together.
+
+    Args:
+        first: x0, y0, x1, y1 in pixels.
+        second: the same.
+        canvas: (height, width) of the empty image.
+    """
+    a, b = (np.asarray(box, dtype=float) for box in (first, second))
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    both = float(np.prod(np.clip(high - low, 0, None)))
+    union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - both
+    figure = Picture(figsize=(6.4, 2.9), layout="constrained")
+    axes, side = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    _empty_canvas(axes, *canvas)
+    if both:
+        shared = _rectangle(np.concatenate([low, high]), fill=True, facecolor="0.75", edgecolor="none", hatch="//")
+        shared.set_gid("intersection")
+        axes.add_patch(shared)
+    _draw_box(axes, a, 0, "box")
+    _draw_box(axes, b, 1, "anchor")
+    drawn = side.bar(
+        ["shared", "together"], [both, union], color=["0.75", "white"], edgecolor="black", hatch=["//", ""], width=0.6
+    )
+    side.bar_label(drawn, fmt="{:,.0f}", fontsize=9)
+    side.set(ylim=(0, 2.1 * max(np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2]))), ylabel="pixels²", yticks=[])
+    side.spines[["top", "right"]].set_visible(False)
+    side.set_title(f"IoU = {both / union:.2f}", fontsize=11)
+    return figure
+
+
+def counts_by_width(widths: Array, series: Mapping[str, Array], *, mark: tuple[float, str], ylabel: str) -> Figure:
+    """How many samples an image of fixed short side gives a detector, as its long side grows.
+
+    Args:
+        widths: ``(N,)`` long sides in pixels, rising.
+        series: name of the detector -> ``(N,)`` counts, drawn in thousands.
+        mark: a count to compare with, drawn as a line, and its name.
+        ylabel: what is counted.
+    """
+    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, counts) in enumerate(series.items()):
+        at, count = _vectors(widths=widths, counts=counts)
+        axes.plot(at, count / 1000, LINES[i % len(LINES)], color=COLORS[i % len(COLORS)], linewidth=2, label=name)
+    value, words = mark
+    axes.axhline(value / 1000, color="black", linewidth=1, linestyle=":", gid="mark", label=words)
+    axes.set(xlabel="long side of the image in pixels", ylabel=f"{ylabel}, thousands", ylim=(0, None))
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=9, ncols=2, loc="outside upper center")
+    return figure
+
+
+def anchor_coverage(boxes: Array, found: Array, anchors: Array, *, iou: float = 0.5, title: str = "") -> Figure:
+    """Where anchors stand in the plane of width and height, what they can reach, and which boxes they find.
+
+    The shaded region holds the shapes that some anchor overlaps with at least ``iou`` when both have the same centre;
+    a box in it may still be lost, because anchors stand on a grid.
+
+    Args:
+        boxes: ``(M, 4)`` xyxy in pixels, of many images.
+        found: ``(M,)`` bool.
+        anchors: ``(A, 4)`` xyxy around 0, of all levels.
+        iou: least IoU of a match.
+        title: written above, before the share that is found.
+
+    Raises:
+        ValueError: not one ``found`` for each box.
+    """
+    rows, shapes = _boxes(boxes), _boxes(anchors)
+    hit = _column(np.asarray(found, dtype=bool), len(rows), "found")
+    assert hit is not None
+    width, height = (rows[:, 2:] - rows[:, :2]).T
+    wide, high = (shapes[:, 2:] - shapes[:, :2]).T
+    figure = Picture(figsize=(4.8, 4.8), layout="constrained")
+    axes = figure.subplots()
+    low, top = 4.0, 1024.0
+    sides = np.geomspace(low, top, 160)
+    common = np.minimum.outer(sides, wide)[None] * np.minimum.outer(sides, high)[:, None]  # (height, width, A)
+    area = sides[None, :] * sides[:, None]
+    reach = (common / (area[..., None] + wide * high - common)).max(-1)
+    axes.contourf(sides, sides, reach, levels=(iou, 2), colors=["#d7e8f4"])
+    axes.plot(wide, high, "+", color="black", markersize=8, markeredgewidth=1.2, label="an anchor", gid="anchors")
+    axes.plot(width[hit], height[hit], "o", color=COLORS[0], markersize=3.5, label="a box that is found", gid="found")
+    axes.plot(width[~hit], height[~hit], "x", color=COLORS[1], markersize=5, label="a box that is lost", gid="lost")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.set(xlim=(low, top), ylim=(low, top), aspect="equal", xlabel="width in pixels", ylabel="height in pixels")
+    axes.set_title(f"{title}{100 * hit.mean():.0f} % of {len(rows):,} boxes found", fontsize=11)
+    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    return figure
+
+
+def anchors_or_distances(
+    image: Array, location: Sequence[float], box: Sequence[float], anchors: Array, ious: Array
+) -> Figure:
+    """One location and two ways to name a box from there: the best of its anchors, or four distances.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        location: x, y in pixels.
+        box: x0, y0, x1, y1 in pixels.
+        anchors: ``(A, 4)`` xyxy in pixels, at that location.
+        ious: ``(A,)`` of the anchors with the box.
+    """
+    pixels, rows = _pixels(image), _boxes(anchors)
+    (worth,) = _vectors(ious=ious)
+    best = int(worth.argmax())
+    height, width = pixels.shape[:2]
+    figure = Picture(figsize=_figure_size((height, 2 * width), 7.0), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes in (left, right):
+        _canvas(axes, pixels, fade=0.45)
+        axes.set(xticks=[], yticks=[])
+        _draw_box(axes, np.asarray(box, dtype=float), 6, "")
+    _draw_outlines(left, np.delete(rows, best, axis=0), colors="0.35", linewidths=0.9, gid="anchors")
+    left.add_patch(_rectangle(rows[best], edgecolor=COLORS[1], linewidth=2.5, linestyle="--", gid="best"))
+    left.set_title(f"{len(rows)} anchors, the best of them with IoU {worth[best]:.2f}", fontsize=10)
+    _draw_distances(right, location, box)
+    right.set_title("one location, four distances", fontsize=10)
+    for axes in (left, right):
+        axes.plot(*location, "o", color=COLORS[5], markeredgecolor="black", markersize=8, zorder=5)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "When boxes overlap"
+
+
+def samples_on_levels(
+    boxes: Array,
+    panels: Mapping[str, tuple[Sequence[int], Sequence[Array], Array, Array]],
+    *,
+    image: Array | None = None,
+    canvas: tuple[int, int] | None = None,
+    width: float = 3.5,
+) -> Figure:
+    """Positive locations of all levels in one picture, the ambiguous ones ringed; a panel for each setting.
+
+    Args:
+        boxes: ``(M, 4)`` xyxy in pixels.
+        panels: name -> numbers of the levels, for each level ``(L_i, 2)`` locations in pixels, and of all levels
+            together ``(L,)`` bool positive and ``(L,)`` bool ambiguous.
+        image: drawn below; or
+        canvas: (height, width) of an empty image.
+        width: of a panel, in inches.
+    """
+    pixels = _pixels(image) if image is not None else None
+    rows, columns = pixels.shape[:2] if pixels is not None else canvas or _around(_boxes(boxes))
+    size = width * len(panels), width * rows / columns + 0.3
+    figure = Picture(figsize=(size[0], size[1] + 0.3), layout="constrained")
+    seen: dict[str, Any] = {}
+    for axes, (name, (levels, points, positive, ambiguous)) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        if pixels is not None:
+            _canvas(axes, pixels, fade=0.6)
+        else:
+            _empty_canvas(axes, rows, columns)
+        axes.set(xticks=[], yticks=[])
+        for box in _boxes(boxes):
+            axes.add_patch(_rectangle(box, edgecolor="black", linewidth=1.2))
+        hits, doubts = np.asarray(positive, dtype=bool), np.asarray(ambiguous, dtype=bool)
+        ends = np.cumsum([len(np.asarray(xy)) for xy in points])[:-1]
+        for level, xy, own, twice in zip(levels, points, np.split(hits, ends), np.split(doubts, ends), strict=True):
+            at = np.asarray(xy, dtype=float).reshape(-1, 2)
+            style = _level_style(level)
+            if level > 3:
+                style["markersize"] *= 0.8  # several levels share the panel
+            (line,) = axes.plot(*at[own].T, **style, gid=f"{name}: P{level}")
+            if own.any():
+                seen.setdefault(f"P{level}", line)
+            (ring,) = axes.plot(
+                *at[twice].T, "o", color="none", markeredgecolor=COLORS[1], markersize=9, markeredgewidth=1.6,
+                gid=f"{name}: ambiguous on P{level}",
+            )  # fmt: skip
+            if twice.any():
+                seen["ambiguous"] = ring
+        axes.set_title(f"{name}: {hits.sum():,} positive, {doubts.sum():,} ambiguous", fontsize=10)
+    # A legend of constant height, so that the frames of a moving figure do not jump.
+    handles = {label: seen[label] for label in sorted(seen)}
+    if handles:
+        figure.legend(handles.values(), handles.keys(), frameon=False, fontsize=9, ncols=6, loc="outside lower center")
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "What can be found at all"
+
+
+def lost_on_grid(
+    image: Array,
+    boxes: Array,
+    points: Array,
+    found: Array,
+    strides: Array,
+    series: Mapping[str, Array],
+    current: float,
+) -> Figure:
+    """A grid of locations over an image with the boxes that hold none, and recall over the stride of the grid.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(M, 4)`` xyxy in pixels.
+        points: ``(L, 2)`` xy in pixels, of this stride.
+        found: ``(M,)`` bool: the box holds a location. The others are drawn filled.
+        strides: ``(N,)`` in pixels.
+        series: name -> ``(N,)`` recall of many images, 0..1; the first is marked at the current stride.
+        current: the stride of this grid, one of ``strides``.
+    """
+    pixels, rows = _pixels(image), _boxes(boxes)
+    hit = _column(np.asarray(found, dtype=bool), len(rows), "found")
+    assert hit is not None
+    figure = Picture(figsize=(7.0, 3.1), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.45, 1))
+    _canvas(left, pixels, fade=0.5)
+    left.set(xticks=[], yticks=[])
+    apart = current * 72 * 3.8 / pixels.shape[1]  # in points: a fine grid must not blacken the picture
+    xy = np.asarray(points, dtype=float).reshape(-1, 2)
+    left.plot(*xy.T, ".", color="0.2", markersize=min(4.0, 0.7 * apart), markeredgewidth=0, gid="locations")
+    # A lost box may be too small to be seen; a ring shows where it is.
+    middles = (rows[~hit, :2] + rows[~hit, 2:]) / 2
+    left.plot(*middles.T, "o", color="none", markeredgecolor=COLORS[1], markersize=11, markeredgewidth=1.8, gid="rings")
+    for box, ok in zip(rows, hit, strict=True):
+        color = COLORS[0] if ok else COLORS[1]
+        left.add_patch(
+            _rectangle(box, fill=not ok, edgecolor=color, facecolor=color, linewidth=1.5, gid="found" if ok else "lost")
+        )
+    left.set_title(f"stride {current:g}: {(~hit).sum()} of these {len(hit)} boxes lost", fontsize=10)
+    for i, (name, values) in enumerate(series.items()):
+        at, recall = _vectors(strides=strides, recall=values)
+        right.plot(at, 100 * recall, LINES[i % len(LINES)], color=COLORS[(0, 6, 2)[i % 3]], linewidth=1.5, label=name)
+        if i == 0:
+            here = int(abs(at - current).argmin())
+            right.plot(
+                at[here], 100 * recall[here], "o", color=COLORS[1], markersize=9, markeredgecolor="black", gid="stride"
+            )
+            right.set_title(f"all images: {100 * recall[here]:.1f} %", fontsize=10)
+    right.set_xscale("log", base=2)
+    right.xaxis.set_major_formatter("{x:g}")
+    right.set(xlabel="stride in pixels", ylabel="boxes that hold a location, %", ylim=(0, 104))
+    right.grid(axis="y", color="0.9")
+    right.spines[["top", "right"]].set_visible(False)
+    right.legend(frameon=False, fontsize=9, loc="lower left")
+    return figure
+
+
+def lost_close_up(cases: Mapping[str, tuple[Array, int, Sequence[Array], Sequence[Array]]]) -> Figure:
+    """Boxes that no location learns, seen from near, with the locations of all levels.
+
+    The lost box is drawn thick. A location in it is filled in the colour of the box that it learns, and hollow if it
+    learns none; locations outside are grey. The marker tells the level.
+
+    Args:
+        cases: title -> ``(M, 4)`` boxes in pixels, index of the lost one, for each level P3, P4, ... ``(L_i, 2)``
+            locations in pixels, and ``(L_i,)`` the index of the box that each learns, or -1.
+    """
+    figure = Picture(figsize=(2.3 * len(cases), 3.1), layout="constrained")
+    seen: dict[str, Any] = {}
+    for axes, (title, (boxes, lost, points, owners)) in zip(
+        figure.subplots(1, len(cases), squeeze=False)[0], cases.items(), strict=True
+    ):
+        rows = _boxes(boxes)
+        x0, y0, x1, y1 = rows[lost]
+        reach = max(x1 - x0, y1 - y0, 12.0) * 0.5 + 6
+        middle = (x0 + x1) / 2, (y0 + y1) / 2
+        axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] + reach, middle[1] - reach))
+        axes.set(aspect="equal")
+        axes.tick_params(labelsize=8)
+        for i, box in enumerate(rows):
+            width = 2.0 if i == lost else 1.2
+            color = "black" if i == lost else COLORS[i % 6]
+            axes.add_patch(_rectangle(box, edgecolor=color, linewidth=width, gid=f"box {i}"))
+        for level, (xy, owner) in enumerate(zip(points, owners, strict=True), start=3):
+            at, own = np.asarray(xy, dtype=float).reshape(-1, 2), np.asarray(owner)
+            inside = (at > rows[lost, :2]).all(1) & (at < rows[lost, 2:]).all(1)
+            # P3's dot and P4's circle, once hollow, would be alike.
+            marker = "v" if level == 4 else "o" if level == 3 else LEVEL_MARKERS[level]
+            size = min(1.0, 45 / reach) * (4.0 + 1.2 * (level - 3))
+            style = {"linestyle": "none", "marker": marker, "markersize": size, "markeredgecolor": "black"}
+            axes.plot(*at[~inside].T, **(style | {"markeredgecolor": "0.65"}), color="0.9", zorder=1)
+            (line,) = axes.plot(*at[inside & (own < 0)].T, color="white", gid=f"P{level}", **style)
+            if inside.any():
+                seen[f"a location of P{level}"] = line
+            for i in np.unique(own[inside & (own >= 0)]):
+                axes.plot(*at[inside & (own == i)].T, color=COLORS[i % 6], gid=f"P{level} for {i}", **style)
+        axes.set_title(title, fontsize=10)
+    if seen:
+        names = sorted(seen)
+        figure.legend(
+            [seen[name] for name in names], names, frameon=False, fontsize=9, ncols=5, loc="outside lower center"
+        )
     return figure
 
 
@@ -1690,4 +2074,624 @@ def lines(
         axes.spines[["top", "right"]].set_visible(False)
     grid[0].set_ylabel(ylabel)
     figure.legend(*grid[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=4, loc="outside upper center")
+    return figure
+
+
+# ---------------------------------------------------------------- chapter: From outputs to detections
+
+
+def coordinate_errors(x: Array, errors: Mapping[str, Array]) -> Figure:
+    """How far a side of a box is off when it is computed in a type of few digits, over its place in the image.
+
+    Args:
+        x: ``(N,)`` in pixels, rising.
+        errors: name of the type -> ``(N,)`` error in pixels, with its sign.
+
+    Raises:
+        ValueError: not one error for each place.
+    """
+    figure = Picture(figsize=(7, 2.8), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, error) in enumerate(errors.items()):
+        at, off = _vectors(x=x, errors=error)
+        # The coarsest type is given first, and lies below the finer ones.
+        axes.plot(at, off, color=COLORS[(4, 1, 6, 0)[i % 4]], linewidth=(0.8, 1.0, 1.6)[min(i, 2)], label=name)
+    axes.set(xlabel="place of the side in pixels", ylabel="error in pixels")
+    axes.grid(axis="y", color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=9, ncols=len(errors), loc="outside upper center")
+    return figure
+
+
+def threshold_rules(
+    class_scores: Array, centerness: Array, rules: Mapping[str, tuple[str, float]], *, truth: Array | None = None
+) -> Figure:
+    """Which pairs of a location and a class stay: a point for each, and a line for each rule of a score threshold.
+
+    On logarithmic axes a threshold of the product is a straight line, one of the class score alone an upright one. A
+    pair stays if it lies on the right of the line.
+
+    Args:
+        class_scores: ``(N,)`` above 0, up to 1.
+        centerness: ``(N,)`` of the same pairs, above 0, up to 1.
+        rules: name -> what is tested, ``"class"`` or ``"product"``, and the threshold in 0..1.
+        truth: ``(N,)`` bool; pairs that are right are drawn dark.
+
+    Raises:
+        ValueError: not as many of each, values that a logarithmic axis cannot hold, or another kind of rule.
+    """
+    p, c = _vectors(class_scores=class_scores, centerness=centerness)
+    if len(p) and not (min(p.min(), c.min()) > 0 and max(p.max(), c.max()) <= 1):
+        raise ValueError("class scores and center-ness must be above 0 and at most 1")
+    right = np.zeros(len(p), dtype=bool) if truth is None else np.asarray(truth, dtype=bool)
+    figure = Picture(figsize=(6.4, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for mask, color, marker, size, name in (
+        (~right, COLORS[4], "o", 5, "no box fits" if truth is not None else ""),
+        (right, COLORS[6], "^", 9, "the box fits"),
+    ):
+        if mask.any():
+            axes.scatter(p[mask], c[mask], s=size, color=color, marker=marker, linewidths=0, alpha=0.7, label=name)
+    low_p, low_c = (min(values.min(initial=1.0), 0.5) * 0.9 for values in (p, c))
+    for i, (name, (kind, value)) in enumerate(rules.items()):
+        kept = int(keeps(p, c, kind, value).sum())
+        ys = np.array([low_c, 1.0])
+        xs = np.full(2, value) if kind == "class" else value / ys
+        axes.plot(
+            xs,
+            ys,
+            LINES[i % len(LINES)],
+            color=COLORS[1 + i % 3],
+            linewidth=2,
+            label=f"{name}: {kept:,} stay",
+            gid=name,
+        )
+    axes.set(xscale="log", yscale="log", xlim=(low_p, 1.05), ylim=(low_c, 1.05))
+    axes.set(xlabel="class score", ylabel="center-ness")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=9, ncols=2, markerscale=2, loc="outside upper center")
+    return figure
+
+
+def keeps(class_scores: Array, centerness: Array, kind: str, threshold: float) -> NDArray[np.bool_]:
+    """``(N,)`` whether each pair passes a rule of :func:`threshold_rules`."""
+    p, c = _vectors(class_scores=class_scores, centerness=centerness)
+    if kind not in ("class", "product"):
+        raise ValueError(f"a rule tests {kind!r}; it must be 'class' or 'product'")
+    return np.asarray((p if kind == "class" else p * c) > threshold)
+
+
+def class_offsets(boxes: Array, labels: Array, names: Sequence[str], offset: float) -> Figure:
+    """One NMS for all classes: the boxes as they are, and each class moved by its number times an offset.
+
+    Args:
+        boxes: ``(N, 4)`` xyxy in pixels.
+        labels: ``(N,)`` classes 0..C-1.
+        names: names of the classes.
+        offset: pixels between the places of two neighbouring classes.
+    """
+    rows = _boxes(boxes)
+    classes = _column(labels, len(rows), "labels")
+    assert classes is not None
+    moved = rows + classes[:, None] * offset
+    figure = Picture(figsize=(7, 3.6), layout="constrained")
+    before, after = figure.subplots(1, 2)
+    for axes, drawn, title in ((before, rows, "as they are"), (after, moved, "moved by class × offset")):
+        for box, label in zip(drawn, classes, strict=True):
+            color, style = COLORS[int(label) % len(COLORS)], LINES[int(label) % len(LINES)]
+            axes.add_patch(_rectangle(box, edgecolor=color, linestyle=style, linewidth=1.6))
+        low, high = min(0.0, drawn.min(initial=0.0)), drawn.max(initial=1.0)
+        room = 0.03 * (high - low)
+        axes.set(xlim=(low - room, high + room), ylim=(high + room, low - room), aspect="equal")
+        axes.tick_params(labelsize=8)
+        axes.set_title(title, fontsize=10)
+    for label in np.unique(classes):
+        style = LINES[int(label) % len(LINES)]
+        before.plot([], [], style, color=COLORS[int(label) % len(COLORS)], linewidth=2, label=names[int(label)])
+    figure.legend(frameon=False, fontsize=9, ncols=5, loc="outside upper center")
+    return figure
+
+
+def score_threshold(
+    image: Array, result: Mapping[str, Tensor], names: Sequence[str], scores: Array, right: Array, threshold: float
+) -> Figure:
+    """What a score threshold does: the detections above it in one image, and how many of many images it parts.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        result: of the image: ``boxes``, ``labels``, ``scores``.
+        names: names of the classes.
+        scores: ``(N,)`` in 0..1 of the detections of many images.
+        right: ``(N,)`` bool, which of them are right.
+        threshold: 0..1.
+    """
+    values, hit = _vectors(scores=scores, right=right)
+    figure = Picture(figsize=(7, 3.3), layout="constrained")
+    left, counts = figure.subplots(1, 2, width_ratios=(1.1, 1))
+    _canvas(left, _pixels(image))
+    _draw_result(left, result, names, threshold)
+    left.set(xticks=[], yticks=[])
+    left.set_title(f"score at least {threshold:.2f}", fontsize=10)
+    edges = np.linspace(0, 1, 21)
+    for mask, color, hatch, name in ((hit == 0, COLORS[4], "//", "wrong"), (hit > 0, COLORS[0], "", "right")):
+        kept = int((values[mask] >= threshold).sum())
+        counts.hist(
+            values[mask], edges, color=color, edgecolor="white" if not hatch else "black", linewidth=0.5, hatch=hatch,
+            alpha=0.75, label=f"{name}: {kept:,} of {int(mask.sum()):,} stay", gid=name,
+        )  # fmt: skip
+    counts.axvline(threshold, color="black", linewidth=2, gid="threshold")
+    counts.set(xlim=(0, 1), xlabel="score", ylabel="detections", yscale="symlog")
+    counts.yaxis.set_major_formatter("{x:g}")
+    counts.legend(frameon=False, fontsize=9)
+    counts.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def origins(
+    image: Array,
+    result: Mapping[str, Tensor],
+    points: Array,
+    names: Sequence[str],
+    *,
+    threshold: float = 0.3,
+) -> Figure:
+    """Where detections come from: each box with the location that made it, in the colour and marker of its level.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        result: of the image, with ``boxes``, ``scores``, ``labels``, ``levels`` and ``locations``.
+        points: ``(L, 2)`` all locations, xy in pixels of the image.
+        names: names of the classes.
+        threshold: detections with a lower score are left out.
+    """
+    pixels, xy = _pixels(image), np.asarray(points, dtype=float)
+    width, height = _figure_size(pixels.shape[:2], 3.8)
+    figure = Picture(figsize=(width, height + 0.2), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.5)
+    axes.set(xticks=[], yticks=[])
+    keep = np.asarray(result["scores"].detach().cpu()) >= threshold
+    boxes, labels, levels, where = (
+        np.asarray(result[key].detach().cpu())[keep] for key in ("boxes", "labels", "levels", "locations")
+    )
+    for box, label, level, location in zip(boxes, labels, levels, where, strict=True):
+        patch = _rectangle(box, edgecolor=LEVEL_COLORS[int(level)], linewidth=2)
+        patch.set_path_effects([patheffects.withStroke(linewidth=3.6, foreground="white"), patheffects.Normal()])
+        axes.add_patch(patch)
+        x, y = xy[location]
+        for end_x, end_y in ((box[0], y), (x, box[1]), (box[2], y), (x, box[3])):
+            axes.plot([x, end_x], [y, end_y], color="0.2", linewidth=0.8)
+        axes.text(box[0], box[3], names[int(label)], fontsize=8, va="top", path_effects=_HALO)
+    for level in np.unique(levels):
+        style = _level_style(int(level)) | {"markersize": 8}
+        axes.plot(*xy[where[levels == level]].T, **style, label=f"P{level}", gid=f"P{level}")
+    figure.legend(fontsize=9, frameon=False, ncols=5, loc="outside upper center")
+    return figure
+
+
+# ---------------------------------------------------------------- chapter: How good is it
+
+
+def hits_and_misses(
+    image: Array,
+    boxes: Array,
+    hit: Array,
+    truth: Array,
+    found: Array,
+    *,
+    words: Sequence[str] = (),
+    title: str = "",
+) -> Figure:
+    """A judged image: detections that are right, detections that are false, and true boxes that nobody found.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(K, 4)`` detections, xyxy in pixels.
+        hit: ``(K,)`` bool, whether each is right.
+        truth: ``(M, 4)`` true boxes.
+        found: ``(M,)`` bool, whether a detection has taken each.
+        words: one for each detection, written beside it.
+        title: written above the image.
+
+    Raises:
+        ValueError: not as many verdicts as boxes.
+    """
+    rows, true = _boxes(boxes), _boxes(truth)
+    right, taken = _column(hit, len(rows), "verdicts"), _column(found, len(true), "verdicts")
+    assert right is not None and taken is not None
+    pixels = _pixels(image)
+    width, height = _figure_size(pixels.shape[:2], 3.8)
+    figure = Picture(figsize=(width, height + 0.2), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.35)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, fontsize=10)
+    looks = (("hit", COLORS[0], "-"), ("false", COLORS[1], "--"), ("missed", COLORS[6], ":"))
+    groups = (rows[right.astype(bool)], rows[~right.astype(bool)], true[~taken.astype(bool)])
+    for (name, color, line), group in zip(looks, groups, strict=True):
+        for box in group:
+            patch = _rectangle(box, edgecolor=color, linestyle=line, linewidth=2.2, gid=name)
+            patch.set_path_effects([patheffects.withStroke(linewidth=4.2, foreground="white"), patheffects.Normal()])
+            axes.add_patch(patch)
+        axes.plot([], [], line, color=color, linewidth=2.2, label=f"{name}: {len(group)}")
+    for box, ok, word in zip(rows, right, words):
+        color = COLORS[0] if ok else COLORS[1]
+        high = "top" if box[1] < 0.08 * pixels.shape[0] else "bottom"  # inside the picture
+        axes.text(box[0] + 2, box[1], word, fontsize=8, color=color, va=high, path_effects=_HALO, clip_on=True)
+    figure.legend(fontsize=9, frameon=False, ncols=3, loc="outside upper center")
+    return figure
+
+
+def average_precision_area(recall: Array, precision: Array, asked: Array, falling: Array, *, title: str = "") -> Figure:
+    """Average precision as an area: the curve as measured, the curve that only falls, and where it is read.
+
+    Args:
+        recall: ``(N,)`` after each detection, 0..1, rising.
+        precision: ``(N,)`` after each detection, 0..1.
+        asked: ``(R,)`` recalls at which the curve is read, 0..1, rising.
+        falling: ``(R,)`` the best precision at each of them or beyond, 0..1.
+        title: written above.
+
+    Raises:
+        ValueError: not as many of each pair.
+    """
+    x, y = _vectors(recall=recall, precision=precision)
+    at, height = _vectors(asked=asked, falling=falling)
+    figure = Picture(figsize=(5.6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.fill_between(at, height, step="mid", color=COLORS[4], alpha=0.35, linewidth=0, label="area: AP")
+    axes.plot(x, y, "-", color=COLORS[1], linewidth=1.3, label="after each detection")
+    axes.plot(at, height, ".", color=COLORS[0], markersize=4, label="the best from here on")
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.05))
+    axes.set_title(title, fontsize=10)
+    axes.legend(frameon=False, fontsize=9, loc="lower left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter: FCOS as a proposal network
+
+
+def two_stages(first: str = "region proposal network\nor FCOS", proposals: int = 1000) -> Figure:
+    """The two stages of Faster R-CNN: boxes that may hold an object, then a closer look at each.
+
+    Args:
+        first: what makes the proposals.
+        proposals: how many go on to the second stage.
+    """
+    figure = Picture(figsize=(7, 3.3), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(0, 14), ylim=(0, 6.4))
+    axes.axis("off")
+    plain, one, two = "0.93", COLORS[4], COLORS[5]
+    boxes = (
+        (0.1, 2.2, 1.8, 1.6, "image", plain),
+        (2.7, 2.2, 2.3, 1.6, "backbone\nand pyramid", plain),
+        (5.9, 4.1, 3.4, 1.6, first, one),
+        (5.9, 0.5, 3.4, 1.6, "pool: a 7 × 7 map\nfor each region", two),
+        (10.4, 0.5, 3.4, 1.6, "for each region:\nclass or background,\nand a better box", two),
+    )
+    for x, y, width, height, text, color in boxes:
+        axes.add_patch(Rectangle((x, y), width, height, facecolor=color, edgecolor="black", alpha=0.75, gid=text))
+        axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9)
+    for start, end in (
+        ((1.9, 3.0), (2.7, 3.0)),
+        ((5.0, 3.3), (5.9, 4.6)),
+        ((5.0, 2.7), (5.9, 1.6)),
+        ((7.6, 4.1), (7.6, 2.1)),
+        ((9.3, 1.3), (10.4, 1.3)),
+    ):
+        _arrow(axes, start, end)
+    axes.text(7.75, 3.1, f"about {proposals:,} boxes,\nwithout a name", va="center", fontsize=9)
+    axes.text(4.95, 4.2, "features", ha="right", fontsize=9)
+    axes.text(4.95, 1.6, "features", ha="right", fontsize=9)
+    axes.text(7.6, 5.85, "first stage: where?", ha="center", fontsize=10, fontweight="bold")
+    axes.text(9.85, 0.05, "second stage: what, and where exactly?", ha="center", fontsize=10, fontweight="bold")
+    return figure
+
+
+def region_crops(image: Array, boxes: Array, crops: Mapping[str, Sequence[Array]]) -> Figure:
+    """Regions of an image, and what pooling makes of each: every region the same size.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(R, 4)`` xyxy in pixels.
+        crops: name of a row -> ``(3, h, w)`` for each region, float 0..1.
+
+    Raises:
+        ValueError: a row without a crop for each region.
+    """
+    rows = _boxes(boxes)
+    for name, row in crops.items():
+        if len(row) != len(rows):
+            raise ValueError(f"{len(row)} crops {name!r} of {len(rows)} regions; each region needs one")
+    figure = Picture(figsize=(7, 3.1), layout="constrained")
+    grid = figure.add_gridspec(len(crops), len(rows) + 1, width_ratios=(2.2, *([1] * len(rows))))
+    whole = figure.add_subplot(grid[:, 0])
+    _canvas(whole, _pixels(image))
+    whole.set(xticks=[], yticks=[])
+    for i, box in enumerate(rows):
+        _draw_box(whole, box, i, str(i + 1))
+    for j, (name, row) in enumerate(crops.items()):
+        for i, crop in enumerate(row):
+            axes = figure.add_subplot(grid[j, i + 1])
+            axes.imshow(_pixels(crop), interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            for side in axes.spines.values():
+                side.set(color=COLORS[i % len(COLORS)], linewidth=2)
+            if j == 0:
+                axes.set_title(str(i + 1), fontsize=10)
+            if i == 0:
+                axes.set_ylabel(name, fontsize=9)
+    return figure
+
+
+def best_proposals(image: Array, boxes: Array, truth: Array, found: Array, *, title: str = "") -> Figure:
+    """The best proposals of an image, and which true boxes one of them fits.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(K, 4)`` proposals, xyxy in pixels.
+        truth: ``(M, 4)`` true boxes.
+        found: ``(M,)`` bool, whether a proposal fits each.
+        title: written above the image.
+    """
+    pixels, true = _pixels(image), _boxes(truth)
+    fits = _column(found, len(true), "verdicts")
+    assert fits is not None
+    width, height = _figure_size(pixels.shape[:2], 5.2)
+    figure = Picture(figsize=(width, height + 0.25), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.4)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, fontsize=10)
+    rows = _boxes(boxes)
+    alpha = float(np.clip(12 / max(1, len(rows)), 0.12, 0.9))  # a thousand boxes must not be a black square
+    for box in rows:
+        axes.add_patch(_rectangle(box, edgecolor="black", linewidth=0.7, alpha=alpha, gid="proposal"))
+    for name, color, line, group in (
+        ("found", COLORS[0], "-", true[fits.astype(bool)]),
+        ("not found", COLORS[1], ":", true[~fits.astype(bool)]),
+    ):
+        for box in group:
+            patch = _rectangle(box, edgecolor=color, linestyle=line, linewidth=2.4, gid=name)
+            patch.set_path_effects([patheffects.withStroke(linewidth=4.4, foreground="white"), patheffects.Normal()])
+            axes.add_patch(patch)
+        axes.plot([], [], line, color=color, linewidth=2.4, label=f"{name}: {len(group)}")
+    figure.legend(fontsize=9, frameon=False, ncols=2, loc="outside upper center")
+    return figure
+
+
+def recall_by_count(counts: Array, series: Mapping[str, Array]) -> Figure:
+    """Recall over the number of proposals of an image, a line for each name.
+
+    Args:
+        counts: ``(N,)`` numbers of proposals, positive and rising.
+        series: name -> ``(N,)`` recall, 0..1.
+
+    Raises:
+        ValueError: not one recall for each number, or a number that a logarithmic axis cannot hold.
+    """
+    (x,) = _vectors(counts=counts)
+    if not (len(x) and x[0] > 0 and (np.diff(x) > 0).all()):
+        raise ValueError(f"counts {x.tolist()}; they must be positive and rise")
+    figure = Picture(figsize=(6.4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, recall) in enumerate(series.items()):
+        at, y = _vectors(counts=counts, recall=recall)
+        style: dict[str, Any] = {"marker": MARKERS[i % len(MARKERS)], "color": COLORS[i % len(COLORS)]}
+        style["linestyle"] = LINES[i % 4]
+        axes.plot(at, y, markersize=5, label=name, **style)
+    axes.set(xscale="log", ylim=(0, 1.02), xlabel="proposals of an image", ylabel="recall")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(axis="y", color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    return figure
+
+
+# ---------------------------------------------------------------------- One change at a time
+def ablation_ladder(
+    names: Sequence[str], values: Sequence[float], *, at: int | None = None, baseline: tuple[float, str] | None = None
+) -> Figure:
+    """Table 3 as a ladder: a bar for each row, from the first at the top; one of them marked with what it gains.
+
+    Args:
+        names: of the changes, each on top of those before it.
+        values: AP of each row, in percent.
+        at: the row that is marked; None marks none.
+        baseline: a value to compare with, and its name: a dotted line.
+
+    Raises:
+        ValueError: not one value for each name, or no such row.
+    """
+    if len(names) != len(values):
+        raise ValueError(f"{len(names)} names for {len(values)} values; each row needs both")
+    if at is not None and not 0 <= at < len(names):
+        raise ValueError(f"at is {at}; with {len(names)} rows it must lie in 0..{len(names) - 1}")
+    figure = Picture(figsize=(6.5, 0.36 * len(names) + 1.0), layout="constrained")
+    axes = figure.subplots()
+    low = min([*values, *([baseline[0]] if baseline else [])]) - 0.5
+    for row, (name, value) in enumerate(zip(names, values)):
+        marked = row == at
+        axes.barh(row, value - low, left=low, height=0.7, color=COLORS[0] if marked else "#C9CDD2")
+        gain = f"  ({value - values[row - 1]:+.1f})" if marked and row else ""
+        axes.text(value + 0.04, row, f"{value:.1f}{gain}", va="center", fontweight="bold" if marked else "normal")
+        plus = "+ " if row else ""
+        axes.text(low + 0.04, row, f"{plus}{name}", va="center", color="white" if marked else "black")
+    if baseline:
+        axes.axvline(baseline[0], color="black", linestyle=":", linewidth=1)
+        axes.text(baseline[0], len(names) - 0.4, f"{baseline[1]} {baseline[0]:.1f}", ha="center", va="top", fontsize=8)
+    axes.set(xlim=(low, max(values) + 0.8), ylim=(len(names), -0.6), xlabel="AP on COCO's minival, %", yticks=[])
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------------- COCO: published weights
+def row_drift(height: int, rows: Mapping[str, Sequence[float]], *, longest: int) -> Figure:
+    """Rows of a level's locations on a canvas, one column for each rule, and how far the last rows are apart.
+
+    Args:
+        height: of the canvas, in pixels.
+        rows: name of a rule -> y of its rows, in pixels, as many for each.
+        longest: the height that the axis has room for, so that several figures have one scale.
+
+    Raises:
+        ValueError: not two rules, or another number of rows.
+    """
+    if len(rows) != 2 or len({len(values) for values in rows.values()}) > 1:
+        raise ValueError(f"rows has {[(k, len(v)) for k, v in rows.items()]}; give two rules with as many rows each")
+    figure = Picture(figsize=(4.5, 3.8), layout="constrained")
+    axes = figure.subplots()
+    axes.add_patch(Rectangle((-0.5, 0), 2, height, facecolor="#F1F3F5", edgecolor="#C9CDD2"))
+    for column, ((name, values), color, marker) in enumerate(zip(rows.items(), COLORS, "os")):
+        axes.plot([column] * len(values), values, marker, color=color, markersize=7)
+        axes.text(column, -18, name, ha="center", va="bottom", color=color)
+    first, second = rows.values()
+    for y, other in zip(first, second):
+        axes.plot([0, 1], [y, other], color="0.6", linewidth=0.8)
+    pitch = second[1] - second[0] if len(second) > 1 else 0
+    axes.set_title(f"canvas {height} pixels high: {pitch:g} apart", fontsize=10)
+    axes.set(xlim=(-0.6, 1.6), ylim=(longest + 20, -80), xticks=[], ylabel="y, pixels")
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "Training"
+
+
+def learning_rates(rates: Mapping[str, Array]) -> Figure:
+    """Learning rates over the steps of a run, a panel for each schedule.
+
+    Args:
+        rates: title of the panel -> ``(N,)`` rates of the steps 0..N-1.
+
+    Raises:
+        ValueError: no schedule, or one without steps.
+    """
+    if not rates or any(len(np.asarray(values)) == 0 for values in rates.values()):
+        raise ValueError(f"schedules {dict.fromkeys(rates)}; give at least one, each with a rate for each step")
+    figure = Picture(figsize=(7, 2.5), layout="constrained")
+    for axes, (name, values) in zip(figure.subplots(1, len(rates), squeeze=False)[0], rates.items(), strict=True):
+        rate = np.asarray(values, dtype=float)
+        axes.plot(np.arange(len(rate)), rate, color=COLORS[0], linewidth=1.8)
+        axes.set(xlim=(0, len(rate)), ylim=(0, 1.08 * rate.max()), xlabel="step")
+        axes.set_xticks([0, len(rate) // 2, len(rate)], ["0", f"{len(rate) // 2:,}", f"{len(rate):,}"])
+        axes.set_title(name, fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("learning rate")
+    return figure
+
+
+def run_losses(runs: Mapping[str, Array], iterations: int) -> Figure:
+    """The loss of several runs on a logarithmic axis; a cross where one stopped early because it was not finite.
+
+    Args:
+        runs: name -> ``(N,)`` losses of its first N steps, all finite and positive.
+        iterations: steps of a whole run.
+
+    Raises:
+        ValueError: a run with more steps than ``iterations``, or with a loss that is not finite.
+    """
+    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, values) in enumerate(runs.items()):
+        losses = np.asarray(values, dtype=float)
+        if len(losses) > iterations or not np.isfinite(losses).all():
+            raise ValueError(f"{name!r} has {len(losses)} losses; at most {iterations}, all of them finite")
+        color = COLORS[i % len(COLORS)]
+        axes.plot(losses, LINES[i % len(LINES)], color=color, linewidth=1.6, label=name)
+        if 0 < len(losses) < iterations:
+            axes.plot(len(losses) - 1, losses[-1], "X", color=color, markersize=11, markeredgecolor="white", gid=name)
+    axes.set(xlabel="step", ylabel="loss", yscale="log", xlim=(-0.5, iterations))
+    axes.legend(frameon=False, fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def weight_average(weights: Array, averages: Array, *, wanted: float) -> Figure:
+    """One weight over the steps, and its moving average.
+
+    Args:
+        weights: ``(N,)`` after each step.
+        averages: ``(N,)``.
+        wanted: the best value, drawn dotted.
+    """
+    walk, smooth = _vectors(weights=weights, averages=averages)
+    figure = Picture(figsize=(7, 2.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(walk, color=COLORS[5], linewidth=1.0, label="weight")
+    axes.plot(smooth, color=COLORS[0], linewidth=2.2, label="its average")
+    axes.axhline(wanted, color="black", linewidth=0.9, linestyle=":", label="best value")
+    axes.set(xlabel="step", ylabel="value", xlim=(0, len(walk)))
+    axes.legend(frameon=False, fontsize=9, ncols=3, loc="lower right")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "Your own boxes"
+
+
+def boxes_on_levels(
+    sizes: Array,
+    bounds: Sequence[float],
+    levels: Sequence[int] = (3, 4, 5, 6, 7),
+    *,
+    limits: tuple[float, float] = (2.0, 512.0),
+    title: str = "",
+) -> Figure:
+    """How many boxes belong to each level: a histogram over octaves, in the colours of the levels.
+
+    A box belongs to the level whose range holds max(l, t, r, b) at its centre, which is half its longer side.
+
+    Args:
+        sizes: ``(T,)`` half the longer side of each box, in pixels of the resized image.
+        bounds: m_2 .. m_7 in pixels, one more than levels; the last may be infinite.
+        levels: numbers of the levels.
+        limits: ends of the axis, powers of two; what lies beyond counts in the outermost bar.
+        title: written above.
+
+    Raises:
+        ValueError: not one bound more than levels.
+    """
+    if len(bounds) != len(levels) + 1:
+        raise ValueError(f"{len(bounds)} bounds for {len(levels)} levels; there must be one more than levels")
+    values = np.asarray(sizes, dtype=float)
+    octaves = np.log2(limits)
+    edges = 2.0 ** np.linspace(octaves[0], octaves[1], round(4 * (octaves[1] - octaves[0])) + 1)
+    # Bars end at a bound, so that each belongs to one level alone.
+    edges = np.unique([*edges, *(b for b in bounds if limits[0] < b < limits[1])])
+    # A box on a bound belongs to the finer level, as in the assignment.
+    counts = np.bincount(np.searchsorted(edges[1:-1], values), minlength=len(edges) - 1)
+    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    top = max(1, counts.max()) * 1.3
+    for level, (low, high) in zip(levels, pairwise(bounds), strict=True):
+        mine = (edges[:-1] >= low) & (edges[:-1] < high)
+        axes.bar(
+            edges[:-1][mine],
+            counts[mine],
+            np.diff(edges)[mine],
+            align="edge",
+            color=LEVEL_COLORS[level],
+            edgecolor="black",
+            linewidth=0.6,
+            label=f"P{level}",
+        )
+        start, end = max(low, limits[0]), min(high, limits[1])
+        if start < end:
+            number = int(((values > low) & (values <= high)).sum())
+            middle = np.sqrt(start * end)
+            axes.text(middle, top * 0.98, f"P{level}\n{number:,}", ha="center", va="top", fontsize=10)
+        if limits[0] < low < limits[1]:
+            axes.axvline(low, color="0.4", linewidth=0.9, linestyle=":")
+    ticks = [2.0**k for k in range(int(octaves[0]), int(octaves[1]) + 1)]
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set(xlim=limits, ylim=(0, top), ylabel="boxes", title=title)
+    axes.set_xlabel("max(l, t, r, b) at the centre: half the longer side, in pixels of the resized image")
+    axes.spines[["top", "right"]].set_visible(False)
     return figure

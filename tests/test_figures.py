@@ -560,12 +560,15 @@ class TestLostBoxes:
 
     def test_recall_stands_in_percent_in_the_middle_of_its_bin(self) -> None:
         series = {"ours": ([50, 0, 90], [100, 0, 100]), "theirs": (torch.tensor([5, 80, 10]), [10, 100, 10])}
-        (axes,) = figures.recall_by_size(self.edges, series).axes
-        lines = {line.get_label(): line for line in axes.lines}
-        np.testing.assert_allclose(xy(lines["ours"]), [[8, 50], [128, 90]])  # no point where there is no box
-        np.testing.assert_allclose(xy(lines["theirs"]), [[8, 50], [32, 80], [128, 100]])
-        assert axes.get_xscale() == "log"
-        assert lines["ours"].get_marker() != lines["theirs"].get_marker()
+        whole, close = figures.recall_by_size(self.edges, series).axes
+        for axes in (whole, close):
+            lines = {line.get_label(): line for line in axes.lines}
+            np.testing.assert_allclose(xy(lines["ours"]), [[8, 50], [128, 90]])  # no point where there is no box
+            np.testing.assert_allclose(xy(lines["theirs"]), [[8, 50], [32, 80], [128, 100]])
+            assert axes.get_xscale() == "log"
+            assert lines["ours"].get_marker() != lines["theirs"].get_marker()
+        low, high = close.get_ylim()
+        assert whole.get_ylim()[0] < 0 < 85 < low < 100 < high < whole.get_ylim()[1]
 
     def test_bins_of_few_boxes_are_hollow(self) -> None:
         few = figures.FEW_BOXES
@@ -665,6 +668,163 @@ def test_no_picture_of_numbers_is_wider_than_the_page_or_written_too_small() -> 
         assert width <= 7
         ink = figure.get_tightbbox()
         assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
+        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+
+
+# ---------------------------------------------------------------- chapter "Why throw the anchors away"
+
+
+def outlines(axes: Axes, gid: str) -> list[list[float]]:
+    """xyxy of the boxes of a collection of outlines."""
+    found = by_gid(axes, gid).get_segments()
+    return [[*np.asarray(corners).min(0), *np.asarray(corners).max(0)] for corners in found]
+
+
+class TestAnchors:
+    ANCHORS = torch.tensor([[2.0, 3.0, 12.0, 9.0], [20.0, 10.0, 30.0, 40.0], [-8.0, -6.0, 70.0, 20.0]])
+
+    def test_each_group_is_drawn_where_its_boxes_are(self) -> None:
+        groups = {"wide": self.ANCHORS[:1], "others": self.ANCHORS[1:]}
+        (axes,) = figures.anchors_on_image(IMAGE, groups, [(7, 6), (25, 25)]).axes
+        assert outlines(axes, "wide") == self.ANCHORS[:1].tolist()
+        assert outlines(axes, "others") == self.ANCHORS[1:].tolist()
+        assert xy(by_gid(axes, "locations")) == [[7, 6], [25, 25]]
+        assert [t.get_text() for t in axes.get_legend().get_texts()] == ["wide", "others"]
+        assert (axes.get_xlim(), axes.get_ylim()) == ((0, 60), (40, 0))
+
+    def test_a_margin_shows_what_lies_beyond_the_image(self) -> None:
+        (axes,) = figures.anchors_on_image(IMAGE, {"": self.ANCHORS}, margin=0.5).axes
+        assert (axes.get_xlim(), axes.get_ylim()) == ((-30, 90), (70, -30))
+        assert axes.get_legend() is None
+
+    def test_no_anchors_are_an_empty_picture(self) -> None:
+        (axes,) = figures.anchors_on_image(IMAGE, {"": torch.zeros(0, 4)}).axes
+        assert outlines(axes, "") == []
+
+    def test_matched_anchors_go_to_their_box_and_a_box_without_any_says_so(self) -> None:
+        (axes,) = figures.matched_anchors(IMAGE, BOXES, self.ANCHORS, torch.tensor([0, -1, 0])).axes
+        assert outlines(axes, "anchors of 0") == self.ANCHORS[[0, 2]].tolist()
+        assert outlines(axes, "anchors of 1") == outlines(axes, "anchors of 2") == []
+        assert [t.get_text() for t in axes.texts] == ["2 anchors", "no anchor", "no anchor"]
+        assert [p.get_linestyle() for p in axes.patches] == ["-", ":", ":"]
+        assert rectangles(axes) == BOXES.tolist()
+
+    def test_intersection_and_union_are_those_of_the_boxes(self) -> None:
+        axes, side = figures.intersection_and_union((0, 0, 10, 10), (5, 2, 15, 12), (20, 20)).axes
+        (bars,) = side.containers[:1]
+        assert [bar.get_height() for bar in bars] == [40, 160]
+        assert side.get_title() == "IoU = 0.25"
+        assert rectangles(axes) == [[5, 2, 10, 10], [0, 0, 10, 10], [5, 2, 15, 12]]
+
+    def test_boxes_apart_share_nothing(self) -> None:
+        axes, side = figures.intersection_and_union((0, 0, 5, 5), (5, 0, 10, 5), (20, 20)).axes
+        assert side.get_title() == "IoU = 0.00"
+        assert rectangles(axes) == [[0, 0, 5, 5], [5, 0, 10, 5]]
+
+    def test_counts_are_drawn_in_thousands_with_the_mark(self) -> None:
+        figure = figures.counts_by_width([800, 900], {"a": [1000, 2000]}, mark=(1500, "mark"), ylabel="samples")
+        (axes,) = figure.axes
+        assert xy(axes.lines[0]) == [[800, 1], [900, 2]]
+        assert by_gid(axes, "mark").get_ydata() == [1.5, 1.5]
+
+    def test_found_and_lost_boxes_lie_at_their_width_and_height(self) -> None:
+        (axes,) = figures.anchor_coverage(BOXES, [True, False, True], self.ANCHORS).axes
+        assert xy(by_gid(axes, "found")) == [[20, 30], [4, 3]]
+        assert xy(by_gid(axes, "lost")) == [[10, 10]]
+        assert xy(by_gid(axes, "anchors")) == [[10, 6], [10, 30], [78, 26]]
+        assert axes.get_title() == "67 % of 3 boxes found"
+
+    def test_coverage_needs_an_answer_for_each_box(self) -> None:
+        with pytest.raises(ValueError, match="2 found for 3 boxes"):
+            figures.anchor_coverage(BOXES, [True, False], self.ANCHORS)
+
+    def test_the_best_anchor_stands_out_and_the_arrows_are_those_of_eq_1(self) -> None:
+        box, location = (5.0, 4.0, 25.0, 34.0), (15.0, 14.0)
+        left, right = figures.anchors_or_distances(IMAGE, location, box, self.ANCHORS, [0.1, 0.6, 0.3]).axes
+        best = by_gid(left, "best")
+        assert best.get_bbox().extents.tolist() == self.ANCHORS[1].tolist()
+        assert outlines(left, "anchors") == self.ANCHORS[[0, 2]].tolist()
+        assert "0.60" in left.get_title()
+        arrows = {p.get_gid(): p for p in right.patches if isinstance(p, FancyArrowPatch)}
+        assert set(arrows) == {"l", "t", "r", "b"}
+
+
+# ---------------------------------------------------------------- chapter "When boxes overlap"
+
+
+class TestSamplesOnLevels:
+    POINTS = [[(4.0, 4.0), (12.0, 4.0)], [(8.0, 8.0)]]
+
+    def panel(self, positive: list[bool], ambiguous: list[bool]) -> tuple[Any, ...]:
+        return (3, 4), self.POINTS, positive, ambiguous
+
+    def test_positive_and_ambiguous_locations_are_drawn_on_their_level(self) -> None:
+        panels = {"a": self.panel([True, False, True], [False, False, True]), "b": self.panel([False] * 3, [False] * 3)}
+        left, right = figures.samples_on_levels(BOXES, panels, canvas=(40, 60)).axes
+        assert xy(by_gid(left, "a: P3")) == [[4, 4]]
+        assert xy(by_gid(left, "a: P4")) == xy(by_gid(left, "a: ambiguous on P4")) == [[8, 8]]
+        assert xy(by_gid(left, "a: ambiguous on P3")) == []
+        assert left.get_title() == "a: 2 positive, 1 ambiguous"
+        assert right.get_title() == "b: 0 positive, 0 ambiguous"
+        assert rectangles(left) == rectangles(right) == BOXES.tolist()
+
+    def test_all_settings_give_figures_of_the_same_size(self) -> None:
+        """Frames of a moving figure must not jump."""
+        some = figures.samples_on_levels(BOXES, {"a": self.panel([True] * 3, [True] * 3)}, canvas=(40, 60))
+        none = figures.samples_on_levels(BOXES, {"a": self.panel([False] * 3, [False] * 3)}, canvas=(40, 60))
+        assert some.get_size_inches().tolist() == none.get_size_inches().tolist()
+
+    def test_an_image_may_lie_below(self) -> None:
+        (axes,) = figures.samples_on_levels(BOXES, {"a": self.panel([True] * 3, [False] * 3)}, image=IMAGE).axes
+        assert tuple(axes.images[0].get_extent()) == (0, 60, 40, 0)
+
+
+# ---------------------------------------------------------------- chapter "What can be found at all"
+
+
+class TestLostBoxesOnGrids:
+    def test_lost_boxes_are_filled_and_ringed_and_the_stride_is_marked(self) -> None:
+        points, series = [(4.0, 4.0), (12.0, 4.0)], {"measured": [1.0, 0.5], "expected": [0.9, 0.6]}
+        left, right = figures.lost_on_grid(IMAGE, BOXES, points, [True, False, True], (8, 16), series, 16).axes
+        assert [p.get_gid() for p in left.patches] == ["found", "lost", "found"]
+        assert [p.get_fill() for p in left.patches] == [False, True, False]
+        assert xy(by_gid(left, "rings")) == [[15, 13]]
+        assert xy(by_gid(left, "locations")) == [list(point) for point in points]
+        assert xy(by_gid(right, "stride")) == [[16, 50]]
+        assert xy(right.lines[0]) == [[8, 100], [16, 50]]
+        assert "1 of these 3" in left.get_title()
+
+    def test_a_series_needs_a_value_for_each_stride(self) -> None:
+        with pytest.raises(ValueError, match="2 strides, 1 recall"):
+            figures.lost_on_grid(IMAGE, BOXES, [(4.0, 4.0)], [True] * 3, (8, 16), {"a": [1.0]}, 8)
+
+    def test_a_location_in_a_lost_box_shows_whom_it_learns(self) -> None:
+        boxes = torch.tensor([[0.0, 0.0, 16.0, 16.0], [0.0, 0.0, 16.0, 9.0]])
+        points = [[(4.0, 4.0), (4.0, 12.0), (20.0, 4.0)], [(8.0, 8.0)]]
+        owners = [[1, -1, -1], [-1]]
+        (axes,) = figures.lost_close_up({"covered": (boxes, 0, points, owners)}).axes
+        assert xy(by_gid(axes, "P3")) == [[4, 12]]  # in the lost box, and learns nothing
+        assert xy(by_gid(axes, "P3 for 1")) == [[4, 4]]
+        assert xy(by_gid(axes, "P4")) == [[8, 8]]
+        assert by_gid(axes, "box 0").get_linewidth() > by_gid(axes, "box 1").get_linewidth()
+
+
+def test_no_figure_of_these_chapters_is_wider_than_the_page_or_written_too_small() -> None:
+    levels = ((3, 4), [[(4.0, 4.0)], [(8.0, 8.0)]], [True, True], [True, False])
+    case = (BOXES, 0, [[(4.0, 4.0), (12.0, 12.0)]], [[-1, -1]])
+    thirds = {"a detector with a long name": [1e5, 2e5], "another one with a long name": [1e4, 2e4]}
+    drawn = [
+        figures.intersection_and_union((0, 0, 10, 10), (5, 2, 15, 12), (20, 20)),
+        figures.counts_by_width([800, 1333], thirds, mark=(180_000, "mark"), ylabel="samples"),
+        figures.anchor_coverage(BOXES, [True, False, True], BOXES, title="anchors × 0.25: "),
+        figures.anchors_or_distances(IMAGE, (15, 14), (5, 4, 25, 34), BOXES, [0.1, 0.6, 0.3]),
+        figures.samples_on_levels(BOXES, {"P4 alone": levels, "P3 to P7": levels}, canvas=(512, 512)),
+        figures.lost_on_grid(IMAGE, BOXES, [(4.0, 4.0)], [True] * 3, (8, 16), {"measured": [1.0, 0.5]}, 16),
+        figures.lost_close_up({"between": case, "thin": case, "covered": case}),
+    ]
+    for figure in drawn:
+        figure.draw_without_rendering()
+        assert figure.get_size_inches()[0] <= 7
         assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
 
 
@@ -808,3 +968,298 @@ def test_no_picture_of_these_chapters_is_cut_off_or_written_too_small() -> None:
         ink = figure.get_tightbbox()
         assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
         assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+
+
+class TestFromOutputsToDetections:
+    """Pictures of the chapter *From outputs to detections*."""
+
+    def test_errors_of_coordinates_are_lines_told_apart_by_width(self) -> None:
+        errors = {"bfloat16": [4.0, -4.0], "float16": [0.5, 0.0], "float32": [0.0, 0.0]}
+        (axes,) = figures.coordinate_errors([1100, 1200], errors).axes
+        assert [xy(line) for line in axes.lines] == [[[1100, a], [1200, b]] for a, b in errors.values()]
+        assert len({line.get_linewidth() for line in axes.lines}) == 3
+        with pytest.raises(ValueError, match="2 x, 1 errors"):
+            figures.coordinate_errors([1100, 1200], {"float32": [0.0]})
+
+    p = (0.04, 0.06, 0.2, 0.9)
+    c = (0.9, 0.5, 0.1, 0.8)
+
+    def test_a_rule_of_the_product_is_a_straight_line_and_one_of_the_class_an_upright_one(self) -> None:
+        rules = {"class": ("class", 0.05), "product": ("product", 0.04)}
+        (axes,) = figures.threshold_rules(self.p, self.c, rules).axes
+        assert set(by_gid(axes, "class").get_xdata()) == {0.05}
+        line = by_gid(axes, "product")
+        np.testing.assert_allclose(line.get_xdata() * line.get_ydata(), 0.04)
+        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+        assert axes.get_ylim()[0] < min(self.c) and axes.get_xlim()[0] < min(self.p)
+        assert by_gid(axes, "class").get_label() == "class: 3 stay"
+        assert line.get_label() == "product: 1 stay"
+
+    def test_right_and_wrong_pairs_have_markers_of_their_own(self) -> None:
+        (axes,) = figures.threshold_rules(self.p, self.c, {}, truth=[True, False, False, True]).axes
+        wrong, right = axes.collections
+        np.testing.assert_allclose(wrong.get_offsets(), [(0.06, 0.5), (0.2, 0.1)])
+        np.testing.assert_allclose(right.get_offsets(), [(0.04, 0.9), (0.9, 0.8)])
+        assert len(wrong.get_paths()[0].vertices) != len(right.get_paths()[0].vertices), "circles and triangles"
+
+    @pytest.mark.parametrize("threshold", [0.0, 0.05, 0.5])
+    def test_what_stays_is_what_the_package_would_keep(self, threshold: float) -> None:
+        torch.manual_seed(0)
+        p, c = torch.rand(50), torch.rand(50)
+        assert figures.keeps(p, c, "class", threshold).tolist() == (p > threshold).tolist()
+        product = figures.keeps(p.double(), c.double(), "product", threshold)
+        assert product.tolist() == (p.double() * c.double() > threshold).tolist()
+
+    def test_rules_and_values_that_cannot_be(self) -> None:
+        with pytest.raises(ValueError, match="tests 'root'; it must be"):
+            figures.threshold_rules(self.p, self.c, {"x": ("root", 0.2)})
+        with pytest.raises(ValueError, match="above 0 and at most 1"):
+            figures.threshold_rules([0.0, 0.5], [0.5, 0.5], {})
+        with pytest.raises(ValueError, match="4 class_scores, 1 centerness"):
+            figures.threshold_rules(self.p, [0.5], {})
+
+    def test_each_class_moves_to_a_place_of_its_own(self) -> None:
+        before, after = figures.class_offsets(BOXES, [0, 2, 0], ["disc", "ring", "cross"], offset=61).axes
+        assert rectangles(before) == BOXES.tolist()
+        moved = BOXES + torch.tensor([0.0, 122.0, 0.0])[:, None]
+        assert rectangles(after) == moved.tolist()
+        styles = [patch.get_linestyle() for patch in before.patches]
+        assert styles[0] == styles[2] != styles[1], "told apart without colour"
+
+    def test_a_line_in_the_scores_parts_boxes_and_counts(self) -> None:
+        result = TestDetections.result
+        scores, right = [0.05, 0.12, 0.12, 0.62, 0.97], [False, False, True, True, True]
+        figure = figures.score_threshold(IMAGE, result, TestDetections.names, scores, right, 0.6)
+        left, counts = figure.axes
+        assert rectangles(left) == [BOXES[0].tolist()]
+        assert set(by_gid(counts, "threshold").get_xdata()) == {0.6}
+        texts = [text.get_text() for text in counts.get_legend().get_texts()]
+        assert texts == ["wrong: 0 of 2 stay", "right: 2 of 3 stay"]
+        heights = [bar.get_height() for bar in counts.patches]
+        assert sum(heights) == len(scores)
+
+    def test_each_detection_is_joined_to_its_location(self) -> None:
+        points = level_locations(5, 8, 8)  # 40 locations of stride 8
+        result = TestDetections.result | {"levels": torch.tensor([3, 4, 3]), "locations": torch.tensor([9, 10, 39])}
+        (axes,) = figures.origins(IMAGE, result, points, TestDetections.names, threshold=0.3).axes
+        assert len(rectangles(axes)) == 2
+        assert xy(by_gid(axes, "P3")) == [points[9].tolist()]
+        assert xy(by_gid(axes, "P4")) == [points[10].tolist()]
+        x, y = points[9].tolist()
+        x0, y0, x1, y1 = BOXES[0].tolist()
+        joined = [xy(line) for line in axes.lines[:4]]
+        assert joined == [[[x, y], end] for end in ([x0, y], [x, y0], [x1, y], [x, y1])]
+
+
+class TestHowGoodIsIt:
+    """Pictures of the chapter *How good is it*."""
+
+    def test_hits_false_ones_and_missed_boxes_are_drawn_apart(self) -> None:
+        truth = torch.tensor([[5.0, 4.0, 25.0, 33.0], [50.0, 2.0, 58.0, 12.0]])
+        figure = figures.hits_and_misses(
+            IMAGE, BOXES, [True, False, False], truth, [True, False], words=["disc", "ring", "disc"]
+        )
+        (axes,) = figure.axes
+        drawn = {name: [p for p in axes.patches if p.get_gid() == name] for name in ("hit", "false", "missed")}
+        assert {name: len(patches) for name, patches in drawn.items()} == {"hit": 1, "false": 2, "missed": 1}
+        assert drawn["missed"][0].get_xy() == (50, 2)
+        assert len({patches[0].get_linestyle() for patches in drawn.values()}) == 3, "told apart without colour"
+        legend = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert legend == ["hit: 1", "false: 2", "missed: 1"]
+        assert [t.get_text() for t in axes.texts] == ["disc", "ring", "disc"]
+
+    def test_an_image_without_anything_is_judged_too(self) -> None:
+        none = torch.zeros(0, 4)
+        (axes,) = figures.hits_and_misses(IMAGE, none, [], none, []).axes
+        assert not axes.patches
+        with pytest.raises(ValueError, match="2 verdicts for 3 boxes"):
+            figures.hits_and_misses(IMAGE, BOXES, [True, False], none, [])
+
+    def test_the_area_is_under_the_falling_curve(self) -> None:
+        asked, falling = [0.0, 0.5, 1.0], [1.0, 0.75, 0.0]
+        (axes,) = figures.average_precision_area([0.25, 0.5], [1.0, 0.75], asked, falling).axes
+        measured, read = axes.lines
+        assert xy(measured) == [[0.25, 1.0], [0.5, 0.75]]
+        assert xy(read) == [[0.0, 1.0], [0.5, 0.75], [1.0, 0.0]]
+        (area,) = axes.collections
+        corners = area.get_paths()[0].vertices
+        assert corners[:, 1].max() == 1.0 and corners[:, 1].min() == 0.0
+        with pytest.raises(ValueError, match="1 recall, 2 precision"):
+            figures.average_precision_area([0.5], [1.0, 0.5], asked, falling)
+
+
+class TestProposals:
+    """Pictures of the chapter *FCOS as a proposal network*."""
+
+    def test_the_two_stages_say_how_many_boxes_go_on(self) -> None:
+        (axes,) = figures.two_stages("FCOS", proposals=2000).axes
+        texts = [t.get_text() for t in axes.texts]
+        assert "FCOS" in texts and any("2,000" in text for text in texts)
+        assert len([p for p in axes.patches if isinstance(p, Rectangle)]) == 5
+        assert len([p for p in axes.patches if isinstance(p, FancyArrowPatch)]) == 5
+
+    def test_each_region_has_a_crop_in_each_row(self) -> None:
+        fine, coarse = torch.rand(3, 3, 8, 8), torch.rand(3, 3, 2, 2)
+        figure = figures.region_crops(IMAGE, BOXES, {"8 x 8": list(fine), "2 x 2": list(coarse)})
+        whole, *panels = figure.axes
+        assert rectangles(whole) == BOXES.tolist()
+        assert len(panels) == 6
+        for axes, crop in zip(panels, [*fine, *coarse], strict=True):
+            np.testing.assert_allclose(axes.images[0].get_array(), crop.permute(1, 2, 0))
+        with pytest.raises(ValueError, match="2 crops '8 x 8' of 3 regions"):
+            figures.region_crops(IMAGE, BOXES, {"8 x 8": list(fine[:2])})
+
+    def test_proposals_and_what_they_find(self) -> None:
+        truth = torch.tensor([[5.0, 4.0, 25.0, 33.0], [50.0, 2.0, 58.0, 12.0]])
+        figure = figures.best_proposals(IMAGE, BOXES, truth, [True, False], title="three")
+        (axes,) = figure.axes
+        gids = [p.get_gid() for p in axes.patches]
+        assert gids == ["proposal"] * 3 + ["found", "not found"]
+        assert rectangles(axes) == [*BOXES.tolist(), *truth.tolist()]
+        assert axes.patches[3].get_linestyle() != axes.patches[4].get_linestyle(), "told apart without colour"
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["found: 1", "not found: 1"]
+
+    def test_many_proposals_are_drawn_paler_than_few(self) -> None:
+        truth, found = BOXES[:1], [True]
+        few, many = (figures.best_proposals(IMAGE, BOXES.repeat(n, 1), truth, found).axes[0] for n in (1, 100))
+        assert many.patches[0].get_alpha() < few.patches[0].get_alpha()
+
+    def test_recall_over_the_number_of_proposals(self) -> None:
+        (axes,) = figures.recall_by_count([1, 10, 100], {"a": [0.1, 0.5, 0.9], "b": [0.0, 0.4, 0.9]}).axes
+        assert xy(axes.lines[0]) == [[1, 0.1], [10, 0.5], [100, 0.9]]
+        assert axes.get_xscale() == "log"
+        assert len({line.get_marker() for line in axes.lines}) == 2
+        with pytest.raises(ValueError, match="must be positive and rise"):
+            figures.recall_by_count([0, 10], {"a": [0.1, 0.5]})
+        with pytest.raises(ValueError, match="2 counts, 1 recall"):
+            figures.recall_by_count([1, 10], {"a": [0.1]})
+
+
+def test_no_picture_of_detections_is_wider_than_the_page_or_cut_off() -> None:
+    few = [0.2, 0.4, 0.6]
+    for figure in (
+        figures.coordinate_errors(few, {"bfloat16": few, "float16": few, "float32": few}),
+        figures.threshold_rules(few, few, {"class > 0.05": ("class", 0.05), "product": ("product", 0.04)}),
+        figures.class_offsets(BOXES, [0, 1, 2], ["disc", "ring", "triangle"], 61),
+        figures.score_threshold(IMAGE, TestDetections.result, TestDetections.names, few, [True, False, True], 0.3),
+        figures.hits_and_misses(IMAGE, BOXES, [True] * 3, BOXES, [True] * 3, title="all found"),
+        figures.average_precision_area(few, few, few, few, title="AP"),
+        figures.two_stages(),
+        figures.best_proposals(IMAGE, BOXES, BOXES, [True] * 3, title="three"),
+        figures.recall_by_count([1, 10, 100], {"AR": few}),
+    ):
+        figure.draw_without_rendering()
+        width, height = figure.get_size_inches()
+        assert width <= 7
+        ink = figure.get_tightbbox()
+        assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
+        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+
+
+# ---------------------------------------------------------------------- One change at a time
+class TestAblationLadder:
+    NAMES, VALUES = ("first", "better loss", "more norm"), (36.3, 36.9, 36.8)
+
+    def test_bars_end_at_the_values_and_the_marked_row_tells_its_gain(self) -> None:
+        figure = figures.ablation_ladder(self.NAMES, self.VALUES, at=2, baseline=(35.9, "RetinaNet"))
+        (axes,) = figure.axes
+        ends = [patch.get_x() + patch.get_width() for patch in axes.patches]
+        assert ends == pytest.approx(self.VALUES)
+        words = [text.get_text() for text in axes.texts]
+        assert words == [
+            "36.3", "first", "36.9", "+ better loss", "36.8  (-0.1)", "+ more norm", "RetinaNet 35.9",
+        ]  # fmt: skip
+
+    def test_refused(self) -> None:
+        with pytest.raises(ValueError, match="3 names for 2 values"):
+            figures.ablation_ladder(self.NAMES, (1.0, 2.0))
+        with pytest.raises(ValueError, match="at is 3"):
+            figures.ablation_ladder(self.NAMES, self.VALUES, at=3)
+
+
+# ---------------------------------------------------------------------- COCO: published weights
+def test_rows_that_drift_lie_where_they_are_and_tell_their_pitch() -> None:
+    figure = figures.row_drift(800, {"paper": [64, 192], "torchvision": [0, 114]}, longest=896)
+    (axes,) = figure.axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[64, 192], [0, 114], [64, 0], [192, 114]]
+    assert axes.get_title() == "canvas 800 pixels high: 114 apart"
+    with pytest.raises(ValueError, match="give two rules with as many rows each"):
+        figures.row_drift(800, {"paper": [64, 192], "torchvision": [0]}, longest=896)
+
+
+class TestTraining:
+    """Pictures of the chapter "Training"."""
+
+    def test_every_schedule_has_its_panel_and_its_rates(self) -> None:
+        rates = {"steps": [0.1, 0.3, 0.3, 0.03], "cosine": [1.0, 0.5]}
+        figure = figures.learning_rates(rates)
+        assert [axes.get_title() for axes in figure.axes] == list(rates)
+        for axes, wanted in zip(figure.axes, rates.values(), strict=True):
+            assert axes.lines[0].get_ydata().tolist() == wanted
+            assert axes.lines[0].get_xdata().tolist() == list(range(len(wanted)))
+            assert axes.get_ylim()[0] == 0
+
+    def test_a_schedule_without_steps_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="at least one"):
+            figures.learning_rates({})
+        with pytest.raises(ValueError, match="'empty'.*each step"):
+            figures.learning_rates({"empty": []})
+
+    def test_only_a_run_that_stopped_early_ends_in_a_cross(self) -> None:
+        (axes,) = figures.run_losses({"whole": [3.0, 2.0, 1.0], "broken": [3.0, 9.0], "none": []}, 3).axes
+        assert by_gid(axes, "broken").get_xydata().tolist() == [[1, 9]]
+        assert by_gid(axes, "broken").get_marker() == "X"
+        assert len(axes.lines) == 4 and axes.get_yscale() == "log"
+        assert axes.lines[0].get_ydata().tolist() == [3, 2, 1]
+
+    def test_losses_that_cannot_be_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="'long' has 4 losses; at most 3"):
+            figures.run_losses({"long": [1.0] * 4}, 3)
+        with pytest.raises(ValueError, match="finite"):
+            figures.run_losses({"nan": [1.0, np.nan]}, 3)
+
+    def test_the_weight_and_its_average(self) -> None:
+        (axes,) = figures.weight_average([0, 2, 1], [0, 0.5, 0.75], wanted=1.0).axes
+        weight, average, best = axes.lines
+        assert weight.get_ydata().tolist() == [0, 2, 1] and average.get_ydata().tolist() == [0, 0.5, 0.75]
+        assert set(best.get_ydata()) == {1.0}
+        with pytest.raises(ValueError, match="averages"):
+            figures.weight_average([0, 1], [0], wanted=1.0)
+
+    def test_times_of_the_log_are_no_losses(self, tmp_path: Path) -> None:
+        entry = {"step": 1, "loss": 2.0, "classification": 2.0, "lr": 0.1, "seconds": 1.0, "cpu_seconds": 1.0}
+        entry |= {"waited": 0.1, "waited_share": 0.1, "skipped": 0.0}
+        (tmp_path / "log.jsonl").write_text(json.dumps(entry) + "\n")
+        losses = figures.training_curves(tmp_path / "log.jsonl").axes[0]
+        assert [t.get_text() for t in losses.get_legend().get_texts()] == ["classification"]
+
+
+class TestYourOwnBoxes:
+    """Pictures of the chapter "Your own boxes"."""
+
+    BOUNDS = (0.0, 32.0, 64.0, 128.0, 256.0, np.inf)
+
+    def bars(self, axes: Axes) -> list[tuple[str, list[Rectangle]]]:
+        return [(c.get_label(), list(c)) for c in axes.containers if isinstance(c, BarContainer)]
+
+    @given(st.lists(st.floats(0.5, 2000), max_size=40))
+    def test_every_box_is_counted_once(self, sizes: list[float]) -> None:
+        (axes,) = figures.boxes_on_levels(sizes, self.BOUNDS).axes
+        assert sum(bar.get_height() for _, group in self.bars(axes) for bar in group) == len(sizes)
+        assert sum(int(t.get_text().split("\n")[1].replace(",", "")) for t in axes.texts) == len(sizes)
+
+    def test_a_bar_lies_within_the_range_of_its_level(self) -> None:
+        (axes,) = figures.boxes_on_levels([3, 31.9, 32, 33, 100, 1000], (0.0, 24.0, 50.0, np.inf), (3, 4, 5)).axes
+        groups = self.bars(axes)
+        assert [name for name, _ in groups] == ["P3", "P4", "P5"]
+        for (_, group), (low, high) in zip(groups, [(0, 24), (24, 50), (50, 1e9)], strict=True):
+            assert all(low <= bar.get_x() and bar.get_x() + bar.get_width() <= high + 1e-6 for bar in group)
+        assert [t.get_text() for t in axes.texts] == ["P3\n1", "P4\n3", "P5\n2"]
+
+    def test_a_box_on_a_bound_belongs_to_the_finer_level(self) -> None:
+        (axes,) = figures.boxes_on_levels([32, 64], self.BOUNDS).axes
+        assert [t.get_text() for t in axes.texts][:3] == ["P3\n1", "P4\n1", "P5\n0"]
+
+    def test_bounds_that_do_not_fit_are_named(self) -> None:
+        with pytest.raises(ValueError, match="3 bounds for 5 levels"):
+            figures.boxes_on_levels([1], (0, 1, 2))
