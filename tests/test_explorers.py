@@ -442,6 +442,14 @@ def test_only_the_best_detections_are_taken() -> None:
     assert len(data["boxes"]) == 40 and data["scores"] == sorted(data["scores"], reverse=True)
 
 
+def test_scripts_and_style_are_part_of_the_package() -> None:
+    root = Path(__file__).resolve().parents[1]
+    patterns = re.search(r"^fcos_edu = \[(.*)\]", (root / "pyproject.toml").read_text("utf-8"), re.MULTILINE)[1]
+    packed = {path for pattern in re.findall(r'"([^"]+)"', patterns) for path in (root / "fcos_edu").glob(pattern)}
+    needed = {path for path in (root / "fcos_edu" / "widgets").rglob("*") if path.suffix in (".js", ".css")}
+    assert len(needed) == 11 and needed <= packed
+
+
 def test_all_are_exported() -> None:
     assert {f"{kind}_explorer" for kind in KINDS} < set(widgets.__all__)
 

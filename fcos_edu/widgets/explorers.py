@@ -551,7 +551,7 @@ def _style() -> str:
 
 
 def _explorer(kind: str, data: dict[str, Any], text: str, caption: str) -> Explorer:
-    """One piece of HTML: style, what is shown without a script, and a script that keeps all its names to itself."""
+    """One piece of HTML: what is shown without a script, and a script that keeps all its names to itself."""
     # The picture stays out of the name: its bytes differ between versions of Pillow.
     named = {key: value for key, value in data.items() if key != "image"}
     digest = hashlib.sha256(json.dumps([kind, named, caption], sort_keys=True).encode()).hexdigest()[:10]
@@ -559,13 +559,13 @@ def _explorer(kind: str, data: dict[str, Any], text: str, caption: str) -> Explo
     # "<" would end the script if a name held "</script>".
     content = json.dumps(data | {"palette": _PALETTE}, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     head = f'<p class="fcx-caption">{_text(caption)}</p>\n' if caption else ""
-    parts = [script("core"), script("stage"), script(kind), f'const ID = "{name}", DATA = {content};', script("start")]
-    body = "\n".join(parts)
+    # The style travels inside the script: a viewer that drops scripts (GitHub's) shows one sentence, not the style.
+    values = f'const ID = "{name}", STYLE = {json.dumps(_style())}, DATA = {content};'
+    body = "\n".join([script("core"), script("stage"), script(kind), values, script("start")])
     piece = (
         f'<div class="fcx fcx-{kind}" id="{name}" role="group" aria-label="{_text(text)}" '
         f'data-lm-suppress-shortcuts="true">\n'  # JupyterLab's arrow keys would move on to the next cell
-        f"<style>\n{_style()}\n</style>\n{head}"
-        f'<p class="fcx-still">{_text(text)}. {_text(_NO_SCRIPT)}</p>\n'
+        f'{head}<p class="fcx-still">{_text(text)}. {_text(_NO_SCRIPT)}</p>\n'
         f'<script>\n(() => {{\n"use strict";\n{body}\n}})();\n</script>\n</div>'
     )
     return Explorer(kind, text, data, piece)

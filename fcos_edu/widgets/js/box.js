@@ -150,8 +150,11 @@ const explore = (root, data) => {
     const shown = learns ? one.owner : one.holding.length ? one.holding[0] : -1;
     const d = shown >= 0 ? core.ltrb(one.x, one.y, boxes[shown]) : null;
 
-    kit.fill(grid, { d: kit.dots(one.level.ys.flatMap((y) => one.level.xs.map((x) => [x, y]))) });
-    grid.style.stroke = palette.levels[one.level.name];
+    if (state.drawn !== one.i) {
+      state.drawn = one.i; // a large image has many locations
+      kit.fill(grid, { d: kit.dots(one.level.ys.flatMap((y) => one.level.xs.map((x) => [x, y]))) });
+      grid.style.stroke = palette.levels[one.level.name];
+    }
     boxes.forEach((box, i) => {
       outlines[i].classList.toggle("fcx-on", i === shown && learns);
       outlines[i].classList.toggle("fcx-dim", i !== shown);

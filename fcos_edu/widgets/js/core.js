@@ -28,21 +28,21 @@ const core = (() => {
   function assign(x, y, boxes, rules) {
     const round = rules.quirks ? Math.fround : (value) => value;
     const claims = [];
-    boxes.forEach((given, index) => {
-      const box = given.map(round);
-      const d = ltrb(x, y, box).map(round);
-      if (!(Math.min(...d) > 0)) return;
-      if (!inRange(Math.max(...d), rules.low, rules.high, rules.quirks)) return;
+    for (let index = 0; index < boxes.length; index++) {
+      const box = boxes[index];
+      const x0 = round(box[0]), y0 = round(box[1]), x1 = round(box[2]), y1 = round(box[3]);
+      const l = round(x - x0), t = round(y - y0), r = round(x1 - x), b = round(y1 - y);
+      if (!(l > 0 && t > 0 && r > 0 && b > 0)) continue;
+      if (!inRange(Math.max(l, t, r, b), rules.low, rules.high, rules.quirks)) continue;
       if (rules.radius !== null) {
         const reach = round(rules.radius * rules.stride);
-        const dx = round(x - round(round(box[0] + box[2]) / 2));
-        const dy = round(y - round(round(box[1] + box[3]) / 2));
-        if (!(Math.max(Math.abs(dx), Math.abs(dy)) < reach)) return;
+        const dx = round(x - round(round(x0 + x1) / 2)), dy = round(y - round(round(y0 + y1) / 2));
+        if (!(Math.max(Math.abs(dx), Math.abs(dy)) < reach)) continue;
       }
-      let size = round(round(box[2] - box[0]) * round(box[3] - box[1]));
+      let size = round(round(x1 - x0) * round(y1 - y0));
       if (rules.quirks) size = -round(1e8 - size); // close areas tie, then the earlier box wins
       claims.push([size, index]);
-    });
+    }
     claims.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
     const order = claims.map((claim) => claim[1]);
     return { owner: order.length ? order[0] : -1, claims: order };

@@ -5,6 +5,9 @@
   if (!root || root.dataset.alive) return;
   root.dataset.alive = "true";
   for (const level of DATA.levels || []) level.high = level.high === null ? Infinity : level.high;
+  const style = document.createElement("style");
+  style.textContent = STYLE;
+  root.prepend(style);
   const still = root.querySelector(".fcx-still");
   try {
     explore(root, DATA);
