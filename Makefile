@@ -12,7 +12,7 @@ ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint types unit nbval browser fonts notebooks ledger repository upgrade clean distclean
+.PHONY: help book test lint types unit nbval browser fonts notebooks pages ledger pictures repository upgrade clean distclean
 
 help:
 	@echo "make book        build the site strictly (sets up $(VENV) if needed) and say where it is"
@@ -23,6 +23,8 @@ help:
 	@echo "make nbval       every notebook against its stored outputs"
 	@echo "make browser     the site that make book built, page by page in a real browser (Chromium)"
 	@echo "make notebooks   execute notebooks in place; NB=notebooks/02_locations.ipynb for one"
+	@echo "make pages       write what follows from other files: tables of chapters, _toc.yml, API reference, status"
+	@echo "make pictures    draw the committed pictures again"
 	@echo "make ledger      write book/ledger.md from results/"
 	@echo "make repository  write the repository address of pyproject.toml wherever it belongs"
 	@echo "make upgrade     the newest versions that pyproject.toml allows"
@@ -67,6 +69,12 @@ book: $(VENV)/.book
 
 notebooks: $(VENV)/.book
 	$(PY) scripts/execute_notebooks.py $(NB)
+
+pages:
+	$(PYTHON) scripts/make_pages.py
+
+pictures: $(VENV)/.book
+	$(PY) scripts/make_pictures.py
 
 ledger: $(VENV)/.book
 	$(PY) scripts/make_ledger.py

@@ -1,31 +1,38 @@
-"""We against torchvision's FCOS: same weights, same input, one process, turn by turn.
+"""We against torchvision's FCOS: same weights, same batch, one process, turn by turn.
 
 Checked against: the outputs of both, which must be equal before their times are compared. Machines are noisy, so each
-part alternates between the two and the median counts; what is reported is a ratio (ours / torchvision's).
+part alternates between the two and the median counts; what is reported first is a ratio (ours / torchvision's).
+
+The way is the same on CPUs and GPUs. torchvision's model runs as it comes, ours as our trainer runs it.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.detection import FCOS as TorchvisionFCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.image_list import ImageList
-from torchvision.ops import FrozenBatchNorm2d
+from torchvision.ops import FrozenBatchNorm2d, box_iou
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from .config import FCOSConfig
 from .locations import feature_sizes
 from .model import FCOS
 from .targets import assign, make_targets, pad_boxes
+from .timing import Step, Stopwatch, compare
+from .training import pick_precision
 
 PARTS = ("assignment", "inference", "training")
+TYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# Rows of the table on a CPU: our precision and torchvision's.
+ROWS = {"float32": ("no", "no"), "bf16_against_float32": ("bf16", "no"), "bf16_against_bf16": ("bf16", "bf16")}
 
 
 def torchvision_fcos(seed: int = 0, num_classes: int = 91, **options: Any) -> TorchvisionFCOS:
@@ -48,28 +55,6 @@ def torchvision_fcos(seed: int = 0, num_classes: int = 91, **options: Any) -> To
     return model
 
 
-def alternate(first: Callable[[], Any], second: Callable[[], Any], repeat: int, device: str) -> tuple[float, float]:
-    """Median seconds of two functions that take turns; one unmeasured turn each comes before."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for turn in range(repeat + 1):
-        for function, seconds in zip((first, second), times, strict=True):
-            if device == "cuda":
-                torch.cuda.synchronize()
-            started = time.perf_counter()
-            function()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            if turn:
-                seconds.append(time.perf_counter() - started)
-    return statistics.median(times[0]), statistics.median(times[1])
-
-
-def compare(ours: Callable[[], Any], theirs: Callable[[], Any], repeat: int, device: str) -> dict[str, float]:
-    """Milliseconds of both, and ours / torchvision's."""
-    a, b = alternate(ours, theirs, repeat, device)
-    return {"ours_ms": round(1000 * a, 2), "torchvision_ms": round(1000 * b, 2), "ratio": round(a / b, 3)}
-
-
 def random_boxes(images: int, boxes: int, height: int, width: int, num_classes: int) -> list[dict[str, Tensor]]:
     """Targets with boxes of all sizes, seeded by the caller."""
     targets = []
@@ -81,6 +66,51 @@ def random_boxes(images: int, boxes: int, height: int, width: int, num_classes: 
     return targets
 
 
+def random_images(images: int, height: int, width: int, device: str) -> list[Tensor]:
+    """uint8 images ``(3, H, W)`` in the host's memory, pinned for a GPU: as a data loader hands them over."""
+    made = [torch.randint(0, 256, (3, height, width), dtype=torch.uint8) for _ in range(images)]
+    return [image.pin_memory() for image in made] if device == "cuda" else made
+
+
+class FromHost(nn.Module):
+    """torchvision's model fed as ours feeds itself: bytes and boxes from the host's memory, floats on the device."""
+
+    def __init__(self, model: TorchvisionFCOS, device: str) -> None:
+        super().__init__()
+        self.model, self.device = model, device
+
+    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> Any:
+        """What the model returns."""
+        sent = [image.to(self.device, non_blocking=True) / 255 for image in images]
+        if targets is None:
+            return self.model(sent)
+        return self.model(sent, [{k: v.to(self.device, non_blocking=True) for k, v in t.items()} for t in targets])
+
+
+def mark_parts(watch: Stopwatch, model: FCOS | FromHost) -> None:
+    """Mark ``data`` (send, resize, normalise, pad) and ``forward`` (backbone, pyramid, head) in each call."""
+    if isinstance(model, FCOS):
+        watch.mark_after(model.batcher, "forward", "data")
+        watch.mark_after(model, "predict", "forward")
+    else:
+        watch.mark_after(model.model.transform, "forward", "data")
+        watch.mark_after(model.model.head, "forward", "forward")
+
+
+def pair(size: tuple[int, int], device: str) -> tuple[FCOS, FromHost]:
+    """Both detectors with the same weights, for images of ``size``."""
+    theirs = FromHost(torchvision_fcos(min_size=min(size), max_size=max(size)).to(device), device)
+    ours = FCOS.from_torchvision(theirs.model).to(device)
+    ours.check_inputs = False  # tests read values, which a GPU is waited for; the trainer makes them on the host
+    torch.manual_seed(0)
+    return ours, theirs
+
+
+def autocast(device: str, precision: str) -> torch.autocast:
+    """Mixed precision, or none for ``"no"``."""
+    return torch.autocast(device, TYPES[precision], enabled=precision != "no")
+
+
 class _MatchOnly(nn.Module):
     """Stands in for torchvision's head: takes the matches and computes no loss."""
 
@@ -88,7 +118,7 @@ class _MatchOnly(nn.Module):
         return matched
 
 
-def bench_assignment(repeat: int = 20, device: str = "cpu") -> dict[str, Any]:
+def bench_assignment(turns: int = 20, device: str = "cpu") -> dict[str, Any]:
     """16 images of 800x1344 with 20 boxes each: which box does each of the 22,400 locations learn?
 
     ``assignment``: the matches alone, on both sides. ``with_targets``: ours also makes labels and ltrb, which
@@ -124,89 +154,172 @@ def bench_assignment(repeat: int = 20, device: str = "cpu") -> dict[str, Any]:
 
     if not torch.equal(match(), torch.stack(peer())):
         raise RuntimeError("ours and torchvision's assignment differ: their times cannot be compared")
+    watch = Stopwatch(device)
     return {
         "input": f"{batch} images {height}x{width}, 20 boxes each",
-        "assignment": compare(match, peer, repeat, device),
-        "with_targets": compare(whole, peer, repeat, device),
+        "assignment": compare(match, peer, watch, turns),
+        "with_targets": compare(whole, peer, watch, turns),
     }
 
 
-def bench_inference(repeat: int = 5, device: str = "cpu", height: int = 768, width: int = 1024) -> dict[str, Any]:
-    """One image, R-50, detections equal in float32; then ours in bf16 against torchvision in float32 and in bf16."""
-    theirs = torchvision_fcos(min_size=height, max_size=width).eval().to(device)
-    ours = FCOS.from_torchvision(theirs).to(device)
-    image = [torch.rand(3, height, width).to(device)]
+def share_found(mine: dict[str, Tensor], peer: dict[str, Tensor]) -> float:
+    """The share of torchvision's detections that we have too: same class, IoU above 0.99, scores within 0.001.
 
-    def run(model: nn.Module, bf16: bool) -> Callable[[], Any]:
-        def call() -> Any:
-            with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16):
-                return model(image)
+    Not all must be there: at the threshold and in NMS the last bits of a sum decide.
+    """
+    same = box_iou(mine["boxes"], peer["boxes"]) > 0.99
+    same &= mine["labels"][:, None] == peer["labels"]
+    same &= (mine["scores"][:, None] - peer["scores"]).abs() < 1e-3
+    return same.any(dim=0).float().mean().item()
 
-        return call
 
-    mine, peer = run(ours, False)()[0], run(theirs, False)()[0]
-    equal = len(mine["boxes"]) == len(peer["boxes"]) and bool(
-        torch.allclose(mine["boxes"], peer["boxes"], atol=0.01)
-        and torch.allclose(mine["scores"], peer["scores"], atol=1e-4)
-        and torch.equal(mine["labels"], peer["labels"])
-    )
-    if not equal:
-        raise RuntimeError("ours and torchvision's detections differ: their times cannot be compared")
+def bench_inference(
+    turns: int = 5,
+    device: str = "cpu",
+    size: tuple[int, int] = (768, 1024),
+    batches: Sequence[int] = (1,),
+    rows: dict[str, tuple[str, str]] = ROWS,
+    compiled: bool = False,
+) -> dict[str, Any]:
+    """From images to detections, which must be equal in float32; ours as ``FCOS.for_inference`` makes it."""
+    ours, theirs = (model.eval() for model in pair(size, device))
+    images = random_images(max(batches), *size, device)
+
+    def detecting(model: nn.Module, batch: int, precision: str) -> Step:
+        def step() -> Any:
+            with torch.inference_mode(), autocast(device, precision):
+                return model(images[:batch])
+
+        return step
+
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), FlopCounterMode(display=False) as counter:
+        mine = detecting(ours, 1, "no")()[0]
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        peer = detecting(theirs, 1, "no")()[0]
+    if (share := share_found(mine, peer)) < 0.95:
+        raise RuntimeError(f"we have {share:.0%} of torchvision's detections: times would compare different work")
+
+    watch = Stopwatch(device)
+    mark_parts(watch, theirs)
+    results: dict[str, Any] = {}
+    for name, (mixed, peers) in rows.items():
+        quick = ours.for_inference(TYPES[mixed])  # type: ignore[operator]
+        if compiled:
+            quick.compile()
+        mark_parts(watch, quick)
+        for batch in batches:
+            sides = detecting(quick, batch, mixed), detecting(theirs, batch, peers)
+            results[name if len(batches) == 1 else f"{name}_batch_{batch}"] = compare(
+                *sides, watch, turns, "detections", images=batch, flops=batch * counter.get_total_flops()
+            )
     return {
-        "input": f"1 image {height}x{width}, ResNet-50, frozen batch norms",
+        "input": f"{' and '.join(map(str, batches))} image {size[0]}x{size[1]}, ResNet-50, frozen batch norms",
         "detections": len(mine["boxes"]),
-        "float32": compare(run(ours, False), run(theirs, False), repeat, device),
-        "bf16_against_float32": compare(run(ours, True), run(theirs, False), repeat, device),
-        "bf16_against_bf16": compare(run(ours, True), run(theirs, True), repeat, device),
+        **results,
     }
 
 
 def bench_training(
-    repeat: int = 5, device: str = "cpu", height: int = 512, width: int = 640, batch: int = 2
+    turns: int = 5,
+    device: str = "cpu",
+    size: tuple[int, int] = (512, 640),
+    batch: int = 2,
+    rows: dict[str, tuple[str, str]] = ROWS,
+    compiled: bool = False,
 ) -> dict[str, Any]:
-    """One optimizer step, R-50, stem and C2 frozen on both sides, SGD; losses equal in float32, then both in bf16."""
-    theirs = torchvision_fcos(min_size=height, max_size=width).train().to(device)
-    ours = FCOS.from_torchvision(theirs).to(device).train()
-    torch.manual_seed(0)
-    images = [torch.rand(3, height, width).to(device) for _ in range(batch)]
-    targets = [{k: v.to(device) for k, v in t.items()} for t in random_boxes(batch, 8, height, width, 91)]
-    mine = {k: v.item() for k, v in ours(images, targets).items()}
-    peer = {k: v.item() for k, v in theirs(images, [dict(t) for t in targets]).items()}
-    if any(abs(a - b) > 1e-4 * abs(b) for a, b in zip(mine.values(), peer.values(), strict=True)):
-        raise RuntimeError(f"ours and torchvision's losses differ ({mine} and {peer}): their times cannot be compared")
+    """One step of SGD, stem and C2 frozen on both sides; losses must be equal in float32."""
+    ours, theirs = (model.train() for model in pair(size, device))
+    images, targets = random_images(batch, *size, device), random_boxes(batch, 8, *size, 91)
+    watch = Stopwatch(device)
 
-    def step(model: nn.Module, bf16: bool) -> Callable[[], None]:
-        optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-6, momentum=0.9)
+    with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        mine, peer = ([v.item() for v in model(images, targets).values()] for model in (ours, theirs))
+    if any(abs(a - b) > 1e-3 * abs(b) for a, b in zip(mine, peer, strict=True)):
+        raise RuntimeError(f"our losses {mine} and torchvision's {peer} differ: times would compare different work")
 
-        def call() -> None:
-            with torch.autocast(device, torch.bfloat16, enabled=bf16):
-                losses = model(images, [dict(t) for t in targets])
-                total = sum(losses.values())
-            total.backward()
-            optimizer.step()
+    def learning(model: nn.Module, precision: str) -> Step:
+        learnt = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.SGD(learnt, lr=1e-6, momentum=0.9, weight_decay=1e-4, fused=True)
+        scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
+
+        def step() -> None:
+            with autocast(device, precision):
+                total = torch.stack(list(model(images, targets).values())).sum()
+            watch.mark("loss")
+            scaler.scale(total).backward()
+            watch.mark("backward")
+            scaler.step(optimizer)
+            scaler.update()
             optimizer.zero_grad()
 
-        return call
+        return step
 
+    with FlopCounterMode(display=False) as counter:
+        learning(ours, next(iter(rows.values()))[0])()
+    if compiled:
+        ours.compile()
+    for model in (ours, theirs):
+        mark_parts(watch, model)
+    results = {
+        name: compare(
+            learning(ours, mixed), learning(theirs, peers), watch, turns, "step",
+            images=batch, flops=counter.get_total_flops(),
+        )
+        for name, (mixed, peers) in rows.items() if mixed == peers
+    }  # fmt: skip
     return {
-        "input": f"{batch} images {height}x{width}, 8 boxes each, ResNet-50, frozen batch norms, stem and C2 frozen",
-        "float32": compare(step(ours, False), step(theirs, False), repeat, device),
-        "bf16_against_bf16": compare(step(ours, True), step(theirs, True), repeat, device),
+        "input": f"{batch} images {size[0]}x{size[1]}, 8 boxes each, ResNet-50, frozen batch norms, stem and C2 frozen",
+        **results,
     }
 
 
-def bench(parts: tuple[str, ...] = PARTS, repeat: int = 5, device: str = "cpu") -> dict[str, Any]:
-    """All asked parts; see the functions of their names."""
+def bench(
+    parts: Sequence[str] = PARTS,
+    turns: int = 5,
+    device: str = "cpu",
+    *,
+    batch_size: int | None = None,
+    size: tuple[int, int] | None = None,
+    precision: str | None = None,
+    compiled: bool = False,
+) -> dict[str, Any]:
+    """All asked parts; see the functions of their names.
+
+    Args:
+        parts: of ``PARTS``.
+        turns: measured turns of each side (of the assignment, which is short, four times as many).
+        device: ``"cpu"`` or ``"cuda"``.
+        batch_size: images of a training step; None for 2 on a CPU, 16 on a GPU.
+        size: height and width of the images; None for smaller ones on a CPU, the paper's 800 x 1333 on a GPU.
+        precision: of both sides, ``"auto"``, ``"no"``, ``"bf16"`` or ``"fp16"``; None: auto on a GPU, several on a CPU.
+        compiled: ``FCOS.compile`` ours.
+
+    Raises:
+        ValueError: no GPU, or not enough memory on it.
+    """
+    gpu = device == "cuda"
+    if gpu and not torch.cuda.is_available():
+        raise ValueError("--device cuda needs a GPU that PyTorch can use; torch.cuda.is_available() is False here")
+    options: dict[str, Any] = {"compiled": compiled}
+    if precision or gpu:
+        picked = pick_precision(precision or "auto")
+        options["rows"] = {"float32" if picked == "no" else f"{picked}_against_{picked}": (picked, picked)}
+    if size or gpu:
+        options["size"] = size or (800, 1333)
     functions = {
-        "assignment": lambda: bench_assignment(4 * repeat, device),
-        "inference": lambda: bench_inference(repeat, device),
-        "training": lambda: bench_training(repeat, device),
+        "assignment": partial(bench_assignment, 4 * turns, device),
+        "inference": partial(bench_inference, turns, device, batches=(1, 8) if gpu else (1,), **options),
+        "training": partial(bench_training, turns, device, batch=batch_size or (16 if gpu else 2), **options),
     }
-    return {part: functions[part]() for part in parts}
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True):  # each side on the fastest kernels
+            return {part: functions[part]() for part in parts}
+    except torch.OutOfMemoryError as error:
+        raise ValueError(f"not enough memory on the GPU: lower --batch-size or --size ({error})") from None
 
 
 def bench_table(results: dict[str, Any]) -> str:
-    """The ratios as a text table."""
+    """Ratios as a text table, and below each what both sides spent their time on."""
     lines = [f"{'':42}{'ours':>11}{'torchvision':>13}{'ratio':>8}"]
     for part, values in results.items():
         lines.append(f"{part}: {values['input']}")
@@ -214,4 +327,15 @@ def bench_table(results: dict[str, Any]) -> str:
             if isinstance(row, dict):
                 times = f"{row['ours_ms']:>8.1f} ms{row['torchvision_ms']:>10.1f} ms{row['ratio']:>8.2f}"
                 lines.append(f"  {name.replace('_', ' '):40}{times}")
+                lines += [f"    {side:12}{_side_text(row[side])}" for side in ("ours", "torchvision") if side in row]
     return "\n".join(lines)
+
+
+def _side_text(side: dict[str, Any]) -> str:
+    words = [f"{side['images_per_second']:.2f} images/s"]
+    words += [f"{part} {value:.1f} ms" for part, value in side["parts_ms"].items()]
+    if side["peak_memory_mb"] is not None:
+        words.append(f"{side['peak_memory_mb']} MB")
+    if side["share_of_peak"] is None:
+        return ", ".join([*words, "no share of a peak: none is known here"])
+    return ", ".join([*words, f"{side['share_of_peak']:.1%} of the dense 16-bit peak"])

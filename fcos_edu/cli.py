@@ -182,6 +182,10 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--part", action="append", choices=PARTS, help="may be given several times (default: all)")
     sub.add_argument("--repeat", type=int, default=5, help="turns of each side; the median counts")
     sub.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    sub.add_argument("--batch-size", type=int, help="images of a training step (default: 2, on a GPU 16)")
+    sub.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="of the images (default on a GPU: 800 1333)")
+    sub.add_argument("--precision", choices=["auto", "no", "bf16", "fp16"], help="of both (default on a GPU: auto)")
+    sub.add_argument("--compile", action="store_true", help="translate our network and losses with torch.compile")
     sub.add_argument("--record", type=Path, metavar="JSON", help="write the figures as a result file")
     return parser
 
@@ -192,8 +196,9 @@ def run_train(arguments: argparse.Namespace) -> None:
     config = train_config(arguments)
     if arguments.print:
         if arguments.recipe:
-            print(RECIPES[arguments.recipe].describe())
-        print(f"rate      {config.learning_rate:g} after warm-up, for {config.batch_size} images a step")
+            print(RECIPES[arguments.recipe].describe(), file=sys.stderr)
+        rate = f"rate      {config.learning_rate:g} after warm-up, for {config.batch_size} images a step"
+        print(rate, file=sys.stderr)  # beside the JSON, which another program may read
         print(json.dumps(config.to_dict(), indent=1))
         return
     name = arguments.recipe or Path(config.data).name
@@ -396,18 +401,28 @@ def run_data(arguments: argparse.Namespace) -> None:
 
 def run_bench(arguments: argparse.Namespace) -> None:
     """Print and record the times of both sides."""
-    parts = tuple(arguments.part or PARTS)
-    if arguments.repeat < 1:
-        raise ValueError(f"--repeat is {arguments.repeat}; it must be at least 1")
-    results = bench(parts, arguments.repeat, arguments.device)
+    for name, value in (("--repeat", arguments.repeat), ("--batch-size", arguments.batch_size)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
+    size = tuple(arguments.size) if arguments.size else None
+    if size and min(size) < 32:
+        raise ValueError(f"--size is {size[0]} {size[1]}; both must be at least 32 pixels")
+    results = bench(
+        arguments.part or PARTS, arguments.repeat, arguments.device,
+        batch_size=arguments.batch_size, size=size, precision=arguments.precision, compiled=arguments.compile,
+    )  # fmt: skip
     print(bench_table(results))
     if arguments.record:
-        command = "fcos-edu bench" + "".join(f" --part {part}" for part in arguments.part or ())
+        words = [f"--part {part}" for part in arguments.part or ()]
+        words += [f"--repeat {arguments.repeat}", f"--device {arguments.device}"]
+        words += [f"--batch-size {arguments.batch_size}"] if arguments.batch_size else []
+        words += [f"--size {size[0]} {size[1]}"] if size else []
+        words += [f"--precision {arguments.precision}"] if arguments.precision else []
+        words += ["--compile"] if arguments.compile else []
         record(
             arguments.record,
             what="Time of ours divided by torchvision's FCOS, same weights and input, medians of turns",
-            command=f"{command} --repeat {arguments.repeat} --device {arguments.device}", metrics=results,
-            data="random images and boxes",
+            command=" ".join(["fcos-edu bench", *words]), metrics=results, data="random images and boxes",
         )  # fmt: skip
 
 

@@ -159,7 +159,7 @@ class FCOSConfig:
     # ------------------------------------------------------------------ derived
     @property
     def strides(self) -> tuple[int, ...]:
-        """Total stride of each level: 8, 16, 32, 64, 128 for P3 to P7."""
+        """The total stride of each level (8, 16, 32, 64, 128 for P3 to P7)."""
         return tuple(2**level for level in self.levels)
 
     # ------------------------------------------------------------------ as data

@@ -1,7 +1,7 @@
 """FCOS and the detectors that it is compared with: same backbone, pyramid, thresholds and trainer.
 
-Taught in the chapter *How good is it*. Checked against: torchvision's own models, whose heads, losses and matching
-these are; only the backbone is ours, so that a comparison is one of methods alone.
+Taught in the chapters *Why throw the anchors away* and *How good is it*. Checked against: torchvision's own models,
+whose heads, losses and matching these are; only the backbone is ours, so that a comparison is one of methods alone.
 
 All take torchvision's convention with labels 0..C-1: ``model(images, targets)`` gives a dict of losses in training,
 ``model(images)`` a list of dicts with ``boxes``, ``scores`` and ``labels`` in evaluation.
@@ -26,7 +26,7 @@ from .config import ConfigError, FCOSConfig
 from .data import DetectionDataset
 from .model import FCOS
 from .network import GroupNorm
-from .proposals import Backbone, anchor_sizes, faster_rcnn
+from .proposals import Backbone, TwoStage, anchor_sizes, faster_rcnn
 
 Detector = Literal["fcos", "torchvision_fcos", "retinanet", "faster_rcnn", "faster_rcnn_fcos"]
 DETECTORS: tuple[Detector, ...] = get_args(Detector)
@@ -39,7 +39,7 @@ def build(name: str, config: FCOSConfig, *, load_backbone: bool = True) -> nn.Mo
         name: ``fcos``; torchvision's ``torchvision_fcos`` and ``retinanet``; torchvision's ``faster_rcnn`` with its own
             region proposal network, or ``faster_rcnn_fcos`` with FCOS in its place (section 5).
         config: of the backbone, the pyramid, the images and the thresholds of all; the rest is FCOS's.
-        load_backbone: as for :class:`FCOS`.
+        load_backbone: as for :class:`~fcos_edu.model.FCOS`.
 
     Raises:
         ConfigError: an unknown name, or levels that the detector cannot have.
@@ -130,7 +130,7 @@ def _common(config: FCOSConfig) -> dict[str, Any]:
 
 
 def save(model: nn.Module, path: str | Path, name: str, config: FCOSConfig, **about: Any) -> None:
-    """Write weights, configuration and the detector's name to one safetensors file; see :func:`weights.save`."""
+    """Write weights, configuration and the detector's name to a safetensors file; see :func:`fcos_edu.weights.save`."""
     weights.save(path, model.state_dict(), config, about={"detector": name, **about})
 
 
@@ -142,7 +142,8 @@ def load(source: str | Path) -> nn.Module:
             come with the package; ``torchvision:COCO_V1`` for torchvision's published FCOS.
 
     Raises:
-        FileNotFoundError, CheckpointError, ConnectionError: as :func:`weights.load`, :meth:`FCOS.from_torchvision`.
+        FileNotFoundError, CheckpointError, ConnectionError: as :func:`fcos_edu.weights.load` and
+            :meth:`~fcos_edu.model.FCOS.from_torchvision`.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = str(source)
@@ -165,7 +166,7 @@ def load_for(source: str | Path, dataset: DetectionDataset, kind: type[nn.Module
     Args:
         source: as for :func:`load`.
         dataset: whose classes the detector must have.
-        kind: what the measure needs, such as :class:`FCOS`.
+        kind: what the measure needs, such as :class:`~fcos_edu.model.FCOS`.
 
     Raises:
         ValueError: other classes, or another kind of detector.
@@ -177,5 +178,16 @@ def load_for(source: str | Path, dataset: DetectionDataset, kind: type[nn.Module
             f"{source} detects {', '.join(config.class_names)}, but the data has {', '.join(dataset.classes)}"
         )
     if not isinstance(model, kind):
-        raise ValueError(f"{source} holds a {type(model).__name__}; this measure needs a {kind.__name__}")
+        raise ValueError(f"{source} holds a {_words(type(model))}; this measure needs a {_words(kind)}")
     return model
+
+
+def _words(kind: type[nn.Module]) -> str:
+    """A detector's class as the names that :func:`build` knows; our FCOS and torchvision's are both called FCOS."""
+    names = {
+        FCOS: "detector 'fcos'",
+        TwoStage: "two-stage detector, 'faster_rcnn' or 'faster_rcnn_fcos'",
+        detection.RetinaNet: "detector 'retinanet'",
+        detection.FCOS: "detector 'torchvision_fcos'",
+    }
+    return names.get(kind, kind.__name__)

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
@@ -217,6 +218,27 @@ def locations_and_distances(
     distances = four_distances(location, box)
     inside = min(distances.values()) > 0
     _draw_box(axes, np.asarray(box, dtype=float), 6, "")
+    _draw_distances(axes, location, box)
+    x, y = location
+    face = COLORS[5] if inside else "white"
+    axes.plot(x, y, "o", color=face, markeredgecolor="black", markersize=8, zorder=5, gid="location")
+    axes.set_title("inside: a positive location" if inside else "outside: a negative location", fontsize=11)
+    if side is not None:
+        _distance_bars(side, distances, max(width, height))
+    return figure
+
+
+def four_distances(location: Sequence[float], box: Sequence[float]) -> dict[str, float]:
+    """Eq. 1 for one location and one box, in pixels: the numbers that :func:`locations_and_distances` draws."""
+    x, y = location
+    x0, y0, x1, y1 = box
+    return {"l": x - x0, "t": y - y0, "r": x1 - x, "b": y1 - y}
+
+
+def _draw_distances(axes: Axes, location: Sequence[float], box: Sequence[float]) -> None:
+    """Eq. 1 as four arrows with their letters, drawn dashed where a distance is negative."""
+    distances = four_distances(location, box)
+    height = abs(float(np.diff(axes.get_ylim())[0]))
     x, y = location
     x0, y0, x1, y1 = box
     ends = {"l": (x0, y), "t": (x, y0), "r": (x1, y), "b": (x, y1)}
@@ -238,6 +260,8 @@ def locations_and_distances(
                 linestyle="-" if distances[name] > 0 else "--",
                 linewidth=2,
                 gid=name,
+                # On a photograph of the arrow's own colour the white around it is what is seen.
+                path_effects=[patheffects.withStroke(linewidth=4, foreground="white"), patheffects.Normal()],
             )
         )
         # Text beside the middle of its arrow: above a horizontal one, at the right of a vertical one.
@@ -256,19 +280,6 @@ def locations_and_distances(
             fontweight="bold",
             path_effects=_HALO,
         )
-    face = COLORS[5] if inside else "white"
-    axes.plot(x, y, "o", color=face, markeredgecolor="black", markersize=8, zorder=5, gid="location")
-    axes.set_title("inside: a positive location" if inside else "outside: a negative location", fontsize=11)
-    if side is not None:
-        _distance_bars(side, distances, max(width, height))
-    return figure
-
-
-def four_distances(location: Sequence[float], box: Sequence[float]) -> dict[str, float]:
-    """Eq. 1 for one location and one box, in pixels: the numbers that :func:`locations_and_distances` draws."""
-    x, y = location
-    x0, y0, x1, y1 = box
-    return {"l": x - x0, "t": y - y0, "r": x1 - x, "b": y1 - y}
 
 
 def _distance_bars(axes: Axes, distances: Mapping[str, float], reach: float) -> None:
@@ -770,7 +781,7 @@ def bars(
 
 
 # What a line of the log has beside the terms of the loss.
-_NO_LOSSES = {"step", "loss", "lr", "seconds", "waited", "skipped", "centerness_floor"}
+_NO_LOSSES = {"step", "loss", "lr", "seconds", "cpu_seconds", "waited", "waited_share", "skipped", "centerness_floor"}
 
 
 def training_curves(log: str | Path) -> Figure:
@@ -1128,7 +1139,10 @@ def score_against_iou(scores_without: Array, scores_with: Array, ious: Array) ->
             rasterized=True,
             zorder=2,
         )
-        axes.set(xlim=(0, 1), ylim=(0, 1), xticks=np.arange(6) / 5, aspect="equal", xlabel="score")
+        edge = 0.015  # boxes that hit nothing lie on the axis: drawn whole
+        axes.set(
+            xlim=(-edge, 1 + edge), ylim=(-edge, 1 + edge), xticks=np.arange(6) / 5, aspect="equal", xlabel="score"
+        )
         axes.set_title(f"{name}\n{under.sum():,} of {len(under):,} points under y = x", fontsize=10)
     panels[0].set_ylabel("IoU with the truth")
     return figure
@@ -1175,8 +1189,8 @@ def detections_and_curve(
 def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> Figure:
     """Best possible recall over the size of the box, a line for each method (Table 1, taken apart).
 
-    A point stands in the middle of its bin, hollow if the bin has fewer than :data:`FEW_BOXES` boxes; an empty bin has
-    none.
+    All of it above; below, the same lines close to 100 %. A point stands in the middle of its bin, hollow if the bin
+    has fewer than ``FEW_BOXES`` boxes; an empty bin has none.
 
     Args:
         edges: ``(N + 1,)`` of the bins of sqrt(area), in pixels of the resized image, positive and rising.
@@ -1189,8 +1203,8 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
     if len(bounds) < 2 or not (bounds[0] > 0 and (np.diff(bounds) > 0).all() and np.isfinite(bounds).all()):
         raise ValueError(f"edges {bounds.tolist()}; a logarithmic axis needs positive, finite and rising ones")
     middles = np.sqrt(bounds[:-1] * bounds[1:])
-    figure = Picture(figsize=(7, 3.4), layout="constrained")
-    axes = figure.subplots()
+    figure = Picture(figsize=(7, 5), layout="constrained")
+    whole, close = figure.subplots(2, 1, sharex=True)
     few = False
     for i, (name, counts) in enumerate(series.items()):
         found, total = _vectors(found=counts[0], total=counts[1])
@@ -1199,31 +1213,28 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
                 f"{name!r}: found {found} of {total}; each of the {len(middles)} bins needs 0 <= found <= all"
             )
         seen = total > 0
-        percent = 100 * found[seen] / total[seen]
-        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
-        axes.plot(middles[seen], percent, LINES[i % len(LINES)], marker=marker, color=color, markersize=5, label=name)
-        rare = total[seen] < FEW_BOXES
+        at, percent, rare = middles[seen], 100 * found[seen] / total[seen], total[seen] < FEW_BOXES
         few |= bool(rare.any())
-        axes.plot(
-            middles[seen][rare],
-            percent[rare],
-            marker,
-            color=color,
-            markerfacecolor="white",
-            markersize=5,
-            gid=f"few: {name}",
-        )
+        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
+        for axes in (whole, close):
+            axes.plot(at, percent, LINES[i % len(LINES)], marker=marker, color=color, markersize=5, label=name)
+            hollow = {"color": color, "markerfacecolor": "white", "markersize": 5, "gid": f"few: {name}"}
+            axes.plot(at[rare], percent[rare], marker, **hollow)
     if few:
         label = f"fewer than {FEW_BOXES} boxes"
-        axes.plot([], [], "o", color="black", markerfacecolor="white", markersize=5, label=label)
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.set(xlabel="√area of the box in pixels of the resized image", ylabel="best possible recall, %")
-    axes.set(xlim=(bounds[0], bounds[-1]), ylim=(None, 102))
-    axes.grid(axis="y", color="0.9")
-    axes.spines[["top", "right"]].set_visible(False)
+        whole.plot([], [], "o", color="black", markerfacecolor="white", markersize=5, label=label)
+    whole.set_xscale("log", base=2)
+    close.xaxis.set_major_formatter("{x:g}")
+    close.set_xlabel("√area of the box in pixels of the resized image")
+    figure.supylabel("best possible recall, %", fontsize=10)
+    whole.set(xlim=(bounds[0], bounds[-1]), ylim=(-3, 104))
+    close.set(ylim=(89.5, 100.5), yticks=range(90, 101, 2))
+    for axes in (whole, close):
+        axes.grid(axis="y", color="0.9")
+        axes.spines[["top", "right"]].set_visible(False)
     columns = 3 if max(map(len, series), default=0) < 25 else 2  # long names side by side would leave the page
-    figure.legend(frameon=False, fontsize=9, ncols=columns, loc="outside upper center")
+    handles = whole.get_legend_handles_labels()
+    figure.legend(*handles, frameon=False, fontsize=9, ncols=columns, loc="outside upper center")
     return figure
 
 
@@ -1297,7 +1308,7 @@ def lost_boxes(widths: Array, heights: Array, reasons: Sequence[str], *, stride:
         )
     axes.axvline(stride, color="black", linewidth=1, linestyle="--", zorder=1)
     axes.axhline(stride, color="black", linewidth=1, linestyle="--", zorder=1)
-    axes.text(stride, 1.0, f" stride {stride}", transform=axes.get_xaxis_transform(), va="top", fontsize=9)
+    axes.text(stride, 0.0, f" stride {stride}", transform=axes.get_xaxis_transform(), va="bottom", fontsize=9)
     axes.text(
         1.0, stride, f"stride {stride}", transform=axes.get_yaxis_transform(), ha="right", va="bottom", fontsize=9
     )
@@ -1317,7 +1328,7 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
     """What the radius of center sampling does to best possible recall (above) and to ambiguous samples (below).
 
     Args:
-        radii: ``(N,)`` in strides; None for the whole box, drawn at the right end of the axis.
+        radii: ``(N,)`` in strides, on a logarithmic axis; None for the whole box, drawn at its right end.
         recall: ``(N,)`` best possible recall, 0..1, drawn in percent.
         ambiguous: ``(N,)`` share of the positive locations that lie in several boxes, 0..1.
         different: ``(N,)`` the same, counting only boxes of different classes.
@@ -1326,7 +1337,7 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
         ValueError: not as many of each.
     """
     finite = [radius for radius in radii if radius is not None]
-    whole = 1.2 * max(finite, default=1.0)
+    whole = 1.5 * max(finite, default=1.0)
     at, *shares = _vectors(
         radii=[whole if radius is None else radius for radius in radii],
         recall=recall,
@@ -1340,14 +1351,729 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
     for i, (axes, name, share) in enumerate(zip((above, below, below), names, shares, strict=True)):
         style = {"marker": MARKERS[i], "color": COLORS[i], "linestyle": LINES[i], "markersize": 5}
         axes.plot(at[order], 100 * share[order], label=name, **style)
+    below.set_xscale("log", base=2)
     ticks = sorted(set(at))
-    below.set_xticks(ticks, ["whole\nbox" if None in radii and tick == whole else f"{tick:g}" for tick in ticks])
+    names_of_ticks = ["whole\nbox" if None in radii and tick == whole else f"{tick:g}" for tick in ticks]
+    below.set_xticks(ticks, names_of_ticks, fontsize=9)
+    below.minorticks_off()
     above.set_ylabel("best possible recall, %")
     below.set(xlabel="radius of center sampling in strides", ylabel="ambiguous positives, %", ylim=(0, None))
     below.legend(frameon=False, fontsize=9)
     for axes in (above, below):
         axes.grid(axis="y", color="0.9")
         axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "Why throw the anchors away"
+
+
+def anchors_on_image(
+    image: Array, anchors: Mapping[str, Array], points: Array = (), *, margin: float = 0.0, title: str = ""
+) -> Figure:
+    """Prepared boxes over an image, a colour and a line style for each group, thinner the more there are.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        anchors: name of a group -> ``(A, 4)`` xyxy in pixels. The names are shown if there are several.
+        points: ``(L, 2)`` locations, xy in pixels.
+        margin: how far to look beyond the border of the image, as a share of its longer side.
+        title: written above the image.
+    """
+    pixels = _pixels(image)
+    height, width = pixels.shape[:2]
+    around = margin * max(height, width)
+    size = _figure_size((round(height + 2 * around), round(width + 2 * around)), 5.0)
+    figure = Picture(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.6)
+    total = sum(len(_boxes(group)) for group in anchors.values())
+    for i, (name, group) in enumerate(anchors.items()):
+        _draw_outlines(
+            axes,
+            _boxes(group),
+            colors=COLORS[i % len(COLORS)],
+            linestyles=LINES[i % len(LINES)] if len(anchors) > 1 else "-",
+            linewidths=max(0.3, 2.2 / max(total, 1) ** 0.2),
+            label=name,
+            gid=name,
+        )
+    xy = np.asarray(points, dtype=float).reshape(-1, 2)
+    axes.plot(*xy.T, "o", color=COLORS[5], markeredgecolor="black", markersize=5, clip_on=False, gid="locations")
+    axes.set(xlim=(-around, width + around), ylim=(height + around, -around))
+    if len(anchors) > 1:
+        axes.legend(fontsize=8, loc="upper right")
+    axes.set_title(title)
+    return figure
+
+
+def _draw_outlines(axes: Axes, boxes: NDArray[np.float64], **style: Any) -> None:
+    """Many boxes as one artist, which is quick to draw."""
+    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3, 0, 1]].reshape(-1, 5, 2)
+    axes.add_collection(LineCollection(list(corners), **style), autolim=False)
+
+
+def matched_anchors(image: Array, boxes: Array, anchors: Array, matched: Array, *, title: str = "") -> Figure:
+    """The anchors that are to learn each box, thin and in its colour; a box without any is drawn dotted.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(M, 4)`` xyxy in pixels.
+        anchors: ``(A, 4)`` xyxy in pixels.
+        matched: ``(A,)`` index of the box that each anchor learns; negative if none.
+        title: written above the image.
+    """
+    pixels, rows, owner = _pixels(image), _boxes(boxes), np.asarray(matched)
+    figure = Picture(figsize=_figure_size(pixels.shape[:2], 5.2), layout="constrained")
+    axes = figure.subplots()
+    _canvas(axes, pixels, fade=0.6)
+    for i in range(len(rows)):
+        own = _boxes(anchors)[owner == i]
+        color = COLORS[i % len(COLORS)]
+        _draw_outlines(axes, own, colors=color, linewidths=0.6, alpha=0.7, gid=f"anchors of {i}")
+        words = f"{len(own)} anchor{'' if len(own) == 1 else 's'}"
+        _draw_box(axes, rows[i], i, words if len(own) else "no anchor")
+        if not len(own):
+            axes.patches[-1].set_linestyle(":")
+    axes.set_title(title)
+    return figure
+
+
+def intersection_and_union(first: Sequence[float], second: Sequence[float], canvas: tuple[int, int]) -> Figure:
+    """Two boxes, what they share, and their IoU: the shared area over the area that they cover together.
+
+    Args:
+        first: x0, y0, x1, y1 in pixels.
+        second: the same.
+        canvas: (height, width) of the empty image.
+    """
+    a, b = (np.asarray(box, dtype=float) for box in (first, second))
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    both = float(np.prod(np.clip(high - low, 0, None)))
+    union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - both
+    figure = Picture(figsize=(6.4, 2.9), layout="constrained")
+    axes, side = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    _empty_canvas(axes, *canvas)
+    if both:
+        shared = _rectangle(np.concatenate([low, high]), fill=True, facecolor="0.75", edgecolor="none", hatch="//")
+        shared.set_gid("intersection")
+        axes.add_patch(shared)
+    _draw_box(axes, a, 0, "box")
+    _draw_box(axes, b, 1, "anchor")
+    drawn = side.bar(
+        ["shared", "together"], [both, union], color=["0.75", "white"], edgecolor="black", hatch=["//", ""], width=0.6
+    )
+    side.bar_label(drawn, fmt="{:,.0f}", fontsize=9)
+    side.set(ylim=(0, 2.1 * max(np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2]))), ylabel="pixels²", yticks=[])
+    side.spines[["top", "right"]].set_visible(False)
+    side.set_title(f"IoU = {both / union:.2f}", fontsize=11)
+    return figure
+
+
+def counts_by_width(widths: Array, series: Mapping[str, Array], *, mark: tuple[float, str], ylabel: str) -> Figure:
+    """How many samples an image of fixed short side gives a detector, as its long side grows.
+
+    Args:
+        widths: ``(N,)`` long sides in pixels, rising.
+        series: name of the detector -> ``(N,)`` counts, drawn in thousands.
+        mark: a count to compare with, drawn as a line, and its name.
+        ylabel: what is counted.
+    """
+    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, counts) in enumerate(series.items()):
+        at, count = _vectors(widths=widths, counts=counts)
+        axes.plot(at, count / 1000, LINES[i % len(LINES)], color=COLORS[i % len(COLORS)], linewidth=2, label=name)
+    value, words = mark
+    axes.axhline(value / 1000, color="black", linewidth=1, linestyle=":", gid="mark", label=words)
+    axes.set(xlabel="long side of the image in pixels", ylabel=f"{ylabel}, thousands", ylim=(0, None))
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=9, ncols=2, loc="outside upper center")
+    return figure
+
+
+def anchor_coverage(boxes: Array, found: Array, anchors: Array, *, iou: float = 0.5, title: str = "") -> Figure:
+    """Where anchors stand in the plane of width and height, what they can reach, and which boxes they find.
+
+    The shaded region holds the shapes that some anchor overlaps with at least ``iou`` when both have the same centre;
+    a box in it may still be lost, because anchors stand on a grid.
+
+    Args:
+        boxes: ``(M, 4)`` xyxy in pixels, of many images.
+        found: ``(M,)`` bool.
+        anchors: ``(A, 4)`` xyxy around 0, of all levels.
+        iou: least IoU of a match.
+        title: written above, before the share that is found.
+
+    Raises:
+        ValueError: not one ``found`` for each box.
+    """
+    rows, shapes = _boxes(boxes), _boxes(anchors)
+    hit = _column(np.asarray(found, dtype=bool), len(rows), "found")
+    assert hit is not None
+    width, height = (rows[:, 2:] - rows[:, :2]).T
+    wide, high = (shapes[:, 2:] - shapes[:, :2]).T
+    figure = Picture(figsize=(4.8, 4.8), layout="constrained")
+    axes = figure.subplots()
+    low, top = 4.0, 1024.0
+    sides = np.geomspace(low, top, 160)
+    common = np.minimum.outer(sides, wide)[None] * np.minimum.outer(sides, high)[:, None]  # (height, width, A)
+    area = sides[None, :] * sides[:, None]
+    reach = (common / (area[..., None] + wide * high - common)).max(-1)
+    axes.contourf(sides, sides, reach, levels=(iou, 2), colors=["#d7e8f4"])
+    axes.plot(wide, high, "+", color="black", markersize=8, markeredgewidth=1.2, label="an anchor", gid="anchors")
+    axes.plot(width[hit], height[hit], "o", color=COLORS[0], markersize=3.5, label="a box that is found", gid="found")
+    axes.plot(width[~hit], height[~hit], "x", color=COLORS[1], markersize=5, label="a box that is lost", gid="lost")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.set(xlim=(low, top), ylim=(low, top), aspect="equal", xlabel="width in pixels", ylabel="height in pixels")
+    axes.set_title(f"{title}{100 * hit.mean():.0f} % of {len(rows):,} boxes found", fontsize=11)
+    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    return figure
+
+
+def anchors_or_distances(
+    image: Array, location: Sequence[float], box: Sequence[float], anchors: Array, ious: Array
+) -> Figure:
+    """One location and two ways to name a box from there: the best of its anchors, or four distances.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        location: x, y in pixels.
+        box: x0, y0, x1, y1 in pixels.
+        anchors: ``(A, 4)`` xyxy in pixels, at that location.
+        ious: ``(A,)`` of the anchors with the box.
+    """
+    pixels, rows = _pixels(image), _boxes(anchors)
+    (worth,) = _vectors(ious=ious)
+    best = int(worth.argmax())
+    height, width = pixels.shape[:2]
+    figure = Picture(figsize=_figure_size((height, 2 * width), 7.0), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes in (left, right):
+        _canvas(axes, pixels, fade=0.45)
+        axes.set(xticks=[], yticks=[])
+        _draw_box(axes, np.asarray(box, dtype=float), 6, "")
+    _draw_outlines(left, np.delete(rows, best, axis=0), colors="0.35", linewidths=0.9, gid="anchors")
+    left.add_patch(_rectangle(rows[best], edgecolor=COLORS[1], linewidth=2.5, linestyle="--", gid="best"))
+    left.set_title(f"{len(rows)} anchors, the best of them with IoU {worth[best]:.2f}", fontsize=10)
+    _draw_distances(right, location, box)
+    right.set_title("one location, four distances", fontsize=10)
+    for axes in (left, right):
+        axes.plot(*location, "o", color=COLORS[5], markeredgecolor="black", markersize=8, zorder=5)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "When boxes overlap"
+
+
+def samples_on_levels(
+    boxes: Array,
+    panels: Mapping[str, tuple[Sequence[int], Sequence[Array], Array, Array]],
+    *,
+    image: Array | None = None,
+    canvas: tuple[int, int] | None = None,
+    width: float = 3.5,
+) -> Figure:
+    """Positive locations of all levels in one picture, the ambiguous ones ringed; a panel for each setting.
+
+    Args:
+        boxes: ``(M, 4)`` xyxy in pixels.
+        panels: name -> numbers of the levels, for each level ``(L_i, 2)`` locations in pixels, and of all levels
+            together ``(L,)`` bool positive and ``(L,)`` bool ambiguous.
+        image: drawn below; or
+        canvas: (height, width) of an empty image.
+        width: of a panel, in inches.
+    """
+    pixels = _pixels(image) if image is not None else None
+    rows, columns = pixels.shape[:2] if pixels is not None else canvas or _around(_boxes(boxes))
+    size = width * len(panels), width * rows / columns + 0.3
+    figure = Picture(figsize=(size[0], size[1] + 0.3), layout="constrained")
+    seen: dict[str, Any] = {}
+    for axes, (name, (levels, points, positive, ambiguous)) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        if pixels is not None:
+            _canvas(axes, pixels, fade=0.6)
+        else:
+            _empty_canvas(axes, rows, columns)
+        axes.set(xticks=[], yticks=[])
+        for box in _boxes(boxes):
+            axes.add_patch(_rectangle(box, edgecolor="black", linewidth=1.2))
+        hits, doubts = np.asarray(positive, dtype=bool), np.asarray(ambiguous, dtype=bool)
+        ends = np.cumsum([len(np.asarray(xy)) for xy in points])[:-1]
+        for level, xy, own, twice in zip(levels, points, np.split(hits, ends), np.split(doubts, ends), strict=True):
+            at = np.asarray(xy, dtype=float).reshape(-1, 2)
+            style = _level_style(level)
+            if level > 3:
+                style["markersize"] *= 0.8  # several levels share the panel
+            (line,) = axes.plot(*at[own].T, **style, gid=f"{name}: P{level}")
+            if own.any():
+                seen.setdefault(f"P{level}", line)
+            (ring,) = axes.plot(
+                *at[twice].T, "o", color="none", markeredgecolor=COLORS[1], markersize=9, markeredgewidth=1.6,
+                gid=f"{name}: ambiguous on P{level}",
+            )  # fmt: skip
+            if twice.any():
+                seen["ambiguous"] = ring
+        axes.set_title(f"{name}: {hits.sum():,} positive, {doubts.sum():,} ambiguous", fontsize=10)
+    # A legend of constant height, so that the frames of a moving figure do not jump.
+    handles = {label: seen[label] for label in sorted(seen)}
+    if handles:
+        figure.legend(handles.values(), handles.keys(), frameon=False, fontsize=9, ncols=6, loc="outside lower center")
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "What can be found at all"
+
+
+def lost_on_grid(
+    image: Array,
+    boxes: Array,
+    points: Array,
+    found: Array,
+    strides: Array,
+    series: Mapping[str, Array],
+    current: float,
+) -> Figure:
+    """A grid of locations over an image with the boxes that hold none, and recall over the stride of the grid.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        boxes: ``(M, 4)`` xyxy in pixels.
+        points: ``(L, 2)`` xy in pixels, of this stride.
+        found: ``(M,)`` bool: the box holds a location. The others are drawn filled.
+        strides: ``(N,)`` in pixels.
+        series: name -> ``(N,)`` recall of many images, 0..1; the first is marked at the current stride.
+        current: the stride of this grid, one of ``strides``.
+    """
+    pixels, rows = _pixels(image), _boxes(boxes)
+    hit = _column(np.asarray(found, dtype=bool), len(rows), "found")
+    assert hit is not None
+    figure = Picture(figsize=(7.0, 3.1), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.45, 1))
+    _canvas(left, pixels, fade=0.5)
+    left.set(xticks=[], yticks=[])
+    apart = current * 72 * 3.8 / pixels.shape[1]  # in points: a fine grid must not blacken the picture
+    xy = np.asarray(points, dtype=float).reshape(-1, 2)
+    left.plot(*xy.T, ".", color="0.2", markersize=min(4.0, 0.7 * apart), markeredgewidth=0, gid="locations")
+    # A lost box may be too small to be seen; a ring shows where it is.
+    middles = (rows[~hit, :2] + rows[~hit, 2:]) / 2
+    left.plot(*middles.T, "o", color="none", markeredgecolor=COLORS[1], markersize=11, markeredgewidth=1.8, gid="rings")
+    for box, ok in zip(rows, hit, strict=True):
+        color = COLORS[0] if ok else COLORS[1]
+        left.add_patch(
+            _rectangle(box, fill=not ok, edgecolor=color, facecolor=color, linewidth=1.5, gid="found" if ok else "lost")
+        )
+    left.set_title(f"stride {current:g}: {(~hit).sum()} of these {len(hit)} boxes lost", fontsize=10)
+    for i, (name, values) in enumerate(series.items()):
+        at, recall = _vectors(strides=strides, recall=values)
+        right.plot(at, 100 * recall, LINES[i % len(LINES)], color=COLORS[(0, 6, 2)[i % 3]], linewidth=1.5, label=name)
+        if i == 0:
+            here = int(abs(at - current).argmin())
+            right.plot(
+                at[here], 100 * recall[here], "o", color=COLORS[1], markersize=9, markeredgecolor="black", gid="stride"
+            )
+            right.set_title(f"all images: {100 * recall[here]:.1f} %", fontsize=10)
+    right.set_xscale("log", base=2)
+    right.xaxis.set_major_formatter("{x:g}")
+    right.set(xlabel="stride in pixels", ylabel="boxes that hold a location, %", ylim=(0, 104))
+    right.grid(axis="y", color="0.9")
+    right.spines[["top", "right"]].set_visible(False)
+    right.legend(frameon=False, fontsize=9, loc="lower left")
+    return figure
+
+
+def lost_close_up(cases: Mapping[str, tuple[Array, int, Sequence[Array], Sequence[Array]]]) -> Figure:
+    """Boxes that no location learns, seen from near, with the locations of all levels.
+
+    The lost box is drawn thick. A location in it is filled in the colour of the box that it learns, and hollow if it
+    learns none; locations outside are grey. The marker tells the level.
+
+    Args:
+        cases: title -> ``(M, 4)`` boxes in pixels, index of the lost one, for each level P3, P4, ... ``(L_i, 2)``
+            locations in pixels, and ``(L_i,)`` the index of the box that each learns, or -1.
+    """
+    figure = Picture(figsize=(2.3 * len(cases), 3.1), layout="constrained")
+    seen: dict[str, Any] = {}
+    for axes, (title, (boxes, lost, points, owners)) in zip(
+        figure.subplots(1, len(cases), squeeze=False)[0], cases.items(), strict=True
+    ):
+        rows = _boxes(boxes)
+        x0, y0, x1, y1 = rows[lost]
+        reach = max(x1 - x0, y1 - y0, 12.0) * 0.5 + 6
+        middle = (x0 + x1) / 2, (y0 + y1) / 2
+        axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] + reach, middle[1] - reach))
+        axes.set(aspect="equal")
+        axes.tick_params(labelsize=8)
+        for i, box in enumerate(rows):
+            width = 2.0 if i == lost else 1.2
+            color = "black" if i == lost else COLORS[i % 6]
+            axes.add_patch(_rectangle(box, edgecolor=color, linewidth=width, gid=f"box {i}"))
+        for level, (xy, owner) in enumerate(zip(points, owners, strict=True), start=3):
+            at, own = np.asarray(xy, dtype=float).reshape(-1, 2), np.asarray(owner)
+            inside = (at > rows[lost, :2]).all(1) & (at < rows[lost, 2:]).all(1)
+            # P3's dot and P4's circle, once hollow, would be alike.
+            marker = "v" if level == 4 else "o" if level == 3 else LEVEL_MARKERS[level]
+            size = min(1.0, 45 / reach) * (4.0 + 1.2 * (level - 3))
+            style = {"linestyle": "none", "marker": marker, "markersize": size, "markeredgecolor": "black"}
+            axes.plot(*at[~inside].T, **(style | {"markeredgecolor": "0.65"}), color="0.9", zorder=1)
+            (line,) = axes.plot(*at[inside & (own < 0)].T, color="white", gid=f"P{level}", **style)
+            if inside.any():
+                seen[f"a location of P{level}"] = line
+            for i in np.unique(own[inside & (own >= 0)]):
+                axes.plot(*at[inside & (own == i)].T, color=COLORS[i % 6], gid=f"P{level} for {i}", **style)
+        axes.set_title(title, fontsize=10)
+    if seen:
+        names = sorted(seen)
+        figure.legend(
+            [seen[name] for name in names], names, frameon=False, fontsize=9, ncols=5, loc="outside lower center"
+        )
+    return figure
+
+
+# ---------------------------------------------------------------- the chapter The network
+
+
+def architecture(
+    shapes: Mapping[str, Sequence[int]], *, convs: int, outputs: Mapping[str, int], centerness: str = "classification"
+) -> Figure:
+    """Fig. 2: backbone, feature pyramid and head, with the shape of every feature map.
+
+    Args:
+        shapes: ``(channels, height, width)`` of "image", of "C3", ... of the backbone and of "P3", ... of the pyramid,
+            as the network gave them.
+        convs: convolutions of each tower.
+        outputs: channels of the head's outputs "classification", "regression" and perhaps "centerness".
+        centerness: the tower on which the center-ness output sits, "classification" or "regression".
+
+    Raises:
+        ValueError: no image, no level, or center-ness on no tower.
+    """
+    levels = [name for name in shapes if name.startswith("P")]
+    stages = [name for name in shapes if name.startswith("C")]
+    if "image" not in shapes or not levels or not stages:
+        raise ValueError(f"shapes of {list(shapes)}; the figure needs image, C3 and so on, P3 and so on")
+    if centerness not in ("classification", "regression"):
+        raise ValueError(f"centerness is on {centerness!r}; it must be on 'classification' or 'regression'")
+    figure = Picture(figsize=(8.4, 4.7), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(0.2, 14.6), ylim=(-1.55, 5.1))
+    axes.axis("off")
+    row = {name: int(name[1:]) - int(levels[0][1:]) for name in [*stages, *levels]}
+    x_c, x_p, x_head = 1.6, 5.0, 8.0
+
+    def half(name: str) -> float:
+        return 1.1 - 0.16 * row[name]
+
+    def write(name: str, x: float) -> None:
+        axes.text(
+            x, row[name] - 0.31, _times(shapes[name]), ha="center", va="center", fontsize=8, color="0.2", zorder=4,
+            path_effects=_HALO, gid=f"shape {name}",
+        )  # fmt: skip
+
+    _slab(axes, x_c, -1.05, 1.1, "white", "image", "black")
+    axes.text(x_c, -1.38, _times(shapes["image"]), ha="center", va="center", fontsize=8, color="0.2", gid="shape image")
+    _arrow(axes, (x_c, -0.8), (x_c, -0.5))
+    for name in stages:
+        _slab(axes, x_c, row[name], half(name), "0.85", name, "black")
+        write(name, x_c)
+        _arrow(axes, (x_c + half(name) + 0.25, row[name]), (x_p - half(name) - 0.25, row[name]), "1×1")
+    for low, high in pairwise(stages):
+        _arrow(axes, (x_c, row[low] + 0.25), (x_c, row[high] - 0.45))
+    for name in levels:
+        light = int(name[1:]) >= 6
+        _slab(axes, x_p, row[name], half(name), LEVEL_COLORS[int(name[1:])], name, "black" if light else "white")
+        write(name, x_p)
+        _arrow(axes, (x_p + half(name) + 0.25, row[name]), (x_head - 0.15, 1.9 + 0.45 * (row[name] - 1.9)))
+    for low, high in pairwise(levels):
+        if high in [f"P{stage[1:]}" for stage in stages]:
+            _arrow(axes, (x_p, row[high] - 0.45), (x_p, row[low] + 0.25), "×2, +")
+        else:
+            _arrow(axes, (x_p, row[low] + 0.25), (x_p, row[high] - 0.45), "conv /2")
+    _draw_head(axes, x_head, shapes[levels[0]][0], convs, outputs, centerness)
+    axes.text(x_c, 4.85, "backbone", ha="center", fontsize=11)
+    axes.text(x_p, 4.85, "feature pyramid", ha="center", fontsize=11)
+    return figure
+
+
+def _draw_head(axes: Axes, x: float, channels: int, convs: int, outputs: Mapping[str, int], centerness: str) -> None:
+    axes.add_patch(Rectangle((x - 0.15, 0.0), 6.6, 4.3, facecolor="0.95", edgecolor="black"))
+    axes.text(x + 3.15, 4.85, "one head, shared by all levels", ha="center", fontsize=11)
+    width, wide = 0.42, 2.5
+    for y, tower in ((3.0, "classification"), (1.0, "regression")):
+        for k in range(convs):
+            left = x + 0.25 + k * (wide / convs)
+            axes.add_patch(
+                Rectangle((left, y - 0.5), width, 1.0, facecolor="white", edgecolor="black", gid=f"{tower} conv")
+            )
+        end = x + 0.25 + (convs - 1) * (wide / convs) + width
+        axes.text(
+            (x + 0.25 + end) / 2, y + 0.6, f"{convs} × conv, {channels} channels", ha="center", va="bottom", fontsize=8
+        )
+        own = [tower, "centerness"] if tower == centerness and "centerness" in outputs else [tower]
+        for i, name in enumerate(own):
+            at = y + (0.0 if len(own) == 1 else 0.42 - 0.84 * i)
+            _arrow(axes, (end + 0.05, y), (x + 3.55, at))
+            label = {"centerness": "center-ness", "regression": "regression: $\\exp(s_i x)$"}.get(name, name)
+            text = f"{label}\nH × W × {outputs[name]}"
+            axes.text(x + 3.65, at, text, ha="left", va="center", fontsize=9, gid=f"output {name}")
+
+
+def _times(shape: Sequence[int]) -> str:
+    channels, height, width = shape
+    return f"{height} × {width} × {channels}"
+
+
+def feature_map(image: Array, values: Array, title: str) -> Figure:
+    """An image, and one number for each cell of a feature map, as bright as it is large.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        values: ``(h, w)`` not negative, such as the mean size of a cell's features.
+        title: written above the feature map.
+    """
+    pixels, grid = _pixels(image), np.asarray(values, dtype=float)
+    height, width = pixels.shape[:2]
+    figure = Picture(figsize=(6.4, 3.2 * height / width + 0.35), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _canvas(left, pixels.mean(-1, keepdims=True).repeat(3, -1))  # grey, as few colours keep a moving figure small
+    left.set_title("image", fontsize=10)
+    right.imshow(grid, extent=(0, width, height, 0), cmap="gray", vmin=0, vmax=max(grid.max(), 1e-12))
+    _empty_canvas(right, height, width)
+    right.set_title(title, fontsize=10)
+    for axes in (left, right):
+        axes.set(xticks=[], yticks=[])
+    return figure
+
+
+def influence(image: Array, maps: Mapping[str, Array], at: Sequence[float]) -> Figure:
+    """Which pixels of an image have a say in one cell of a feature map: a panel for each map.
+
+    Args:
+        image: as in :func:`show_boxes`.
+        maps: name -> ``(H, W)`` not negative: how much the cell changes with each pixel. A dashed line surrounds all
+            pixels with any influence.
+        at: x, y of the cell's location, in pixels.
+    """
+    pixels = _pixels(image)
+    height, width = pixels.shape[:2]
+    figure = Picture(figsize=(3.3 * len(maps), 3.3 * height / width + 0.3), layout="constrained")
+    for axes, (name, values) in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps.items(), strict=True):
+        grid = np.asarray(values, dtype=float)
+        _canvas(axes, pixels.mean(-1, keepdims=True).repeat(3, -1), fade=0.65)
+        strength = np.sqrt(grid / max(grid.max(), 1e-12))  # the root shows what is weak, too
+        shade = np.zeros((*grid.shape, 4))
+        shade[..., :3], shade[..., 3] = to_rgb(COLORS[1]), strength
+        axes.imshow(shade, extent=(0, width, height, 0), zorder=2)
+        ys, xs = np.nonzero(grid)
+        if len(xs):
+            field = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], dtype=float)
+            axes.add_patch(_rectangle(field, edgecolor="black", linestyle="--", linewidth=1.2, zorder=3, gid="field"))
+        axes.plot(*at, "+", color="black", markersize=10, markeredgewidth=1.8, zorder=4)
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(name, fontsize=10)
+    return figure
+
+
+def value_and_slope(
+    x: Array,
+    curves: Mapping[str, tuple[Array, Array]],
+    *,
+    xlabel: str,
+    titles: tuple[str, str] = ("value", "slope"),
+    limits: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 1.0), (0.0, 1.0)),
+    base: int | None = None,
+) -> Figure:
+    """Functions (left) and their slopes (right): the slope is what a gradient is multiplied with.
+
+    Args:
+        x: ``(N,)``.
+        curves: name -> values ``(N,)`` and slopes ``(N,)``.
+        xlabel: what x is.
+        titles: above the panels.
+        limits: (low, high) of both vertical axes.
+        base: of a logarithmic x axis, None for a linear one.
+
+    Raises:
+        ValueError: not as many values or slopes as x.
+    """
+    figure = Picture(figsize=(7, 3), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for i, (name, both) in enumerate(curves.items()):
+        for axes, values in zip(panels, both, strict=True):
+            at, y = _vectors(x=x, values=values)
+            axes.plot(at, y, LINES[i % len(LINES)], color=COLORS[i % len(COLORS)], linewidth=1.8, label=name)
+    for axes, title, (low, high) in zip(panels, titles, limits, strict=True):
+        if base is not None:
+            axes.set_xscale("log", base=base)
+            axes.xaxis.set_major_formatter("{x:g}")
+        axes.set(xlabel=xlabel, ylim=(low - 0.04 * (high - low), high))
+        axes.set_title(title, fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="0.92")
+    panels[0].legend(frameon=False, fontsize=9)
+    return figure
+
+
+def level_demands(values: Mapping[int, Array], *, xlabel: str, limits: tuple[float, float], title: str = "") -> Figure:
+    """What each level asks of the shared head: 5th to 95th percentile, thick from the 25th to the 75th.
+
+    Args:
+        values: number of the level -> ``(N,)``.
+        xlabel: what the values are.
+        limits: of the axis, so that frames of a moving figure can be compared.
+        title: written above.
+    """
+    figure = Picture(figsize=(7, 0.5 * len(values) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for y, (level, row) in enumerate(values.items()):
+        low, lower, middle, upper, high = np.percentile(np.asarray(row, dtype=float), (5, 25, 50, 75, 95))
+        color = LEVEL_COLORS[level]
+        axes.plot([low, high], [y, y], color="black", linewidth=1.2, zorder=1)
+        axes.barh(y, upper - lower, left=lower, height=0.55, color=color, edgecolor="black", zorder=2, gid=f"P{level}")
+        axes.plot([middle, middle], [y - 0.275, y + 0.275], color="white", linewidth=3, zorder=3)
+        axes.plot(
+            [middle, middle], [y - 0.275, y + 0.275], color="black", linewidth=1.4, zorder=4, gid=f"median P{level}"
+        )
+    axes.set_yticks(range(len(values)), [f"P{level}" for level in values])
+    axes.set(xlim=limits, ylim=(len(values) - 0.4, -0.6), xlabel=xlabel)
+    axes.set_title(title, fontsize=10)
+    axes.grid(axis="x", color="0.92")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- the chapter The loss
+
+
+def shares(x: Array, parts: Mapping[str, Array], *, xlabel: str, ylabel: str = "% of the loss") -> Figure:
+    """How a whole is made of parts, and how that changes with x: bands on each other, from the first part up to 100 %.
+
+    Args:
+        x: ``(N,)`` rising.
+        parts: name -> ``(N,)`` not negative; their sum at each x is the whole.
+        xlabel: what x is.
+        ylabel: what is shared out.
+
+    Raises:
+        ValueError: not as many values as x, or a whole of zero.
+    """
+    at, *rows = _vectors(x=x, **{name.replace(" ", "_"): values for name, values in parts.items()})
+    whole = np.sum(rows, axis=0)
+    if not (whole > 0).all():
+        raise ValueError(f"the parts add up to {whole.min():g}; a share needs a whole above zero")
+    figure = Picture(figsize=(6.4, 3.0), layout="constrained")
+    axes = figure.subplots()
+    below = np.zeros_like(at)
+    for i, (name, row) in enumerate(zip(parts, rows, strict=True)):
+        above = below + 100 * row / whole
+        axes.fill_between(
+            at, below, above, color=COLORS[i], alpha=0.85, hatch=("", "//", "..")[i % 3], edgecolor="white", label=name
+        )
+        axes.plot(at, above, color="black", linewidth=1.0, gid=name)
+        below = above
+    axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(at[0], at[-1]), ylim=(0, 100))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def box_race(location: Sequence[float], truth: Sequence[float], predictions: Mapping[str, Sequence[float]]) -> Figure:
+    """One location, the distances it is to learn, and what several losses have made of its prediction so far.
+
+    Args:
+        location: x, y in pixels.
+        truth: l, t, r, b in pixels, drawn filled.
+        predictions: name -> l, t, r, b in pixels; a panel for each, with the IoU in its title.
+    """
+    wanted = _box_at(location, truth)
+    wide, high = wanted[2] - wanted[0], wanted[3] - wanted[1]
+    figure = Picture(figsize=(2.5 * len(predictions), 2.5 * high / wide + 0.5), layout="constrained")
+    for i, (axes, (name, ltrb)) in enumerate(
+        zip(figure.subplots(1, len(predictions), squeeze=False)[0], predictions.items(), strict=True)
+    ):
+        box = _box_at(location, ltrb)
+        axes.add_patch(_rectangle(wanted, facecolor="0.88", edgecolor="black", fill=True, gid="truth"))
+        axes.add_patch(_rectangle(box, edgecolor=COLORS[i % len(COLORS)], linewidth=2.2, gid=name))
+        axes.plot(*location, "o", color=COLORS[5], markeredgecolor="black", markersize=5, zorder=3)
+        margin = 0.15
+        axes.set(
+            xlim=(wanted[0] - margin * wide, wanted[2] + margin * wide),
+            ylim=(wanted[3] + margin * high, wanted[1] - margin * high),
+            aspect="equal",
+            xticks=[],
+            yticks=[],
+        )
+        axes.set_title(f"{name}\nIoU {iou_at_location(ltrb, truth):.3f}", fontsize=10)
+    return figure
+
+
+def iou_at_location(ltrb: Sequence[float], other: Sequence[float]) -> float:
+    """IoU of two boxes given by their distances from the same location, the number in :func:`box_race`'s titles."""
+
+    def area(sides: Sequence[float]) -> float:
+        left, top, right, bottom = sides
+        return (left + right) * (top + bottom)
+
+    both = area([min(a, b) for a, b in zip(ltrb, other, strict=True)])
+    return both / (area(ltrb) + area(other) - both)
+
+
+def _box_at(location: Sequence[float], ltrb: Sequence[float]) -> NDArray[np.float64]:
+    x, y = location
+    left, top, right, bottom = ltrb
+    return np.array([x - left, y - top, x + right, y + bottom], dtype=float)
+
+
+# ---------------------------------------------------------------- the chapter Center-ness
+
+
+def lines(
+    x: Array,
+    panels: Mapping[str, Mapping[str, Array]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    limits: tuple[float, float] = (0.0, 1.0),
+    marks: Mapping[str, tuple[float, float]] | None = None,
+) -> Figure:
+    """Lines over the same x, in one panel or in several side by side; a name has the same colour in all of them.
+
+    Args:
+        x: ``(N,)``.
+        panels: title -> name of a line -> ``(N,)``; NaN leaves a gap.
+        xlabel: what x is.
+        ylabel: what the lines are.
+        limits: (low, high) of the vertical axis.
+        marks: name of a line -> (x, y) of a point that is drawn on it, such as its minimum.
+
+    Raises:
+        ValueError: no panel, not as many values as x, or a mark on no line.
+    """
+    names = list(dict.fromkeys(name for series in panels.values() for name in series))
+    unknown = set(marks or {}) - set(names)
+    if not panels or unknown:
+        raise ValueError(f"{len(panels)} panels, and marks on {sorted(unknown)}; the lines are {names}")
+    figure = Picture(figsize=(7, 3.2 if len(panels) > 1 else 3.0), layout="constrained")
+    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, series) in zip(grid, panels.items(), strict=True):
+        for name, values in series.items():
+            at, y = _vectors(x=x, values=values)
+            i = names.index(name)
+            style = {"color": COLORS[i % len(COLORS)], "linestyle": LINES[i % len(LINES)], "linewidth": 1.8}
+            few = {"marker": MARKERS[i % len(MARKERS)], "markersize": 4.5} if len(at) <= 20 else {}
+            axes.plot(at, y, label=name, **style, **few)
+            if marks and name in marks:
+                axes.plot(*marks[name], "o", color=style["color"], markeredgecolor="black", gid=f"mark {name}")
+        axes.set(xlabel=xlabel, ylim=(limits[0] - 0.02 * (limits[1] - limits[0]), limits[1]))
+        axes.set_title(title, fontsize=10)
+        axes.grid(color="0.92")
+        axes.spines[["top", "right"]].set_visible(False)
+    grid[0].set_ylabel(ylabel)
+    figure.legend(*grid[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=4, loc="outside upper center")
     return figure
 
 
@@ -1755,11 +2481,217 @@ def recall_by_count(counts: Array, series: Mapping[str, Array]) -> Figure:
     axes = figure.subplots()
     for i, (name, recall) in enumerate(series.items()):
         at, y = _vectors(counts=counts, recall=recall)
-        style = {"marker": MARKERS[i % len(MARKERS)], "color": COLORS[i % len(COLORS)], "linestyle": LINES[i % 4]}
+        style: dict[str, Any] = {"marker": MARKERS[i % len(MARKERS)], "color": COLORS[i % len(COLORS)]}
+        style["linestyle"] = LINES[i % 4]
         axes.plot(at, y, markersize=5, label=name, **style)
     axes.set(xscale="log", ylim=(0, 1.02), xlabel="proposals of an image", ylabel="recall")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(axis="y", color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9, loc="lower right")
+    return figure
+
+
+# ---------------------------------------------------------------------- One change at a time
+def ablation_ladder(
+    names: Sequence[str], values: Sequence[float], *, at: int | None = None, baseline: tuple[float, str] | None = None
+) -> Figure:
+    """Table 3 as a ladder: a bar for each row, from the first at the top; one of them marked with what it gains.
+
+    Args:
+        names: of the changes, each on top of those before it.
+        values: AP of each row, in percent.
+        at: the row that is marked; None marks none.
+        baseline: a value to compare with, and its name: a dotted line.
+
+    Raises:
+        ValueError: not one value for each name, or no such row.
+    """
+    if len(names) != len(values):
+        raise ValueError(f"{len(names)} names for {len(values)} values; each row needs both")
+    if at is not None and not 0 <= at < len(names):
+        raise ValueError(f"at is {at}; with {len(names)} rows it must lie in 0..{len(names) - 1}")
+    figure = Picture(figsize=(6.5, 0.36 * len(names) + 1.0), layout="constrained")
+    axes = figure.subplots()
+    low = min([*values, *([baseline[0]] if baseline else [])]) - 0.5
+    for row, (name, value) in enumerate(zip(names, values)):
+        marked = row == at
+        axes.barh(row, value - low, left=low, height=0.7, color=COLORS[0] if marked else "#C9CDD2")
+        gain = f"  ({value - values[row - 1]:+.1f})" if marked and row else ""
+        axes.text(value + 0.04, row, f"{value:.1f}{gain}", va="center", fontweight="bold" if marked else "normal")
+        plus = "+ " if row else ""
+        axes.text(low + 0.04, row, f"{plus}{name}", va="center", color="white" if marked else "black")
+    if baseline:
+        axes.axvline(baseline[0], color="black", linestyle=":", linewidth=1)
+        axes.text(baseline[0], len(names) - 0.4, f"{baseline[1]} {baseline[0]:.1f}", ha="center", va="top", fontsize=8)
+    axes.set(xlim=(low, max(values) + 0.8), ylim=(len(names), -0.6), xlabel="AP on COCO's minival, %", yticks=[])
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------------- COCO: published weights
+def row_drift(height: int, rows: Mapping[str, Sequence[float]], *, longest: int) -> Figure:
+    """Rows of a level's locations on a canvas, one column for each rule, and how far the last rows are apart.
+
+    Args:
+        height: of the canvas, in pixels.
+        rows: name of a rule -> y of its rows, in pixels, as many for each.
+        longest: the height that the axis has room for, so that several figures have one scale.
+
+    Raises:
+        ValueError: not two rules, or another number of rows.
+    """
+    if len(rows) != 2 or len({len(values) for values in rows.values()}) > 1:
+        raise ValueError(f"rows has {[(k, len(v)) for k, v in rows.items()]}; give two rules with as many rows each")
+    figure = Picture(figsize=(4.5, 3.8), layout="constrained")
+    axes = figure.subplots()
+    axes.add_patch(Rectangle((-0.5, 0), 2, height, facecolor="#F1F3F5", edgecolor="#C9CDD2"))
+    for column, ((name, values), color, marker) in enumerate(zip(rows.items(), COLORS, "os")):
+        axes.plot([column] * len(values), values, marker, color=color, markersize=7)
+        axes.text(column, -18, name, ha="center", va="bottom", color=color)
+    first, second = rows.values()
+    for y, other in zip(first, second):
+        axes.plot([0, 1], [y, other], color="0.6", linewidth=0.8)
+    pitch = second[1] - second[0] if len(second) > 1 else 0
+    axes.set_title(f"canvas {height} pixels high: {pitch:g} apart", fontsize=10)
+    axes.set(xlim=(-0.6, 1.6), ylim=(longest + 20, -80), xticks=[], ylabel="y, pixels")
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "Training"
+
+
+def learning_rates(rates: Mapping[str, Array]) -> Figure:
+    """Learning rates over the steps of a run, a panel for each schedule.
+
+    Args:
+        rates: title of the panel -> ``(N,)`` rates of the steps 0..N-1.
+
+    Raises:
+        ValueError: no schedule, or one without steps.
+    """
+    if not rates or any(len(np.asarray(values)) == 0 for values in rates.values()):
+        raise ValueError(f"schedules {dict.fromkeys(rates)}; give at least one, each with a rate for each step")
+    figure = Picture(figsize=(7, 2.5), layout="constrained")
+    for axes, (name, values) in zip(figure.subplots(1, len(rates), squeeze=False)[0], rates.items(), strict=True):
+        rate = np.asarray(values, dtype=float)
+        axes.plot(np.arange(len(rate)), rate, color=COLORS[0], linewidth=1.8)
+        axes.set(xlim=(0, len(rate)), ylim=(0, 1.08 * rate.max()), xlabel="step")
+        axes.set_xticks([0, len(rate) // 2, len(rate)], ["0", f"{len(rate) // 2:,}", f"{len(rate):,}"])
+        axes.set_title(name, fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("learning rate")
+    return figure
+
+
+def run_losses(runs: Mapping[str, Array], iterations: int) -> Figure:
+    """The loss of several runs on a logarithmic axis; a cross where one stopped early because it was not finite.
+
+    Args:
+        runs: name -> ``(N,)`` losses of its first N steps, all finite and positive.
+        iterations: steps of a whole run.
+
+    Raises:
+        ValueError: a run with more steps than ``iterations``, or with a loss that is not finite.
+    """
+    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, values) in enumerate(runs.items()):
+        losses = np.asarray(values, dtype=float)
+        if len(losses) > iterations or not np.isfinite(losses).all():
+            raise ValueError(f"{name!r} has {len(losses)} losses; at most {iterations}, all of them finite")
+        color = COLORS[i % len(COLORS)]
+        axes.plot(losses, LINES[i % len(LINES)], color=color, linewidth=1.6, label=name)
+        if 0 < len(losses) < iterations:
+            axes.plot(len(losses) - 1, losses[-1], "X", color=color, markersize=11, markeredgecolor="white", gid=name)
+    axes.set(xlabel="step", ylabel="loss", yscale="log", xlim=(-0.5, iterations))
+    axes.legend(frameon=False, fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def weight_average(weights: Array, averages: Array, *, wanted: float) -> Figure:
+    """One weight over the steps, and its moving average.
+
+    Args:
+        weights: ``(N,)`` after each step.
+        averages: ``(N,)``.
+        wanted: the best value, drawn dotted.
+    """
+    walk, smooth = _vectors(weights=weights, averages=averages)
+    figure = Picture(figsize=(7, 2.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(walk, color=COLORS[5], linewidth=1.0, label="weight")
+    axes.plot(smooth, color=COLORS[0], linewidth=2.2, label="its average")
+    axes.axhline(wanted, color="black", linewidth=0.9, linestyle=":", label="best value")
+    axes.set(xlabel="step", ylabel="value", xlim=(0, len(walk)))
+    axes.legend(frameon=False, fontsize=9, ncols=3, loc="lower right")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+# ---------------------------------------------------------------- chapter "Your own boxes"
+
+
+def boxes_on_levels(
+    sizes: Array,
+    bounds: Sequence[float],
+    levels: Sequence[int] = (3, 4, 5, 6, 7),
+    *,
+    limits: tuple[float, float] = (2.0, 512.0),
+    title: str = "",
+) -> Figure:
+    """How many boxes belong to each level: a histogram over octaves, in the colours of the levels.
+
+    A box belongs to the level whose range holds max(l, t, r, b) at its centre, which is half its longer side.
+
+    Args:
+        sizes: ``(T,)`` half the longer side of each box, in pixels of the resized image.
+        bounds: m_2 .. m_7 in pixels, one more than levels; the last may be infinite.
+        levels: numbers of the levels.
+        limits: ends of the axis, powers of two; what lies beyond counts in the outermost bar.
+        title: written above.
+
+    Raises:
+        ValueError: not one bound more than levels.
+    """
+    if len(bounds) != len(levels) + 1:
+        raise ValueError(f"{len(bounds)} bounds for {len(levels)} levels; there must be one more than levels")
+    values = np.asarray(sizes, dtype=float)
+    octaves = np.log2(limits)
+    edges = 2.0 ** np.linspace(octaves[0], octaves[1], round(4 * (octaves[1] - octaves[0])) + 1)
+    # Bars end at a bound, so that each belongs to one level alone.
+    edges = np.unique([*edges, *(b for b in bounds if limits[0] < b < limits[1])])
+    # A box on a bound belongs to the finer level, as in the assignment.
+    counts = np.bincount(np.searchsorted(edges[1:-1], values), minlength=len(edges) - 1)
+    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    top = max(1, counts.max()) * 1.3
+    for level, (low, high) in zip(levels, pairwise(bounds), strict=True):
+        mine = (edges[:-1] >= low) & (edges[:-1] < high)
+        axes.bar(
+            edges[:-1][mine],
+            counts[mine],
+            np.diff(edges)[mine],
+            align="edge",
+            color=LEVEL_COLORS[level],
+            edgecolor="black",
+            linewidth=0.6,
+            label=f"P{level}",
+        )
+        start, end = max(low, limits[0]), min(high, limits[1])
+        if start < end:
+            number = int(((values > low) & (values <= high)).sum())
+            middle = np.sqrt(start * end)
+            axes.text(middle, top * 0.98, f"P{level}\n{number:,}", ha="center", va="top", fontsize=10)
+        if limits[0] < low < limits[1]:
+            axes.axvline(low, color="0.4", linewidth=0.9, linestyle=":")
+    ticks = [2.0**k for k in range(int(octaves[0]), int(octaves[1]) + 1)]
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set(xlim=limits, ylim=(0, top), ylabel="boxes", title=title)
+    axes.set_xlabel("max(l, t, r, b) at the centre: half the longer side, in pixels of the resized image")
+    axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -3,7 +3,7 @@
 Part of the way of an image to a detection; not an idea of the paper's own, but its sizes (section 4: short side 800,
 long side at most 1333). Checked against: torchvision's ``GeneralizedRCNNTransform``. Not that class itself, because it
 copies constants to the GPU in every call (which waits for the GPU), resizes images that already have the right size,
-and rounds sizes down.
+rounds sizes down, and wants floats on the device, where we also take bytes and send them.
 """
 
 from __future__ import annotations
@@ -54,22 +54,27 @@ class ImageBatcher(nn.Module):
     def forward(
         self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]] | None
     ) -> tuple[Batch, list[dict[str, Tensor]] | None]:
-        """Images ``(3, H, W)`` in 0..1 and targets in their pixels; both on the canvas afterwards."""
+        """Images ``(3, H, W)``, float in 0..1 or uint8, and targets in their pixels; both on the canvas afterwards.
+
+        Images may still lie in the host's memory: they are sent as they are, and a GPU does the rest. Bytes are a
+        quarter of floats on the way; from pinned memory nothing waits for them.
+        """
         sizes, (height, width) = self.sizes(images)
-        resized = []
-        for image, size in zip(images, sizes, strict=True):
-            image = (image.to(self.mean.dtype) - self.mean) / self.std  # NumPy's images are often float64
-            if size != tuple(image.shape[-2:]):
-                image = F.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
-            resized.append(image)
         # channels_last: convolutions of CPUs and of GPUs with tensor cores are faster on it.
         canvas = torch.empty(
-            (len(resized), 3, height, width),
-            dtype=resized[0].dtype, device=resized[0].device, memory_format=torch.channels_last,
+            (len(images), 3, height, width),
+            dtype=self.mean.dtype, device=self.mean.device, memory_format=torch.channels_last,
         )  # fmt: skip
-        canvas.zero_()
-        for row, image in zip(canvas, resized, strict=True):
-            row[:, : image.shape[-2], : image.shape[-1]].copy_(image)
+        canvas.copy_(self.mean)  # what stays bare is 0 once all is normalised, in one go for all images
+        for i, (image, size) in enumerate(zip(images, sizes, strict=True)):
+            image = image.to(canvas.device, non_blocking=True)
+            if not image.is_floating_point():
+                image = image / 255
+            if size != tuple(image.shape[-2:]):
+                image = image.to(canvas.dtype)  # NumPy's images are often float64
+                image = F.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
+            canvas[i, :, : size[0], : size[1]].copy_(image)
+        canvas = canvas.sub_(self.mean).div_(self.std)
         return Batch(canvas, sizes), None if targets is None else self.scale(images, targets, sizes)
 
     def sizes(self, images: Sequence[Tensor]) -> tuple[list[tuple[int, int]], tuple[int, int]]:
@@ -96,14 +101,14 @@ def scale_boxes(boxes: Tensor, size: Sequence[int], new_size: Sequence[int]) -> 
     if tuple(size) == tuple(new_size):
         return torch.as_tensor(boxes, dtype=torch.float32)
     x, y = new_size[1] / size[1], new_size[0] / size[0]
-    return torch.stack([boxes[:, 0] * x, boxes[:, 1] * y, boxes[:, 2] * x, boxes[:, 3] * y], dim=1).float()
+    return torch.stack([boxes[:, 0::2] * x, boxes[:, 1::2] * y], dim=2).flatten(1).float()  # (M, 2 corners, xy)
 
 
 def check_images(images: Sequence[Tensor]) -> None:
-    """Refuse what is not a list of float images ``(3, H, W)`` in 0..1.
+    """Refuse what is not a list of images ``(3, H, W)``, floats in 0..1 or uint8.
 
     Raises:
-        TypeError: not a list of tensors, or not floating point.
+        TypeError: not a list of tensors, or whole numbers that are not uint8.
         ValueError: wrong shape, values outside 0..1 or not finite; the message names the image and the value.
     """
     if isinstance(images, Tensor) and images.dim() != 4:
@@ -112,7 +117,7 @@ def check_images(images: Sequence[Tensor]) -> None:
         raise ValueError("images is empty; give at least one (3, H, W) tensor")
     for i, image in enumerate(images):
         if not isinstance(image, Tensor):
-            raise TypeError(f"image {i} is a {type(image).__name__}; it must be a float tensor (3, H, W) in 0..1")
+            raise TypeError(f"image {i} is a {type(image).__name__}; it must be a tensor (3, H, W)")
         if image.dim() != 3 or image.shape[0] != 3 or 0 in image.shape:
             hint = ""
             if image.dim() == 3 and image.shape[-1] == 3:
@@ -120,8 +125,10 @@ def check_images(images: Sequence[Tensor]) -> None:
             elif image.dim() == 3 and image.shape[0] == 1:
                 hint = ": repeat the grey channel, try image.expand(3, -1, -1)"
             raise ValueError(f"image {i} has shape {tuple(image.shape)}; it must be (3, H, W){hint}")
+        if image.dtype == torch.uint8:
+            continue
         if not image.is_floating_point():
-            raise TypeError(f"image {i} has dtype {image.dtype}; it must be floating point in 0..1: try image / 255")
+            raise TypeError(f"image {i} has dtype {image.dtype}; it must be uint8, or floating point in 0..1")
         low, high = (v.item() for v in torch.aminmax(image.detach()))
         if not (low >= 0.0 and high <= 1.0):  # written so that NaN fails too
             hint = ": divide by 255" if 1.0 < high <= 255.0 and low >= 0 else ""

@@ -17,6 +17,7 @@ from torchvision.ops import clip_boxes_to_image, nms
 
 from .centerness import centerness
 from .config import FCOSConfig
+from .locations import kept
 from .network import HeadOutput
 from .targets import Targets, level_strides, ltrb_to_boxes
 
@@ -57,7 +58,7 @@ def select_candidates(logits: Tensor, quality: Tensor | None, config: FCOSConfig
     if config.sqrt_score:
         score = score.sqrt()
     tested = probability if config.threshold_on == "class" else score
-    score = score.masked_fill(tested <= config.score_threshold, -1.0).flatten(1)  # (B, n C)
+    score = score.masked_fill(~(tested > config.score_threshold), -1.0).flatten(1)  # (B, n C); NaN is not above it
     return score.topk(min(config.pre_nms_top_k, score.shape[1]))
 
 
@@ -67,8 +68,9 @@ def class_wise_nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: flo
     One call for all classes: each class is moved to a place of its own, so that boxes of two classes never overlap.
     In float64, because a far-away class would lose the fractions of its pixels in float32.
     """
-    offset = labels.double() * (boxes.amax().double() - boxes.amin().double() + 1.0 if len(boxes) else 0.0)
-    return nms(boxes.double() + offset[:, None], scores.double(), threshold)
+    boxes = boxes.double()
+    side = boxes.amax() - boxes.amin() + 1.0 if len(boxes) else 0.0
+    return nms(boxes + (labels * side)[:, None], scores.double(), threshold)
 
 
 def best_after_nms(boxes: Tensor, scores: Tensor, labels: Tensor, config: FCOSConfig) -> Tensor:
@@ -126,27 +128,32 @@ def detect(
         scores.append(level_scores)
         pairs.append(level_pairs + start * num_classes)
         start += height * width
-    all_scores, all_pairs = torch.cat(scores, dim=1), torch.cat(pairs, dim=1)  # (B, sum k)
+    best_scores, order = torch.cat(scores, dim=1).sort(dim=1, descending=True, stable=True)  # (B, sum k)
+    # How many there are decides shapes: here, once for all images, a GPU is waited for.
+    counts = (best_scores >= 0).sum(dim=1).tolist()
+    chosen = torch.cat(pairs, dim=1).gather(1, order[:, : max(counts, default=0)])
+    where, labels = chosen // num_classes, chosen % num_classes  # (B, most)
+    boxes = ltrb_to_boxes(points[where], distances.gather(1, where[..., None].expand(-1, -1, 4)))  # (B, most, 4)
 
-    level_of = torch.cat(
-        [torch.full((h * w,), i, device=points.device) for (h, w), i in zip(sizes, config.levels, strict=True)]
-    )
+    level_of = _level_of(tuple(h * w for h, w in sizes), config, str(points.device))
     detections = []
-    for i, image_size in enumerate(image_sizes):
-        kept = all_scores[i] >= 0
-        score, pair = all_scores[i][kept], all_pairs[i][kept]
-        where, label = pair // num_classes, pair % num_classes
-        boxes = clip_boxes_to_image(ltrb_to_boxes(points[where], distances[i, where]), list(image_size))  # type: ignore[arg-type]
-        best = best_after_nms(boxes, score, label, config)
-        where, label = where[best], label[best]
+    for i, (count, image_size) in enumerate(zip(counts, image_sizes, strict=True)):
+        found = clip_boxes_to_image(boxes[i, :count], list(image_size))  # type: ignore[arg-type]
+        best = best_after_nms(found, best_scores[i, :count], labels[i, :count], config)
+        location, label = where[i, best], labels[i, best]
         detections.append(
             {
-                "boxes": boxes[best],
-                "scores": score[best],
+                "boxes": found[best],
+                "scores": best_scores[i, best],
                 "labels": label,
-                "class_scores": output.logits[i, where, label].sigmoid(),
-                "levels": level_of[where],
-                "locations": where,
+                "class_scores": output.logits[i, location, label].sigmoid(),
+                "levels": level_of[location],
+                "locations": location,
             }
         )
     return detections
+
+
+@kept
+def _level_of(counts: tuple[int, ...], config: FCOSConfig, device: str) -> Tensor:
+    return torch.cat([torch.full((n,), level, device=device) for level, n in zip(config.levels, counts, strict=True)])

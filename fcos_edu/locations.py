@@ -10,15 +10,40 @@ with total stride s lies at (floor(s/2) + x s, floor(s/2) + y s) in the image, n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from .config import FCOSConfig
 
 Offset = Literal["half_stride", "none"]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def kept(make: F) -> F:
+    """Decorator for constants of a canvas: made once for each (hashable) argument, not in every step.
+
+    They are dozens of tiny tensors, and a GPU takes as long to be told of a tiny one as of a large one.
+    """
+
+    @lru_cache(maxsize=32)
+    def cached(*args: Any) -> Any:
+        with torch.inference_mode(False):  # a tensor made in inference mode could not be used in training later
+            return make(*args)
+
+    @wraps(make)
+    def once(*args: Any) -> Any:
+        # While a graph is traced, or under fake tensors, a constant belongs to that trace and must not be kept.
+        if torch.compiler.is_compiling() or _get_current_dispatch_mode() is not None:
+            return make(*args)
+        return cached(*args)
+
+    once.cache_clear = cached.cache_clear  # type: ignore[attr-defined]
+    return cast(F, once)
 
 
 def feature_sizes(height: int, width: int, strides: Sequence[int]) -> list[tuple[int, int]]:

@@ -6,8 +6,8 @@ end* walk it. Checked against: torchvision's ``fcos_resnet50_fpn`` (losses and d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+import copy
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from . import weights
 from .config import ConfigError, FCOSConfig
 from .images import ImageBatcher, check_images, check_targets, scale_boxes
 from .inference import detect
-from .locations import canvas_locations, feature_sizes
+from .locations import canvas_locations, feature_sizes, kept
 from .losses import centerness_floor, fcos_losses
-from .network import Head, HeadOutput, Pyramid
+from .network import Head, HeadOutput, Pyramid, replace_folded
 from .targets import Targets, make_targets, pad_boxes
 
 _INFERENCE_FIELDS = frozenset(
@@ -38,11 +38,12 @@ class FCOS(nn.Module):
     0..C-1, highest score first; and, beyond torchvision's convention, where each detection came from:
     ``class_scores``, ``levels`` and ``locations`` (see :func:`~fcos_edu.inference.detect`).
 
-    Images are a list of float tensors (3, H, W) in 0..1, of any sizes: the model resizes, normalises and pads.
+    Images are a list of tensors (3, H, W) of any sizes, floats in 0..1 or uint8: the model resizes, normalises and
+    pads. It does so on its own device, to which it also sends images and targets that still lie in the host's memory.
     Targets are a list of dicts with ``boxes`` (M, 4) xyxy in pixels and ``labels`` (M,) int64; M may be 0.
 
     Args:
-        config: see :class:`FCOSConfig`.
+        config: see :class:`~fcos_edu.config.FCOSConfig`.
         load_backbone: fetch the ImageNet weights that the configuration asks for. False where all weights are
             loaded afterwards anyway.
 
@@ -59,6 +60,7 @@ class FCOS(nn.Module):
         self.config = config
         self.check_inputs = True
         self.centerness_floor: Tensor | None = None
+        self._losses: Callable[..., dict[str, Tensor]] = fcos_losses
         self.batcher = ImageBatcher(config)
         self.pyramid = Pyramid(config)
         self.head = Head(config)
@@ -96,7 +98,7 @@ class FCOS(nn.Module):
                 assert made is not None
                 if output.centerness is not None:
                     self.centerness_floor = centerness_floor(made)
-                return fcos_losses(output.logits, output.distances, output.centerness, made, self.config, num_positive)
+                return self._losses(output.logits, output.distances, output.centerness, made, self.config, num_positive)
             sizes = feature_sizes(height, width, self.config.strides)
             points = self.locations(height, width, batch.tensor.device)
             found = detect(output, points, sizes, batch.sizes, self.config, made)
@@ -106,7 +108,7 @@ class FCOS(nn.Module):
 
     def predict(self, canvas: Tensor) -> HeadOutput:
         """The network alone: a normalised batch ``(B, 3, H, W)`` to predictions at all L locations."""
-        return self.head(self.pyramid(canvas))
+        return self.head(self.pyramid(canvas.to(self.head.classification.weight.dtype)))
 
     def locations(self, height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
         """All locations of a canvas: ``(L, 2)`` xy in pixels. Computed once for each size."""
@@ -141,6 +143,37 @@ class FCOS(nn.Module):
             )
         self.config = self.batcher.config = new
         return self
+
+    # ------------------------------------------------------------------ speed
+    def compile(self, **options: Any) -> None:
+        """Let torch.compile translate what has the same shapes in every step: backbone, pyramid, head and losses.
+
+        Passes over activations that follow one another (norm, relu, sums, the dozens of the losses) become one. What
+        depends on the number of boxes stays as it is. Each size of a batch is translated anew, which takes minutes:
+        it pays where sizes are few.
+
+        Args:
+            options: of ``torch.compile``; ``dynamic=False`` unless they say otherwise.
+        """
+        options = {"dynamic": False} | options
+        self.pyramid.compile(**options)
+        self.head.compile(**options)
+        self._losses = torch.compile(fcos_losses, **options)
+
+    def for_inference(self, dtype: torch.dtype | None = None) -> FCOS:
+        """A copy that detects and does no more: it cannot be trained or saved, and does not follow this model.
+
+        Its batch norms are folded into the convolutions once instead of in every call, and its weights are in the type
+        that they are used in.
+
+        Args:
+            dtype: of the network, for instance ``torch.bfloat16``; None for float32. Scores and boxes stay float32.
+        """
+        model = copy.deepcopy(self).eval().requires_grad_(False)
+        replace_folded(model.pyramid)
+        for part in (model.pyramid, *model.head.children()):  # not the head's scales: with 8 bits boxes move by pixels
+            part.to(dtype or torch.float32)
+        return model
 
     # ------------------------------------------------------------------ weights
     def save(self, path: str | Path, *, half: bool = False, **about: Any) -> None:
@@ -210,8 +243,6 @@ class FCOS(nn.Module):
         return state
 
 
-@lru_cache(maxsize=32)
+@kept
 def _locations(height: int, width: int, config: FCOSConfig, device: str) -> Tensor:
-    # A tensor made in inference mode could not be used in training later.
-    with torch.inference_mode(False):
-        return canvas_locations(feature_sizes(height, width, config.strides), config, device=device)
+    return canvas_locations(feature_sizes(height, width, config.strides), config, device=device)

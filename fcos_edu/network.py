@@ -8,6 +8,7 @@ CPUs, the head, and :class:`ConvNorm`, which folds a batch norm whose statistics
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -44,13 +45,17 @@ class ConvNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, in, H, W)`` to ``(B, out, H / stride, W / stride)``."""
-        norm, conv = self.norm, self.conv
-        if self.training and not isinstance(norm, FrozenBatchNorm2d):
-            return norm(conv(x))
-        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()  # (out,)
-        weight = conv.weight * scale[:, None, None, None]
-        bias = norm.bias - norm.running_mean * scale
+        conv = self.conv
+        if self.training and not isinstance(self.norm, FrozenBatchNorm2d):
+            return self.norm(conv(x))
+        weight, bias = self.fold()
         return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+
+    def fold(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the one convolution."""
+        norm = self.norm
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()  # (out,)
+        return self.conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
 
 
 def conv_norm(in_channels: int, out_channels: int, stride: int = 1, kernel_size: int = 3) -> ConvNorm:
@@ -73,6 +78,23 @@ def fold_norms(module: nn.Module) -> None:
     if isinstance(downsample, nn.Sequential):
         downsample[0] = ConvNorm(downsample[0], downsample[1])  # type: ignore[arg-type]
         downsample[1] = nn.Identity()
+
+
+@torch.no_grad()
+def replace_folded(module: nn.Module) -> None:
+    """Put a plain convolution in the place of every :class:`ConvNorm`, for good: for inference.
+
+    Folding is six small steps for each of a ResNet-50's 53 norms. In training they hide behind the convolutions; of
+    one image on a GPU they are nearly half of all that the host has to launch.
+    """
+    for name, child in module.named_children():
+        if isinstance(child, ConvNorm):
+            conv = copy.deepcopy(child.conv)
+            weight, bias = child.fold()
+            conv.weight, conv.bias = nn.Parameter(weight), nn.Parameter(bias)
+            setattr(module, name, conv)
+        else:
+            replace_folded(child)
 
 
 class TinyBackbone(nn.Module):
@@ -169,8 +191,9 @@ class ExtraLevels(ExtraFPNBlock):
         lowered = torch.is_autocast_enabled(feature.device.type) and not on_cpu
         with torch.autocast(feature.device.type, enabled=lowered):
             for i, name in enumerate(self.names):
-                feature = feature.float() if on_cpu else feature
-                feature = self.get_submodule(name)(feature if i == 0 else F.relu(feature))
+                conv: nn.Conv2d = self.get_submodule(name)  # type: ignore[assignment]
+                feature = feature if lowered else feature.to(conv.weight.dtype)
+                feature = conv(feature if i == 0 else F.relu(feature))
                 results.append(feature)
                 names.append(name)
         return results, names
@@ -201,6 +224,9 @@ class GroupNorm(nn.GroupNorm):
 
     Autocast would run it in float32 and hand float32 on. The statistics are taken in float32 inside the kernel anyway;
     in bf16 the pass over the activations moves half the bytes.
+
+    Up to torch 2.14 the kernel for GPUs knows no channels_last: layouts are changed before and after it. Only
+    torch.compile, which writes its own kernel, is spared that (``FCOS.compile``).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -216,7 +242,7 @@ class GroupNorm(nn.GroupNorm):
 
 
 class HeadOutput(NamedTuple):
-    """Predictions at all locations of all levels, float32."""
+    """Predictions at all locations of all levels, float32: losses and decoding need the precision."""
 
     logits: Tensor  # (B, L, C)
     distances: Tensor  # (B, L, 4) ltrb, not negative; in pixels, or in strides with normalize_targets
@@ -262,14 +288,14 @@ class Head(nn.Module):
             classification = self.classification_tower(feature)
             regression = self.regression_tower(feature)
             logits.append(_flatten(self.classification(classification)))  # (B, H W, C)
-            distances.append(self._activate(_flatten(self.regression(regression)), level))  # (B, H W, 4)
+            distances.append(self._activate(_flatten(self.regression(regression)).float(), level))  # (B, H W, 4)
             if self.centerness is not None:
                 own = classification if self.config.centerness_branch == "classification" else regression
                 centerness.append(_flatten(self.centerness(own)).squeeze(-1))  # (B, H W)
         return HeadOutput(
-            torch.cat(logits, dim=1),
+            torch.cat(logits, dim=1).float(),
             torch.cat(distances, dim=1),
-            torch.cat(centerness, dim=1) if centerness else None,
+            torch.cat(centerness, dim=1).float() if centerness else None,
         )
 
     def _activate(self, raw: Tensor, level: int) -> Tensor:
@@ -282,5 +308,5 @@ class Head(nn.Module):
 
 
 def _flatten(x: Tensor) -> Tensor:
-    """``(B, K, H, W)`` to ``(B, H W, K)`` float32: locations row by row. Losses and decoding need the precision."""
-    return x.permute(0, 2, 3, 1).flatten(1, 2).float()
+    """``(B, K, H, W)`` to ``(B, H W, K)``: locations row by row. In the channels_last layout nothing is moved."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)

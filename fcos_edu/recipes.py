@@ -4,7 +4,7 @@ Taught in the chapter *Training*. Checked against: the paper's schedule, and the
 
 The paper: SGD with momentum 0.9 and weight decay 1e-4, 90 K iterations of 16 images, learning rate 0.01 divided by 10
 at 60 K and 80 K. The official recipe adds: warm-up over 500 iterations from a third, biases with twice the rate and no
-decay. Those are the defaults of :class:`TrainConfig`; :data:`RECIPES` has the others.
+decay. Those are the defaults of :class:`TrainConfig`; ``RECIPES`` has the others.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class TrainConfig:
 
     @property
     def learning_rate(self) -> float:
-        """The rate after warm-up: ``lr`` times ``batch_size / lr_batch_size`` (linear scaling)."""
+        """The rate once warm-up is over, ``lr`` times ``batch_size / lr_batch_size`` (linear scaling)."""
         return self.lr * self.batch_size / self.lr_batch_size
 
     def replace(self, **changes: Any) -> TrainConfig:
@@ -129,7 +129,7 @@ class TrainConfig:
                 ``torchvision:COCO_V1``, of which nothing is fetched yet.
 
         Raises:
-            FileNotFoundError, CheckpointError: as :func:`weights.load`.
+            FileNotFoundError, CheckpointError: as :func:`fcos_edu.weights.load`.
         """
         name = str(source)
         if name.startswith("torchvision:"):
@@ -235,7 +235,7 @@ RECIPES: dict[str, Recipe] = {
             data="bccd",
             split="train+val",
             test_split="test",
-            iterations=2000,
+            iterations=3000,
             vertical_flip=0.5,
             zoom=(0.8, 1.25),
             ema_decay=0.998,

@@ -42,7 +42,7 @@ class Run:
     ``config.json``        everything that decides the run
     ``log.jsonl``          losses, rate and times, one line every ``log_every`` steps
     ``checkpoints/``       ``step-N.pt``: all that is needed to go on after N steps
-    ``model.safetensors``  the model as last saved, for :meth:`FCOS.load`
+    ``model.safetensors``  the model as last saved, for ``FCOS.load``
     ``curves.png``         the losses as a picture
     ``metrics.json``       the figures of the end
     ====================== =============================================================

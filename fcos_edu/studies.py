@@ -3,7 +3,7 @@
 Taught in the chapter *One change at a time*. Checked against: hand-made means, and studies of a few steps.
 
 Both sides of a comparison have the same backbone, data, steps, batch, optimizer and seeds; what differs is written in
-:data:`VARIANTS`. Finished runs are kept: a study that was interrupted goes on with the next one, and two studies share
+``VARIANTS``. Finished runs are kept: a study that was interrupted goes on with the next one, and two studies share
 the runs that both need.
 """
 
@@ -153,7 +153,7 @@ def run_study(
     """Train what is not trained yet, measure all, and give mean and spread over the seeds.
 
     Args:
-        name: a key of :data:`STUDIES`.
+        name: a key of ``STUDIES``.
         recipe: of the data, with the study's ``base`` or other changes; the variants and seeds change it. Its
             ``test_split`` is what is measured.
         folder: holds a folder for each run, ``VARIANT-SEED``.

@@ -19,20 +19,29 @@ import numpy as np
 
 from . import data, figures
 from .config import INF, FCOSConfig
-from .data.boxes import Boxes, load_boxes
+from .data.boxes import NAMES, Boxes, load_boxes
 from .detectors import load_for
 from .evaluation.agnostic import agnostic_metrics, precision_recall_curves, proposal_recall
 from .evaluation.ambiguity import ambiguity, radius_curve
 from .evaluation.coco_ap import predict, read_detections
-from .evaluation.quality import ambiguous_detections, four_ways, score_iou, under
+from .evaluation.quality import ambiguous_detections_above, four_ways, score_iou, under
 from .evaluation.recall import LOW_QUALITY, REASONS, LocationRecall, Recall, anchor_recall, best_possible_recall
 from .model import FCOS
 from .proposals import FirstStage, TwoStage
 from .records import peak_memory, record
-from .studies import STUDIES
+from .studies import STUDIES, spread
 from .weights import atomic_write
 
 Commands = Any  # what ArgumentParser.add_subparsers returns; argparse has no public name for it
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help with room for the names of sub-commands, which argparse does not count when it sets its columns."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+        self._action_max_length = 16  # the longest name so far, with its indentation: argparse only makes it larger
+
 
 # The paper's Tables 1 and 2, as shares.
 PAPER_RECALL = {
@@ -51,7 +60,7 @@ PAPER_AMBIGUITY = {
 def add_commands(commands: Commands) -> None:
     """Add the parser ``tables`` with one sub-command for each table; each sets ``run``, called with the arguments."""
     summary = "The paper's analysis on your data and detectors: Tables 1, 2, 4, 6 and 7, and Fig. 7."
-    parser = commands.add_parser("tables", help=summary, description=summary)
+    parser = commands.add_parser("tables", help=summary, description=summary, formatter_class=Help)
     tables = parser.add_subparsers(required=True, metavar="TABLE")
     _add_recall(tables)
     _add_ambiguity(tables)
@@ -63,12 +72,12 @@ def add_commands(commands: Commands) -> None:
 
 
 def add_table(
-    tables: Commands, name: str, run: Callable[[argparse.Namespace], None], summary: str, example: str
+    tables: Commands, name: str, run: Callable[[argparse.Namespace], None], summary: str, text: str, example: str
 ) -> argparse.ArgumentParser:
-    """A sub-command with an example in its help."""
+    """A sub-command; its help tells the ``text`` and an example, that of ``tables`` the summary alone."""
     parser: argparse.ArgumentParser = tables.add_parser(
-        name, help=summary, description=summary, epilog=f"example:\n  fcos-edu tables {name} {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        name, help=summary, description=f"{summary}\n\n{text}",
+        epilog=f"example:\n  fcos-edu tables {name} {example}", formatter_class=Help,
     )  # fmt: skip
     parser.set_defaults(run=run)
     return parser
@@ -79,7 +88,7 @@ def add_record_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--record", "--json", dest="record", type=Path, metavar="JSON", help="write the figures as a result file"
     )
-    parser.add_argument("--note", metavar="TEXT", help="stored in the result file: what is special about the data")
+    parser.add_argument("--note", metavar="TEXT", help="kept in the result file: what is special about the data")
 
 
 def command_line(table: str, arguments: argparse.Namespace, defaults: dict[str, Any]) -> str:
@@ -102,6 +111,7 @@ _DEFAULTS: dict[str, Any] = {
     "annotations": None,
     "split": None,
     "crowds": False,
+    "last_pixel": False,
     "min_size": 800,
     "max_size": 1333,
     "levels": [3, 4, 5, 6, 7],
@@ -112,18 +122,30 @@ _DEFAULTS: dict[str, Any] = {
 def _add_box_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--annotations", type=Path, required=True, metavar="FILE",
-        help="a COCO-format JSON file, a folder in COCO's or VOC's layout, shapes or bccd; no images are needed",
+        help=f"a COCO-format JSON file; a folder in COCO's or VOC's layout; {', '.join(NAMES)}. No images are needed",
     )  # fmt: skip
-    parser.add_argument("--split", help="of a folder, shapes or bccd (default: all of a VOC folder, train of shapes)")
+    parser.add_argument(
+        "--split", metavar="NAME", help="of a folder or a name (default: all of VOC and of bccd, train of shapes)"
+    )
     parser.add_argument("--crowds", action="store_true", help="count crowd boxes too (VOC: difficult ones)")
-    parser.add_argument("--min-size", type=int, default=_DEFAULTS["min_size"], help="short side in pixels")
-    parser.add_argument("--max-size", type=int, default=_DEFAULTS["max_size"], help="longest long side in pixels")
     parser.add_argument(
-        "--levels", type=int, nargs="+", default=_DEFAULTS["levels"], help="of the pyramid (default: 3 4 5 6 7)"
-    )
+        "--last-pixel", action="store_true",
+        help="boxes end at x + width - 1, as in the code of the paper's time: with it FCOS's rows are the paper's",
+    )  # fmt: skip
+    sides = (("--min-size", "short side of the resized image"), ("--max-size", "limit of its long side"))
+    for option, what in sides:
+        default = _DEFAULTS[option[2:].replace("-", "_")]
+        parser.add_argument(
+            option, type=int, default=default, metavar="PIXELS", help=f"{what} (default: the paper's {default})"
+        )
     parser.add_argument(
-        "--center-sampling", type=float, metavar="R", help="only locations within R strides of a box's centre"
-    )
+        "--levels", type=int, nargs="+", default=_DEFAULTS["levels"], metavar="N",
+        help="levels of the pyramid (default: 3 4 5 6 7); 4 alone gives the row P4 only",
+    )  # fmt: skip
+    parser.add_argument(
+        "--center-sampling", type=float, metavar="R",
+        help="only locations within R strides of a box's centre are positive (default: the whole box)",
+    )  # fmt: skip
 
 
 def _pyramid(levels: Sequence[int], arguments: argparse.Namespace) -> FCOSConfig:
@@ -139,8 +161,11 @@ def _pyramid(levels: Sequence[int], arguments: argparse.Namespace) -> FCOSConfig
 
 
 def _configs(arguments: argparse.Namespace) -> dict[str, FCOSConfig]:
-    """The two rows of both tables: one level, and the pyramid."""
-    return {"p4": _pyramid([4], arguments), "fpn": _pyramid(arguments.levels, arguments)}
+    """The two rows of both tables, one level and the pyramid; a pyramid that is P4 alone is no second row."""
+    rows = {"p4": _pyramid([4], arguments), "fpn": _pyramid(arguments.levels, arguments)}
+    if arguments.levels == [4]:
+        del rows["fpn"]
+    return rows
 
 
 def _names(arguments: argparse.Namespace) -> dict[str, str]:
@@ -153,24 +178,44 @@ def _describe(boxes: Boxes) -> str:
     return f"{boxes.name}: {boxes.images} images, {len(boxes)} boxes" + (f"; left out: {left_out}" if left_out else "")
 
 
+def _load(arguments: argparse.Namespace) -> Boxes:
+    options = {name: getattr(arguments, name) for name in ("split", "crowds", "last_pixel")}
+    return load_boxes(arguments.annotations, **options)
+
+
 class _Clock:
-    """Seconds of each part, for the record."""
+    """Seconds of each part, for the record; beside the clock's the processor's, as a machine may do other work too."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.cpu_seconds: dict[str, float] = {}
 
     def time(self, name: str, function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         result = function(*inputs, **options)
         self.seconds[name] = round(time.perf_counter() - started, 2)
+        self.cpu_seconds[name] = round(time.process_time() - cpu_started, 2)
         return result
+
+    def cost(self, boxes: Boxes) -> dict[str, Any]:
+        """What was counted, and what it took."""
+        return {
+            "images": boxes.images,
+            "boxes": len(boxes),
+            "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
+            "peak_memory_mb": peak_memory(),
+        }
 
 
 # ---------------------------------------------------------------------- Table 1
 def _add_recall(tables: Commands) -> None:
     parser = add_table(
         tables, "recall", run_recall, "Table 1: best possible recall, the share of boxes with a training sample.",
-        "--annotations annotations/instances_val2017.json",
+        "Rows: RetinaNet with three rules for its nine anchors a location, FCOS on P4 alone, FCOS on the pyramid.\n"
+        "Below them, why FCOS loses boxes. The JSON also has recall by size of box and by level. The paper's figures\n"
+        "are those of COCO val2017 with the default options.",
+        "--annotations annotations/instances_val2017.json --figures pictures",
     )  # fmt: skip
     _add_box_options(parser)
     parser.add_argument("--no-anchors", action="store_true", help="leave out RetinaNet's three rows")
@@ -184,10 +229,10 @@ def run_recall(arguments: argparse.Namespace) -> None:
     """Print Table 1, and record it with recall by size of box, by level, and the reasons of loss."""
     clock = _Clock()
     configs = _configs(arguments)  # first: a wrong option should not wait for a large file
-    boxes: Boxes = clock.time("load", load_boxes, arguments.annotations, split=arguments.split, crowds=arguments.crowds)
+    boxes: Boxes = clock.time("load", _load, arguments)
     rows: dict[str, Recall] = {}
     if not arguments.no_anchors:
-        anchors = clock.time("retinanet", anchor_recall, boxes, configs["fpn"])
+        anchors = clock.time("retinanet", anchor_recall, boxes, configs["p4"])  # the sizes alone matter
         rows |= {f"retinanet_{rule}": anchors[rule] for rule in LOW_QUALITY}
     fcos = {
         f"fcos_{row}": clock.time(f"fcos_{row}", best_possible_recall, boxes, config) for row, config in configs.items()
@@ -207,16 +252,12 @@ def run_recall(arguments: argparse.Namespace) -> None:
         print(f"lost by {names[row]}: {lost}")
     print(_describe(boxes))
     if arguments.figures:
-        _draw_recall(arguments.figures, boxes, configs["fpn"], {names[row]: result for row, result in rows.items()},
-                     fcos["fcos_fpn"])  # fmt: skip
+        last = list(configs)[-1]
+        _draw_recall(arguments.figures, boxes, configs[last], {names[row]: result for row, result in rows.items()},
+                     fcos[f"fcos_{last}"])  # fmt: skip
     if arguments.record:
         metrics: dict[str, Any] = {row: result.recall for row, result in rows.items()}
-        metrics |= {
-            "images": boxes.images,
-            "boxes": len(boxes),
-            "seconds": clock.seconds,
-            "peak_memory_mb": peak_memory(),
-        }
+        metrics |= clock.cost(boxes)
         metrics["by_size"] = {row: result.by_size() for row, result in rows.items()}
         metrics["by_level"] = {row: result.by_level() for row, result in fcos.items()}
         metrics["lost"] = {row: result.lost() for row, result in fcos.items()}
@@ -227,7 +268,7 @@ def run_recall(arguments: argparse.Namespace) -> None:
 _SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)  # pixels of the resized image
 
 
-def _draw_recall(folder: Path, boxes: Boxes, config: FCOSConfig, rows: dict[str, Recall], fpn: LocationRecall) -> None:
+def _draw_recall(folder: Path, boxes: Boxes, config: FCOSConfig, rows: dict[str, Recall], own: LocationRecall) -> None:
     """Three pictures: which sizes are lost by whom, which levels lose their boxes, which boxes and why."""
     xyxy = boxes.resized(config)[1]
     width, height = (xyxy[:, 2:] - xyxy[:, :2]).T
@@ -237,13 +278,13 @@ def _draw_recall(folder: Path, boxes: Boxes, config: FCOSConfig, rows: dict[str,
     }
     # A box belongs to the level whose range has half its longer side: the largest distance at its centre.
     home = np.searchsorted(config.level_bounds[1:-1], np.maximum(width, height) / 2)
-    totals, lost = (np.bincount(home[chosen], minlength=len(config.levels)) for chosen in (slice(None), ~fpn.found))
-    reasons = [REASONS[reason] for reason in fpn.reason[~fpn.found]]
+    totals, lost = (np.bincount(home[chosen], minlength=len(config.levels)) for chosen in (slice(None), ~own.found))
+    reasons = [REASONS[reason] for reason in own.reason[~own.found]]
     pictures = {
         "recall_by_size": lambda: figures.recall_by_size(_SIZES, counts),
         "recall_by_level": lambda: figures.recall_by_level(config.levels, totals, lost),
         "lost_boxes": lambda: figures.lost_boxes(
-            width[~fpn.found], height[~fpn.found], reasons, stride=min(config.strides)
+            width[~own.found], height[~own.found], reasons, stride=min(config.strides)
         ),
     }
     for name, draw in pictures.items():
@@ -271,13 +312,15 @@ def _record(
 def _add_ambiguity(tables: Commands) -> None:
     parser = add_table(
         tables, "ambiguity", run_ambiguity,
-        "Table 2: ambiguous samples, the positive locations that more than one box could claim.",
-        "--annotations bccd --radii 0.5 1 1.5 2",
+        "Table 2: ambiguous samples, the positive locations that several boxes could claim.",
+        "Two shares of all positive locations: all ambiguous ones, and those whose boxes are of different classes.\n"
+        "The paper's figures are those of COCO val2017 with the default options.",
+        "--annotations bccd --radii 0.5 1 1.5 2 --figure radius.png",
     )  # fmt: skip
     _add_box_options(parser)
     parser.add_argument(
         "--radii", type=float, nargs="+", default=[], metavar="R",
-        help="also recall and ambiguity of the pyramid for these radii of center sampling, in strides",
+        help="also recall and ambiguity for these radii of center sampling, in strides, and for the whole box",
     )  # fmt: skip
     _add_figure_option(parser, "draw the curve over the radii here")
     add_record_options(parser)
@@ -289,9 +332,10 @@ def run_ambiguity(arguments: argparse.Namespace) -> None:
     configs = _configs(arguments)
     if arguments.figure and not arguments.radii:
         raise ValueError("--figure draws the curve over radii: give --radii too, such as --radii 0.5 1 1.5 2")
+    last = list(configs)[-1]
     for radius in arguments.radii:
-        configs["fpn"].replace(center_sampling_radius=radius)  # refuses what cannot be
-    boxes: Boxes = clock.time("load", load_boxes, arguments.annotations, split=arguments.split, crowds=arguments.crowds)
+        configs[last].replace(center_sampling_radius=radius)  # refuses what cannot be
+    boxes: Boxes = clock.time("load", _load, arguments)
     rows = {row: clock.time(row, ambiguity, boxes, config) for row, config in configs.items()}
     names = _names(arguments)
     print(f"{'Table 2: ambiguous / positive samples, %':<42}{'all':>8}{'paper':>8}{'classes':>9}{'paper':>8}")
@@ -305,11 +349,11 @@ def run_ambiguity(arguments: argparse.Namespace) -> None:
         row: {"all": result.all, "different_classes": result.different_classes, **result._asdict()}
         for row, result in rows.items()
     }
-    metrics |= {"images": boxes.images, "boxes": len(boxes), "seconds": clock.seconds, "peak_memory_mb": peak_memory()}
+    metrics |= clock.cost(boxes)
     if arguments.radii:
         radii = [*arguments.radii, None]
-        metrics["radius"] = clock.time("radius", radius_curve, boxes, radii, configs["fpn"])
-        print(f"{'center sampling, ' + names['fpn']:<42}{'recall':>8}{'all':>8}{'classes':>9}")
+        metrics["radius"] = clock.time("radius", radius_curve, boxes, radii, configs[last])
+        print(f"{'center sampling, ' + names[last]:<42}{'recall':>8}{'all':>8}{'classes':>9}")
         for point in metrics["radius"]:
             name = "whole box" if point["radius"] is None else f"{point['radius']:g} strides"
             shares = [100 * point[key] for key in ("recall", "all", "different_classes")]
@@ -320,18 +364,23 @@ def run_ambiguity(arguments: argparse.Namespace) -> None:
     print(_describe(boxes))
     if arguments.record:
         _record("ambiguity", "Table 2: ambiguous samples among positive ones", arguments, {"radii": []}, boxes,
-                metrics, PAPER_AMBIGUITY)  # fmt: skip
+                metrics, {row: PAPER_AMBIGUITY[row] for row in rows})  # fmt: skip
 
 
 # ---------------------------------------------------------------------- of a trained detector: what all need
-def _add_model_options(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+_OURS = "a checkpoint file, or shapes or bccd for the ones that come with the package"
+
+
+def _add_model_options(parser: argparse.ArgumentParser, *, several: bool = False, what: str = _OURS) -> None:
+    parser.add_argument("checkpoint", nargs="+" if several else None, help=what)  # type: ignore[arg-type]
     parser.add_argument(
-        "checkpoint", nargs="+" if several else None,  # type: ignore[arg-type]
-        help="a checkpoint file, or shapes or bccd for the ones that come with the package",
+        "--data", default="shapes", metavar="NAME",
+        help=f"{', '.join(data.NAMES)}, or a folder in COCO's or VOC's layout (default: shapes)",
     )  # fmt: skip
-    parser.add_argument("--data", default="shapes", help="shapes, bccd, ..., or a folder in COCO's or VOC's layout")
-    parser.add_argument("--split", default="test", help="train, val or test (default: test)")
-    parser.add_argument("--batch-size", type=int, default=4, help="images in one call of the model")
+    parser.add_argument("--split", default="test", metavar="NAME", help="train, val or test (default: test)")
+    parser.add_argument(
+        "--batch-size", type=int, default=4, metavar="N", help="images in one call of the model (default: 4)"
+    )
 
 
 def _dataset(arguments: argparse.Namespace) -> data.DetectionDataset:
@@ -344,15 +393,46 @@ def _record_model(
     if not arguments.record:
         return
     names = arguments.checkpoint if isinstance(arguments.checkpoint, list) else [arguments.checkpoint]
-    told = [Path(name).name for name in names]
-    command = shlex.join(
-        ["fcos-edu", "tables", table, *told, "--data", Path(arguments.data).name, "--split", arguments.split]
-    )
+    told = [_without_place(name) for name in names]
+    files = getattr(arguments, "detections", False)  # of detections, instead of detectors
+    data_name = _without_place(arguments.data)
+    row_names = getattr(arguments, "names", None)
+    words = ["fcos-edu", "tables", table, *told, *["--detections"] * files, "--data", data_name]
+    command = shlex.join([*words, "--split", arguments.split, *(["--names", *row_names] if row_names else [])])
+    what += f", by the {'detections' if files else 'detector' + 's' * (len(told) > 1)} {', '.join(told)}"
     more = {"note": arguments.note} if arguments.note else {}
     record(
-        arguments.record, what=f"{what}, by the detector {' and '.join(told)}", command=command, metrics=metrics,
-        data=f"{Path(arguments.data).name} ({arguments.split}, {len(dataset)} images)", paper=paper, **more,
+        arguments.record, what=what, command=command, metrics=metrics,
+        data=f"{Path(data_name).name} ({arguments.split}, {len(dataset)} images)", paper=paper, **more,
     )  # fmt: skip
+
+
+def _over_runs(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of one run; of several, as over the seeds of a training, mean and spread of each figure."""
+    if len(runs) == 1:
+        return dict(runs[0])
+    return {
+        key: _over_runs([run[key] for run in runs]) if isinstance(value, dict) else spread([run[key] for run in runs])
+        for key, value in runs[0].items()
+    }
+
+
+def _shown(value: float | dict[str, Any] | None) -> str:
+    """A figure in percent, of several runs with its spread."""
+    if not isinstance(value, dict):
+        return _percent(value)
+    return _percent(value["mean"]) + (f" ± {_percent(value['std'])}" if value["std"] else "")
+
+
+def _without_place(source: str) -> str:
+    """A file or folder as a record may name it: as it was typed, but without the folders of this machine.
+
+    Of a run's model.safetensors the run's folder stays: all runs have such a file.
+    """
+    path = Path(source)
+    if not path.is_absolute() and not {"..", "~"} & set(path.parts):
+        return path.as_posix()
+    return "/".join(path.parts[-2:]) if path.stem == "model" else path.name
 
 
 # ---------------------------------------------------------------------- 2.3 % and 1.5 %
@@ -363,24 +443,38 @@ _CLEAR = 0.3  # a score from which the command `detect` draws a box
 def _add_detections(tables: Commands) -> None:
     parser = add_table(
         tables, "detections", run_detections, "Beside Table 2: how many detections come from ambiguous locations.",
+        "The paper counts 2.3 % of all detections, and 1.5 % where the boxes are of different classes. The share of\n"
+        "ambiguous locations among the positive ones stands below: of the same images, by the detector's own rules.\n"
+        "Several detectors, as of several seeds, give mean and standard deviation.",
         "bccd --data bccd",
     )  # fmt: skip
-    _add_model_options(parser)
+    _add_model_options(parser, several=True)
     add_record_options(parser)
 
 
 def run_detections(arguments: argparse.Namespace) -> None:
     """Print and record the shares, of all detections and of those with a clear score."""
     dataset = _dataset(arguments)
-    model = load_for(arguments.checkpoint, dataset, FCOS)
-    assert isinstance(model, FCOS)
-    found = ambiguous_detections(model, dataset, batch_size=arguments.batch_size)
-    clear = ambiguous_detections(model, dataset, threshold=_CLEAR, batch_size=arguments.batch_size)
-    print(f"{'detections from ambiguous locations, %':<42}{'all':>8}{'classes':>9}{'of':>9}")
-    for name, row in (("every detection", found), (f"score at least {_CLEAR}", clear)):
-        print(f"{name:<42}{_percent(row['all']):>8}{_percent(row['different_classes']):>9}{row['detections']:>9}")
-    print(f"{'paper, on COCO':<42}{2.3:>8.2f}{1.5:>9.2f}")
-    metrics: dict[str, Any] = {**found, f"score at least {_CLEAR}": clear}
+    runs = []
+    for source in arguments.checkpoint:
+        model = load_for(source, dataset, FCOS)
+        assert isinstance(model, FCOS)
+        found, clear = ambiguous_detections_above((0.0, _CLEAR), model, dataset, batch_size=arguments.batch_size)
+        runs.append({**found, f"score at least {_CLEAR}": {k: v for k, v in clear.items() if k != "samples"}})
+    metrics = _over_runs(runs)
+    rows = {
+        "every detection": (metrics, "detections"),
+        f"score at least {_CLEAR}": (metrics[f"score at least {_CLEAR}"], "detections"),
+        "to compare: positive locations": (metrics["samples"], "positive"),
+        "paper, detections, on COCO": (PAPER_DETECTIONS, ""),
+        "paper, locations, on COCO": (PAPER_AMBIGUITY["fpn"], ""),
+    }
+    print(f"{'detections from ambiguous locations, %':<40}{'all':>14}{'classes':>14}{'of':>10}")
+    for name, (row, total) in rows.items():
+        shares = "".join(f"{_shown(row[key]):>14}" for key in ("all", "different_classes"))
+        count = row[total] if total else ""
+        print(f"{name:<40}{shares}{round(count['mean']) if isinstance(count, dict) else count:>10}")
+    print("classes: only those whose boxes are of different classes")
     _record_model("detections", "Detections that come from ambiguous locations", arguments, dataset, metrics,
                   PAPER_DETECTIONS)  # fmt: skip
 
@@ -393,6 +487,8 @@ def _percent(value: float | None) -> str:
 def _add_centerness(tables: Commands) -> None:
     parser = add_table(
         tables, "centerness", run_centerness, "Table 4: one detector with four kinds of center-ness at inference.",
+        "none: class scores alone; computed: Eq. 3 of the predicted distances; branch: what the network predicts;\n"
+        "oracle: Eq. 3 of the true boxes, an upper bound.",
         "bccd --data bccd",
     )  # fmt: skip
     _add_model_options(parser)
@@ -417,25 +513,33 @@ def run_centerness(arguments: argparse.Namespace) -> None:
 def _add_score_iou(tables: Commands) -> None:
     parser = add_table(
         tables, "score-iou", run_score_iou, "Fig. 7: scores against the IoU, without and with center-ness.",
+        "Counts the points under y = x: detections with a score above their IoU with the nearest box of their class.\n"
+        "Several detectors, as of several seeds, give mean and standard deviation.",
         "bccd --data bccd --figure fig7.png",
     )  # fmt: skip
-    _add_model_options(parser)
-    _add_figure_option(parser)
+    _add_model_options(parser, several=True)
+    _add_figure_option(parser, "draw the figure here, of the first detector")
     add_record_options(parser)
 
 
 def run_score_iou(arguments: argparse.Namespace) -> None:
     """Print and record the points under y = x, and draw them all."""
     dataset = _dataset(arguments)
-    model = load_for(arguments.checkpoint, dataset, FCOS)
-    assert isinstance(model, FCOS)
-    points = score_iou(model, dataset, batch_size=arguments.batch_size)
-    metrics = {}
-    for name, scores in (("without", points.class_scores), ("with", points.scores)):
-        below, total = under(scores, points.ious)
-        metrics[name] = {"points": total, "under": below}
-        print(f"{name:<8} center-ness: {below} of {total} detections under y = x, a score above the IoU")
-    _save_figure(arguments.figure, lambda: figures.score_against_iou(points.class_scores, points.scores, points.ious))
+    points, runs = [], []
+    for source in arguments.checkpoint:
+        model = load_for(source, dataset, FCOS)
+        assert isinstance(model, FCOS)
+        points.append(score_iou(model, dataset, batch_size=arguments.batch_size))
+        run = {}
+        for name, scores in (("without", points[-1].class_scores), ("with", points[-1].scores)):
+            below, total = under(scores, points[-1].ious)
+            run[name] = {"points": total, "under": below, "share": below / total if total else None}
+            print(f"{name:<8} center-ness: {below} of {total} detections under y = x, a score above the IoU")
+        runs.append(run)
+    metrics = _over_runs(runs)
+    print(f"in %: {_shown(metrics['without']['share'])} without, {_shown(metrics['with']['share'])} with")
+    first = points[0]
+    _save_figure(arguments.figure, lambda: figures.score_against_iou(first.class_scores, first.scores, first.ious))
     _record_model("score-iou", "Fig. 7: detections whose score is above their IoU", arguments, dataset, metrics, None)
 
 
@@ -454,25 +558,31 @@ def _save_figure(path: Path | None, draw: Callable[[], Any]) -> None:
 def _add_agnostic(tables: Commands) -> None:
     parser = add_table(
         tables, "agnostic", run_agnostic, "Table 7 and Figs 4 to 6: AP and precision-recall curves without classes.",
-        "fcos.safetensors retinanet.safetensors --data bccd --figure curves.png",
+        "A row for each detector, a curve for each at the IoUs .50, .75 and .90. Classes are left aside at the\n"
+        "evaluation alone: pycocotools with its categories off.",
+        "runs/bccd/fcos-0/model.safetensors --data bccd --figure curves.png",
     )  # fmt: skip
     _add_model_options(parser, several=True)
     parser.add_argument(
         "--detections", action="store_true", help="the files hold detections (COCO results) instead of detectors"
     )
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="of the rows and curves, one for each file")
     _add_figure_option(parser)
     add_record_options(parser)
 
 
 def run_agnostic(arguments: argparse.Namespace) -> None:
     """Print a row for each detector, draw the curves, and record both."""
+    sources, names = arguments.checkpoint, arguments.names
+    if names and (len(names) != len(sources) or len(set(names)) < len(names)):
+        raise ValueError(f"--names has {', '.join(names)} for {len(sources)} files; each file needs one of its own")
     dataset = _dataset(arguments)
     truth = dataset.ground_truth()
     rows: dict[str, dict[str, float | None]] = {}
     curves = {}
-    for source in arguments.checkpoint:
+    for i, source in enumerate(sources):
         results = _results(source, arguments, dataset)
-        name = _short(source, rows)
+        name = names[i] if names else _short(source, rows)
         rows[name] = agnostic_metrics(truth, results)
         curves[name] = precision_recall_curves(truth, results)
     _print_rows("Table 7, %", rows | {"paper, FCOS": STUDIES["retinanet"].paper["FCOS"]})
@@ -507,9 +617,11 @@ def _print_rows(title: str, rows: dict[str, dict[str, float | None]]) -> None:
 def _add_proposals(tables: Commands) -> None:
     parser = add_table(
         tables, "proposals", run_proposals, "Table 6: average recall of region proposals.",
-        "faster_rcnn_fcos.safetensors --data bccd",
+        "The share of boxes that an image's best 100 and 1000 proposals find, averaged over the IoUs\n"
+        ".50, .55, ... .95. Takes two-stage detectors, as fcos-edu study proposals trains them.",
+        "runs/bccd/rcnn-fcos-0/model.safetensors --data bccd",
     )  # fmt: skip
-    _add_model_options(parser, several=True)
+    _add_model_options(parser, several=True, what="a checkpoint file of a two-stage detector")
     parser.add_argument(
         "--detections", action="store_true", help="the files hold proposals (COCO results) instead of detectors"
     )

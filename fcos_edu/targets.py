@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from .config import FCOSConfig
-from .locations import axes
+from .locations import axes, kept
 
 WORD = 63  # boxes in one int64; the sign bit stays free
 
@@ -104,8 +104,8 @@ def candidates(boxes: Tensor, valid: Tensor, sizes: Sequence[tuple[int, int]], c
     valid = valid.gather(1, order)
 
     # All levels' columns side by side, and all levels' rows: (sum W_i,) and (sum H_i,).
-    columns = _Axis.of([w for _, w in sizes], config, device)
-    rows = _Axis.of([h for h, _ in sizes], config, device)
+    columns = _axis(tuple(w for _, w in sizes), config, str(device))
+    rows = _axis(tuple(h for h, _ in sizes), config, str(device))
 
     words = []
     for start in range(0, boxes.shape[1], WORD):
@@ -131,20 +131,6 @@ class _Axis(NamedTuple):
     reach: Tensor  # (N,) half side of the center-sampling square, in pixels
     counts: list[int]  # columns (rows) of each level
 
-    @classmethod
-    def of(cls, counts: list[int], config: FCOSConfig, device: torch.device) -> _Axis:
-        def spread(values: Sequence[float]) -> Tensor:
-            return torch.cat([torch.full((n,), float(v), device=device) for n, v in zip(counts, values, strict=True)])
-
-        radius = config.center_sampling_radius
-        return cls(
-            torch.cat(axes(counts, config, device=device)),
-            spread(config.level_bounds[:-1]),
-            spread(config.level_bounds[1:]),
-            spread([math.inf if radius is None else radius * s for s in config.strides]),
-            counts,
-        )
-
     def test(self, start: Tensor, end: Tensor, valid: Tensor, config: FCOSConfig) -> tuple[list[Tensor], list[Tensor]]:
         """Bits of the boxes (B, M) with sides ``start`` and ``end`` that fit, for each level (B, n) int64.
 
@@ -169,6 +155,23 @@ class _Axis(NamedTuple):
         bits = 1 << torch.arange(fits.shape[-1], device=at.device)
         packed = [(mask * bits).sum(-1).split(self.counts, dim=1) for mask in (fits, far)]
         return list(packed[0]), list(packed[1])
+
+
+@kept
+def _axis(counts: tuple[int, ...], config: FCOSConfig, device: str) -> _Axis:
+    radius = config.center_sampling_radius
+    return _Axis(
+        torch.cat(axes(counts, config, device=device)),
+        _spread(config.level_bounds[:-1], counts, device),
+        _spread(config.level_bounds[1:], counts, device),
+        _spread([math.inf if radius is None else radius * s for s in config.strides], counts, device),
+        list(counts),
+    )
+
+
+def _spread(values: Sequence[float], counts: Sequence[int], device: str) -> Tensor:
+    """Each level's value, repeated for all its columns, rows or locations."""
+    return torch.cat([torch.full((n,), float(v), device=device) for v, n in zip(values, counts, strict=True)])
 
 
 def _by_area(boxes: Tensor, valid: Tensor, config: FCOSConfig) -> Tensor:
@@ -258,23 +261,26 @@ def make_targets(
 
 def level_strides(sizes: Sequence[tuple[int, int]], config: FCOSConfig, device: torch.device) -> Tensor:
     """``(L,)`` float32: the stride of each location's level, in pixels."""
-    return torch.cat(
-        [torch.full((h * w,), float(s), device=device) for (h, w), s in zip(sizes, config.strides, strict=True)]
-    )
+    return _per_location(config.strides, tuple(h * w for h, w in sizes), str(device))
+
+
+_per_location = kept(_spread)
 
 
 def pad_boxes(targets: Sequence[dict[str, Tensor]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Lists of boxes as one padded batch: boxes ``(B, M, 4)``, labels ``(B, M)``, valid ``(B, M)``.
 
-    M is the largest number of boxes in an image; lengths are known on the host, so nothing synchronises.
+    M is the largest number of boxes in an image. Lengths are known on the host, so nothing synchronises; and which box
+    goes where is computed there, so the number of kernels does not grow with the number of images.
     """
-    most = max((len(t["boxes"]) for t in targets), default=0)
-    boxes = torch.zeros(len(targets), most, 4, device=device)
-    labels = torch.zeros(len(targets), most, dtype=torch.int64, device=device)
-    valid = torch.zeros(len(targets), most, dtype=torch.bool, device=device)
-    for i, target in enumerate(targets):
-        n = len(target["boxes"])
-        boxes[i, :n] = target["boxes"].to(boxes, non_blocking=True)
-        labels[i, :n] = target["labels"].to(device, non_blocking=True)
-        valid[i, :n] = True
-    return boxes, labels, valid
+    counts = torch.tensor([len(t["boxes"]) for t in targets], dtype=torch.int64, device="cpu")
+    most, total = max((len(t["boxes"]) for t in targets), default=0), sum(len(t["boxes"]) for t in targets)
+    # All boxes end to end, and one empty box behind them, which fills the gaps.
+    column = torch.arange(most, device="cpu")
+    index = torch.where(column < counts[:, None], (counts.cumsum(0) - counts)[:, None] + column, total)  # (B, M)
+    home = targets[0]["boxes"].device if targets else device
+    boxes = torch.cat([*(t["boxes"].float() for t in targets), torch.zeros(1, 4, device=home)])
+    labels = torch.cat([*(t["labels"].long() for t in targets), torch.zeros(1, dtype=torch.int64, device=home)])
+    # Pageable memory is sent without waiting as long as it is small (64 kB); so is this.
+    boxes, labels, index = (t.to(device, non_blocking=True) for t in (boxes, labels, index))
+    return boxes[index], labels[index], index < total

@@ -244,7 +244,10 @@ def train(
                         entry["waited_share"] = entry["waited"] / entry["seconds"]
                         log.write(json.dumps({k: round(float(v), 6) for k, v in entry.items()}) + "\n")
                         log.flush()
-                        bar.set_postfix(loss=f"{total:.3f}", waited=f"{entry['waited_share']:.0%}")
+                        shown = {"loss": f"{total:.3f}", "waited": f"{entry['waited_share']:.0%}"}
+                        if "centerness_floor" in means:  # beside the loss that cannot fall below it
+                            shown["centerness"] = f"{means['centerness']:.3f} (floor {means['centerness_floor']:.3f})"
+                        bar.set_postfix(shown)
                 asked_to_stop = stop.agreed()
                 if done % config.save_every == 0 or done == config.iterations or asked_to_stop:
                     save(done)

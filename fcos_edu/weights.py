@@ -1,6 +1,7 @@
 """Checkpoints: saved and loaded safely, and torchvision's weights in our structure and back.
 
-Checked against: torchvision's ``fcos_resnet50_fpn`` (state dicts both ways, and the detections they give).
+Taught in the chapter *COCO: published weights on your photograph*. Checked against: torchvision's ``fcos_resnet50_fpn``
+(state dicts both ways, and the detections they give).
 
 A checkpoint is one safetensors file (numbers only: loading it cannot run code) with the configuration as JSON in its
 header. It is written beside its place, flushed, and renamed: an interruption or a full disk leaves the old file whole.

@@ -13,6 +13,7 @@ import argparse
 import ast
 import json
 import math
+import re
 import shlex
 import sys
 from collections import Counter
@@ -33,7 +34,13 @@ EQUAL, NEAR, SAME, UNSEEN, DIFFERS, NOT_RUN = WORDS = (
 )  # fmt: skip
 NEAR_SHARE, NEAR_AP = 1.0, 0.5  # percentage points
 
-DATA = {"coco": "COCO", "coco2017": "COCO", "coco_val2017_boxes": "boxes of COCO val2017", "bccd": "BCCD"}
+DATA = {
+    "coco": "COCO",
+    "coco2017": "COCO",
+    "bccd": "BCCD",
+    "instances_val2017.json": "COCO val2017",
+    "coco_val2017_boxes.json": "boxes of COCO val2017",
+}
 OWN_DATA = ("bccd", "shapes")
 
 Results = Mapping[str, dict[str, Any]]  # stem of the file in results/: its contents
@@ -151,16 +158,24 @@ class Line:
     printed: tuple[str, ...]
     file: str | None = None
     keys: tuple[str, ...] = ()
-    command: str | None = None
+    command: str | tuple[str, ...] | None = None
 
 
 def cost(result: dict[str, Any], seeds: int) -> str:
-    """Seconds, minutes or hours; of a study, the time of all its runs."""
-    seconds = result["metrics"].get("seconds")
-    if isinstance(seconds, dict):  # of the parts; of a study, the mean over the seeds for each variant
-        seconds = sum(seconds.values()) * seeds
-    if seconds is None:
+    """Seconds, minutes or hours; of a study, the time of all its runs.
+
+    The processor's seconds where they are fewer than the clock's: then the machine did other work too.
+    """
+    known = []
+    for key in ("seconds", "cpu_seconds"):
+        seconds = result["metrics"].get(key)
+        if isinstance(seconds, dict):  # of the parts; of a study, the mean over the seeds for each variant
+            seconds = sum(seconds.values()) * seeds
+        if seconds is not None:
+            known.append(seconds)
+    if not known:
         return ""
+    seconds = min(known)
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
@@ -174,6 +189,15 @@ def seeds_of(value: Any) -> int:
     return max([len(value.get("values") or ()), *(seeds_of(inner) for inner in value.values())], default=1) or 1
 
 
+def data_in_words(told: str) -> str:
+    """What a result says of its data, which begins with a name, as the page says it: name and number of images."""
+    counted = re.match(r"(.*?): (\d+ images)\b", told)
+    if counted:
+        told = f"{counted[1]} ({counted[2]})".replace(") (", ", ")
+    name, space, rest = told.partition(" ")
+    return DATA.get(name, name) + space + rest
+
+
 def origin(results: Results, *files: str) -> dict[str, Any]:
     """The columns of a row that follow from where its figures come from."""
     found = [results[file] for file in dict.fromkeys(files)]
@@ -182,7 +206,7 @@ def origin(results: Results, *files: str) -> dict[str, Any]:
         return "; ".join(dict.fromkeys(text for text in texts if text))
 
     return dict(
-        data=join([DATA.get(r["data"], r["data"]) for r in found]),
+        data=join([data_in_words(r["data"]) for r in found]),
         hardware=join([r["hardware"] for r in found]),
         cost=" + ".join(text for r in found if (text := cost(r, seeds_of(r["metrics"])))),
         commands=tuple(r["command"] for r in found),
@@ -233,7 +257,7 @@ def table(results: Results, name: str, chapter: str, near: float, columns: Seque
     for line in lines:
         item, paper = f"{name}: {line.label}", " / ".join(line.printed)
         if line not in ours:
-            commands = (line.command,) if line.command else ()
+            commands = (line.command,) if isinstance(line.command, str) else line.command or ()
             rows.append(Row(item, paper, chapter, NOT_RUN, data="COCO", commands=commands))
             continue
         others = [(other.printed, ours[other]) for other in ours if other is not line]
@@ -258,7 +282,7 @@ def comparison(
     Args:
         results: all of them.
         item: what is compared with what.
-        chapter: its title.
+        chapter: a key of :data:`CHAPTERS`.
         paper: the two printed figures, or a sentence and the sign of the difference.
         first: a figure: how the name of its file begins, then its keys.
         second: likewise.
@@ -271,7 +295,7 @@ def comparison(
     if not all(file in results for file in files):
         return Row(item, told, chapter, NOT_RUN, data=DATA.get(data, data), commands=tuple(commands))
     one, two = (measured(results, file, *ref[1:]) for file, ref in zip(files, (first, second)))
-    places = max(1, decimals(paper[0]))
+    places = max(1, *(decimals(printed) for printed in paper if isinstance(printed, str)))
     text = f"{one.text(places)} against {two.text(places)}"
     return Row(item, told, chapter, direction([want], [order(one, two)]), text, **origin(results, *files))
 
@@ -310,18 +334,35 @@ def study(name: str, data: str) -> str:
     return f"fcos-edu study {name} --data coco2017 --seeds 0 --record results/{name}_coco.json{changes}"
 
 
-def analysis(name: str, data: str) -> str:
-    """The command that measures a trained detector."""
-    source, model = ("coco2017", "runs/coco_gn/model.safetensors") if data == "coco" else (data, data)
-    return f"fcos-edu tables {name.replace('_', '-')} {model} --data {source} --record results/{name}_{data}.json"
+def analysis(table: str, data: str) -> tuple[str, ...]:
+    """The commands that measure the paper's plain model: one of COCO, or those of the seeds of Table 4's study."""
+    source = "coco2017" if data == "coco" else data
+    runs = ["runs/coco_gn"] if data == "coco" else [f"runs/{data}/fcos-{seed}" for seed in range(3)]
+    trained = train_coco("coco_gn", FCOSConfig.paper()) if data == "coco" else study("centerness", data)
+    command = f"fcos-edu tables {table.replace('_', '-')} {' '.join(f'{run}/model.safetensors' for run in runs)}"
+    return trained, f"{command} --data {source} --record results/{table}_plain_{data}.json"
 
 
 # ---- the paper ------------------------------------------------------------------------------------------------
 
-DISTANCES, LEVELS, END = "Locations and the four distances", "Levels of the pyramid", "A detector from end to end"
-OVERLAP, FOUND, NETWORK, LOSS = "When boxes overlap", "What can be found at all", "The network", "The loss"
-CENTERNESS, DETECTIONS, QUALITY = "Center-ness", "From outputs to detections", "How good is it"
-ABLATIONS, PROPOSALS = "One change at a time", "FCOS as a proposal network"
+# The chapters that have rows: the names of their notebooks, and their titles. A notebook's own title goes before.
+CHAPTERS = {
+    "02_locations": "Locations and the four distances",
+    "03_levels": "Levels of the pyramid",
+    "04_overlap": "When boxes overlap",
+    "05_recall": "What can be found at all",
+    "06_network": "The network",
+    "07_loss": "The loss",
+    "08_centerness": "Center-ness",
+    "09_training": "Training",
+    "10_detections": "From outputs to detections",
+    "11_average_precision": "How good is it",
+    "12_ablations": "One change at a time",
+    "13_proposals": "FCOS as a proposal network",
+}
+(DISTANCES, LEVELS, OVERLAP, FOUND, NETWORK, LOSS, CENTERNESS, TRAINING, DETECTIONS, QUALITY, ABLATIONS, PROPOSALS) = (
+    CHAPTERS
+)
 
 
 def method() -> list[Row]:
@@ -362,18 +403,26 @@ def method() -> list[Row]:
     ]  # fmt: skip
 
 
+LAST_PIXEL = "{}_coco_last_pixel"  # counted with the option --last-pixel
+
+
 def table_1(results: Results) -> list[Row]:
     paper = {
-        "fcos_fpn": ("FCOS, P3 to P7", "98.40"),
-        "fcos_p4": ("FCOS, P4 only", "95.55"),
         "retinanet_none": ("RetinaNet, IoU at least 0.5", "86.82"),
         "retinanet_0.4": ("RetinaNet, low-quality matches of at least 0.4", "90.92"),
         "retinanet_all": ("RetinaNet, all low-quality matches", "99.23"),
+        "fcos_p4": ("FCOS, P4 only", "95.55"),
+        "fcos_fpn": ("FCOS, P3 to P7", "98.40"),
     }
     command = count("recall", "coco")
     lines = [Line(label, (value,), "recall_coco", (key,), command) for key, (label, value) in paper.items()]
-    ours, *others = paper
-    return table(results, "Table 1", FOUND, NEAR_SHARE, ("",), *lines) + [
+    rows = table(results, "Table 1", FOUND, NEAR_SHARE, ("",), *lines)
+    if LAST_PIXEL.format("recall") in results:
+        rows += table(results, "Table 1, boxes up to their last pixel", FOUND, NEAR_SHARE, ("",),
+                      *(Line(label, (value,), LAST_PIXEL.format("recall"), (key,))
+                        for key, (label, value) in paper.items()))  # fmt: skip
+    *others, ours = paper
+    return rows + [
         comparison(
             results, f"Table 1: {paper[ours][0]} against {paper[key][0]}", FOUND, (paper[ours][1], paper[key][1]),
             ("recall", ours), ("recall", key), data, [count("recall", data)],
@@ -391,6 +440,12 @@ def table_2(results: Results) -> list[Row]:
         Line("P4 only", p4, "ambiguity_coco", ("p4",), command),
         Line("P3 to P7", fpn, "ambiguity_coco", ("fpn",), command),
     )  # fmt: skip
+    if LAST_PIXEL.format("ambiguity") in results:
+        rows += table(
+            results, "Table 2, boxes up to their last pixel", OVERLAP, NEAR_SHARE, tuple(columns),
+            Line("P4 only", p4, LAST_PIXEL.format("ambiguity"), ("p4",)),
+            Line("P3 to P7", fpn, LAST_PIXEL.format("ambiguity"), ("fpn",)),
+        )  # fmt: skip
     rows += [
         comparison(
             results, f"Table 2: P3 to P7 against P4 only, {name}", OVERLAP, (fpn[i], p4[i]),
@@ -400,13 +455,12 @@ def table_2(results: Results) -> list[Row]:
     ]  # fmt: skip
     rows += table(
         results, "Section 4.1", OVERLAP, NEAR_SHARE, tuple(columns),
-        Line("detections from ambiguous locations", found, "detections_coco", (), analysis("detections", "coco")),
+        Line("detections from ambiguous locations", found, "detections_plain_coco", (), analysis("detections", "coco")),
     )  # fmt: skip
     return rows + [
         comparison(
             results, f"Section 4.1: detections against samples, ambiguous, {name}", OVERLAP, (found[i], fpn[i]),
-            ("detections", key), ("ambiguity", "fpn", key), data,
-            [analysis("detections", data), count("ambiguity", data)],
+            ("detections_plain", key), ("detections_plain", "samples", key), data, analysis("detections", data),
         )
         for data in OWN_DATA for i, (key, name) in enumerate(columns.items())
     ]  # fmt: skip
@@ -469,15 +523,11 @@ def table_4(results: Results) -> list[Row]:
 
 
 def figure_7(results: Results) -> list[Row]:
-    shares = {
-        file: result | {"metrics": {side: {"share": m["under"] / m["points"]} for side, m in result["metrics"].items()}}
-        for file, result in results.items()
-        if file.startswith("score_iou_")
-    }
     return [
         comparison(
-            shares, "Fig. 7: points under y = x, with center-ness against without", CENTERNESS, ("fewer", -1),
-            ("score_iou", "with", "share"), ("score_iou", "without", "share"), data, [analysis("score_iou", data)],
+            results, "Fig. 7: points under y = x, with center-ness against without", CENTERNESS, ("fewer", -1),
+            ("score_iou_plain", "with", "share"), ("score_iou_plain", "without", "share"), data,
+            analysis("score_iou", data),
         )
         for data in ("coco", *OWN_DATA)
     ]  # fmt: skip
@@ -558,9 +608,29 @@ def extras(results: Results) -> list[Row]:
             },
         ),
     }
-    return [
+    rows = [
         Row(
-            item, "", END,
+            f"FCOS of this package against torchvision's, same backbone and trainer, {name}", "", TRAINING,
+            ours=" against ".join(measured(results, f"torchvision_{data}", side, name).text(1)
+                                  for side in ("FCOS", "torchvision's FCOS")),
+            **origin(results, f"torchvision_{data}"),
+        )
+        for data in OWN_DATA if f"torchvision_{data}" in results for name in ("AP", "AP50")
+    ]  # fmt: skip
+    if "recall_train2017_size" in results:
+        largest = results["recall_train2017_size"]["metrics"]["points"][-1]
+        costs = [largest[table] for table in ("recall", "ambiguity")]
+        seconds = sum(min(sum(cost[key].values()) for key in ("seconds", "cpu_seconds")) for cost in costs)
+        memory = max(cost["peak_memory_mb"] for cost in costs) / 1000
+        rows.append(
+            Row(
+                f"Tables 1 and 2 on {largest['images']:,} images, as many as train2017 has", "", FOUND,
+                ours=f"{seconds:.0f} s on one core, {memory:.1f} GB", **origin(results, "recall_train2017_size"),
+            )
+        )  # fmt: skip
+    return rows + [
+        Row(
+            item, "", TRAINING,
             ours=", ".join(f"{name} {measured(results, file, *keys).text(1)}" for name, keys in wanted.items()),
             **origin(results, file),
         )
@@ -580,7 +650,10 @@ def sections(results: Results) -> list[Section]:
         Section(
             "Table 1: best possible recall",
             "Boxes that at least one location or anchor learns, in % of all boxes. Low-quality matches are anchors "
-            "that RetinaNet gives to a box although their IoU with it is below 0.5.",
+            "that RetinaNet gives to a box although their IoU with it is below 0.5. *Boxes up to their last pixel* end "
+            "at x + width - 1, as in Detectron and maskrcnn-benchmark, the code of the paper's time: a pixel narrower, "
+            "so that more of the small ones fall between the locations. IoU knows no such pixel here; there it did. "
+            "Blood cells and shapes are large: everybody finds nearly all of them, and their rows tell little.",
             table_1(results),
             {
                 "recall_by_size": "Best possible recall by the size of the box: boxes of COCO val2017, images resized "
@@ -614,7 +687,10 @@ def sections(results: Results) -> list[Section]:
             "branch; the other reading, a model trained without one, has rows of its own. Points under y = x are "
             "detections with a score above their IoU, in % of all.",
             table_4(results) + figure_7(results),
-            {"score_iou": "Fig. 7 on BCCD, the packaged detector: orange points have a score above their IoU."},
+            {
+                "score_iou": "Fig. 7 on BCCD, by a model of Table 4's study: the darker points, below the line, have a "
+                "score above their IoU."
+            },
         ),
         Section(
             "Table 5: other backbones",
@@ -646,13 +722,20 @@ def sections(results: Results) -> list[Section]:
             "anchors is trained by the command of Table 3; with one, not at all.",
             table_8(results),
         ),
-        Section("Not in the paper", "What this book adds, in %.", extras(results)),
+        Section("Not in the paper", "What this book adds, in % where no unit stands.", extras(results)),
     ]
 
 
 # ---- the page -------------------------------------------------------------------------------------------------
 
+# Eight columns on one page: smaller letters, and cells without the room of a paragraph.
 HEAD = """# The ledger
+
+<style>
+  .bd-article table {{ font-size: 0.78rem; line-height: 1.35; }}
+  .bd-article table th, .bd-article table td {{ padding: 0.25rem 0.35rem; }}
+  .bd-article table td p, .bd-article table th p {{ margin: 0; }}
+</style>
 
 <!-- Written by make ledger from results/*.json. Do not edit this page: change scripts/make_ledger.py. -->
 
@@ -673,40 +756,49 @@ The word follows from the figures by a rule:
 
 ± is the standard deviation over seeds. The difference of two means counts if it is larger than
 $\\sqrt{{\\sigma_1^2 + \\sigma_2^2}}$, the spread of such a difference. Counts, also of the detections of one trained
-model, have no spread, and any difference counts: read them with care. Cost is the time of all runs that a row needs.
+model, have no spread, and any difference counts: read them with care. Cost is the time of all runs that a row needs:
+the clock's, or the processor's where the machine did other work too.
 
-A number in the column *command* leads to the commands below the table. Those for COCO need its images
+A number in the column *command* leads to the commands, which unfold below the table. Those for COCO need its images
 (`fcos-edu data download coco2017`) and days of a GPU. Without a GPU, `train` would pick a small model and a short
 schedule.
 
 {summary}
 """
-COLUMNS = ("item", "paper", "ours", "word", "data", "hardware", "cost", "command", "chapter")
+COLUMNS = ("item", "paper", "ours", "word", "data", "hardware, cost", "command", "chapter")
 
 
-def chapter_links(root: Path) -> dict[str, str]:
-    """Title of each notebook and its path, as seen from book/."""
-    links = {}
+def chapter_titles(root: Path) -> dict[str, str]:
+    """The name of each notebook that there is, and its title."""
+    titles = {}
     for path in sorted((root / "notebooks").glob("*.ipynb")):
         title = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"]).splitlines()[0]
-        links[title.removeprefix("# ").strip()] = f"notebooks/{path.name}"
-    return links
+        titles[path.stem] = title.removeprefix("# ").strip()
+    return titles
 
 
 def wrapped(command: str, width: int = 100) -> str:
-    """A command over several lines, as a shell reads it; broken before options alone."""
-    first, *options = command.split(" --")
-    lines = [first]
-    for option in options:
-        if len(lines[-1]) + len(option) + 3 > width:
-            lines.append(f"  --{option}")
+    """A command over several lines, as a shell reads it; an option stays with its values."""
+    chunks: list[str] = []
+    for word in re.findall(r"(?:'[^']*'|[^\s'])+", command):
+        if chunks and chunks[-1].startswith("--") and not word.startswith("--"):
+            chunks[-1] += f" {word}"
         else:
-            lines[-1] += f" --{option}"
+            chunks.append(word)
+    lines = chunks[:1]
+    for chunk in chunks[1:]:
+        if len(lines[-1]) + len(chunk) + 1 > width:
+            lines.append(f"  {chunk}")
+        else:
+            lines[-1] += f" {chunk}"
     return " \\\n".join(lines)
 
 
 def page(parts: Sequence[Section], chapters: Mapping[str, str], drawn: Collection[str] = ()) -> str:
-    """The markdown of the ledger, with those of its pictures that are ``drawn``."""
+    """The markdown of the ledger, with those of its pictures that are ``drawn``.
+
+    A chapter is a link where ``chapters`` (names and titles of notebooks) has it, and its title alone where not.
+    """
     words = Counter(row.word for part in parts for row in part.rows if row.word)
     counted = ", ".join(f"{words[word]} {word}" for word in WORDS if words[word])
     summary = f"There are {sum(words.values())} rows: {counted}."
@@ -723,19 +815,21 @@ def page(parts: Sequence[Section], chapters: Mapping[str, str], drawn: Collectio
             notes += [note for note in row.notes if note not in notes]
             marks = "".join(f"[^note-{notes.index(note) + 1}]" for note in row.notes)
             commands = ", ".join(str(numbers[command]) for command in row.commands)
-            link = chapters.get(row.chapter)
-            chapter = f"[{row.chapter}]({link})" if link else f"{row.chapter} (to come)"
-            cells = (row.item, row.paper, row.ours, f"*{row.word}*" if row.word else "", row.data + marks, row.hardware,
-                     row.cost, commands, chapter)  # fmt: skip
+            title = chapters.get(row.chapter)
+            chapter = f"[{title}](notebooks/{row.chapter}.ipynb)" if title else CHAPTERS.get(row.chapter, row.chapter)
+            said = re.match(r"Table \d+", part.title)  # by the heading
+            item = row.item.removeprefix(said[0]) if said else row.item
+            cells = (item.lstrip(":, "), row.paper, row.ours, f"*{row.word}*" if row.word else "", row.data + marks,
+                     ", ".join(filter(None, (row.hardware, row.cost))), commands, chapter)  # fmt: skip
             text.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') or '–' for cell in cells)} |")
             shown += [command for command in row.commands if command not in shown]
         if shown:
-            text.append("\n```bash\n" + "\n".join(f"# {numbers[c]}\n{wrapped(c)}" for c in shown) + "\n```")
+            listed = "\n".join(f"# {numbers[c]}\n{wrapped(c)}" for c in shown)
+            text.append(f"\n<details>\n<summary>Commands</summary>\n\n```bash\n{listed}\n```\n\n</details>")
         for name, caption in part.pictures.items():
             if name in drawn:
-                text.append(
-                    f"\n```{{figure}} _static/analysis/{name}.png\n:alt: {caption}\n:width: 100%\n\n{caption}\n```"
-                )
+                # No numbered figure: its number would be read as one of the paper's.
+                text.append(f"\n![{caption}](_static/analysis/{name}.png)\n\n*{caption}*")
         text[-1] += "\n"
     text += [f"[^note-{number}]: {' '.join(note.split())}" for number, note in enumerate(notes, start=1)]
     return "\n".join(text).rstrip("\n") + "\n"
@@ -759,7 +853,7 @@ def load_results(root: Path) -> dict[str, dict[str, Any]]:
 def ledger(root: Path) -> str:
     """The page as it should be now."""
     drawn = {path.stem for path in (root / "book" / "_static" / "analysis").glob("*.png")}
-    return page(sections(load_results(root)), chapter_links(root), drawn)
+    return page(sections(load_results(root)), chapter_titles(root), drawn)
 
 
 def main(argv: list[str] | None = None) -> int:

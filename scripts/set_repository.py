@@ -4,7 +4,8 @@ The address stands in one place, ``[project.urls] Repository`` of pyproject.toml
 
 - ``_config.yml``: launch button for Colab, link to the repository;
 - ``CITATION.cff``: ``repository-code``;
-- ``README.md``: the blocks between ``<!-- repository: NAME -->`` and ``<!-- /repository: NAME -->``;
+- ``README.md`` and ``book/intro.md``: the blocks between ``<!-- repository: NAME -->`` and
+  ``<!-- /repository: NAME -->``;
 - each notebook: the Colab badge below the title, and the cell tagged ``colab`` that installs the package there.
 
 Without an address none of these is shown, so that no reader meets a dead button.
@@ -43,24 +44,40 @@ if "google.colab" in sys.modules:
     print("On Colab, install the package first: %pip install a wheel or the address of your copy of fcos-edu.")
 """
 
-README_BLOCKS = {
-    "badges": """\
-[![tests]({url}/actions/workflows/tests.yml/badge.svg)]({url}/actions/workflows/tests.yml)
-[![Open in Colab]({colab}/assets/colab-badge.svg)]({colab}/github/{slug}/blob/{branch}/notebooks/{first})
-""",
-    "clone": """\
+CLONE = """\
 ```bash
 git clone {url}
 cd {name}
 ```
-""",
-    "pip": """\
+"""
+PIP = """\
 Without a clone, the package alone:
 
 ```bash
 pip install "fcos-edu @ git+{url}@{branch}"
 ```
+"""
+# File, name of the block: its text with an address, and without one.
+BLOCKS = {
+    "README.md": {
+        "badges": (
+            """\
+[![tests]({url}/actions/workflows/tests.yml/badge.svg)]({url}/actions/workflows/tests.yml)
+[![Open in Colab]({colab}/assets/colab-badge.svg)]({colab}/github/{slug}/blob/{branch}/notebooks/{first})
 """,
+            "",
+        ),
+        "clone": (CLONE, ""),
+        "pip": (PIP, ""),
+    },
+    "book/intro.md": {
+        "clone": (CLONE, ""),
+        "pip": (PIP, ""),
+        "colab": (
+            "**On Colab.** The rocket at the top of each chapter opens it there; its first cell installs everything.\n",
+            "**On Colab.** Open the notebook of a chapter there; its first cell says how to install the package.\n",
+        ),
+    },
 }
 
 
@@ -127,14 +144,12 @@ def write_citation(text: str, url: str | None) -> str:
     return text[: version.end()] + f'repository-code: "{url}"\n' + text[version.end() :]
 
 
-def write_readme(text: str, url: str | None, first: str) -> str:
-    """The marked blocks of the README; ``first`` is the file name of the first chapter."""
-    for block, template in README_BLOCKS.items():
+def write_blocks(text: str, url: str | None, first: str, file_name: str) -> str:
+    """The marked blocks of a page; ``first`` is the file name of the first chapter."""
+    for block, (template, without) in BLOCKS[file_name].items():
         begin, end = f"<!-- repository: {block} -->", f"<!-- /repository: {block} -->"
-        body = fill(template, url, first=first) if url else ""
-        text = replace_once(
-            text, rf"{re.escape(begin)}\n(?s:.*?){re.escape(end)}", f"{begin}\n{body}{end}", "README.md"
-        )
+        body = fill(template, url, first=first) if url else without
+        text = replace_once(text, rf"{re.escape(begin)}\n(?s:.*?){re.escape(end)}", f"{begin}\n{body}{end}", file_name)
     return text
 
 
@@ -180,8 +195,9 @@ def write_all(root: Path, url: str | None, *, check: bool = False) -> list[str]:
         "pyproject.toml": lambda text: write_pyproject(text, url),
         "_config.yml": lambda text: write_config(text, url),
         "CITATION.cff": lambda text: write_citation(text, url),
-        "README.md": lambda text: write_readme(text, url, first),
     }
+    for name in BLOCKS:
+        writers[name] = lambda text, name=name: write_blocks(text, url, first, name)
     for path in notebooks:
         writers[f"notebooks/{path.name}"] = lambda text, name=path.name: write_notebook(text, url, name)
 

@@ -53,6 +53,13 @@ def test_coco_comes_near_the_first_count() -> None:
     assert best_possible_recall(boxes, PAPER["P3 to P7"], progress=False).recall == pytest.approx(0.990, abs=1e-3)
 
 
+@needs_coco
+def test_coco_gives_the_papers_figures_where_boxes_end_at_their_last_pixel() -> None:
+    boxes = load_boxes(COCO, last_pixel=True)
+    for name, want in (("P4 only", 0.9555), ("P3 to P7", 0.9840)):
+        assert best_possible_recall(boxes, PAPER[name], progress=False).recall == pytest.approx(want, abs=1e-3)
+
+
 def test_by_hand() -> None:
     # A map of 4 x 4 locations at 8, 24, 40, 56. The first two boxes share the location (24, 24).
     size = (64, 64)

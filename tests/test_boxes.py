@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -159,15 +160,45 @@ def test_a_voc_folder_without_photographs(tmp_path: Path) -> None:
     assert (one.name, one.images, len(one), one.classes) == ("tools (val)", 1, 1, boxes.classes)
 
 
+def test_large_data_sets_by_name_need_their_annotations_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FCOS_EDU_DATA", str(tmp_path))
+    (tmp_path / "coco2017" / "annotations").mkdir(parents=True)
+    for name, boxes in (("train", 3), ("val", 2)):
+        rows = [(0, 3, k, k, 4, 4) for k in range(boxes)]
+        write_coco(tmp_path / "coco2017" / "annotations" / f"instances_{name}2017.json", [(9, 9)], rows)
+    assert len(load_boxes("coco2017", split="val")) == 2
+    with pytest.raises(ValueError, match="has several splits; choose one of train, val"):
+        load_boxes("coco2017")
+    _write_voc(tmp_path / "VOCdevkit" / "VOC2007")
+    assert len(load_boxes("voc2007", split="val")) == 1
+
+
 def test_shapes_by_name() -> None:
     boxes = load_boxes("shapes", split="val")
+    assert boxes.name == "shapes (val)"
     truth = data.ShapesDataset(split="val").ground_truth()
     assert (boxes.images, len(boxes)) == (len(truth["images"]), len(truth["annotations"]))
     x0, y0, w, h = np.array([a["bbox"] for a in truth["annotations"]]).T
     np.testing.assert_allclose(boxes.boxes, np.stack([x0, y0, x0 + w, y0 + h], axis=1), rtol=1e-6)
 
 
-def test_faults_are_named(tmp_path: Path) -> None:
+def test_boxes_up_to_their_last_pixel(tmp_path: Path) -> None:
+    # The first touches the border, and the last column of a 30 pixel wide image is 29; the second has one column.
+    rows = [(0, 3, 10, 5, 20, 15), (0, 3, 2, 2, 1, 9), (0, 7, 4, 6, 1.5, 2)]
+    file = write_coco(tmp_path / "a.json", [(20, 30)], rows)
+    boxes = load_boxes(file, last_pixel=True)
+    assert boxes.boxes.tolist() == [[10, 5, 29, 19], [4, 6, 4.5, 7]]
+    assert boxes.left_out == {"degenerate boxes": 1}
+    assert len(load_boxes(file)) == 3
+    folder = _write_voc(tmp_path / "tools")
+    assert load_boxes(folder, last_pixel=True).boxes.tolist() == [[10, 5, 19, 14], [30, 20, 39, 29]]
+    wide, narrow = (load_boxes("shapes", split="val", last_pixel=last) for last in (False, True))
+    assert len(wide) == len(narrow)
+    np.testing.assert_allclose(wide.boxes - narrow.boxes, np.broadcast_to([0, 0, 1, 1], wide.boxes.shape), atol=1e-4)
+
+
+def test_faults_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FCOS_EDU_DATA", str(tmp_path / "none"))
     with pytest.raises(FileNotFoundError, match=r"there is no annotation file or folder .*gone\.json"):
         load_boxes(tmp_path / "gone.json")
     with pytest.raises(ValueError, match=r"empty\.json has no boxes to count \(none at all in 1 images\)"):
@@ -176,6 +207,8 @@ def test_faults_are_named(tmp_path: Path) -> None:
         load_boxes(write_coco(tmp_path / "crowd.json", [(9, 9)], [(0, 3, 1, 1, 5, 5, "crowd"), (0, 3, 1, 1, 0, 5)]))
     with pytest.raises(ValueError, match=r"image 10 has height 0"):
         load_boxes(write_coco(tmp_path / "flat.json", [(0, 9)], [(0, 3, 1, 1, 5, 5)]))
+    with pytest.raises(FileNotFoundError, match="coco2017 is not in the data folder: fetch it with"):
+        load_boxes("coco2017")
     (tmp_path / "text.json").write_text("boxes")
     with pytest.raises(ValueError, match=r"text\.json is not a JSON file"):
         load_boxes(tmp_path / "text.json")
@@ -213,8 +246,47 @@ def test_a_file_is_repeated_to_any_number_of_images(tmp_path: Path) -> None:
         tmp_path / "a.json", [(50, 60), (70, 80)], [(0, 3, 1, 2, 30, 40), (1, 7, 5, 5, 20, 20), (1, 3, 6, 6, 9, 9)]
     )
     script = Path(__file__).parents[1] / "scripts" / "repeat_annotations.py"
-    subprocess.run([sys.executable, script, source, tmp_path / "b.json", "--images", "5"], check=True)
+    more = ["--images", "5", "--mask-points", "6"]
+    subprocess.run([sys.executable, script, source, tmp_path / "b.json", *more], check=True)
+    for entry in json.loads((tmp_path / "b.json").read_text())["annotations"]:
+        x0, y0, w, h = entry["bbox"]
+        (polygon,) = entry["segmentation"]
+        assert len(polygon) == 12
+        assert all(x0 <= x <= x0 + w and y0 <= y <= y0 + h for x, y in zip(polygon[::2], polygon[1::2], strict=True))
     one, many = load_boxes(source), load_boxes(tmp_path / "b.json")
     assert many.images == 5 and list(many.image_index) == [0, 1, 1, 2, 3, 3, 4]
     np.testing.assert_array_equal(many.boxes, np.concatenate([one.boxes, one.boxes, one.boxes[:1]]))
     assert len(set(many.image_ids)) == 5
+
+
+def test_growth_is_measured_at_each_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """scripts/measure_growth.py: a straight line is found, a bend is told, and the record has both tables."""
+    spec = importlib.util.spec_from_file_location(
+        "measure_growth", Path(__file__).parents[1] / "scripts" / "measure_growth.py"
+    )
+    assert spec and spec.loader
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    straight = script.growth([1000, 2000, 4000], [5.0, 7.0, 11.0])
+    assert straight == {"per_1000_images": 2.0, "at_zero": 3.0, "largest_departure": 0.0}
+    assert script.growth([1000, 2000, 4000], [1.0, 4.0, 16.0])["largest_departure"] > 0.2  # the square
+
+    source = write_coco(tmp_path / "a.json", [(50, 60), (70, 80)], [(0, 3, 1, 2, 30, 40), (1, 7, 5, 5, 20, 20)])
+    one = script.point(source, 3, tmp_path)
+    assert (one["images"], one["boxes"]) == (3, 3) and one["file_mb"] > 0
+    parts = {"recall": {"load", "retinanet", "fcos_p4", "fcos_fpn"}, "ambiguity": {"load", "p4", "fpn"}}
+    for table, names in parts.items():
+        assert set(one[table]["cpu_seconds"]) == set(one[table]["seconds"]) == names
+        assert one[table]["peak_memory_mb"] > 10
+
+    monkeypatch.setattr(script, "point", lambda source, images, folder: one | {"images": images})
+    script.main([str(source), "--sizes", "2", "4", "--record", str(tmp_path / "r.json"), "--note", "few"])
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert (
+        result["command"] == "python scripts/measure_growth.py a.json --sizes 2 4 --record r.json"
+        and result["note"] == "few"
+    )
+    assert [p["images"] for p in result["metrics"]["points"]] == [2, 4]
+    assert set(result["metrics"]["growth"]) == set(parts)
+    assert result["metrics"]["growth"]["recall"]["peak_memory_mb"]["per_1000_images"] == pytest.approx(0, abs=1e-6)
+    assert str(tmp_path) not in (tmp_path / "r.json").read_text()

@@ -121,6 +121,8 @@ def test_detect_refuses_or_skips_an_unreadable_image(tmp_path, checkpoint, photo
         (["data", "info"], "needs a name"),
         (["data", "export", "bccd"], "only shapes can be exported"),
         (["bench", "--repeat", "0"], "--repeat is 0"),
+        (["bench", "--batch-size", "0"], "--batch-size is 0"),
+        (["bench", "--size", "16", "64"], "--size is 16 64; both must be at least 32"),
     ],
 )
 def test_a_users_mistake_is_one_sentence_and_exit_code_1(tmp_path, checkpoint, capsys, words, message):
@@ -231,21 +233,19 @@ def test_recipes_are_listed_with_source_cost_and_memory(capsys):
 def test_a_recipe_is_shown_with_its_changes(capsys):
     words = ["train", "--recipe", "voc0712", "--batch-size", "8", "--set", "model.box_loss=iou", "--print"]
     assert cli.main(words) == 0
-    told = capsys.readouterr().out
-    assert "rate      0.005 after warm-up, for 8 images a step" in told
-    config = json.loads(told[told.index("{") :])
+    told = capsys.readouterr()
+    assert "rate      0.005 after warm-up, for 8 images a step" in told.err and RECIPES["voc0712"].source in told.err
+    config = json.loads(told.out)
     assert (config["data"], config["test_data"]) == ("voc2007+voc2012", "voc2007")
     assert config["model"]["box_loss"] == "iou"
     assert cli.main(["train", "--recipe", "voc0712", "--data", "mine", "--print"]) == 0
-    told = capsys.readouterr().out
-    config = json.loads(told[told.index("{") :])
+    config = json.loads(capsys.readouterr().out)
     assert (config["data"], config["test_data"]) == ("mine", "")  # measured on itself
 
 
 def test_fine_tuning_is_one_option(capsys):
     assert cli.main(["train", "--data", "shapes", "--from", "bccd", "--print"]) == 0
-    told = capsys.readouterr().out
-    config = json.loads(told[told.index("{") :])
+    config = json.loads(capsys.readouterr().out)
     assert config["start_from"] == "bccd" and config["model"]["min_size"] == FCOS.pretrained("bccd").config.min_size
     assert cli.main(["train", "--data", "shapes", "--from", "torchvision:COCO_V1", "--print"]) == 0
     assert '"torchvision_quirks": true' in capsys.readouterr().out
@@ -305,3 +305,34 @@ def test_study_trains_what_is_missing_and_records_mean_and_spread(tmp_path, caps
 
     assert run(*words, "--set", "lr=0.5") == 1
     assert "another configuration: lr was" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "command"),
+    [
+        ([], {"batch_size": None, "size": None, "precision": None, "compiled": False}, "--repeat 5 --device cpu"),
+        (
+            ["--part", "training", "--batch-size", "4", "--size", "64", "96", "--precision", "bf16", "--compile"],
+            {"batch_size": 4, "size": (64, 96), "precision": "bf16", "compiled": True},
+            "--part training --repeat 5 --device cpu --batch-size 4 --size 64 96 --precision bf16 --compile",
+        ),
+    ],
+)
+def test_bench_passes_its_options_and_records_them(monkeypatch, tmp_path, words, options, command):
+    seen = {}
+
+    def bench(parts, turns, device, **given):
+        seen.update(given, parts=tuple(parts), turns=turns, device=device)
+        return {"training": {"input": "nothing"}}
+
+    monkeypatch.setattr(cli, "bench", bench)
+    assert run("bench", *words, "--record", tmp_path / "a.json") == 0
+    parts = ("training",) if words else ("assignment", "inference", "training")
+    assert seen == options | {"parts": parts, "turns": 5, "device": "cpu"}
+    assert json.loads((tmp_path / "a.json").read_text())["command"] == f"fcos-edu bench {command}"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_bench_without_a_gpu_says_so(capsys):
+    assert run("bench", "--device", "cuda") == 1
+    assert "--device cuda needs a GPU that PyTorch can use" in capsys.readouterr().err

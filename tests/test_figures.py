@@ -25,6 +25,7 @@ from torchvision import tv_tensors
 from fcos_edu import figures
 from fcos_edu.centerness import centerness
 from fcos_edu.locations import level_locations
+from fcos_edu.losses import iou_and_giou
 from fcos_edu.targets import ltrb
 
 IMAGE = torch.randint(0, 256, (3, 40, 60), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -559,12 +560,15 @@ class TestLostBoxes:
 
     def test_recall_stands_in_percent_in_the_middle_of_its_bin(self) -> None:
         series = {"ours": ([50, 0, 90], [100, 0, 100]), "theirs": (torch.tensor([5, 80, 10]), [10, 100, 10])}
-        (axes,) = figures.recall_by_size(self.edges, series).axes
-        lines = {line.get_label(): line for line in axes.lines}
-        np.testing.assert_allclose(xy(lines["ours"]), [[8, 50], [128, 90]])  # no point where there is no box
-        np.testing.assert_allclose(xy(lines["theirs"]), [[8, 50], [32, 80], [128, 100]])
-        assert axes.get_xscale() == "log"
-        assert lines["ours"].get_marker() != lines["theirs"].get_marker()
+        whole, close = figures.recall_by_size(self.edges, series).axes
+        for axes in (whole, close):
+            lines = {line.get_label(): line for line in axes.lines}
+            np.testing.assert_allclose(xy(lines["ours"]), [[8, 50], [128, 90]])  # no point where there is no box
+            np.testing.assert_allclose(xy(lines["theirs"]), [[8, 50], [32, 80], [128, 100]])
+            assert axes.get_xscale() == "log"
+            assert lines["ours"].get_marker() != lines["theirs"].get_marker()
+        low, high = close.get_ylim()
+        assert whole.get_ylim()[0] < 0 < 85 < low < 100 < high < whole.get_ylim()[1]
 
     def test_bins_of_few_boxes_are_hollow(self) -> None:
         few = figures.FEW_BOXES
@@ -662,6 +666,305 @@ def test_no_picture_of_numbers_is_wider_than_the_page_or_written_too_small() -> 
         figure.draw_without_rendering()
         width, height = figure.get_size_inches()
         assert width <= 7
+        ink = figure.get_tightbbox()
+        assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
+        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+
+
+# ---------------------------------------------------------------- chapter "Why throw the anchors away"
+
+
+def outlines(axes: Axes, gid: str) -> list[list[float]]:
+    """xyxy of the boxes of a collection of outlines."""
+    found = by_gid(axes, gid).get_segments()
+    return [[*np.asarray(corners).min(0), *np.asarray(corners).max(0)] for corners in found]
+
+
+class TestAnchors:
+    ANCHORS = torch.tensor([[2.0, 3.0, 12.0, 9.0], [20.0, 10.0, 30.0, 40.0], [-8.0, -6.0, 70.0, 20.0]])
+
+    def test_each_group_is_drawn_where_its_boxes_are(self) -> None:
+        groups = {"wide": self.ANCHORS[:1], "others": self.ANCHORS[1:]}
+        (axes,) = figures.anchors_on_image(IMAGE, groups, [(7, 6), (25, 25)]).axes
+        assert outlines(axes, "wide") == self.ANCHORS[:1].tolist()
+        assert outlines(axes, "others") == self.ANCHORS[1:].tolist()
+        assert xy(by_gid(axes, "locations")) == [[7, 6], [25, 25]]
+        assert [t.get_text() for t in axes.get_legend().get_texts()] == ["wide", "others"]
+        assert (axes.get_xlim(), axes.get_ylim()) == ((0, 60), (40, 0))
+
+    def test_a_margin_shows_what_lies_beyond_the_image(self) -> None:
+        (axes,) = figures.anchors_on_image(IMAGE, {"": self.ANCHORS}, margin=0.5).axes
+        assert (axes.get_xlim(), axes.get_ylim()) == ((-30, 90), (70, -30))
+        assert axes.get_legend() is None
+
+    def test_no_anchors_are_an_empty_picture(self) -> None:
+        (axes,) = figures.anchors_on_image(IMAGE, {"": torch.zeros(0, 4)}).axes
+        assert outlines(axes, "") == []
+
+    def test_matched_anchors_go_to_their_box_and_a_box_without_any_says_so(self) -> None:
+        (axes,) = figures.matched_anchors(IMAGE, BOXES, self.ANCHORS, torch.tensor([0, -1, 0])).axes
+        assert outlines(axes, "anchors of 0") == self.ANCHORS[[0, 2]].tolist()
+        assert outlines(axes, "anchors of 1") == outlines(axes, "anchors of 2") == []
+        assert [t.get_text() for t in axes.texts] == ["2 anchors", "no anchor", "no anchor"]
+        assert [p.get_linestyle() for p in axes.patches] == ["-", ":", ":"]
+        assert rectangles(axes) == BOXES.tolist()
+
+    def test_intersection_and_union_are_those_of_the_boxes(self) -> None:
+        axes, side = figures.intersection_and_union((0, 0, 10, 10), (5, 2, 15, 12), (20, 20)).axes
+        (bars,) = side.containers[:1]
+        assert [bar.get_height() for bar in bars] == [40, 160]
+        assert side.get_title() == "IoU = 0.25"
+        assert rectangles(axes) == [[5, 2, 10, 10], [0, 0, 10, 10], [5, 2, 15, 12]]
+
+    def test_boxes_apart_share_nothing(self) -> None:
+        axes, side = figures.intersection_and_union((0, 0, 5, 5), (5, 0, 10, 5), (20, 20)).axes
+        assert side.get_title() == "IoU = 0.00"
+        assert rectangles(axes) == [[0, 0, 5, 5], [5, 0, 10, 5]]
+
+    def test_counts_are_drawn_in_thousands_with_the_mark(self) -> None:
+        figure = figures.counts_by_width([800, 900], {"a": [1000, 2000]}, mark=(1500, "mark"), ylabel="samples")
+        (axes,) = figure.axes
+        assert xy(axes.lines[0]) == [[800, 1], [900, 2]]
+        assert by_gid(axes, "mark").get_ydata() == [1.5, 1.5]
+
+    def test_found_and_lost_boxes_lie_at_their_width_and_height(self) -> None:
+        (axes,) = figures.anchor_coverage(BOXES, [True, False, True], self.ANCHORS).axes
+        assert xy(by_gid(axes, "found")) == [[20, 30], [4, 3]]
+        assert xy(by_gid(axes, "lost")) == [[10, 10]]
+        assert xy(by_gid(axes, "anchors")) == [[10, 6], [10, 30], [78, 26]]
+        assert axes.get_title() == "67 % of 3 boxes found"
+
+    def test_coverage_needs_an_answer_for_each_box(self) -> None:
+        with pytest.raises(ValueError, match="2 found for 3 boxes"):
+            figures.anchor_coverage(BOXES, [True, False], self.ANCHORS)
+
+    def test_the_best_anchor_stands_out_and_the_arrows_are_those_of_eq_1(self) -> None:
+        box, location = (5.0, 4.0, 25.0, 34.0), (15.0, 14.0)
+        left, right = figures.anchors_or_distances(IMAGE, location, box, self.ANCHORS, [0.1, 0.6, 0.3]).axes
+        best = by_gid(left, "best")
+        assert best.get_bbox().extents.tolist() == self.ANCHORS[1].tolist()
+        assert outlines(left, "anchors") == self.ANCHORS[[0, 2]].tolist()
+        assert "0.60" in left.get_title()
+        arrows = {p.get_gid(): p for p in right.patches if isinstance(p, FancyArrowPatch)}
+        assert set(arrows) == {"l", "t", "r", "b"}
+
+
+# ---------------------------------------------------------------- chapter "When boxes overlap"
+
+
+class TestSamplesOnLevels:
+    POINTS = [[(4.0, 4.0), (12.0, 4.0)], [(8.0, 8.0)]]
+
+    def panel(self, positive: list[bool], ambiguous: list[bool]) -> tuple[Any, ...]:
+        return (3, 4), self.POINTS, positive, ambiguous
+
+    def test_positive_and_ambiguous_locations_are_drawn_on_their_level(self) -> None:
+        panels = {"a": self.panel([True, False, True], [False, False, True]), "b": self.panel([False] * 3, [False] * 3)}
+        left, right = figures.samples_on_levels(BOXES, panels, canvas=(40, 60)).axes
+        assert xy(by_gid(left, "a: P3")) == [[4, 4]]
+        assert xy(by_gid(left, "a: P4")) == xy(by_gid(left, "a: ambiguous on P4")) == [[8, 8]]
+        assert xy(by_gid(left, "a: ambiguous on P3")) == []
+        assert left.get_title() == "a: 2 positive, 1 ambiguous"
+        assert right.get_title() == "b: 0 positive, 0 ambiguous"
+        assert rectangles(left) == rectangles(right) == BOXES.tolist()
+
+    def test_all_settings_give_figures_of_the_same_size(self) -> None:
+        """Frames of a moving figure must not jump."""
+        some = figures.samples_on_levels(BOXES, {"a": self.panel([True] * 3, [True] * 3)}, canvas=(40, 60))
+        none = figures.samples_on_levels(BOXES, {"a": self.panel([False] * 3, [False] * 3)}, canvas=(40, 60))
+        assert some.get_size_inches().tolist() == none.get_size_inches().tolist()
+
+    def test_an_image_may_lie_below(self) -> None:
+        (axes,) = figures.samples_on_levels(BOXES, {"a": self.panel([True] * 3, [False] * 3)}, image=IMAGE).axes
+        assert tuple(axes.images[0].get_extent()) == (0, 60, 40, 0)
+
+
+# ---------------------------------------------------------------- chapter "What can be found at all"
+
+
+class TestLostBoxesOnGrids:
+    def test_lost_boxes_are_filled_and_ringed_and_the_stride_is_marked(self) -> None:
+        points, series = [(4.0, 4.0), (12.0, 4.0)], {"measured": [1.0, 0.5], "expected": [0.9, 0.6]}
+        left, right = figures.lost_on_grid(IMAGE, BOXES, points, [True, False, True], (8, 16), series, 16).axes
+        assert [p.get_gid() for p in left.patches] == ["found", "lost", "found"]
+        assert [p.get_fill() for p in left.patches] == [False, True, False]
+        assert xy(by_gid(left, "rings")) == [[15, 13]]
+        assert xy(by_gid(left, "locations")) == [list(point) for point in points]
+        assert xy(by_gid(right, "stride")) == [[16, 50]]
+        assert xy(right.lines[0]) == [[8, 100], [16, 50]]
+        assert "1 of these 3" in left.get_title()
+
+    def test_a_series_needs_a_value_for_each_stride(self) -> None:
+        with pytest.raises(ValueError, match="2 strides, 1 recall"):
+            figures.lost_on_grid(IMAGE, BOXES, [(4.0, 4.0)], [True] * 3, (8, 16), {"a": [1.0]}, 8)
+
+    def test_a_location_in_a_lost_box_shows_whom_it_learns(self) -> None:
+        boxes = torch.tensor([[0.0, 0.0, 16.0, 16.0], [0.0, 0.0, 16.0, 9.0]])
+        points = [[(4.0, 4.0), (4.0, 12.0), (20.0, 4.0)], [(8.0, 8.0)]]
+        owners = [[1, -1, -1], [-1]]
+        (axes,) = figures.lost_close_up({"covered": (boxes, 0, points, owners)}).axes
+        assert xy(by_gid(axes, "P3")) == [[4, 12]]  # in the lost box, and learns nothing
+        assert xy(by_gid(axes, "P3 for 1")) == [[4, 4]]
+        assert xy(by_gid(axes, "P4")) == [[8, 8]]
+        assert by_gid(axes, "box 0").get_linewidth() > by_gid(axes, "box 1").get_linewidth()
+
+
+def test_no_figure_of_these_chapters_is_wider_than_the_page_or_written_too_small() -> None:
+    levels = ((3, 4), [[(4.0, 4.0)], [(8.0, 8.0)]], [True, True], [True, False])
+    case = (BOXES, 0, [[(4.0, 4.0), (12.0, 12.0)]], [[-1, -1]])
+    thirds = {"a detector with a long name": [1e5, 2e5], "another one with a long name": [1e4, 2e4]}
+    drawn = [
+        figures.intersection_and_union((0, 0, 10, 10), (5, 2, 15, 12), (20, 20)),
+        figures.counts_by_width([800, 1333], thirds, mark=(180_000, "mark"), ylabel="samples"),
+        figures.anchor_coverage(BOXES, [True, False, True], BOXES, title="anchors × 0.25: "),
+        figures.anchors_or_distances(IMAGE, (15, 14), (5, 4, 25, 34), BOXES, [0.1, 0.6, 0.3]),
+        figures.samples_on_levels(BOXES, {"P4 alone": levels, "P3 to P7": levels}, canvas=(512, 512)),
+        figures.lost_on_grid(IMAGE, BOXES, [(4.0, 4.0)], [True] * 3, (8, 16), {"measured": [1.0, 0.5]}, 16),
+        figures.lost_close_up({"between": case, "thin": case, "covered": case}),
+    ]
+    for figure in drawn:
+        figure.draw_without_rendering()
+        assert figure.get_size_inches()[0] <= 7
+        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+
+
+class TestTheNetwork:
+    shapes = {"image": (3, 800, 1024), "C3": (512, 100, 128), "C4": (1024, 50, 64), "C5": (2048, 25, 32)} | {
+        f"P{i}": (256, h, w) for i, (h, w) in zip(range(3, 8), [(100, 128), (50, 64), (25, 32), (13, 16), (7, 8)])
+    }
+    outputs = {"classification": 80, "regression": 4, "centerness": 1}
+
+    def test_the_architecture_names_every_shape(self) -> None:
+        (axes,) = figures.architecture(self.shapes, convs=4, outputs=self.outputs).axes
+        for name, (channels, height, width) in self.shapes.items():
+            assert by_gid(axes, f"shape {name}").get_text() == f"{height} × {width} × {channels}"
+        for name, channels in self.outputs.items():
+            assert by_gid(axes, f"output {name}").get_text().endswith(f"H × W × {channels}")
+        for tower in ("classification", "regression"):
+            assert len([p for p in axes.patches if p.get_gid() == f"{tower} conv"]) == 4
+
+    @pytest.mark.parametrize("tower", ["classification", "regression"])
+    def test_center_ness_stands_beside_its_tower(self, tower: str) -> None:
+        (axes,) = figures.architecture(self.shapes, convs=2, outputs=self.outputs, centerness=tower).axes
+        y = {name: by_gid(axes, f"output {name}").get_position()[1] for name in self.outputs}
+        other = {"classification": "regression", "regression": "classification"}[tower]
+        assert abs(y["centerness"] - y[tower]) < abs(y["centerness"] - y[other])
+
+    def test_an_architecture_without_a_branch_has_no_such_output(self) -> None:
+        outputs = {name: n for name, n in self.outputs.items() if name != "centerness"}
+        (axes,) = figures.architecture(self.shapes, convs=2, outputs=outputs).axes
+        assert not [t for t in axes.texts if "center" in t.get_text()]
+
+    def test_an_architecture_that_lacks_something_is_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"shapes of \['image', 'C3'\]"):
+            figures.architecture({k: self.shapes[k] for k in ("image", "C3")}, convs=4, outputs=self.outputs)
+        with pytest.raises(ValueError, match="'both'"):
+            figures.architecture(self.shapes, convs=4, outputs=self.outputs, centerness="both")
+
+    def test_a_feature_map_fills_the_image(self) -> None:
+        values = np.arange(6.0).reshape(2, 3)
+        left, right = figures.feature_map(IMAGE, values, "P9").axes
+        assert right.images[0].get_array().tolist() == values.tolist()
+        assert tuple(right.images[0].get_extent()) == (0, 60, 40, 0) == tuple(left.images[0].get_extent())
+        assert right.get_title() == "P9"
+        assert right.images[0].get_clim() == (0, 5)
+
+    def test_a_feature_map_of_zeros_is_a_picture_too(self) -> None:
+        figures.feature_map(IMAGE, np.zeros((2, 3)), "dead").savefig(BytesIO())
+
+    def test_influence_is_framed_where_it_is_not_zero(self) -> None:
+        near, none = np.zeros((40, 60)), np.zeros((40, 60))
+        near[10:14, 20:30], near[11, 22] = 1.0, 4.0
+        first, second = figures.influence(IMAGE, {"near": near, "none": none}, at=(22, 11)).axes
+        assert rectangles(first) == [[20, 10, 30, 14]] and rectangles(second) == []
+        shade = first.images[1].get_array()[..., 3]
+        assert shade[11, 22] == 1 and shade[12, 25] == pytest.approx(0.5) and shade[0, 0] == 0
+        assert xy(first.lines[0]) == [[22, 11]]
+
+    def test_values_and_slopes_are_drawn_side_by_side(self) -> None:
+        x = [1.0, 2.0, 4.0]
+        curves = {"double": ([2.0, 4.0, 8.0], [2.0, 2.0, 2.0]), "one": ([1.0, 1.0, 1.0], [0.0, 0.0, 0.0])}
+        left, right = figures.value_and_slope(x, curves, xlabel="x", limits=((0, 8), (-1, 3)), base=2).axes
+        for i, (value, slope) in enumerate(curves.values()):
+            assert xy(left.lines[i]) == [[a, b] for a, b in zip(x, value)]
+            assert xy(right.lines[i]) == [[a, b] for a, b in zip(x, slope)]
+        assert left.get_xscale() == right.get_xscale() == "log"
+        assert left.get_ylim()[1] == 8 and right.get_ylim()[1] == 3
+        with pytest.raises(ValueError, match="3 x, 2 values"):
+            figures.value_and_slope(x, {"short": ([1.0, 2.0], [1.0, 2.0])}, xlabel="x")
+
+    def test_a_level_is_a_bar_between_its_quartiles(self) -> None:
+        (axes,) = figures.level_demands({3: np.arange(101.0), 5: np.full(4, 7.0)}, xlabel="x", limits=(0, 100)).axes
+        bar = by_gid(axes, "P3")
+        assert (bar.get_x(), bar.get_x() + bar.get_width()) == (25, 75)
+        assert by_gid(axes, "median P3").get_xdata()[0] == 50 and by_gid(axes, "median P5").get_xdata()[0] == 7
+        assert [t.get_text() for t in axes.get_yticklabels()] == ["P3", "P5"]
+        assert axes.get_xlim() == (0, 100)
+
+
+class TestTheLoss:
+    def test_shares_lie_on_each_other_and_end_at_the_whole(self) -> None:
+        (axes,) = figures.shares([0, 1], {"a": [1, 3], "b b": [3, 1]}, xlabel="γ").axes
+        assert xy(by_gid(axes, "a")) == [[0, 25], [1, 75]]
+        assert xy(by_gid(axes, "b b")) == [[0, 100], [1, 100]]
+        assert axes.get_ylim() == (0, 100)
+
+    def test_shares_of_nothing_or_of_other_lengths_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="add up to 0"):
+            figures.shares([0, 1], {"a": [1, 0], "b": [3, 0]}, xlabel="γ")
+        with pytest.raises(ValueError, match="2 x, 1 a"):
+            figures.shares([0, 1], {"a": [1]}, xlabel="γ")
+
+    def test_the_race_draws_truth_and_predictions_around_the_location(self) -> None:
+        left, right = figures.box_race((100, 50), (30, 20, 10, 20), {"a": (15, 10, 5, 10), "b": (30, 20, 10, 20)}).axes
+        assert rectangles(left) == [[70, 30, 110, 70], [85, 40, 105, 60]]
+        assert rectangles(right) == [[70, 30, 110, 70]] * 2
+        assert left.get_title().endswith("IoU 0.250") and right.get_title().endswith("IoU 1.000")
+
+    @settings(max_examples=50, deadline=None)
+    @given(st.lists(st.floats(0.1, 100), min_size=8, max_size=8))
+    def test_the_iou_of_the_race_is_the_losses_own(self, sides: list[float]) -> None:
+        a, b = sides[:4], sides[4:]
+        want, _ = iou_and_giou(torch.tensor(a, dtype=torch.float64), torch.tensor(b, dtype=torch.float64))
+        assert figures.iou_at_location(a, b) == pytest.approx(want.item(), abs=1e-5)
+
+
+class TestLines:
+    def test_a_line_has_the_same_colour_in_every_panel(self) -> None:
+        panels = {"one": {"a": [0.1, 0.2], "b": [0.3, 0.4]}, "two": {"b": [0.5, 0.6]}}
+        figure = figures.lines([0, 1], panels, xlabel="x", ylabel="y", limits=(0, 2), marks={"b": (1.0, 0.4)})
+        one, two = figure.axes
+        assert xy(one.lines[0]) == [[0, 0.1], [1, 0.2]] and xy(two.lines[0]) == [[0, 0.5], [1, 0.6]]
+        assert two.lines[0].get_color() == one.lines[1].get_color() != one.lines[0].get_color()
+        assert xy(by_gid(one, "mark b")) == [[1.0, 0.4]]
+        assert [axes.get_title() for axes in figure.axes] == ["one", "two"]
+        assert one.get_ylim()[1] == 2
+
+    def test_lines_without_a_panel_or_with_a_mark_on_none_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="0 panels"):
+            figures.lines([0, 1], {}, xlabel="x", ylabel="y")
+        with pytest.raises(ValueError, match=r"marks on \['c'\]"):
+            figures.lines([0, 1], {"": {"a": [1, 2]}}, xlabel="x", ylabel="y", marks={"c": (0, 0)})
+        with pytest.raises(ValueError, match="2 x, 3 values"):
+            figures.lines([0, 1], {"": {"a": [1, 2, 3]}}, xlabel="x", ylabel="y")
+
+
+def test_no_picture_of_these_chapters_is_cut_off_or_written_too_small() -> None:
+    few = [0.2, 0.4, 0.6]
+    drawn = [
+        figures.architecture(TestTheNetwork.shapes, convs=4, outputs=TestTheNetwork.outputs, centerness="regression"),
+        figures.feature_map(IMAGE, np.eye(4), "P3: 32 × 32 × 256"),
+        figures.influence(IMAGE, {"a cell of C3": np.eye(40, 60), "a cell of P3": np.ones((40, 60))}, at=(3, 3)),
+        figures.value_and_slope(few, {"exp(x)": (few, few)}, xlabel="x"),
+        figures.level_demands(dict.fromkeys(range(3, 8), few), xlabel="pixels", limits=(0, 1), title="a title"),
+        figures.shares(few, {"yes": few, "hard no": few, "easy no": few}, xlabel="γ"),
+        figures.box_race((0, 0), (70, 40, 50, 60), dict.fromkeys(("−ln IoU", "1 − IoU", "1 − GIoU"), (1, 1, 1, 1))),
+        figures.lines(few, dict.fromkeys(("a", "b"), dict.fromkeys(("c", "d", "e", "f"), few)), xlabel="x", ylabel="y"),
+    ]
+    for figure in drawn:
+        figure.draw_without_rendering()
+        width, height = figure.get_size_inches()
+        assert width <= 8.4
         ink = figure.get_tightbbox()
         assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
         assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
@@ -851,3 +1154,112 @@ def test_no_picture_of_detections_is_wider_than_the_page_or_cut_off() -> None:
         ink = figure.get_tightbbox()
         assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
         assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+
+
+# ---------------------------------------------------------------------- One change at a time
+class TestAblationLadder:
+    NAMES, VALUES = ("first", "better loss", "more norm"), (36.3, 36.9, 36.8)
+
+    def test_bars_end_at_the_values_and_the_marked_row_tells_its_gain(self) -> None:
+        figure = figures.ablation_ladder(self.NAMES, self.VALUES, at=2, baseline=(35.9, "RetinaNet"))
+        (axes,) = figure.axes
+        ends = [patch.get_x() + patch.get_width() for patch in axes.patches]
+        assert ends == pytest.approx(self.VALUES)
+        words = [text.get_text() for text in axes.texts]
+        assert words == [
+            "36.3", "first", "36.9", "+ better loss", "36.8  (-0.1)", "+ more norm", "RetinaNet 35.9",
+        ]  # fmt: skip
+
+    def test_refused(self) -> None:
+        with pytest.raises(ValueError, match="3 names for 2 values"):
+            figures.ablation_ladder(self.NAMES, (1.0, 2.0))
+        with pytest.raises(ValueError, match="at is 3"):
+            figures.ablation_ladder(self.NAMES, self.VALUES, at=3)
+
+
+# ---------------------------------------------------------------------- COCO: published weights
+def test_rows_that_drift_lie_where_they_are_and_tell_their_pitch() -> None:
+    figure = figures.row_drift(800, {"paper": [64, 192], "torchvision": [0, 114]}, longest=896)
+    (axes,) = figure.axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[64, 192], [0, 114], [64, 0], [192, 114]]
+    assert axes.get_title() == "canvas 800 pixels high: 114 apart"
+    with pytest.raises(ValueError, match="give two rules with as many rows each"):
+        figures.row_drift(800, {"paper": [64, 192], "torchvision": [0]}, longest=896)
+
+
+class TestTraining:
+    """Pictures of the chapter "Training"."""
+
+    def test_every_schedule_has_its_panel_and_its_rates(self) -> None:
+        rates = {"steps": [0.1, 0.3, 0.3, 0.03], "cosine": [1.0, 0.5]}
+        figure = figures.learning_rates(rates)
+        assert [axes.get_title() for axes in figure.axes] == list(rates)
+        for axes, wanted in zip(figure.axes, rates.values(), strict=True):
+            assert axes.lines[0].get_ydata().tolist() == wanted
+            assert axes.lines[0].get_xdata().tolist() == list(range(len(wanted)))
+            assert axes.get_ylim()[0] == 0
+
+    def test_a_schedule_without_steps_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="at least one"):
+            figures.learning_rates({})
+        with pytest.raises(ValueError, match="'empty'.*each step"):
+            figures.learning_rates({"empty": []})
+
+    def test_only_a_run_that_stopped_early_ends_in_a_cross(self) -> None:
+        (axes,) = figures.run_losses({"whole": [3.0, 2.0, 1.0], "broken": [3.0, 9.0], "none": []}, 3).axes
+        assert by_gid(axes, "broken").get_xydata().tolist() == [[1, 9]]
+        assert by_gid(axes, "broken").get_marker() == "X"
+        assert len(axes.lines) == 4 and axes.get_yscale() == "log"
+        assert axes.lines[0].get_ydata().tolist() == [3, 2, 1]
+
+    def test_losses_that_cannot_be_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="'long' has 4 losses; at most 3"):
+            figures.run_losses({"long": [1.0] * 4}, 3)
+        with pytest.raises(ValueError, match="finite"):
+            figures.run_losses({"nan": [1.0, np.nan]}, 3)
+
+    def test_the_weight_and_its_average(self) -> None:
+        (axes,) = figures.weight_average([0, 2, 1], [0, 0.5, 0.75], wanted=1.0).axes
+        weight, average, best = axes.lines
+        assert weight.get_ydata().tolist() == [0, 2, 1] and average.get_ydata().tolist() == [0, 0.5, 0.75]
+        assert set(best.get_ydata()) == {1.0}
+        with pytest.raises(ValueError, match="averages"):
+            figures.weight_average([0, 1], [0], wanted=1.0)
+
+    def test_times_of_the_log_are_no_losses(self, tmp_path: Path) -> None:
+        entry = {"step": 1, "loss": 2.0, "classification": 2.0, "lr": 0.1, "seconds": 1.0, "cpu_seconds": 1.0}
+        entry |= {"waited": 0.1, "waited_share": 0.1, "skipped": 0.0}
+        (tmp_path / "log.jsonl").write_text(json.dumps(entry) + "\n")
+        losses = figures.training_curves(tmp_path / "log.jsonl").axes[0]
+        assert [t.get_text() for t in losses.get_legend().get_texts()] == ["classification"]
+
+
+class TestYourOwnBoxes:
+    """Pictures of the chapter "Your own boxes"."""
+
+    BOUNDS = (0.0, 32.0, 64.0, 128.0, 256.0, np.inf)
+
+    def bars(self, axes: Axes) -> list[tuple[str, list[Rectangle]]]:
+        return [(c.get_label(), list(c)) for c in axes.containers if isinstance(c, BarContainer)]
+
+    @given(st.lists(st.floats(0.5, 2000), max_size=40))
+    def test_every_box_is_counted_once(self, sizes: list[float]) -> None:
+        (axes,) = figures.boxes_on_levels(sizes, self.BOUNDS).axes
+        assert sum(bar.get_height() for _, group in self.bars(axes) for bar in group) == len(sizes)
+        assert sum(int(t.get_text().split("\n")[1].replace(",", "")) for t in axes.texts) == len(sizes)
+
+    def test_a_bar_lies_within_the_range_of_its_level(self) -> None:
+        (axes,) = figures.boxes_on_levels([3, 31.9, 32, 33, 100, 1000], (0.0, 24.0, 50.0, np.inf), (3, 4, 5)).axes
+        groups = self.bars(axes)
+        assert [name for name, _ in groups] == ["P3", "P4", "P5"]
+        for (_, group), (low, high) in zip(groups, [(0, 24), (24, 50), (50, 1e9)], strict=True):
+            assert all(low <= bar.get_x() and bar.get_x() + bar.get_width() <= high + 1e-6 for bar in group)
+        assert [t.get_text() for t in axes.texts] == ["P3\n1", "P4\n3", "P5\n2"]
+
+    def test_a_box_on_a_bound_belongs_to_the_finer_level(self) -> None:
+        (axes,) = figures.boxes_on_levels([32, 64], self.BOUNDS).axes
+        assert [t.get_text() for t in axes.texts][:3] == ["P3\n1", "P4\n1", "P5\n0"]
+
+    def test_bounds_that_do_not_fit_are_named(self) -> None:
+        with pytest.raises(ValueError, match="3 bounds for 5 levels"):
+            figures.boxes_on_levels([1], (0, 1, 2))

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torchvision.ops import batched_nms, box_iou, nms
 
 from fcos_edu import FCOSConfig
@@ -124,6 +126,32 @@ def test_a_diverged_network_finds_nothing() -> None:
     out.logits[:] = math.nan
     (found,) = run(out, config)
     assert len(found["boxes"]) == 0
+
+
+class _Waits(TorchDispatchMode):
+    """Counts the operations whose result has a shape that only the device knows."""
+
+    count = 0
+    ops = torch.ops.aten
+    waiting = (ops.nonzero.default, ops.masked_select.default, ops._local_scalar_dense.default)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func in (*self.waiting, torch.ops.torchvision.nms.default)
+        if func is self.ops.index.Tensor:  # a mask as an index is a nonzero in disguise
+            self.count += any(isinstance(t, Tensor) and t.dtype == torch.bool for t in tree_leaves(args[1]))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_images_are_told_apart_without_masks(batch: int) -> None:
+    """Only NMS, once for each image, gives what the host has to wait for; besides one list of counts."""
+    config = config_of()
+    out = blank(config, batch)
+    out.logits[:, ::7, 1] = 2.0
+    with _Waits() as waits:
+        found = run(out, config)
+    assert all(len(one["boxes"]) > 3 for one in found)
+    assert waits.count == batch
 
 
 def test_boxes_are_clipped_to_the_image_not_the_canvas() -> None:

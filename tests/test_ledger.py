@@ -91,7 +91,7 @@ def test_a_test_that_does_not_exist_is_named() -> None:
 
 def test_the_papers_own_figures_come_out_equal() -> None:
     """They are typed here and in the package, so each copy checks the other."""
-    paper = {f"{name}_coco": dict(study.paper) for name, study in STUDIES.items()}
+    paper = {f"{name}_coco": dict(study.paper or {}) for name, study in STUDIES.items()}
     paper |= {"recall_coco": tables.PAPER_RECALL, "ambiguity_coco": tables.PAPER_AMBIGUITY}
     results = {file: result(figures, data="coco2017") for file, figures in paper.items()}
     words = {item: row.word for (item, _), row in rows(results).items() if row.ours and row.ours != "held by a test"}
@@ -176,6 +176,22 @@ def test_the_word_of_a_comparison(paper: list[int], ours: list[int], word: str) 
     assert script.direction(paper, ours) == word
 
 
+def test_boxes_up_to_their_last_pixel_have_rows_once_they_are_counted() -> None:
+    item = "Table 1, boxes up to their last pixel: FCOS, P3 to P7"
+    assert (item, "COCO") not in rows({})
+    metrics = {row: value + 0.0001 for row, value in tables.PAPER_RECALL.items()}
+    counts = {row: {key: value + 0.02 for key, value in pair.items()} for row, pair in tables.PAPER_AMBIGUITY.items()}
+    found = rows(
+        {
+            "recall_coco_last_pixel": result(metrics, data="coco2017"),
+            "ambiguity_coco_last_pixel": result(counts, data="coco2017"),
+        }
+    )
+    assert (found[item, "COCO"].word, found[item, "COCO"].ours) == ("near", "98.41")
+    row = found["Table 2, boxes up to their last pixel: P3 to P7", "COCO"]
+    assert (row.word, row.ours) == ("same direction", "9.14 / 5.75")
+
+
 def test_table_4_of_a_study() -> None:
     metrics = {
         "none": {"AP": spread(0.50, 0.01)},
@@ -184,7 +200,7 @@ def test_table_4_of_a_study() -> None:
         "oracle": {"AP": spread(0.54, 0.01)},
         "without_branch": {"AP": spread(0.58, 0.01)},
         "seconds": {"fcos": 200.0, "fcos-no-branch": 220.0},
-        "cpu_seconds": {"fcos": 1.0},
+        "cpu_seconds": {"fcos": 800.0},
     }
     found = rows({"centerness_bccd": result(metrics, data="bccd", note="tiny models")})
     words = {item.removeprefix("Table 4: "): row.word for (item, data), row in found.items()
@@ -214,29 +230,54 @@ def test_table_7_the_best_is_not_the_same_everywhere() -> None:
     assert words == ["same direction", "differs", "same direction", "differs"]
 
 
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("bccd", "BCCD"),
+        ("bccd (test, 72 images)", "BCCD (test, 72 images)"),
+        ("bccd: 364 images, 4886 boxes; left out: 2 crowd boxes", "BCCD (364 images)"),
+        ("coco_val2017_boxes.json: 2 images, 3 boxes", "boxes of COCO val2017 (2 images)"),
+        ("my boxes: 2 images, 3 boxes", "my boxes (2 images)"),
+        ("shapes (train): 30 images, 99 boxes", "shapes (train, 30 images)"),
+        ("random images and boxes", "random images and boxes"),
+    ],
+)
+def test_data_in_words(told: str, said: str) -> None:
+    assert script.data_in_words(told) == said
+
+
 def test_figure_7_compares_shares_not_counts() -> None:
-    metrics = {"without": {"points": 1000, "under": 400}, "with": {"points": 2000, "under": 500}}
+    sides = {
+        "without": {"points": spread(1000, 0), "under": spread(400, 0), "share": spread(0.4, 0.01)},
+        "with": {"points": spread(2000, 0), "under": spread(500, 0), "share": spread(0.25, 0.02)},
+    }
     item = "Fig. 7: points under y = x, with center-ness against without"
-    row = rows({"score_iou_bccd": result(metrics, data="bccd")})[item, "BCCD"]
-    assert (row.word, row.ours) == ("same direction", "25.0 against 40.0"), "fewer in the share, more in the count"
-    swapped = {"without": metrics["with"], "with": metrics["without"]}
-    assert rows({"score_iou_bccd": result(swapped, data="bccd")})[item, "BCCD"].word == "differs"
+    row = rows({"score_iou_plain_bccd": result(sides, data="bccd")})[item, "BCCD"]
+    ours = "25.0 ± 2.0 against 40.0 ± 1.0"
+    assert (row.word, row.ours) == ("same direction", ours), "fewer in the share, more in the count"
+    swapped = {"without": sides["with"], "with": sides["without"]}
+    assert rows({"score_iou_plain_bccd": result(swapped, data="bccd")})[item, "BCCD"].word == "differs"
 
 
-def test_detections_are_compared_with_samples_of_another_file() -> None:
+def test_detections_are_compared_with_samples_by_the_same_rules() -> None:
     results = {
-        "detections_shapes": result({"detections": 90, "all": 0.02, "different_classes": 0.01}, command="one"),
+        "detections_plain_shapes": result({"detections": 90, "all": 0.02, "different_classes": 0.01,
+                                     "samples": {"positive": 9, "all": 0.05, "different_classes": 0.005}}),
         "ambiguity_shapes": result({"p4": {"all": 0.2, "different_classes": 0.1}, "seconds": {"load": 1.0, "p4": 2.5},
-                                    "fpn": {"all": 0.05, "different_classes": 0.005}}, command="two"),
+                                    "fpn": {"all": 0.01, "different_classes": 0.07}}),
     }  # fmt: skip
     found = rows(results)
     row = found["Section 4.1: detections against samples, ambiguous, all", "shapes"]
-    assert (row.word, row.ours, row.commands) == ("same direction", "2.0 against 5.0", ("one", "two"))
-    assert row.cost == "4 s"
+    assert (row.word, row.ours, row.commands) == ("same direction", "2.00 against 5.00", ("fcos-edu made up",))
     assert found["Section 4.1: detections against samples, ambiguous, different classes", "shapes"].word == "differs"
-    del results["ambiguity_shapes"]
+    counted = found["Table 2: P3 to P7 against P4 only, all", "shapes"]
+    assert (counted.word, counted.cost) == ("same direction", "4 s")
+    del results["detections_plain_shapes"]
     lone = rows(results)["Section 4.1: detections against samples, ambiguous, all", "shapes"]
-    assert lone.word == script.NOT_RUN and len(lone.commands) == 2
+    assert lone.word == script.NOT_RUN
+    trained, counted_by = lone.commands
+    assert trained.startswith("fcos-edu study centerness --data shapes")
+    assert "runs/shapes/fcos-2/model.safetensors --data shapes" in counted_by
 
 
 @pytest.mark.parametrize(
@@ -244,6 +285,30 @@ def test_detections_are_compared_with_samples_of_another_file() -> None:
 )
 def test_cost_in_words(seconds: float | None, text: str) -> None:
     assert script.cost(result({} if seconds is None else {"seconds": seconds}), 1) == text
+
+
+def test_cost_is_the_processors_where_the_machine_did_other_work_too() -> None:
+    busy = {"seconds": {"a": 100.0, "b": 50.0}, "cpu_seconds": {"a": 10.0, "b": 20.0}}
+    assert script.cost(result(busy), 3) == "90 s"
+    threads = {"seconds": 10.0, "cpu_seconds": 40.0}
+    assert script.cost(result(threads), 1) == "10 s"
+
+
+def test_what_a_large_file_costs() -> None:
+    one = {"seconds": {"load": 9.0, "p4": 90.0}, "cpu_seconds": {"load": 4.0, "p4": 6.0}, "peak_memory_mb": 2345.6}
+    points = [{"images": 5, "recall": one, "ambiguity": one}, {"images": 118287, "recall": one, "ambiguity": one}]
+    found = rows({"recall_train2017_size": result({"points": points})})
+    assert found["Tables 1 and 2 on 118,287 images, as many as train2017 has", "shapes"].ours == (
+        "20 s on one core, 2.3 GB"
+    )
+
+
+def test_a_study_that_the_paper_has_not() -> None:
+    sides = {side: {"AP": spread(ap, 0.01), "AP50": spread(0.8, 0.02)} for side, ap in
+             (("FCOS", 0.55), ("torchvision's FCOS", 0.5))}  # fmt: skip
+    found = rows({"torchvision_bccd": result(sides | {"seconds": {"a": 1.0}}, data="bccd")})
+    row = found["FCOS of this package against torchvision's, same backbone and trainer, AP", "BCCD"]
+    assert (row.ours, row.word, row.paper) == ("55.0 ± 1.0 against 50.0 ± 1.0", "", "")
 
 
 # ---- the commands ---------------------------------------------------------------------------------------------
@@ -303,31 +368,44 @@ def test_a_run_on_coco_that_was_recorded_gets_its_word() -> None:
 
 def test_the_page_of_made_up_rows() -> None:
     row = script.Row(
-        "a | b", "1.0", "Zebra", "near", "1.1", "BCCD", "two cores", "3 s", ("go --now",), ("not\nofficial",)
+        "a | b", "1.0", "99_zebra", "near", "1.1", "BCCD", "two cores", "3 s", ("go --now",), ("not\nofficial",)
     )
     parts = [
         script.Section("One", "First.", [row, script.Row("c", "2.0", "Yak", script.NOT_RUN, notes=("other",))]),
-        script.Section("Two", "Second.", [script.Row("d", "", "Zebra", commands=("go --now", "stop"))]),
+        script.Section(
+            "Table 2 and more", "Second.", [script.Row("Table 2: d", "", "99_zebra", commands=("go --now", "stop"))]
+        ),
         script.Section("Empty", "Nothing.", []),
     ]
-    text = script.page(parts, {"Zebra": "notebooks/99_zebra.ipynb"})
+    text = script.page(parts, {"99_zebra": "Zebra"})
     assert "There are 2 rows: 1 near, 1 not run here." in text
     link = "[Zebra](notebooks/99_zebra.ipynb)"
-    assert f"| a \\| b | 1.0 | 1.1 | *near* | BCCD[^note-1] | two cores | 3 s | 1 | {link} |" in text
-    assert "| c | 2.0 | – | *not run here* | [^note-2] | – | – | – | Yak (to come) |" in text
-    assert f"| d | – | – | – | – | – | – | 1, 2 | {link} |" in text
+    assert f"| a \\| b | 1.0 | 1.1 | *near* | BCCD[^note-1] | two cores, 3 s | 1 | {link} |" in text
+    assert "| c | 2.0 | – | *not run here* | [^note-2] | – | – | Yak |" in text
+    assert f"| d | – | – | – | – | – | 1, 2 | {link} |" in text, "an item without what the heading says"
     assert "```bash\n# 1\ngo --now\n```" in text and "```bash\n# 1\ngo --now\n# 2\nstop\n```" in text
     assert text.endswith("[^note-1]: not official\n[^note-2]: other\n")
     assert "## Empty" not in text
 
 
 def test_pictures_stand_below_their_table_once_they_are_drawn() -> None:
-    row = script.Row("a", "1.0", "Zebra")
+    row = script.Row("a", "1.0", "99_zebra")
     parts = [script.Section("One", "First.", [row], {"felis": "A cat.", "canis": "A dog."})]
     text = script.page(parts, {}, {"felis", "ursus"})
-    assert "```{figure} _static/analysis/felis.png\n:alt: A cat." in text
+    assert "![A cat.](_static/analysis/felis.png)\n\n*A cat.*\n" in text
     assert "canis" not in text and "ursus" not in text
-    assert text.index("| a |") < text.index("{figure}")
+    assert text.index("| a |") < text.index("![")
+
+
+def test_the_chapters_of_the_ledger_are_those_of_the_book() -> None:
+    named = {row.chapter for part in script.sections(script.load_results(ROOT)) for row in part.rows}
+    assert named == set(script.CHAPTERS), "every chapter of the list has a row, and no row another chapter"
+    there = script.chapter_titles(ROOT)
+    text = script.ledger(ROOT)
+    for stem in script.CHAPTERS:
+        same_number = [name for name in there if name.startswith(stem[:3])]
+        assert stem in same_number or not same_number, f"{stem} is not the name of {same_number}"
+        assert (f"](notebooks/{stem}.ipynb)" in text) == (stem in there)
 
 
 def test_every_row_of_the_page_has_every_column() -> None:
@@ -338,7 +416,7 @@ def test_every_row_of_the_page_has_every_column() -> None:
 def test_the_command_writes_checks_and_names_a_broken_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "results").mkdir()
     (tmp_path / "notebooks").mkdir()
-    cell = {"cell_type": "markdown", "source": ["# Center-ness\n", "\n", "Text."]}
+    cell = {"cell_type": "markdown", "source": ["# Center-ness, again\n", "\n", "Text."]}
     (tmp_path / "notebooks" / "08_centerness.ipynb").write_text(json.dumps({"cells": [cell]}))
     root = ["--root", str(tmp_path)]
     page = tmp_path / "book" / "ledger.md"
@@ -346,7 +424,8 @@ def test_the_command_writes_checks_and_names_a_broken_file(tmp_path: Path, capsy
     assert script.main(["--check", *root]) == 1 and not page.exists()
     assert script.main(root) == 0
     first = page.read_text("utf-8")
-    assert "[Center-ness](notebooks/08_centerness.ipynb)" in first and "The loss (to come)" in first
+    assert "[Center-ness, again](notebooks/08_centerness.ipynb)" in first, "the notebook's own title"
+    assert "| The loss |" in first and "07_loss" not in first, "no link to a notebook that is not there"
     assert script.main(["--check", *root]) == 0
 
     metrics = {"retinanet_none": 0.8, "retinanet_0.4": 0.9, "retinanet_all": 0.99, "fcos_p4": 0.96, "fcos_fpn": 0.9844}
@@ -355,9 +434,7 @@ def test_the_command_writes_checks_and_names_a_broken_file(tmp_path: Path, capsy
     assert script.main(["--check", *root]) == 1
     assert page.read_text("utf-8") == first, "--check writes nothing"
     assert script.main(root) == 0
-    assert "| Table 1: FCOS, P3 to P7 | 98.40 | 98.44 | *near* | boxes.json: 2 images[^note-1] |" in page.read_text(
-        "utf-8"
-    )
+    assert "| FCOS, P3 to P7 | 98.40 | 98.44 | *near* | boxes.json (2 images)[^note-1] |" in page.read_text("utf-8")
 
     (tmp_path / "results" / "recall_coco.json").write_text("{")
     capsys.readouterr()

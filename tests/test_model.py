@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounter
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torchvision.models.detection import FCOS as TorchvisionFCOS
 from torchvision.models.detection import fcos_resnet50_fpn
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
@@ -18,7 +22,10 @@ from torchvision.ops import FrozenBatchNorm2d, box_iou
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from fcos_edu import FCOS, ConfigError, FCOSConfig
+from fcos_edu import model as model_module
+from fcos_edu import targets as targets_module
 from fcos_edu.locations import feature_sizes
+from fcos_edu.network import ConvNorm
 from fcos_edu.weights import to_torchvision
 
 LIMIT = 300  # detections of an image that are compared
@@ -396,7 +403,7 @@ def test_a_training_step_reads_no_value(preset: str) -> None:
     images = [torch.rand(3, 60, 90), torch.rand(3, 96, 50)]
     targets = [{"boxes": torch.rand(70, 4), "labels": torch.zeros(70, dtype=torch.int64)}, EMPTY]
     canvas = model.batcher(images, None)[0].tensor.shape[-2:]
-    model.locations(*canvas)  # made once for each canvas, and kept: it must be a real tensor
+    model.targets([EMPTY], *canvas)  # what is made once for each canvas, and kept, must be real
 
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     state = {n: fake.from_tensor(v) for n, v in (*model.named_parameters(), *model.named_buffers())}
@@ -420,16 +427,76 @@ def test_fake_tensors_notice_a_value_that_is_read() -> None:
         model([fake.from_tensor(torch.rand(3, 60, 90))], [EMPTY])  # the checks of inputs read values
 
 
+class Travels(TorchDispatchMode):
+    """Notes every operation between devices: from where, to where, and whether the host waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, str, bool]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
+        for made in (t for t in tree_leaves(out) if isinstance(t, Tensor)):
+            for one in given:
+                if one.device != made.device:
+                    waits = not (kwargs or {}).get("non_blocking", False)
+                    self.seen.append((one.device.type, made.device.type, waits))
+        return out
+
+
+@pytest.fixture
+def no_cuda_left() -> Iterator[None]:
+    yield  # what was made for each canvas on the device that is none
+    for make in (model_module._locations, targets_module._axis, targets_module._per_location):
+        make.cache_clear()  # type: ignore[attr-defined]
+
+
+@pytest.mark.filterwarnings("ignore:.*CUDA is not available")
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("home", ["cpu", "cuda"])
+def test_a_training_step_on_a_gpu_waits_for_no_copy(preset: str, home: str, no_cuda_left: None) -> None:
+    # Fake tensors may lie on a GPU that is not there, and go through the code that one would see.
+    config = getattr(FCOSConfig, preset)(num_classes=3, min_size=96, max_size=160, **PRESETS[preset])
+    model = FCOS(config, load_backbone=False).train()
+    model.check_inputs = False
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        state = {n: fake.from_tensor(v).to("cuda") for n, v in (*model.named_parameters(), *model.named_buffers())}
+        images = [torch.zeros(3, 60, 90, dtype=torch.uint8, device=home), torch.rand(3, 96, 50, device=home)]
+        boxes = [torch.rand(70, 4, device=home), torch.rand(0, 4, device=home)]
+        targets = [{"boxes": b, "labels": torch.zeros(len(b), dtype=torch.int64, device=home)} for b in boxes]
+        with Travels() as travels:
+            losses = torch.func.functional_call(model, state, (images, targets))
+    assert isinstance(losses, dict) and all(v.device.type == "cuda" for v in losses.values())
+    # From the host, without waiting: both images, all boxes, all labels, where they lie there; and where each box goes.
+    assert travels.seen == [("cpu", "cuda", False)] * (5 if home == "cpu" else 1)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_training_step_on_a_gpu_never_waits() -> None:
+@pytest.mark.parametrize("home", ["cpu", "cuda"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_training_step_on_a_gpu_never_waits(home: str, dtype: torch.dtype) -> None:
     model = FCOS(FCOSConfig.tiny(num_classes=3, min_size=96, max_size=160)).cuda().train()
     model.check_inputs = False
-    images = [picture(60, 90).cuda(), picture(96, 50).cuda()]
-    targets = [{k: v.cuda() for k, v in t.items()} for t in random_targets(images, 3)]
-    model(images, targets)  # the locations of this canvas are made once
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=True)
+    images = [(picture(*size) * 255).byte() for size in ((60, 90), (96, 50))]
+    targets = random_targets(images, 3)
+    if home == "cuda":
+        images, targets = [i.cuda() for i in images], [{k: v.cuda() for k, v in t.items()} for t in targets]
+    else:
+        images = [i.pin_memory() for i in images]
+
+    def step() -> None:
+        with torch.autocast("cuda", dtype, enabled=dtype != torch.float32):
+            losses = model(images, targets)
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    step()  # what belongs to this canvas is made once
     try:
         torch.cuda.set_sync_debug_mode("error")
-        torch.stack(list(model(images, targets).values())).sum().backward()
+        step()
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
@@ -447,6 +514,102 @@ def test_the_path_reads_in_the_order_of_the_methods(tiny: FCOS) -> None:
     assert output.centerness is not None
     best = (output.logits.sigmoid() * output.centerness.sigmoid()[..., None]).max()
     torch.testing.assert_close(found["scores"][0], best)
+
+
+# ------------------------------------------------------------------ faster, and the same
+@pytest.fixture
+def forget_compiled() -> Iterator[None]:
+    yield
+    torch._dynamo.reset()
+
+
+def learnt(model: FCOS, images: list[Tensor], targets: list[dict[str, Tensor]]) -> list[Tensor]:
+    """Losses and gradients of a step."""
+    losses = model(images, targets)
+    torch.stack(list(losses.values())).sum().backward()
+    return [*losses.values(), *(p.grad for p in model.parameters() if p.grad is not None)]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_network_and_losses_compile_in_one_piece(preset: str, forget_compiled: None) -> None:
+    """fullgraph refuses whatever would read a value or go back to Python in between."""
+    torch.manual_seed(0)
+    config = getattr(FCOSConfig, preset)(num_classes=3, min_size=96, max_size=96, **PRESETS[preset])
+    model = FCOS(config, load_backbone=False).train()
+    images = [picture(96, 96), picture(96, 60, seed=1)]
+    targets = random_targets(images, 3)
+    fast = copy.deepcopy(model)
+    fast.compile(fullgraph=True, backend="aot_eager" if preset == "tiny" else "eager")
+    for want, got in zip(learnt(model, images, targets), learnt(fast, images, targets), strict=True):
+        torch.testing.assert_close(got, want, atol=1e-4 * want.abs().max().item() + 1e-7, rtol=0)
+
+
+def test_boxes_of_another_number_compile_nothing_anew(tiny: FCOS, forget_compiled: None) -> None:
+    counter = CompileCounter()
+    tiny.train().compile(backend=counter)
+    for count in (4, 70, 1):
+        tiny([picture(96, 96)], random_targets([picture(96, 96)], 3, count=count))
+    assert counter.frame_count == 3  # pyramid, head, losses
+
+
+def test_a_copy_of_a_compiled_model_has_its_own_weights(tiny: FCOS, forget_compiled: None) -> None:
+    """As the average of weights is one."""
+    tiny.eval().set_inference(score_threshold=0.0).compile(backend="eager")
+    image = picture(96, 96)
+    with torch.no_grad():
+        before = tiny([image])[0]["scores"]
+        other = copy.deepcopy(tiny)
+        other.head.classification.bias.add_(1.0)
+        assert (other([image])[0]["scores"].max() > before.max() * 1.5) and torch.equal(
+            tiny([image])[0]["scores"], before
+        )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_model_for_inference_detects_the_same(preset: str) -> None:
+    torch.manual_seed(0)
+    config = getattr(FCOSConfig, preset)(num_classes=3, min_size=96, max_size=128, **PRESETS[preset])
+    model = FCOS(config, load_backbone=False)
+    with torch.no_grad():
+        for name, value in model.named_buffers():  # statistics that a wrong folding would show
+            if name.endswith("running_var"):
+                value.uniform_(0.7, 1.5)
+            elif name.endswith("running_mean"):
+                value.uniform_(-0.1, 0.1)
+    model.set_inference(score_threshold=0.0, threshold_on="class").eval()
+    quick = model.for_inference()
+    assert not any(isinstance(m, ConvNorm) for m in quick.modules())
+    assert any(isinstance(m, ConvNorm) for m in model.modules())
+    images = [picture(96, 128), picture(128, 96, seed=1)]
+    with torch.no_grad():
+        batch = model.batcher(images, None)[0].tensor
+        for want, got in zip(model.predict(batch), quick.predict(batch), strict=True):
+            torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
+        for want, got in zip(model(images), quick(images), strict=True):
+            torch.testing.assert_close(got["scores"], want["scores"], atol=1e-5, rtol=1e-4)
+    assert all(
+        m.weight.is_contiguous(memory_format=torch.channels_last) for m in quick.modules() if isinstance(m, nn.Conv2d)
+    )
+
+
+def test_a_model_for_inference_in_bf16(tiny: FCOS) -> None:
+    with torch.no_grad():
+        assert tiny.head.scales is not None
+        tiny.head.scales.copy_(torch.tensor([0.99, 1.01, 1.003, 0.997, 1.2]))  # which bf16 would round
+    quick = tiny.eval().for_inference(torch.bfloat16)
+    assert quick.head.scales is not None and torch.equal(quick.head.scales, tiny.head.scales)
+    assert all(m.weight.dtype == torch.bfloat16 for m in quick.modules() if isinstance(m, nn.Conv2d))
+    batch = tiny.batcher([picture(96, 128)], None)[0].tensor
+    with torch.no_grad():
+        want = tiny.predict(batch)
+        for autocast in (False, True):
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                got = quick.predict(batch)
+            for name, value in want._asdict().items():
+                assert getattr(got, name).dtype == torch.float32
+                torch.testing.assert_close(getattr(got, name), value, rtol=0.05, atol=0.05)
+    assert tiny.head.classification.weight.dtype == torch.float32  # the model itself stays as it is
+    assert all(p.requires_grad for p in tiny.parameters())
 
 
 # ------------------------------------------------------------------ one image, overfitted

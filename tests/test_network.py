@@ -14,7 +14,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from fcos_edu import FCOS, FCOSConfig
 from fcos_edu.locations import feature_sizes
-from fcos_edu.network import ConvNorm, Head, Pyramid, ResNetBackbone, TinyBackbone, fold_norms
+from fcos_edu.network import ConvNorm, Head, Pyramid, ResNetBackbone, TinyBackbone, fold_norms, replace_folded
 
 RANDOM: dict[str, Any] = {"backbone_weights": "random", "frozen_stages": 0}
 
@@ -90,6 +90,23 @@ def test_folding_a_resnet_changes_no_output(name: str) -> None:
         assert sum(isinstance(m, ConvNorm) for m in resnet.modules()) == norms  # none is left alone
         got = resnet(x)
     torch.testing.assert_close(got, want, atol=1e-3 * want.abs().max().item(), rtol=0)
+
+
+@pytest.mark.parametrize(("name", "count"), [("tiny", 19), ("resnet50", 53)])
+def test_folding_for_good_changes_no_output(name: str, count: int) -> None:
+    torch.manual_seed(0)
+    config = FCOSConfig.tiny() if name == "tiny" else FCOSConfig.paper(backbone=name, fpn_channels=32, **RANDOM)
+    pyramid = Pyramid(config).eval()
+    scramble(pyramid)
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        want = pyramid(x)
+        assert sum(isinstance(m, ConvNorm) for m in pyramid.modules()) == count
+        replace_folded(pyramid)
+        got = pyramid(x)
+    assert not any(isinstance(m, (ConvNorm, nn.BatchNorm2d)) for m in pyramid.modules())
+    for one, other in zip(want, got, strict=True):
+        torch.testing.assert_close(other, one, atol=1e-4 * one.abs().max().item(), rtol=0)
 
 
 # ------------------------------------------------------------------ shapes

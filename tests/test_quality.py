@@ -14,7 +14,7 @@ from torch import Tensor
 from fcos_edu import FCOS, FCOSConfig, data
 from fcos_edu.data import DetectionDataset
 from fcos_edu.evaluation import evaluate
-from fcos_edu.evaluation.quality import ambiguous_detections, four_ways, score_iou, under
+from fcos_edu.evaluation.quality import ambiguous_detections, ambiguous_detections_above, four_ways, score_iou, under
 
 QUIET = {"progress": False, "batch_size": 3}
 
@@ -202,7 +202,11 @@ def test_ambiguous_detections_by_hand() -> None:
     second, third = at(2, 2, 40), at(2)
     single = {"levels": (3,), "level_bounds": (0, math.inf), "center_sampling_radius": None}
     got = ambiguous_detections(Given([first, second, third], **single), dataset, **QUIET)
-    assert got == {"detections": 11, "all": pytest.approx(5 / 11), "different_classes": pytest.approx(3 / 11)}
+    assert got == {
+        "detections": 11, "all": pytest.approx(5 / 11), "different_classes": pytest.approx(3 / 11),
+        # Six columns of three rows lie in the boxes of an image, the two shared ones included.
+        "samples": {"positive": 36, "all": pytest.approx(12 / 36), "different_classes": pytest.approx(6 / 36)},
+    }  # fmt: skip
 
 
 def test_detections_below_the_threshold_do_not_count() -> None:
@@ -210,14 +214,24 @@ def test_detections_below_the_threshold_do_not_count() -> None:
     single = {"levels": (3,), "level_bounds": (0, math.inf), "center_sampling_radius": None}
     found = {"locations": torch.tensor([2, 3, 4, 0]), "scores": torch.tensor([0.9, 0.5, 0.5, 0.4])}
 
-    def counted(threshold: float) -> dict[str, float | None]:
-        return ambiguous_detections(Given([found], **single), dataset, threshold=threshold, **QUIET)
+    def counted(*thresholds: float) -> list[dict[str, Any]]:
+        return ambiguous_detections_above(thresholds, Given([found], **single), dataset, **QUIET)
 
-    assert counted(0.5) == {"detections": 3, "all": pytest.approx(2 / 3), "different_classes": pytest.approx(2 / 3)}
-    assert counted(0.0)["all"] == pytest.approx(0.5)
-    assert counted(0.95) == {"detections": 0, "all": None, "different_classes": None}
+    half, every, none = counted(0.5, 0.0, 0.95)
+    samples = half.pop("samples")
+    assert half == {"detections": 3, "all": pytest.approx(2 / 3), "different_classes": pytest.approx(2 / 3)}
+    assert every["all"] == pytest.approx(0.5) and every["detections"] == 4
+    assert none == {"detections": 0, "all": None, "different_classes": None, "samples": samples}
+    assert ambiguous_detections(Given([found], **single), dataset, threshold=0.5, **QUIET) == half | {
+        "samples": samples
+    }
     with pytest.raises(ValueError, match="threshold is 30"):
-        counted(30)
+        counted(0.5, 30)
+
+
+def test_images_without_boxes_have_no_samples() -> None:
+    (got,) = ambiguous_detections_above((0.0,), Given([at(3)]), OnGrey([]), **QUIET)
+    assert got["samples"] == {"positive": 0, "all": None, "different_classes": None}
 
 
 def slow_claims(x: float, y: float, level: int, target: dict[str, Any], scale: float, config: FCOSConfig) -> list[int]:
@@ -259,6 +273,7 @@ def test_ambiguous_detections_against_a_slow_loop(radius: float | None, side: in
             counts[1] += len(claims) > 1
             counts[2] += len(set(claims)) > 1
     got = ambiguous_detections(model, dataset, **QUIET)
+    got.pop("samples")
     total, ambiguous, different = counts
     assert got == {
         "detections": total,

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -98,8 +99,9 @@ def test_two_workers_killed_give_the_same_weights(tmp_path):
 def test_sigterm_saves_and_has_an_exit_code_of_its_own(tmp_path, whole):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, str(SCRIPT), "train", str(tmp_path)], env=environment)
-    while process.poll() is None and not (tmp_path / "log.jsonl").exists():
-        pass
+    log = tmp_path / "log.jsonl"
+    while process.poll() is None and not (log.exists() and log.stat().st_size):  # until it is in the middle of the run
+        time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=300) == PREEMPTED == 75
     assert len(Run(tmp_path).steps()) >= 1

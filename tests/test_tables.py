@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import pytest
 from test_boxes import write_coco
 
 from fcos_edu import FCOS, ConfigError, FCOSConfig, data, detectors, tables
+from fcos_edu.cli import main
 from fcos_edu.data.boxes import load_boxes
 from fcos_edu.evaluation import agnostic_metrics, coco_metrics, four_ways, predict, proposal_recall, score_iou
 from fcos_edu.evaluation.ambiguity import ambiguity
+from fcos_edu.evaluation.quality import ambiguous_detections
 from fcos_edu.evaluation.recall import REASONS, best_possible_recall
 from fcos_edu.proposals import LEVELS, FirstStage
 
@@ -58,7 +61,8 @@ def test_recall_prints_and_records(annotations: Path, tmp_path: Path, capsys: py
     assert metrics["by_size"]["fcos_fpn"] == want.by_size()
     assert list(metrics["by_size"]) == rows
     assert metrics["lost"]["fcos_fpn"] == want.lost() and list(want.lost()) == list(REASONS)
-    assert set(metrics["seconds"]) == {"load", "retinanet", "fcos_p4", "fcos_fpn"}
+    for clock in ("seconds", "cpu_seconds"):
+        assert set(metrics[clock]) == {"load", "retinanet", "fcos_p4", "fcos_fpn"}
     out = capsys.readouterr().out
     for row in rows:
         shown = f"{100 * metrics[row]:.2f}{100 * paper[row]:>8.2f}\n"
@@ -69,20 +73,20 @@ def test_recall_prints_and_records(annotations: Path, tmp_path: Path, capsys: py
 
 def test_recall_without_anchors_on_other_levels(annotations: Path, tmp_path: Path) -> None:
     target = tmp_path / "recall.json"
-    options = ("--no-anchors", "--levels", 2, 3, 4, "--center-sampling", 1.5, "--crowds")
+    options = ("--no-anchors", "--levels", 2, 3, 4, "--center-sampling", 1.5, "--crowds", "--last-pixel")
     run("recall", "--annotations", annotations, *SMALL, *options, "--json", target)
     result = json.loads(target.read_text())
     assert list(result["paper"]) == ["fcos_p4", "fcos_fpn"] and "retinanet_all" not in result["metrics"]
     assert "note" not in result
-    for word in ("--no-anchors", "--levels 2 3 4", "--center-sampling 1.5", "--crowds"):
+    for word in ("--no-anchors", "--levels 2 3 4", "--center-sampling 1.5", "--crowds", "--last-pixel"):
         assert word in result["command"]
     config = FCOSConfig.paper(
         min_size=120, max_size=200, levels=(2, 3, 4), level_bounds=(0, 64, 128, float("inf")),
         center_sampling_radius=1.5,
     )  # fmt: skip
-    want = best_possible_recall(load_boxes(annotations, crowds=True), config, progress=False)
+    want = best_possible_recall(load_boxes(annotations, crowds=True, last_pixel=True), config, progress=False)
     assert result["metrics"]["by_level"]["fcos_fpn"] == want.by_level()
-    assert result["metrics"]["boxes"] == 7
+    assert result["metrics"]["boxes"] == 6  # that of one pixel is none now
 
 
 def test_ambiguity_prints_and_records(annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,6 +107,22 @@ def test_ambiguity_prints_and_records(annotations: Path, tmp_path: Path, capsys:
     assert metrics["radius"][-1]["all"] == want.all
     out = capsys.readouterr().out
     assert f"{100 * want.all:.2f}    7.14" in out and "23.16" in out and "whole box" in out
+
+
+def test_a_pyramid_of_p4_alone_is_one_row(
+    annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--annotations", annotations, *SMALL, "--levels", 4, "--record", tmp_path / "a.json")
+    run("recall", *options, "--figures", tmp_path)
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert list(result["paper"])[3:] == ["fcos_p4"] and "fcos_fpn" not in result["metrics"]
+    assert "--levels 4" in result["command"] and (tmp_path / "lost_boxes.png").is_file()
+    run("ambiguity", *options, "--radii", 1)
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert list(result["paper"]) == ["p4"] and "fpn" not in result["metrics"]
+    one = FCOSConfig.paper(min_size=120, max_size=200, levels=(4,), level_bounds=(0, float("inf")))
+    assert result["metrics"]["radius"][-1]["all"] == ambiguity(load_boxes(annotations), one, progress=False).all
+    assert capsys.readouterr().out.count("FCOS, P4 only") == 2  # the row, and what it lost
 
 
 def test_a_voc_name_and_its_split_are_in_the_command(tmp_path: Path) -> None:
@@ -170,11 +190,45 @@ def test_detections_centerness_and_score_iou(
     points = score_iou(model, shapes, progress=False)
     for name, scores in (("without", points.class_scores), ("with", points.scores)):
         want = {"points": len(scores), "under": int((points.ious < scores).sum())}
+        want["share"] = want["under"] / want["points"]
         assert results["score-iou"]["metrics"][name] == want and want["points"] > 20
     found = results["detections"]["metrics"]
     assert found["detections"] == len(points.scores) > found["score at least 0.3"]["detections"] > 0
     assert 0 <= found["different_classes"] <= found["all"] <= 1
+    assert found == ambiguous_detections(model, shapes, progress=False) | {
+        "score at least 0.3": found["score at least 0.3"]
+    }
+    clear = ambiguous_detections(model, shapes, threshold=0.3, progress=False)
+    assert found["score at least 0.3"] == {key: value for key, value in clear.items() if key != "samples"}
+    assert f"{100 * found['samples']['all']:.2f}" in out and str(found["samples"]["positive"]) in out
     assert (tmp_path / "7.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_several_runs_give_mean_and_spread(
+    shapes: data.DetectionDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = FCOS.pretrained("shapes")
+    other.config = other.config.replace(score_threshold=0.2)
+    other.save(tmp_path / "b" / "model.safetensors")
+    one, two = (ambiguous_detections(model, shapes, progress=False) for model in (FCOS.pretrained("shapes"), other))
+    assert one["detections"] != two["detections"] and one["all"] != two["all"]
+    run("detections", "shapes", tmp_path / "b" / "model.safetensors", "--record", tmp_path / "a.json")
+    result = json.loads((tmp_path / "a.json").read_text())
+    metrics, out = result["metrics"], capsys.readouterr().out
+    assert result["command"] == "fcos-edu tables detections shapes b/model.safetensors --data shapes --split test"
+    for key in ("detections", "all", "different_classes"):
+        assert metrics[key]["values"] == pytest.approx([one[key], two[key]], abs=1e-4)
+        assert metrics[key]["mean"] == pytest.approx((one[key] + two[key]) / 2, abs=1e-4)
+        assert metrics[key]["std"] == pytest.approx(abs(one[key] - two[key]) / 2**0.5, abs=1e-4)
+    assert metrics["samples"]["positive"]["std"] == 0  # the same images by the same rules
+    assert f"{100 * metrics['all']['mean']:.2f} ± {100 * metrics['all']['std']:.2f}" in out
+
+    run("score-iou", "shapes", tmp_path / "b" / "model.safetensors", "--record", tmp_path / "a.json")
+    metrics = json.loads((tmp_path / "a.json").read_text())["metrics"]
+    for side in ("with", "without"):
+        under, points, share = (metrics[side][key]["values"] for key in ("under", "points", "share"))
+        assert share == pytest.approx([u / p for u, p in zip(under, points, strict=True)], abs=1e-4)
+        assert points[0] > points[1] > 0
 
 
 def test_agnostic_of_detectors_and_of_a_file(
@@ -187,6 +241,16 @@ def test_agnostic_of_detectors_and_of_a_file(
     want = agnostic_metrics(shapes.ground_truth(), results)
     ours, file = (json.loads((tmp_path / f"{name}.json").read_text())["metrics"] for name in "ab")
     assert ours["shapes"] == pytest.approx(want) and file["found"] == pytest.approx(want)
+    told = json.loads((tmp_path / "b.json").read_text())
+    assert told["command"] == "fcos-edu tables agnostic found.json --detections --data shapes --split test"
+    assert told["what"].endswith("by the detections found.json")
+    run("agnostic", "shapes", "shapes", "--names", "One", "an other", "--record", tmp_path / "c.json")
+    named = json.loads((tmp_path / "c.json").read_text())
+    assert named["metrics"]["One"] == named["metrics"]["an other"] == pytest.approx(want)
+    assert named["command"].endswith("--split test --names One 'an other'") and "detectors" in named["what"]
+    for names in (("One",), ("One", "One")):
+        with pytest.raises(ValueError, match="--names has One.* for 2 files"):
+            run("agnostic", "shapes", "shapes", "--names", *names)
     assert want["AP50"] > 0.5 and f"{100 * want['AP90']:.2f}" in capsys.readouterr().out
     assert want != coco_metrics(shapes.ground_truth(), results)
     assert (tmp_path / "4.png").read_bytes()[:4] == b"\x89PNG"
@@ -203,16 +267,18 @@ def test_proposals_of_a_two_stage_detector(shapes: data.DetectionDataset, tmp_pa
     run("proposals", folder / "model.safetensors", "--record", tmp_path / "a.json")
     found = json.loads((tmp_path / "a.json").read_text())["metrics"]
     results = predict(FirstStage(model.eval()), shapes, progress=False)
+    command = json.loads((tmp_path / "a.json").read_text())["command"]
+    assert command == "fcos-edu tables proposals 'a run/model.safetensors' --data shapes --split test"
     assert found["a run"] == pytest.approx(proposal_recall(shapes.ground_truth(), results))
     assert 0 < found["a run"]["AR100"] <= found["a run"]["AR1000"]
-    with pytest.raises(ValueError, match="holds a TwoStage; this measure needs a FCOS"):
+    with pytest.raises(ValueError, match="holds a two-stage detector, .*; this measure needs a detector 'fcos'"):
         run("centerness", folder / "model.safetensors")
 
 
 def test_errors_of_the_model_tables_name_what_is_wrong(shapes: data.DetectionDataset, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no checkpoint at"):
         run("detections", tmp_path / "gone.safetensors")
-    with pytest.raises(ValueError, match="holds a FCOS; this measure needs a TwoStage"):
+    with pytest.raises(ValueError, match="holds a detector 'fcos'; this measure needs a two-stage detector"):
         run("proposals", "shapes")
     with pytest.raises(ValueError, match="bccd detects RBC"):
         run("score-iou", "bccd", "--data", "shapes")
@@ -220,9 +286,45 @@ def test_errors_of_the_model_tables_name_what_is_wrong(shapes: data.DetectionDat
     (tmp_path / "found.json").write_text(json.dumps(stranger))
     with pytest.raises(ValueError, match="image_id 4711"):
         run("agnostic", tmp_path / "found.json", "--detections")
-    (tmp_path / "found.json").write_text("{")
-    with pytest.raises(ValueError, match=r"found\.json is not JSON"):
-        run("proposals", tmp_path / "found.json", "--detections")
+    for table in ("agnostic", "proposals"):
+        for content, told in (
+            ("{", r"found\.json is not JSON"),
+            ("{}", "holds no list of detections"),
+            (json.dumps([stranger[0] | {"bbox": [0, 0, 5]}]), r"detection 0 has bbox \[0, 0, 5\]"),
+            (json.dumps([stranger[0] | {"bbox": [0, 0, "5", 5]}]), "detection 0 has bbox"),
+            (json.dumps([stranger[0] | {"score": None}]), "detection 0 has score None"),
+        ):
+            (tmp_path / "found.json").write_text(content)
+            with pytest.raises(ValueError, match=told):
+                run(table, tmp_path / "found.json", "--detections")
+        with pytest.raises(FileNotFoundError, match=r"there is no file of detections .*gone\.json"):
+            run(table, tmp_path / "gone.json", "--detections")
+
+
+def test_every_error_is_one_line_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = write_coco(tmp_path / "empty.json", [(9, 9)], [])
+    for words, told in (
+        (("recall", "--annotations", tmp_path / "gone.json"), "there is no annotation file"),
+        (("ambiguity", "--annotations", empty), "has no boxes to count"),
+        (("agnostic", tmp_path / "gone.json", "--detections"), "there is no file of detections"),
+        (("detections", tmp_path / "gone.safetensors"), "no checkpoint"),
+    ):
+        assert main(["tables", *map(str, words)]) == 1
+        printed = capsys.readouterr()
+        assert printed.err.startswith("fcos-edu: error: ") and told in printed.err
+        assert printed.err.count("\n") == 1 and not printed.out
+
+
+def test_a_record_names_no_folder_of_this_machine() -> None:
+    names = {
+        "bccd": "bccd",
+        "runs/bccd/model.safetensors": "runs/bccd/model.safetensors",
+        "/data/runs/bccd/model.safetensors": "bccd/model.safetensors",
+        "../runs/bccd/model.safetensors": "bccd/model.safetensors",
+        "/data/found.json": "found.json",
+        "~/photographs": "photographs",
+    }
+    assert {name: tables._without_place(name) for name in names} == names
 
 
 TABLES = ("recall", "ambiguity", "detections", "centerness", "score-iou", "agnostic", "proposals")
@@ -234,7 +336,11 @@ def test_help(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> Non
         run(*words, "--help")
     assert stop.value.code == 0
     out = capsys.readouterr().out
-    assert ("--record" in out and "example" in out) if words else all(table in out for table in TABLES)
+    if words:
+        assert "--record" in out and "example" in out and "default" in out
+    else:
+        for table in TABLES:  # each with its summary in the same line
+            assert re.search(rf"^ +{table} +\w", out, re.MULTILINE), table
 
 
 def test_a_call_without_annotations_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:

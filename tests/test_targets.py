@@ -11,6 +11,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models.detection import FCOS as TorchvisionFCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
@@ -336,6 +337,57 @@ def test_a_batch_equals_each_image_alone(name: str) -> None:
         alone = _make([target], config)
         for a, b in zip(together, alone, strict=True):
             assert torch.equal(a[i], b[0])
+
+
+def test_boxes_are_padded_to_the_most_in_an_image() -> None:
+    rows = [boxes_of((1, 2, 3, 4), (5, 6, 7, 8)), boxes_of(), torch.tensor([[9, 9, 12, 14]])]  # whole numbers too
+    targets = [
+        {"boxes": boxes, "labels": torch.arange(len(boxes), dtype=kind) + 10 * i}
+        for i, (boxes, kind) in enumerate(zip(rows, (torch.int64, torch.int64, torch.int32), strict=True))
+    ]
+    boxes, labels, valid = pad_boxes(targets, CPU)
+    zero = [0.0] * 4
+    assert boxes.tolist() == [[[1, 2, 3, 4], [5, 6, 7, 8]], [zero, zero], [[9, 9, 12, 14], zero]]
+    assert labels.tolist() == [[0, 1], [0, 0], [20, 0]]
+    assert valid.tolist() == [[True, True], [False, False], [True, False]]
+    assert (boxes.dtype, labels.dtype) == (torch.float32, torch.int64)
+    for none, shape in (([targets[1]] * 3, (3, 0)), ([], (0, 0))):
+        boxes, labels, valid = pad_boxes(none, CPU)
+        assert boxes.shape == (*shape, 4) and labels.shape == valid.shape == shape
+
+
+class _Kernels(TorchDispatchMode):
+    """Counts operations that compute something."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += not func.is_view
+        return func(*args, **(kwargs or {}))
+
+
+def test_more_images_need_no_more_kernels() -> None:
+    """A GPU spends most of its time on hearing of small ones."""
+    config = CONFIGS["improved"]
+    counts = []
+    for images in (1, 2, 16):
+        targets = _random_targets([20] * images)
+        _make(targets, config)  # what belongs to the canvas is made once
+        with _Kernels() as kernels:
+            _make(targets, config)
+        counts.append(kernels.count)
+    assert counts[0] == counts[1] == counts[2]
+
+
+def test_constants_of_a_canvas_made_in_inference_mode_serve_training() -> None:
+    config = CONFIGS["improved"]
+    sizes = feature_sizes(104, 136, config.strides)
+    with torch.inference_mode():
+        first = level_strides(sizes, config, CPU)
+    assert level_strides(sizes, config, CPU) is first
+    raw = torch.ones(len(first), requires_grad=True)
+    (raw * first).sum().backward()
+    assert torch.equal(raw.grad, first)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["paper", "improved", "torchvision"])

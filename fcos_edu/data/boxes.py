@@ -25,10 +25,10 @@ from ..images import resized_size
 from ..locations import feature_sizes
 from . import voc
 from .coco import coco_splits, read_annotations
-from .downloads import fetch
+from .downloads import SOURCES, data_root, fetch
 from .shapes import ShapesDataset
 
-NAMES = ("shapes", "bccd")
+NAMES = ("shapes", *SOURCES)  # data sets that are known by name
 _LOCATIONS_PER_BATCH = 200_000  # keeps what the assignment works on in a processor's cache
 
 
@@ -131,14 +131,18 @@ def batches(boxes: Boxes, config: FCOSConfig) -> Iterator[BoxBatch]:
             )
 
 
-def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = False) -> Boxes:
+def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = False, last_pixel: bool = False) -> Boxes:
     """The boxes of a data set, from its annotations alone.
 
     Args:
-        path: a file in COCO's format; a folder in COCO's or VOC's layout; "shapes" or "bccd".
-        split: of a folder, "shapes" or "bccd". By default all annotations of a VOC folder and of "bccd", the only
-            split of a COCO folder, and "train" of "shapes".
+        path: a file in COCO's format; a folder in COCO's or VOC's layout; one of ``NAMES``. Of these, "bccd" is
+            downloaded if it is not there; VOC and COCO, which are large, must be there, their annotations at least.
+        split: of a folder or a name. By default all annotations of a VOC folder and of "bccd", the only split of a
+            COCO folder, and "train" of "shapes".
         crowds: take crowd boxes (VOC: boxes marked difficult) too. Training leaves them out, and so does this.
+        last_pixel: let boxes end at their last pixel: one pixel narrower and lower. In Detectron and
+            maskrcnn-benchmark, the code of the paper's time, a box of COCO ends at x + width - 1, and a box without
+            extent is dropped. Counted so, FCOS's rows of Table 1 are the paper's.
 
     Boxes without width or height, once they are cut at the image's border, are left out and counted, as in training.
 
@@ -148,21 +152,34 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
             text names file and value.
     """
     if str(path) == "shapes":
-        truth = ShapesDataset(split=split or "train").ground_truth()
-        return _from_coco("shapes", truth, crowds)
-    folder = fetch("bccd") if str(path) == "bccd" else Path(path).expanduser()
+        split = split or "train"
+        return _from_coco(f"shapes ({split})", ShapesDataset(split=split).ground_truth(), crowds, last_pixel)
+    folder = _known_folder(str(path)) or Path(path).expanduser()
     if (folder / "Annotations").is_dir():
-        return _from_voc(folder, split, crowds)
+        return _from_voc(folder, split, crowds, last_pixel)
     if folder.is_dir():
         folder = _coco_file(folder, split)
     elif not folder.is_file():
+        if str(path) in SOURCES:
+            raise FileNotFoundError(
+                f"{path} is not in the data folder: fetch it with fcos-edu data download {path}, or give its "
+                f"annotations as a file or folder"
+            )
         raise FileNotFoundError(
             f"there is no annotation file or folder {folder}; give a COCO-format JSON file, a folder in COCO's or "
             f"VOC's layout, or one of {', '.join(NAMES)}"
         )
     elif split is not None:
         raise ValueError(f"{folder} is a single file and has no split {split!r}; leave the split out")
-    return _from_coco(folder.name, read_annotations(folder), crowds)
+    return _from_coco(folder.name, read_annotations(folder), crowds, last_pixel)
+
+
+def _known_folder(name: str) -> Path | None:
+    """Where a data set known by name lies; None for other names, and for those that are not in the data folder."""
+    if name == "bccd":
+        return fetch(name)
+    folder = data_root() / SOURCES[name].folder if name in SOURCES else None
+    return folder if folder is not None and folder.is_dir() else None
 
 
 def _coco_file(folder: Path, split: str | None) -> Path:
@@ -178,7 +195,7 @@ def _coco_file(folder: Path, split: str | None) -> Path:
     return present[split]
 
 
-def _from_coco(name: str, data: dict[str, Any], crowds: bool) -> Boxes:
+def _from_coco(name: str, data: dict[str, Any], crowds: bool, last_pixel: bool) -> Boxes:
     """Arrays from the dicts of a COCO-format file; labels follow the category ids in ascending order."""
     categories = {int(c["id"]): str(c["name"]) for c in data["categories"]}
     label_of = {category: label for label, category in enumerate(sorted(categories))}
@@ -200,11 +217,12 @@ def _from_coco(name: str, data: dict[str, Any], crowds: bool) -> Boxes:
         np.array([label_of[a["category_id"]] for a in entries], dtype=np.int64),
         np.array([bool(a.get("iscrowd", 0)) for a in entries], dtype=np.bool_),
         crowds,
+        last_pixel,
         Counter({"crowd boxes": 0, "boxes of unknown classes": len(data["annotations"]) - len(entries)}),
     )
 
 
-def _from_voc(folder: Path, split: str | None, crowds: bool) -> Boxes:
+def _from_voc(folder: Path, split: str | None, crowds: bool, last_pixel: bool) -> Boxes:
     """Arrays from VOC's XML files, read as for training; no photograph is needed where a file tells the size."""
     if split is None:
         names = sorted(file.stem for file in (folder / "Annotations").glob("*.xml"))
@@ -228,6 +246,7 @@ def _from_voc(folder: Path, split: str | None, crowds: bool) -> Boxes:
         np.concatenate([record.labels for record in records]),
         np.concatenate([record.ignored for record in records]),
         crowds,
+        last_pixel,
         Counter({"boxes marked difficult": 0}),
     )
 
@@ -242,12 +261,13 @@ def _gather(
     labels: NDArray[np.int64],
     ignored: NDArray[np.bool_],
     crowds: bool,
+    last_pixel: bool,
     counts: Counter[str],
 ) -> Boxes:
     """Cut at the border, leave out what training leaves out, sort by image; the first of ``counts`` is the crowds'."""
     height, width = np.array(sizes, dtype=np.int64).reshape(-1, 2).T
     border = np.stack([width, height, width, height], axis=1)[image_index]
-    clipped = xyxy.clip(0, border).astype(np.float32)  # targets are float32
+    clipped = (xyxy - [0, 0, last_pixel, last_pixel]).clip(0, border - last_pixel).astype(np.float32)  # as targets are
     solid = np.isfinite(xyxy).all(axis=1) & (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
     left = ignored & (not crowds)
     counts[next(iter(counts))] += int(left.sum())

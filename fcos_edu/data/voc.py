@@ -1,7 +1,7 @@
 """Reader for folders in the layout of PASCAL VOC (training data beside COCO; not in the paper).
 
-Taught in the chapter "A detector from end to end" (BCCD, the book's photographs, has this layout). Checked
-against hand-written annotations and against BCCD's published counts. The XML is parsed by torchvision's
+Taught in the chapter *Your own boxes* (BCCD, the book's photographs, has this layout). Checked against
+hand-written annotations and against BCCD's published counts. The XML is parsed by torchvision's
 `VOCDetection`; its dataset class itself knows the official years and splits only, so folders of other people
 need this reader.
 """
@@ -43,7 +43,7 @@ def is_voc_folder(folder: str | Path) -> bool:
 
 
 class VOCDataset(FileDataset):
-    """Photographs and boxes of a VOC folder: Annotations/*.xml, ImageSets/Main/<split>.txt, JPEGImages/.
+    """Photographs and boxes of a VOC folder: `Annotations/*.xml`, `ImageSets/Main/<split>.txt`, `JPEGImages/`.
 
     VOC counts pixels from 1 and the box's last pixel belongs to it. Here a box is two points of the plane, so
     (xmin, ymin, xmax, ymax) becomes (xmin - 1, ymin - 1, xmax, ymax). A box whose file has xmax <= xmin or

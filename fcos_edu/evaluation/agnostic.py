@@ -24,8 +24,8 @@ def agnostic_metrics(ground_truth: dict[str, Any], results: Sequence[dict[str, A
     """Table 7: ``AP``, ``AP50``, ``AP75``, ``AP90`` of up to 100 detections an image, whatever their class.
 
     Args:
-        ground_truth: in COCO's format, as for :func:`~fcos_edu.evaluation.coco_metrics`.
-        results: from :func:`~fcos_edu.evaluation.predict`; ``category_id`` is not used.
+        ground_truth: in COCO's format, as for :func:`~fcos_edu.evaluation.coco_ap.coco_metrics`.
+        results: from :func:`~fcos_edu.evaluation.coco_ap.predict`; ``category_id`` is not used.
 
     Returns:
         Each in 0..1, or None where all boxes of the ground truth are crowds.

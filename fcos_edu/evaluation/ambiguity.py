@@ -57,7 +57,7 @@ def ambiguous_locations(
         labels: ``(B, M)`` int64.
         valid: ``(B, M)`` bool, False for padding.
         sizes: (height, width) of each level's feature map.
-        config: as for :func:`targets.candidates`.
+        config: as for :func:`~fcos_edu.targets.candidates`.
     """
     found = candidates(boxes, valid, sizes, config)
     positive = torch.zeros(len(boxes), sum(h * w for h, w in sizes), dtype=torch.bool, device=boxes.device)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def predict(model: nn.Module, dataset: DetectionDataset, **options: Any) -> list
         options: ``batch_size``, ``workers``, ``precision``, ``indices``, ``progress`` as for :func:`each_batch`.
 
     Returns:
-        One dict for each detection: ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) in pixels of the
+        One dict for each detection, with ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) in pixels of the
         original image, ``score``.
     """
     results: list[dict[str, Any]] = []
@@ -136,7 +137,7 @@ def run_coco(
         max_detections: an image's best detections that count, ascending.
 
     Returns:
-        The accumulated run: ``.eval["precision"]`` (ious, 101 recalls, classes, sizes, max_detections) and
+        The accumulated run, with ``.eval["precision"]`` (ious, 101 recalls, classes, sizes, max_detections) and
         ``.eval["recall"]`` (ious, classes, sizes, max_detections), -1 where there is no box.
 
     Raises:
@@ -207,12 +208,16 @@ def read_detections(path: str | Path, truth: dict[str, Any]) -> list[dict[str, A
         truth: the ground truth that they are to be compared with.
 
     Raises:
-        EvaluationError: not JSON, not a list of detections, or an image or class that the ground truth does not have.
+        FileNotFoundError: there is no such file.
+        EvaluationError: not JSON, not a list of detections with boxes and scores, or an image or class that the ground
+            truth does not have.
     """
     path = Path(path)
     try:
-        results = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file of detections {path}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise EvaluationError(f"{path} is not JSON: {error}") from error
     own = results if isinstance(results, dict) else {}  # the file of `detect`, with numbers of its own
     results = own.get("annotations") if own else results
@@ -222,6 +227,11 @@ def read_detections(path: str | Path, truth: dict[str, Any]) -> list[dict[str, A
         for key in ("image_id", "category_id", "bbox", "score"):
             if not isinstance(entry, dict) or key not in entry:
                 raise EvaluationError(f"{path}: detection {i} lacks {key!r}")
+        box, score = entry["bbox"], entry["score"]
+        if not (isinstance(box, list) and len(box) == 4 and all(_is_number(side) for side in box)):
+            raise EvaluationError(f"{path}: detection {i} has bbox {box!r}; it must be [x, y, width, height]")
+        if not _is_number(score):
+            raise EvaluationError(f"{path}: detection {i} has score {score!r}; it must be a number")
     for part, key, name in (("images", "image_id", "file_name"), ("categories", "category_id", "name")):
         if part not in own:
             continue
@@ -232,6 +242,10 @@ def read_detections(path: str | Path, truth: dict[str, Any]) -> list[dict[str, A
                 raise EvaluationError(f"{path}: {names.get(entry[key])!r} is not among the {part} of the data set")
             entry[key] = wanted[names[entry[key]]]
     return results
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def metrics_table(metrics: dict[str, float | None]) -> str:

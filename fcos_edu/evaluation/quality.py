@@ -6,6 +6,7 @@ detections, and a slow loop over detections and boxes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,12 +37,12 @@ def four_ways(model: FCOS, dataset: DetectionDataset, **options: Any) -> dict[st
 
     Args:
         model: without a branch, "branch" is left out. The model's own kind of center-ness does not matter.
-        dataset: as for :func:`~fcos_edu.evaluation.predict`.
+        dataset: as for :func:`~fcos_edu.evaluation.coco_ap.predict`.
         options: ``batch_size``, ``workers``, ``precision``, ``progress``.
 
     Returns:
         For "none", "computed", "branch" and "oracle" the twelve numbers of
-        :func:`~fcos_edu.evaluation.coco_metrics`, which also says what is raised.
+        :func:`~fcos_edu.evaluation.coco_ap.coco_metrics`, which also says what is raised.
     """
     ways = [way for way in WAYS if way != "branch" or model.config.centerness_branch != "none"]
     results: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
@@ -88,7 +89,7 @@ def score_iou(model: FCOS, dataset: DetectionDataset, **options: Any) -> ScoreIo
 
     Args:
         model: whose ``class_scores`` and ``scores`` are compared; under ``sqrt_score`` the square is undone.
-        dataset: as for :func:`~fcos_edu.evaluation.predict`.
+        dataset: as for :func:`~fcos_edu.evaluation.coco_ap.predict`.
         options: ``batch_size``, ``workers``, ``precision``, ``progress``.
     """
     class_scores, scores, ious = ([torch.zeros(0)] for _ in range(3))
@@ -123,7 +124,7 @@ def under(scores: NDArray[Any], ious: NDArray[Any]) -> tuple[int, int]:
 
 def ambiguous_detections(
     model: FCOS, dataset: DetectionDataset, *, threshold: float = 0.0, **options: Any
-) -> dict[str, float | None]:
+) -> dict[str, Any]:
     """End of Table 2's section: how many detections come from locations that are ambiguous in the ground truth.
 
     A location is ambiguous if it could learn two boxes or more, by the model's own rules (level ranges, center
@@ -132,20 +133,30 @@ def ambiguous_detections(
 
     Args:
         model: says where its detections come from (``locations``).
-        dataset: as for :func:`~fcos_edu.evaluation.predict`.
+        dataset: as for :func:`~fcos_edu.evaluation.coco_ap.predict`.
         threshold: the lowest score that counts, in 0..1; 0 for every detection that the model returns.
         options: ``batch_size``, ``workers``, ``precision``, ``progress``.
 
     Returns:
         ``detections``: how many count; ``all`` and ``different_classes``: the fractions of them in 0..1, or None where
-        none counts.
+        none counts. And ``samples``, what to compare with: ``positive``, the positive locations of the same images by
+        the same rules, and the fractions ``all`` and ``different_classes`` of them (Table 2).
 
     Raises:
         ValueError: a threshold outside 0..1.
     """
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold is {threshold}; a score lies in 0..1")
-    counts = np.zeros(3, dtype=np.int64)  # all that count, from ambiguous locations, from those of different classes
+    return ambiguous_detections_above((threshold,), model, dataset, **options)[0]
+
+
+def ambiguous_detections_above(
+    thresholds: Sequence[float], model: FCOS, dataset: DetectionDataset, **options: Any
+) -> list[dict[str, Any]]:
+    """:func:`ambiguous_detections` for each of several thresholds; the network runs once on each image."""
+    wrong = [threshold for threshold in thresholds if not 0 <= threshold <= 1]
+    if wrong:
+        raise ValueError(f"threshold is {wrong[0]}; a score lies in 0..1")
+    # All that count, those that are ambiguous, and those of different classes: of the samples, then for each threshold.
+    counts = np.zeros((1 + len(thresholds), 3), dtype=np.int64)
 
     def step(images: list[Tensor], targets: Samples) -> None:
         found = detections_of(model, images, targets)
@@ -154,17 +165,33 @@ def ambiguous_detections(
         sizes = feature_sizes(height, width, model.config.strides)
         boxes, labels, valid = pad_boxes(scaled, batch.tensor.device)
         masks = ambiguous_locations(boxes, labels, valid, sizes, model.config)
+        counts[0] += [int(mask.sum()) for mask in masks]
         for i, detection in enumerate(found):
-            where = detection["locations"][detection["scores"] >= threshold]
-            counts[:] += len(where), int(masks.ambiguous[i, where].sum()), int(masks.different_classes[i, where].sum())
+            for row, threshold in zip(counts[1:], thresholds, strict=True):
+                where = detection["locations"][detection["scores"] >= threshold]
+                row += len(where), int(masks.ambiguous[i, where].sum()), int(masks.different_classes[i, where].sum())
 
     each_batch(step, model, dataset, **options)
-    total, ambiguous, different = counts.tolist()
+    samples, *rows = counts.tolist()
+    compared = {"samples": _shares("positive", *samples)}
+    return [_shares("detections", *row) | compared for row in rows]
+
+
+def _shares(of: str, total: int, ambiguous: int, different: int) -> dict[str, Any]:
+    """A count by its name, and the fractions of it."""
     return {
-        "detections": total,
+        of: total,
         "all": ambiguous / total if total else None,
         "different_classes": different / total if total else None,
     }
 
 
-__all__ = ["WAYS", "ScoreIoU", "ambiguous_detections", "four_ways", "score_iou", "under"]
+__all__ = [
+    "WAYS",
+    "ScoreIoU",
+    "ambiguous_detections",
+    "ambiguous_detections_above",
+    "four_ways",
+    "score_iou",
+    "under",
+]

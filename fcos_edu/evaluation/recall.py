@@ -4,8 +4,8 @@ Taught in the chapter *What can be found at all*. Checked against: a slow count 
 torchvision's ``Matcher`` on the full matrix of anchors and boxes.
 
 A box without a sample cannot be learnt: no training brings it back. FCOS is often said to lose too many boxes on
-coarse maps; Table 1 answers that it loses fewer than anchors do. FCOS's rows are counted with :func:`targets.assign`,
-the very function that training calls.
+coarse maps; Table 1 answers that it loses fewer than anchors do. FCOS's rows are counted with
+:func:`fcos_edu.targets.assign`, the very function that training calls.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class LocationRecall(Recall):
         }
 
     def lost(self) -> dict[str, int]:
-        """Number of lost boxes by reason, see :data:`REASONS`."""
+        """Number of lost boxes by reason, see ``REASONS``."""
         return {name: int((self.reason == i).sum()) for i, name in enumerate(REASONS)}
 
 
@@ -154,7 +154,7 @@ def anchor_recall(boxes: Boxes, config: FCOSConfig, *, progress: bool = True) ->
 
     An anchor belongs to the box it overlaps most. It is positive with an IoU of at least 0.5. Besides, a box's best
     anchors (those of its highest IoU, ties included) are positive although they overlap less: the *low-quality
-    matches*. Table 1 has three rules for them, see :data:`LOW_QUALITY`: none; only if the box's highest IoU is at
+    matches*. Table 1 has three rules for them, see ``LOW_QUALITY``: none; only if the box's highest IoU is at
     least 0.4, which is what the paper says of Detectron; all. Even with all, boxes are lost: an anchor that two boxes
     want goes to the one it overlaps more.
 
@@ -164,7 +164,7 @@ def anchor_recall(boxes: Boxes, config: FCOSConfig, *, progress: bool = True) ->
         progress: show a bar.
 
     Returns:
-        For each rule of :data:`LOW_QUALITY` the boxes found.
+        For each rule of ``LOW_QUALITY`` the boxes found.
     """
     config = FCOSConfig.paper(min_size=config.min_size, max_size=config.max_size, size_divisor=config.size_divisor)
     anchors = retinanet_anchors()
@@ -192,7 +192,7 @@ def retinanet_anchors() -> list[Tensor]:
 def anchor_matches(
     boxes: Tensor, sizes: Sequence[tuple[int, int]], strides: Sequence[int], anchors: Sequence[Tensor]
 ) -> dict[str, Tensor]:
-    """Boxes of one image that at least one anchor is matched to, for each rule of :data:`LOW_QUALITY`.
+    """Boxes of one image that at least one anchor is matched to, for each rule of ``LOW_QUALITY``.
 
     Args:
         boxes: ``(M, 4)`` float32 xyxy in pixels of the canvas, M >= 1.
