@@ -153,7 +153,7 @@ class FCOS(nn.Module):
         it pays where sizes are few.
 
         Args:
-            options: of ``torch.compile``; ``dynamic=False`` unless they say otherwise.
+            options: of ``torch.compile``; ``dynamic=False`` unless they say otherwise. ``disable=True`` undoes it.
         """
         options = {"dynamic": False} | options
         self.pyramid.compile(**options)

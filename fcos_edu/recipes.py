@@ -49,7 +49,7 @@ class TrainConfig:
     clip_norm: float = 35.0  # largest norm of the gradient; 0 for no clipping
     ema_decay: float = 0.0  # exponential moving average of the weights, which is then what is saved; 0 for none
     precision: Literal["auto", "no", "bf16", "fp16"] = "auto"  # auto: bf16 where the hardware has it, or fp16
-    compile: bool = False  # torch.compile of backbone, pyramid and head
+    compile: bool = False  # torch.compile of backbone, pyramid, head and losses (FCOS.compile)
 
     # -- images
     augment: Literal["none", "flip", "strong"] = "flip"

@@ -158,7 +158,7 @@ def train(
     # Accelerate moves a prepared schedule once for each worker; this one counts steps, so it is not prepared.
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, config))
     if config.compile and isinstance(plain, FCOS):
-        plain.predict = torch.compile(plain.predict)  # type: ignore[method-assign]
+        plain.compile()
     model, prepared = accelerator.prepare(plain, optimizer)
     assert model is not None
     watch, first = Watch(accelerator), 0
@@ -264,7 +264,7 @@ def train(
     finally:
         bar.close()
         if isinstance(plain, FCOS):
-            plain.__dict__.pop("predict", None)  # the compiled one
+            plain.compile(disable=True)  # images that are detected afterwards have many sizes
         if log is not None:
             log.close()
             run.draw_curves()
@@ -291,7 +291,9 @@ def make_detector(config: TrainConfig) -> nn.Module:
     fresh = detectors.build(config.detector, config.model, load_backbone=not config.start_from)
     if config.start_from:
         trained = detectors.load(config.start_from).cpu()
-        fresh.load_state_dict(weights.transfer(fresh.state_dict(), trained.state_dict(), config.start_from))
+        known = trained.config.class_names  # type: ignore[union-attr]
+        own, state, names = fresh.state_dict(), trained.state_dict(), config.model.class_names
+        fresh.load_state_dict(weights.transfer(own, state, config.start_from, names, known))  # type: ignore[arg-type]
     return fresh
 
 

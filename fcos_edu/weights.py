@@ -13,7 +13,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, NamedTuple
@@ -151,22 +151,37 @@ def check_fit(own: dict[str, Tensor], checkpoint: Checkpoint, path: str | Path) 
         )
 
 
-def transfer(own: dict[str, Tensor], state: dict[str, Tensor], source: str | Path) -> dict[str, Tensor]:
-    """A trained model's weights for a new model: all of them, but the classifier stays new if the classes differ.
+def transfer(
+    own: dict[str, Tensor],
+    state: dict[str, Tensor],
+    source: str | Path,
+    classes: Sequence[str] = (),
+    known: Sequence[str] = (),
+) -> dict[str, Tensor]:
+    """A trained model's weights for a new model; of its classifier, the rows of the classes that both have.
+
+    A class's row of the classifier is its own (each is a yes or no, section 3.1), so rows can be taken one by one. They
+    are found by name; where either side has no names, all are kept if their number is the same, and none otherwise.
 
     Args:
-        own: state dict of the new model.
+        own: state dict of the new model, which gives the rows that are missing.
         state: state dict of the trained one.
         source: where it is from, for the error.
+        classes: names of the new model's classes.
+        known: names of the trained one's.
 
     Raises:
         CheckpointError: another network; names a tensor that does not fit.
     """
-    head = "head.classification."
-    fresh = own[f"{head}bias"].shape != state[f"{head}bias"].shape if f"{head}bias" in state else False
-    taken = {
-        name: own[name] if fresh and name.startswith(head) else value for name, value in state.items() if name in own
-    }
+    taken = {name: value for name, value in state.items() if name in own}
+    for name in [n for n in taken if n.startswith("head.classification.")]:
+        if classes and known:
+            rows = {label: row for row, label in enumerate(known)}
+            taken[name] = torch.stack([
+                state[name][rows[label]] if label in rows else own[name][row] for row, label in enumerate(classes)
+            ])  # fmt: skip
+        elif len(own[name]) != len(state[name]):
+            taken[name] = own[name]
     wrong = [name for name in own if name not in taken or taken[name].shape != own[name].shape]
     wrong += [name for name in state if name not in own]
     if wrong:

@@ -550,6 +550,9 @@ def test_boxes_of_another_number_compile_nothing_anew(tiny: FCOS, forget_compile
     for count in (4, 70, 1):
         tiny([picture(96, 96)], random_targets([picture(96, 96)], 3, count=count))
     assert counter.frame_count == 3  # pyramid, head, losses
+    tiny.compile(disable=True)
+    tiny([picture(96, 128)], random_targets([picture(96, 128)], 3))
+    assert counter.frame_count == 3
 
 
 def test_a_copy_of_a_compiled_model_has_its_own_weights(tiny: FCOS, forget_compiled: None) -> None:

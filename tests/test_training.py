@@ -5,7 +5,6 @@ import json
 import math
 import os
 import signal
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -393,6 +392,24 @@ def test_fine_tuning_keeps_all_but_the_classifier(tmp_path):
         training.make_detector(small(start_from=str(tmp_path / "seven.safetensors"), **{"model.fpn_channels": 32}))
 
 
+def test_fine_tuning_finds_classes_by_their_names(tmp_path):
+    """As many classes in another order are not the same classes."""
+    old = FCOS(SMALL.replace(num_classes=3, class_names=("cat", "dog", "cow")))
+    old.save(tmp_path / "old.safetensors")
+    source = str(tmp_path / "old.safetensors")
+    for names in (("cow", "cat", "horse"), ("dog",), ("cat", "dog", "cow")):
+        model = SMALL.replace(num_classes=len(names), class_names=names)
+        torch.manual_seed(1)
+        fresh = FCOS(model).state_dict()
+        torch.manual_seed(1)
+        tuned = training.make_detector(small(model=model, start_from=source)).state_dict()
+        for name in ("head.classification.weight", "head.classification.bias"):
+            for row, label in enumerate(names):
+                known = label in old.config.class_names
+                want = old.state_dict()[name][old.config.class_names.index(label)] if known else fresh[name][row]
+                assert torch.equal(tuned[name][row], want), (name, label)
+
+
 def test_fine_tuning_trains_on_other_classes(tmp_path):
     FCOS(SMALL.replace(num_classes=3)).save(tmp_path / "three.safetensors")
     train(small(iterations=2).fine_tune(tmp_path / "three.safetensors"), tmp_path / "run", progress=False)
@@ -410,9 +427,18 @@ def test_out_of_memory_says_what_to_lower(tmp_path, monkeypatch):
 
 def test_a_compiled_network_trains_alike(tmp_path, monkeypatch):
     """Traced as for a real compilation, which takes minutes on a CPU and is torch's own to test."""
-    monkeypatch.setattr(training.torch, "compile", partial(torch.compile, backend="aot_eager", fullgraph=True))
+    asked = []
+
+    def compile_quickly(function, **options):
+        asked.append(options)
+        return torch_compile(function, backend="aot_eager", fullgraph=True, **options)
+
+    torch_compile = torch.compile
+    monkeypatch.setattr(torch, "compile", compile_quickly)
     for name in ("plain", "compiled"):
         train(small(iterations=3, compile=name == "compiled", log_every=1), tmp_path / name, progress=False)
+        translated = [options for options in asked if not options.get("disable")]
+        assert len(translated) == 3 * (name == "compiled")  # pyramid, head, losses
     losses = [
         [json.loads(line)["loss"] for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
         for name in ("plain", "compiled")
