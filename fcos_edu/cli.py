@@ -96,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sub.add_argument(
         "--from", dest="source", metavar="DETECTOR",
-        help="fine-tune a checkpoint, shapes, bccd, or torchvision:COCO_V1; classes of the same name keep what they learnt",
+        help="fine-tune a checkpoint, shapes, bccd, or torchvision:COCO_V1; known classes are kept",
     )  # fmt: skip
     sub.add_argument("--out", type=Path, help="run folder (default: runs/NAME)")
     sub.add_argument("--resume", action="store_true", help="go on with the run in that folder, if there is one")

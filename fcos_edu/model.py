@@ -1,7 +1,7 @@
 """FCOS: images to losses or detections, in torchvision's detection convention.
 
-The whole path reads from top to bottom in :meth:`FCOS.forward`; the chapters *The network* and *A detector from end to
-end* walk it. Checked against: torchvision's ``fcos_resnet50_fpn`` (losses and detections from the same weights).
+The whole path reads from top to bottom in :meth:`FCOS.forward`; the chapters *The network* and *From outputs to
+detections* walk it. Checked against: torchvision's ``fcos_resnet50_fpn`` (losses and detections from the same weights).
 """
 
 from __future__ import annotations

@@ -50,7 +50,6 @@ PARTS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "decoding, thresholds and NMS (section 3.1)",
         ),
         ("11_average_precision", "Which of two detectors is better?", "average precision by hand (Figs 4–6, Table 7)"),
-        ("03_end_to_end", "Can you train one while you watch?", "detections, and how good they are (section 4)"),
         ("12_ablations", "What does each change gain?", "every switch of the paper, measured (Tables 3, 4 and 8)"),
     ),
     "Beyond": (

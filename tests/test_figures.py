@@ -415,7 +415,7 @@ class TestPng:
 
 
 class TestDetections:
-    """Pictures of the chapter A detector from end to end."""
+    """Pictures of the chapter From outputs to detections."""
 
     result = {
         "boxes": BOXES,

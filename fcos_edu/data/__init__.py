@@ -1,6 +1,6 @@
 """Images and boxes: generated shapes, COCO and VOC readers, downloads, augmentation (Sec. 4, training data).
 
-Taught in the chapter "A detector from end to end". Checked against pycocotools and BCCD's counts.
+Taught in the chapter *Your own boxes*. Checked against pycocotools and BCCD's counts.
 In short::
 
     from torch.utils.data import DataLoader

@@ -1,6 +1,6 @@
 """Reader for folders in COCO's format (Sec. 4: COCO trainval35k and minival).
 
-Taught in the chapter "A detector from end to end". Checked against pycocotools: a detector that repeats
+Taught in the chapter *COCO: published weights on your photograph*. Checked against pycocotools: a detector that repeats
 `ground_truth()` gets AP 1. torchvision's `CocoDetection` hands out raw annotations of one file and fails on a
 faulty one with a bare KeyError; here each fault is named before training starts, and crowds, bad boxes and
 unknown categories are counted.

@@ -1,6 +1,6 @@
 """What every detection dataset of this package has in common (Sec. 4, training data).
 
-Taught in the chapter "A detector from end to end". Checked against torchvision's reference recipe for
+Taught in the chapter *Your own boxes*. Checked against torchvision's reference recipe for
 detection (which boxes and images training leaves out) and against pycocotools (what `ground_truth` must
 hold).
 

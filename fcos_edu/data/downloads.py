@@ -1,6 +1,6 @@
 """Public datasets, fetched once into one folder (Sec. 4 trains on COCO; the book's photographs are BCCD).
 
-Taught in the chapter "A detector from end to end". Checked against a local HTTP server: wrong hash, broken
+Taught in the chapter *Your own boxes*. Checked against a local HTTP server: wrong hash, broken
 archive, an archive that wants to leave its folder, a cut connection, no network.
 
 pooch downloads to a temporary name and renames after the hash is right, so a half-written archive never looks

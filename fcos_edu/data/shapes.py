@@ -1,6 +1,6 @@
 """Generated detection images: the offline default of every command (Sec. 3.2 wants all levels and overlap).
 
-Taught in the chapters "Levels of the pyramid" and "A detector from end to end". Checked against a recorded
+Taught in the chapters *Levels of the pyramid* and *Training*. Checked against a recorded
 sha256 of a picture, against the painted pixels (each box is tight) and against pycocotools (the exported file
 loads).
 

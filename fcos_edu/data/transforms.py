@@ -1,6 +1,6 @@
 """Augmentation with torchvision's `transforms.v2` (Sec. 4: short side 800, or 640–800; long side ≤ 1333).
 
-Taught in the chapter "A detector from end to end". Checked against torchvision's own transforms (sizes,
+Taught in the chapter *Your own boxes*. Checked against torchvision's own transforms (sizes,
 mirrored boxes) and for what must always hold: boxes stay in the image, labels stay with their boxes.
 
 Each pipeline takes a sample (image uint8 (3, H, W), target) and returns (image float32 (3, H, W) in 0..1,
