@@ -3,9 +3,10 @@
     python scripts/kill_test.py --kills 25 --record results/kill_test.json
     python scripts/kill_test.py --kills 10 --processes 2 --iterations 120
 
-Each time the command ``fcos-edu train --resume`` is started and, after a random time, ended by SIGKILL with all its
-workers: in the middle of a step, of a line of the log, of a checkpoint, or before the first step. What matters in the
-end is that the weights are the same to the last bit, and that the log has no gap and no step twice. On a CPU.
+Each time the command ``fcos-edu train --resume`` is started and ended by SIGKILL with all its workers: every fifth time
+while it is still starting, otherwise a random part of a second after a random step, which may be in the middle of a
+step, of a line of the log or of a checkpoint. What matters in the end is that the weights are the same to the last
+bit, and that the log has no gap and no step twice. On a CPU.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def command(folder: Path, arguments: argparse.Namespace) -> list[str]:
     if arguments.processes > 1:
         launcher += ["-m", "torch.distributed.run", "--nproc-per-node", str(arguments.processes)]
         launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]
-    settings = {"save_every": arguments.save_every, "log_every": 5, "test_split": "", "precision": "no", "cache": False}
+    settings = {"save_every": arguments.save_every, "log_every": 1, "test_split": "", "precision": "no", "cache": False}
     train = ["-m", "fcos_edu.cli", "train", "--recipe", "shapes", "--out", str(folder), "--resume"]
     train += ["--iterations", str(arguments.iterations)]
     return launcher + train + [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
@@ -56,13 +57,36 @@ def kill(pid: int) -> None:
             process.kill()
 
 
-def finish(folder: Path, arguments: argparse.Namespace) -> float:
-    """Let the run come to its end; the seconds that took."""
+def last_step(folder: Path) -> int:
+    """The last step that the log has whole; 0 without a log."""
+    path = folder / "log.jsonl"
+    lines = path.read_text("utf-8").split("\n")[:-1] if path.exists() else []
+    return int(json.loads(lines[-1])["step"]) if lines else 0
+
+
+def finish(folder: Path, arguments: argparse.Namespace) -> tuple[float, float]:
+    """Let the run come to its end; the seconds until its first step, and from there."""
     began = time.perf_counter()
-    code = start(folder, arguments).wait()
-    if code:
+    process = start(folder, arguments)
+    while not last_step(folder) and process.poll() is None:
+        time.sleep(0.01)
+    begun = time.perf_counter()
+    if code := process.wait():
         raise SystemExit(f"the run in {folder} ended with exit code {code}; start the command by hand to see why")
-    return time.perf_counter() - began
+    return begun - began, time.perf_counter() - begun
+
+
+def live(folder: Path, arguments: argparse.Namespace, step: int | None, delay: float) -> bool:
+    """Start the run and kill it ``delay`` seconds after this step, or after its start; False if it ended before."""
+    process = start(folder, arguments)
+    while step is not None and last_step(folder) < step and process.poll() is None:
+        time.sleep(0.002)
+    time.sleep(delay)
+    alive = process.poll() is None
+    if alive:
+        kill(process.pid)
+    process.wait()
+    return alive
 
 
 def main() -> None:
@@ -77,28 +101,28 @@ def main() -> None:
     random.seed(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch:
         whole, killed = Path(scratch) / "whole", Path(scratch) / "killed"
-        seconds = finish(whole, arguments)
-        landed, early = 0, 0
-        for _ in tqdm(range(arguments.kills), desc="kill", unit="run"):
-            process = start(killed, arguments)
-            # From before the first step to a good part of the way, so that no run comes to its end by itself too soon.
-            time.sleep(random.uniform(0.05, 1.6) * seconds / 4)
-            if process.poll() is None:
-                kill(process.pid)
-                landed += 1
+        starting, seconds = finish(whole, arguments)
+        a_step = seconds / arguments.iterations
+        steps = sorted(random.randrange(1, arguments.iterations - 10) for _ in range(arguments.kills))
+        landed = {"while it was starting": 0, "after a step": 0}
+        for number, step in enumerate(tqdm(steps, desc="kill", unit="run")):
+            if number % 5 == 4:
+                when, killed_there = "while it was starting", live(killed, arguments, None, random.uniform(0, starting))
             else:
-                early += 1
-            process.wait()
+                step = max(step, last_step(killed) + 1)  # one that this life has to reach itself
+                when, killed_there = "after a step", live(killed, arguments, step, random.uniform(0, 3 * a_step))
+            landed[when] += killed_there
         finish(killed, arguments)
         one, other = (load_file(folder / "model.safetensors") for folder in (whole, killed))
         same = one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-        steps = [
+        logged = [
             [json.loads(line)["step"] for line in (f / "log.jsonl").read_text().splitlines()] for f in (whole, killed)
         ]
     metrics = {
-        "kills": landed, "runs that were done before their kill": early, "processes": arguments.processes,
+        "kills": sum(landed.values()), **{f"kills {when}": count for when, count in landed.items()},
+        "runs that ended before their kill": arguments.kills - sum(landed.values()), "processes": arguments.processes,
         "iterations": arguments.iterations, "weights equal to the last bit": same,
-        "log without gap or repetition": steps[0] == steps[1],
+        "log without gap or repetition": logged[0] == logged[1],
     }  # fmt: skip
     for name, value in metrics.items():
         print(f"{name}: {value}")
@@ -109,7 +133,7 @@ def main() -> None:
             arguments.record, what="A run killed at random moments and resumed, against one that was not killed",
             command=told, metrics=metrics, data="shapes",
         )  # fmt: skip
-    if not same or steps[0] != steps[1]:
+    if not same or logged[0] != logged[1]:
         raise SystemExit("the killed run is not the same")
 
 
