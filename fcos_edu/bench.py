@@ -22,14 +22,16 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import FrozenBatchNorm2d, box_iou
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
+from . import detectors
 from .config import FCOSConfig
 from .locations import feature_sizes
 from .model import FCOS
+from .recipes import RECIPES
 from .targets import assign, make_targets, pad_boxes
 from .timing import Step, Stopwatch, compare
 from .training import pick_precision
 
-PARTS = ("assignment", "inference", "training")
+PARTS = ("assignment", "inference", "training", "small")
 TYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Rows of the table on a CPU: our precision and torchvision's.
 ROWS = {"float32": ("no", "no"), "bf16_against_float32": ("bf16", "no"), "bf16_against_bf16": ("bf16", "bf16")}
@@ -75,7 +77,7 @@ def random_images(images: int, height: int, width: int, device: str) -> list[Ten
 class FromHost(nn.Module):
     """torchvision's model fed as ours feeds itself: bytes and boxes from the host's memory, floats on the device."""
 
-    def __init__(self, model: TorchvisionFCOS, device: str) -> None:
+    def __init__(self, model: nn.Module, device: str) -> None:
         super().__init__()
         self.model, self.device = model, device
 
@@ -219,6 +221,58 @@ def bench_inference(
     }
 
 
+def training_step(
+    model: nn.Module, images: list[Tensor], targets: list[dict[str, Tensor]], watch: Stopwatch, precision: str
+) -> Step:
+    """One step of SGD on this batch, always the same one; marks ``loss`` and ``backward``."""
+    device = "cuda" if watch.cuda else "cpu"
+    learnt = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(learnt, lr=1e-6, momentum=0.9, weight_decay=1e-4, fused=True)
+    scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
+
+    def step() -> None:
+        with autocast(device, precision):
+            total = torch.stack(list(model(images, targets).values())).sum()
+        watch.mark("loss")
+        scaler.scale(total).backward()
+        watch.mark("backward")
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+
+    return step
+
+
+def bench_small(turns: int = 20, device: str = "cpu", precision: str | None = None) -> dict[str, Any]:
+    """One step of the recipe ``bccd``, and the same with torchvision's FCOS on our backbone, as in ``fcos-edu study``.
+
+    Both learn the whole network, with batch norms whose statistics are learnt too. The methods differ (torchvision has
+    no ``exp``, and another unit of distances), so the losses do too.
+    """
+    config = RECIPES["bccd"].config
+    picked = pick_precision(precision or config.precision)
+    model, batch = config.model, config.batch_size
+    size = (model.min_size, 4 * model.min_size // 3)  # of a photograph of the blood cells
+    images, targets = random_images(batch, *size, device), random_boxes(batch, 13, *size, model.num_classes)
+    watch = Stopwatch(device)
+    ours = detectors.build("fcos", model)
+    theirs = FromHost(detectors.build("torchvision_fcos", model), device)
+    assert isinstance(ours, FCOS)
+    ours.check_inputs = False
+    both: tuple[FCOS | FromHost, ...] = (ours, theirs)
+    for side in both:
+        side.to(device).train()
+        mark_parts(watch, side)
+    mine, peer = (training_step(side, images, targets, watch, picked) for side in both)
+    with FlopCounterMode(display=False) as counter:
+        mine()
+    row = compare(mine, peer, watch, turns, "step", images=batch, flops=counter.get_total_flops())
+    return {
+        "input": f"{batch} images {size[0]}x{size[1]}, 13 boxes each, the network of the recipe bccd",
+        ("float32" if picked == "no" else f"{picked}_against_{picked}"): row,
+    }
+
+
 def bench_training(
     turns: int = 5,
     device: str = "cpu",
@@ -238,21 +292,7 @@ def bench_training(
         raise RuntimeError(f"our losses {mine} and torchvision's {peer} differ: times would compare different work")
 
     def learning(model: nn.Module, precision: str) -> Step:
-        learnt = [p for p in model.parameters() if p.requires_grad]
-        optimizer = torch.optim.SGD(learnt, lr=1e-6, momentum=0.9, weight_decay=1e-4, fused=True)
-        scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
-
-        def step() -> None:
-            with autocast(device, precision):
-                total = torch.stack(list(model(images, targets).values())).sum()
-            watch.mark("loss")
-            scaler.scale(total).backward()
-            watch.mark("backward")
-            scaler.step(optimizer)
-            scaler.update()
-            optimizer.zero_grad()
-
-        return step
+        return training_step(model, images, targets, watch, precision)
 
     with FlopCounterMode(display=False) as counter:
         learning(ours, next(iter(rows.values()))[0])()
@@ -287,7 +327,7 @@ def bench(
 
     Args:
         parts: of ``PARTS``.
-        turns: measured turns of each side (of the assignment, which is short, four times as many).
+        turns: measured turns of each side (of ``assignment`` and ``small``, which are short, four times as many).
         device: ``"cpu"`` or ``"cuda"``.
         batch_size: images of a training step; None for 2 on a CPU, 16 on a GPU.
         size: height and width of the images; None for smaller ones on a CPU, the paper's 800 x 1333 on a GPU.
@@ -310,6 +350,7 @@ def bench(
         "assignment": partial(bench_assignment, 4 * turns, device),
         "inference": partial(bench_inference, turns, device, batches=(1, 8) if gpu else (1,), **options),
         "training": partial(bench_training, turns, device, batch=batch_size or (16 if gpu else 2), **options),
+        "small": partial(bench_small, 4 * turns, device, precision),
     }
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=True):  # each side on the fastest kernels

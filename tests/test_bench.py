@@ -9,6 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fcos_edu import FCOS, bench
+from fcos_edu.recipes import RECIPES
 
 SMALL = (96, 128)
 
@@ -80,6 +81,16 @@ def test_training_compares_the_same_work_in_the_same_parts(compared, translated)
     assert "bf16 against bf16" in table and "0.50" in table
 
 
+def test_the_small_step_is_the_recipes_on_both_sides(compared):
+    result = bench.bench_small(precision="no")
+    assert list(result) == ["input", "float32"]
+    (row,) = compared
+    assert row["images"] == RECIPES["bccd"].config.batch_size
+    # The same convolutions; what else differs is not counted.
+    assert row["flops"] == row["ours_flops"] == pytest.approx(row["torchvision_flops"], rel=0.01)
+    assert row["ours_parts"] == row["torchvision_parts"] == ["data", "forward", "loss", "backward", "step"]
+
+
 def test_unequal_detections_and_losses_are_refused(monkeypatch):
     true = FCOS.from_torchvision
 
@@ -122,7 +133,7 @@ def test_what_a_device_is_asked_for(monkeypatch):
     assert list(bench.bench(device="cuda")) == list(bench.PARTS)
     both = {"compiled": False, "rows": {"fp16_against_fp16": ("fp16", "fp16")}, "size": (800, 1333)}
     assert asked["inference"] == both | {"batches": (1, 8)}
-    assert asked["training"] == both | {"batch": 16}
+    assert asked["training"] == both | {"batch": 16} and asked["small"] == {}
 
     bench.bench(device="cpu")
     assert asked["inference"] == {"compiled": False, "batches": (1,)} and asked["training"]["batch"] == 2

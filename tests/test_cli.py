@@ -8,6 +8,7 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image
 
 from fcos_edu import FCOS, FCOSConfig, cli, data
+from fcos_edu.bench import PARTS
 from fcos_edu.recipes import RECIPES
 from fcos_edu.runs import PreemptedError
 
@@ -327,7 +328,7 @@ def test_bench_passes_its_options_and_records_them(monkeypatch, tmp_path, words,
 
     monkeypatch.setattr(cli, "bench", bench)
     assert run("bench", *words, "--record", tmp_path / "a.json") == 0
-    parts = ("training",) if words else ("assignment", "inference", "training")
+    parts = ("training",) if words else PARTS
     assert seen == options | {"parts": parts, "turns": 5, "device": "cpu"}
     assert json.loads((tmp_path / "a.json").read_text())["command"] == f"fcos-edu bench {command}"
 
