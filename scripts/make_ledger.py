@@ -605,6 +605,7 @@ def extras(results: Results) -> list[Row]:
                 "assignment": ("assignment", "with_targets", "ratio"),
                 "inference": ("inference", "float32", "ratio"),
                 "training step": ("training", "float32", "ratio"),
+                "training step of the recipe bccd, in bf16": ("small", "bf16_against_bf16", "ratio"),
             },
         ),
     }
@@ -628,6 +629,17 @@ def extras(results: Results) -> list[Row]:
                 ours=f"{seconds:.0f} s on one core, {memory:.1f} GB", **origin(results, "recall_train2017_size"),
             )
         )  # fmt: skip
+    for file in ("kill_test", "kill_test_two_workers"):
+        if file in results:
+            ended = results[file]["metrics"]
+            same = ended["weights equal to the last bit"] and ended["log without gap or repetition"]
+            workers = "one worker" if ended["processes"] == 1 else f"{ended['processes']} workers"
+            rows.append(
+                Row(
+                    f"Training with {workers}, killed {ended['kills']} times, against one that was not", "", TRAINING,
+                    ours="equal to the last bit" if same else "not equal", **origin(results, file),
+                )
+            )  # fmt: skip
     return rows + [
         Row(
             item, "", TRAINING,
