@@ -300,6 +300,16 @@ def test_group_norm_is_torchs_and_keeps_the_type() -> None:
     assert half.dtype == torch.bfloat16
     torch.testing.assert_close(half.float(), want, atol=0.05, rtol=0.02)
 
+    exact, rounded = x.clone().requires_grad_(), x.bfloat16().requires_grad_()
+    F.group_norm(exact, norm.num_groups, norm.weight, norm.bias, norm.eps).square().sum().backward()
+    norm.zero_grad()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        trained = norm(rounded)
+    assert trained.dtype == torch.bfloat16
+    trained.float().square().sum().backward()
+    assert rounded.grad is not None and rounded.grad.dtype == torch.bfloat16 and exact.grad is not None
+    torch.testing.assert_close(rounded.grad.float(), exact.grad, atol=0.05 * exact.grad.abs().max().item(), rtol=0.05)
+
 
 @pytest.mark.parametrize("convs", [0, 1, 4])
 def test_towers_have_their_length(convs: int) -> None:
