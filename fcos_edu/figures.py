@@ -576,9 +576,9 @@ def level_assignment(
     pixels, rows = _pixels(image), _boxes(boxes)
     counts = positives_of_boxes(matched, len(rows))  # (M, levels)
     panels = len(levels) + 1
-    columns = min(3, panels)
+    columns = min(2, panels)  # three would be too small to see P3's locations apart
     lines = -(-panels // columns)
-    size = _figure_size((pixels.shape[0] * lines, pixels.shape[1] * columns), 8.4)
+    size = _figure_size((pixels.shape[0] * lines, pixels.shape[1] * columns), 7.0)
     figure = Picture(figsize=(size[0], size[1] + 0.2 * lines), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes in grid:
@@ -599,7 +599,7 @@ def level_assignment(
         for i in np.unique(np.asarray(owner)[np.asarray(owner) >= 0]):
             axes.add_patch(_rectangle(rows[i], edgecolor="black", linewidth=1))
         look = _level_style(level)
-        look["markersize"] *= 0.75  # a panel is small
+        look["markersize"] *= 0.75  # a panel is small, and the locations of the finest level lie close together
         axes.plot(*hits.T, **look, gid=f"P{level}")
         axes.set_title(f"P{level}: {len(hits):,} positive", fontsize=10)
     return figure

@@ -649,7 +649,7 @@ def ambiguity_of(boxes: list[list[float]], labels: list[int], config: FCOSConfig
 
 
 def numbers_in(text: str) -> list[int]:
-    found = re.search(r"(\d+) positive locations, (\d+) of them ambiguous .* (\d+) between different classes", text)
+    found = re.search(r"(\d+) positive locations, (\d+) of them ambiguous .* (\d+) of different classes", text)
     return [int(group) for group in found.groups()]
 
 
@@ -669,7 +669,7 @@ def test_the_overlap_explorer_counts_as_the_package_does(reader: Reader) -> None
 
     reader.page.get_by_role("radio", name="P4").check(force=True)
     assert numbers_in(reader.said()) == ambiguity_of(moved, labels, config, 4)
-    reader.page.get_by_role("switch", name="share out by size").uncheck(force=True)
+    reader.page.get_by_role("switch", name="size ranges").uncheck(force=True)
     one = FCOSConfig.paper(levels=(4,), level_bounds=(0, float("inf")))
     counts = numbers_in(reader.said())
     assert counts == ambiguity_of(moved, labels, one, 4) and counts[1] == counts[2] > 0

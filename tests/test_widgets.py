@@ -10,6 +10,7 @@ from ipywidgets.embed import dependency_state
 from matplotlib.figure import Figure
 from PIL import Image
 
+from fcos_edu.figures import Picture
 from fcos_edu.widgets import MAX_FRAMES, stack
 
 
@@ -32,6 +33,13 @@ def test_there_is_a_picture_for_each_frame_in_order() -> None:
     assert {picture.size for picture in opened} == {(80, 40)}
     brightness = [picture.convert("L").getpixel((40, 20)) for picture in opened]
     assert brightness == sorted(brightness, reverse=True) and len(set(brightness)) == 4
+
+
+def test_a_frame_is_as_large_as_the_figure_alone() -> None:
+    """Its words are then as easy to read as those of the other figures."""
+    _, pictures = parts(stack(lambda k: Picture(figsize=(1, 0.5)), 2))
+    alone = Image.open(BytesIO(Picture(figsize=(1, 0.5))._repr_png_()))
+    assert {Image.open(BytesIO(picture.value)).size for picture in pictures.children} == {alone.size}
 
 
 def test_the_slider_covers_the_frames_and_both_begin_at_start() -> None:

@@ -117,7 +117,9 @@ def skip_foreign_members(app: Sphinx, what: str, name: str, obj: Any, skip: bool
 
 GLOSSARY = "glossary"
 # Words of every day: they are linked only where a chapter sets them in bold, that is, where it explains them.
-EVERYDAY = frozenset("background head level negative positive precision recall score target".split())
+EVERYDAY = frozenset(
+    "background detection detector head level negative positive precision recall sample score target word".split()
+)
 NO_LINKS_IN = (nodes.reference, nodes.title, nodes.literal, nodes.math, nodes.caption, nodes.raw, addnodes.pending_xref)
 
 

@@ -53,7 +53,7 @@ def stack(
     start: int = 0,
     description: str = "frame",
     caption: str = "",
-    dpi: int = 80,
+    dpi: int = 100,
 ) -> ipywidgets.VBox:
     """A slider over prepared figures.
 
@@ -64,7 +64,7 @@ def stack(
         start: the frame that is shown first.
         description: text at the left of the slider: what it moves.
         caption: a sentence above the slider: what to look for.
-        dpi: resolution; at most 80 keeps notebooks small.
+        dpi: resolution; at 100 the frames are as large as the figure alone, less keeps pictures of noise small.
 
     Returns:
         A VBox of the caption (if any), the slider and the stack of pictures, linked in the browser.

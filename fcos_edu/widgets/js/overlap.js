@@ -27,7 +27,7 @@ const explore = (root, data) => {
       state.level = value;
       redraw();
     });
-    kit.toggle(view.top, "share out by size", true, (on) => {
+    kit.toggle(view.top, "size ranges", true, (on) => {
       state.ranges = on;
       redraw();
     });
@@ -77,7 +77,7 @@ const explore = (root, data) => {
   // ---- the panel
   const title = kit.html(view.side, "p", { class: "fcx-name" });
   const row = kit.html(view.side, "div", { class: "fcx-figures" });
-  const numbers = ["positive", "ambiguous", "between classes"].map((name) => kit.figure(row, name));
+  const numbers = ["positive", "ambiguous", "different classes"].map((name) => kit.figure(row, name));
   const share = kit.meter(view.side, "ambiguous", "var(--fcx-ink)");
   const table = kit.html(view.side, "table", { class: "fcx-table" });
   const heads = kit.html(kit.html(table, "thead"), "tr");
@@ -147,7 +147,7 @@ const explore = (root, data) => {
     const losses = lost.length ? ` No location learns ${lost.join(" or ")}.` : "";
     view.say(
       `P${level.name}: ${now.positive} positive locations, ${now.ambiguous} of them ambiguous ` +
-        `(${kit.percent(now.ambiguous, now.positive)}), ${now.different} between different classes.${losses}`,
+        `(${kit.percent(now.ambiguous, now.positive)}), ${now.different} of different classes.${losses}`,
     );
   }
   view.start(draw);
