@@ -950,7 +950,7 @@ def image_to_detections(
     """
     pixels = _pixels(image)
     height, width = pixels.shape[:2]
-    figure = Picture(figsize=(9.6, 3.6 * height / width + 0.1), layout="constrained")
+    figure = Picture(figsize=(7.2, 2.4 * height / width + 0.5), layout="constrained")
     where, boxes, final = figure.subplots(1, 3)
     _canvas(where, pixels, fade=0.6)
     for level, xy, score in zip(levels, points, scores):
@@ -959,14 +959,15 @@ def image_to_detections(
         style = _level_style(level)
         where.scatter(
             *np.asarray(xy, dtype=float)[seen].T,
-            s=8 + 110 * value[seen],
+            s=4 + 60 * value[seen],
             marker="o" if style["marker"] in ".," else style["marker"],
             color=style["color"],
             edgecolors="black",
             linewidths=0.4,
-            label=f"P{level}",
+            label=f"P{level}" if seen.any() else "_none",  # matplotlib leaves such a name out
         )
-    where.legend(fontsize=7, loc="upper right", markerscale=0.8)
+    if where.get_legend_handles_labels()[1]:
+        figure.legend(ncols=len(levels), fontsize=9, loc="outside lower left", frameon=False)
     where.set_title("1. scores at locations", fontsize=10)
     _canvas(boxes, pixels, fade=0.6)
     for box in _boxes(candidates):
@@ -975,7 +976,7 @@ def image_to_detections(
     _canvas(final, pixels)
     _draw_result(final, result, names, threshold)
     shown = int((result["scores"] >= threshold).sum())
-    final.set_title(f"3. after NMS: {len(result['boxes'])}, {shown} of them drawn", fontsize=10)
+    final.set_title(f"3. after NMS: {len(result['boxes'])} ({shown} drawn)", fontsize=10)
     for axes in (where, boxes, final):
         axes.set(xticks=[], yticks=[])
     return figure

@@ -458,7 +458,10 @@ class TestDetections:
         assert rectangles(boxes) == BOXES.tolist()
         assert rectangles(final) == BOXES[:1].tolist()
         assert boxes.get_title().endswith(": 3")
-        assert final.get_title().endswith(": 2, 1 of them drawn")
+        assert final.get_title().endswith(": 2 (1 drawn)")
+        (legend,) = figure.legends
+        assert [t.get_text() for t in legend.get_texts()] == ["P4"], "a level without a marker is not named"
+        assert not draw(IMAGE, points, [0 * score for score in scores], BOXES, kept, self.names, levels=(3, 4)).legends
 
     def test_loss_curves_hold_the_values_and_the_floor(self) -> None:
         losses = {"classification": [1.0, 0.5, 0.1], "centerness": torch.tensor([0.7, 0.6, 0.58])}
