@@ -280,12 +280,12 @@ def run_study_command(arguments: argparse.Namespace) -> None:
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """``field=value`` with a Python literal or a plain word as value."""
+    """``field=value`` with a Python literal or a plain word as value; true and false in small letters too."""
     name, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"--set {text}: it must be FIELD=VALUE, such as lr=0.005")
     try:
-        return name, ast.literal_eval(value)
+        return name, ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
     except (ValueError, SyntaxError):
         return name, value
 

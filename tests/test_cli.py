@@ -337,3 +337,18 @@ def test_bench_passes_its_options_and_records_them(monkeypatch, tmp_path, words,
 def test_bench_without_a_gpu_says_so(capsys):
     assert run("bench", "--device", "cuda") == 1
     assert "--device cuda needs a GPU that PyTorch can use" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("cache=true", True),
+        ("cache=False", False),
+        ("lr=0.5", 0.5),
+        ("zoom=(0.5,2)", (0.5, 2)),
+        ("augment=none", "none"),
+    ],
+)
+def test_a_setting_is_a_literal_or_a_word(text, value):
+    found = cli.parse_setting(text)[1]
+    assert found == value and type(found) is type(value)
