@@ -733,6 +733,8 @@ def bars(
     series: Mapping[str, Sequence[float]],
     *,
     ylabel: str,
+    xlabel: str = "",
+    title: str = "",
     spreads: Mapping[str, Sequence[float]] | None = None,
 ) -> Figure:
     """Bars side by side: a group for each name, a bar for each series, the value above it.
@@ -741,6 +743,8 @@ def bars(
         names: of the groups.
         series: name -> one number for each group.
         ylabel: what is measured, with its unit.
+        xlabel: what the names are.
+        title: written above.
         spreads: name -> how far each number spreads up and down, in the same unit, as over the seeds of a training
             (Table 4's four kinds of center-ness, for one); drawn as error bars.
 
@@ -772,7 +776,8 @@ def bars(
         )
         axes.bar_label(drawn, fmt="{:.1f}", fontsize=9)
     axes.set_xticks(np.arange(len(names)), names)
-    axes.set_ylabel(ylabel)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_title(title, fontsize=10)
     axes.margins(y=0.15)
     axes.spines[["top", "right"]].set_visible(False)
     if len(series) > 1:
@@ -1050,7 +1055,7 @@ def loss_curves(losses: Mapping[str, Array], *, floor: float | None = None) -> F
     if floor is not None:
         axes.axhline(floor, color="black", linewidth=0.8, linestyle=":", label="floor of center-ness")
     axes.set(xlabel="step", ylabel="loss", yscale="log")
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(frameon=False, fontsize=9, loc="outside upper center", ncols=3)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -2497,13 +2502,13 @@ def recall_by_count(counts: Array, series: Mapping[str, Array]) -> Figure:
 def ablation_ladder(
     names: Sequence[str], values: Sequence[float], *, at: int | None = None, baseline: tuple[float, str] | None = None
 ) -> Figure:
-    """Table 3 as a ladder: a bar for each row, from the first at the top; one of them marked with what it gains.
+    """Table 3 as a ladder: each row's bar reaches from the value above it to its own, so that its length is the gain.
 
     Args:
         names: of the changes, each on top of those before it.
         values: AP of each row, in percent.
-        at: the row that is marked; None marks none.
-        baseline: a value to compare with, and its name: a dotted line.
+        at: the row that is marked, with its gain; None marks none.
+        baseline: a value to compare with, and its name: a dotted line, from which the first bar starts.
 
     Raises:
         ValueError: not one value for each name, or no such row.
@@ -2514,18 +2519,21 @@ def ablation_ladder(
         raise ValueError(f"at is {at}; with {len(names)} rows it must lie in 0..{len(names) - 1}")
     figure = Picture(figsize=(6.5, 0.36 * len(names) + 1.0), layout="constrained")
     axes = figure.subplots()
-    low = min([*values, *([baseline[0]] if baseline else [])]) - 0.5
-    for row, (name, value) in enumerate(zip(names, values)):
+    start = baseline[0] if baseline else values[0]
+    for row, (value, before) in enumerate(zip(values, [start, *values])):
         marked = row == at
-        axes.barh(row, value - low, left=low, height=0.7, color=COLORS[0] if marked else "#C9CDD2")
-        gain = f"  ({value - values[row - 1]:+.1f})" if marked and row else ""
-        axes.text(value + 0.04, row, f"{value:.1f}{gain}", va="center", fontweight="bold" if marked else "normal")
-        plus = "+ " if row else ""
-        axes.text(low + 0.04, row, f"{plus}{name}", va="center", color="white" if marked else "black")
+        axes.barh(row, value - before, left=before, height=0.7, color=COLORS[0] if marked else "#9AA0A6")
+        axes.plot([value, value], [row - 0.35, min(row + 1.35, len(names) - 0.65)], color="#9AA0A6", linewidth=0.8)
+        gain = f"  ({value - before:+.1f})" if marked and (row or baseline) else ""
+        weight = "bold" if marked else "normal"
+        axes.text(max(value, before) + 0.05, row, f"{value:.1f}{gain}", va="center", fontweight=weight)
     if baseline:
         axes.axvline(baseline[0], color="black", linestyle=":", linewidth=1)
-        axes.text(baseline[0], len(names) - 0.4, f"{baseline[1]} {baseline[0]:.1f}", ha="center", va="top", fontsize=8)
-    axes.set(xlim=(low, max(values) + 0.8), ylim=(len(names), -0.6), xlabel="AP on COCO's minival, %", yticks=[])
+        axes.text(baseline[0] + 0.05, len(names) - 0.4, f"{baseline[1]} {baseline[0]:.1f}", va="bottom", fontsize=9)
+    axes.set_yticks(range(len(names)), [f"+ {name}" if row else name for row, name in enumerate(names)])
+    low = min([*values, start]) - 0.2
+    axes.set(xlim=(low, max(values) + 0.8), ylim=(len(names) - 0.3, -0.6), xlabel="AP on COCO's minival, %")
+    axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     return figure
 

@@ -751,26 +751,30 @@ HEAD = """# The ledger
 
 <!-- Written by make ledger from results/*.json. Do not edit this page: change scripts/make_ledger.py. -->
 
-Every equation, figure and table of the paper, beside what was measured here. Read a row from the left: what the paper
-has, what we have, on which data and machine, and in one word how the two stand to each other.
+Can you believe this book? Here is every equation, figure and table of the paper, beside what was measured with this
+package: also where we differ, and where we did not measure at all. Read a row from the left: what the paper has, what
+we have, in one word how the two stand to each other, then on which data and machine.
 
-The word follows from the figures by a rule:
+Nobody chose the words. They follow from the figures by these rules:
 
-- **equal**: the same figure as printed. For an equation, a drawing or a rule: a test holds it.
-- **near**: at most {near_share:g} percentage point away for shares of boxes, locations and detections, {near_ap:g} for
-  AP and AR.
-- **same direction**: neither, but in the paper's order. On the paper's data a row is compared with all rows of its
-  table. On other data the figures themselves have nothing in common with the paper's, so two of them are set *against*
-  each other. Where the paper has no difference, there must be none here.
-- **no difference seen**: the paper has a difference, and ours is not above its spread.
+- **equal**: the figure that is printed in the paper. For an equation, a drawing or a rule: a test of this package
+  holds it.
+- **near**: not equal, but at most {near_share:g} percentage point away for shares of boxes, locations and detections,
+  {near_ap:g} for AP and AR.
+- **same direction**: the figures are farther apart, but larger is larger and smaller is smaller, as in the paper. On
+  the paper's own data, COCO, a row is compared with all rows of its table. On blood cells (BCCD) and drawn shapes the
+  figures themselves have nothing in common with the paper's. There, two of ours are set *against* each other, and two
+  of the paper's. Where the paper's two are the same, ours must show no difference either.
+- **no difference seen**: the paper has a difference, and ours is not larger than its spread.
 - **differs**: the other direction than the paper's, or a figure far from the paper's with none to compare it with.
 - **not run here**: nothing was measured; the command would.
 
-± is the standard deviation over seeds. The difference of two means counts if it is larger than
-$\\sqrt{{\\sigma_1^2 + \\sigma_2^2}}$, the spread of such a difference. Counts, also of the detections of one trained
-model, have no spread, and any difference counts: read them with care. Cost is the time of all runs that a row needs:
-the clock's, or the processor's where the machine did other work too.
+± is the standard deviation over seeds. A difference of two means counts if it is larger than $\\sqrt{{\\sigma_1^2 +
+\\sigma_2^2}}$, the spread that two single runs have. [One change at a time](notebooks/12_ablations.ipynb) tests this
+rule on equals: it is a mild one. Counts, also of the detections of one trained model, have no spread, so any
+difference counts: read them with care.
 
+*Cost* is the time of all runs that a row needs: the clock's, or the processor's where the machine did other work too.
 A number in the column *command* leads to the commands, which unfold below the table. Those for COCO need its images
 (`fcos-edu data download coco2017`) and days of a GPU. Without a GPU, `train` would pick a small model and a short
 schedule.

@@ -324,7 +324,9 @@ class TestCenterness:
 
 class TestBars:
     def test_bars_stand_side_by_side_with_their_values(self) -> None:
-        (axes,) = figures.bars(["a", "b", "c"], {"one": [1, 2, 3], "two": [4, 5, 6]}, ylabel="%").axes
+        series = {"one": [1, 2, 3], "two": [4, 5, 6]}
+        (axes,) = figures.bars(["a", "b", "c"], series, ylabel="%", xlabel="letter", title="both").axes
+        assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("letter", "%", "both")
         assert [[bar.get_height() for bar in group] for group in axes.containers] == [[1, 2, 3], [4, 5, 6]]
         starts = [bar.get_x() for group in axes.containers for bar in group]
         assert len(set(starts)) == 6
@@ -1168,10 +1170,14 @@ class TestAblationLadder:
         (axes,) = figure.axes
         ends = [patch.get_x() + patch.get_width() for patch in axes.patches]
         assert ends == pytest.approx(self.VALUES)
-        words = [text.get_text() for text in axes.texts]
-        assert words == [
-            "36.3", "first", "36.9", "+ better loss", "36.8  (-0.1)", "+ more norm", "RetinaNet 35.9",
-        ]  # fmt: skip
+        assert [patch.get_x() for patch in axes.patches] == pytest.approx([35.9, 36.3, 36.9])
+        assert [text.get_text() for text in axes.texts] == ["36.3", "36.9", "36.8  (-0.1)", "RetinaNet 35.9"]
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["first", "+ better loss", "+ more norm"]
+
+    def test_the_first_row_has_a_gain_only_over_a_baseline(self) -> None:
+        (alone,) = figures.ablation_ladder(self.NAMES, self.VALUES, at=0).axes
+        (above,) = figures.ablation_ladder(self.NAMES, self.VALUES, at=0, baseline=(35.9, "RetinaNet")).axes
+        assert [axes.texts[0].get_text() for axes in (alone, above)] == ["36.3", "36.3  (+0.4)"]
 
     def test_refused(self) -> None:
         with pytest.raises(ValueError, match="3 names for 2 values"):
