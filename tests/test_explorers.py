@@ -702,6 +702,7 @@ def test_boxes_are_moved_and_resized_with_the_keyboard(reader: Reader) -> None:
     guess = reader.page.get_by_role("application", name="prediction")
     guess.focus()
     reader.page.keyboard.press("ArrowLeft")
+    reader.settle()
     assert guess.get_attribute("aria-label") == "prediction, from 128, 90 to 288, 210"
     reader.page.keyboard.press("Shift+ArrowDown")
     reader.settle()

@@ -445,6 +445,9 @@ class Travels(TorchDispatchMode):
         return out
 
 
+OLD_TORCH = tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 7)
+
+
 @pytest.fixture
 def no_cuda_left() -> Iterator[None]:
     yield  # what was made for each canvas on the device that is none
@@ -461,6 +464,8 @@ def test_a_training_step_on_a_gpu_waits_for_no_copy(preset: str, home: str, no_c
     model = FCOS(config, load_backbone=False).train()
     model.check_inputs = False
     with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        if OLD_TORCH and not torch.cuda.is_available():
+            pytest.skip("torch 2.6 asks the driver even for a GPU that is not there")
         state = {n: fake.from_tensor(v).to("cuda") for n, v in (*model.named_parameters(), *model.named_buffers())}
         images = [torch.zeros(3, 60, 90, dtype=torch.uint8, device=home), torch.rand(3, 96, 50, device=home)]
         boxes = [torch.rand(70, 4, device=home), torch.rand(0, 4, device=home)]
