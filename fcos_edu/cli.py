@@ -20,13 +20,12 @@ from accelerate import PartialState
 from PIL import Image
 from tqdm import tqdm
 
-from . import data, tables
+from . import data, tables, weights
 from .bench import PARTS, bench, bench_table
 from .config import FCOSConfig
 from .detectors import load, load_for
 from .drawing import draw_detections
 from .evaluation import coco_metrics, evaluate, metrics_table, read_detections
-from .model import FCOS
 from .recipes import RECIPES, TrainConfig, recipe_for
 from .records import record
 from .runs import PREEMPTED, PreemptedError
@@ -208,7 +207,8 @@ def run_train(arguments: argparse.Namespace) -> None:
         return
     print(f"{config.iterations} steps in {outcome['seconds']:.0f} s; the run is in {folder}")
     if arguments.export:
-        FCOS.load(folder / "model.safetensors").save(arguments.export, half=True, **outcome)
+        trained = weights.load(folder / "model.safetensors")
+        weights.save(arguments.export, trained.state, trained.config, half=True, about=trained.about | outcome)
     if arguments.record:
         start = config.start_from or f"{config.model.backbone_weights} weights"
         what = f"Training on {config.data} ({config.split}) from {start}, then AP on {config.test_split}"

@@ -10,7 +10,11 @@ the number of loading processes changes nothing, and two workers see together wh
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import random
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -212,4 +216,25 @@ def make_loader(
     return DataLoader(
         Stream(dataset, config.seed), batch_sampler=sampler, num_workers=config.workers,
         pin_memory=torch.cuda.is_available(), collate_fn=CheckedCollate(config.model.num_classes),
+        worker_init_fn=outlive_signals,
+        generator=torch.Generator().manual_seed(config.seed),  # it would draw from the global one, which is restored
     )  # fmt: skip
+
+
+def outlive_signals(_: int) -> None:
+    """In a loading process: leave the signals that all processes of a run get to the trainer.
+
+    It needs the images of its last step. SIGTERM from the trainer itself, which ends its loaders so, still counts.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if not hasattr(signal, "sigwaitinfo") or parent is None:  # macOS, Windows
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def obey() -> None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent.pid:
+            pass
+        os._exit(0)
+
+    threading.Thread(target=obey, daemon=True).start()

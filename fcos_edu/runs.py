@@ -99,7 +99,12 @@ class Run:
 
     def save(self, state: Mapping[str, Any], *, keep: int) -> None:
         """Write the checkpoint of ``state["step"]``; then delete all but the newest ``keep``."""
-        atomic_write(self.path(state["step"]), lambda path: torch.save(dict(state), path))
+
+        def write(path: Path) -> None:
+            with open(path, "wb") as file:  # given a name, torch reports a full disk as a RuntimeError
+                torch.save(dict(state), file)
+
+        atomic_write(self.path(state["step"]), write)
         for step in self.steps()[:-keep]:
             self.path(step).unlink()
 

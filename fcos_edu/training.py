@@ -150,7 +150,9 @@ def train(
         plain.check_inputs = False  # the loader does
         plain.batcher.resize_in_training = not config.train_sizes  # otherwise the data set has drawn a size
     if workers > 1 and accelerator.device.type == "cuda":
-        plain = nn.SyncBatchNorm.convert_sync_batchnorm(plain)  # statistics that are learnt: of the whole step
+        # Statistics that are learnt: of the whole step. The module waits for the GPU in each layer; frozen norms, as
+        # in all recipes for COCO and VOC, do not.
+        plain = nn.SyncBatchNorm.convert_sync_batchnorm(plain)
     plain.to(accelerator.device)
     ema = WeightAverage(plain, config.ema_decay) if config.ema_decay else None
     best = ema.module if ema else plain
@@ -168,11 +170,14 @@ def train(
     if state is not None:
         first, spent = state["step"], state["spent"]
         plain.load_state_dict(state["model"])
+        for saved, own in zip(state["optimizer"]["param_groups"], optimizer.param_groups, strict=True):
+            saved |= {k: v for k, v in own.items() if k != "params"}  # of this configuration, on this machine
+            saved["lr"] = own["initial_lr"] * learning_rate(first, config)
         prepared.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        if ema:
+        schedule.load_state_dict(state["schedule"] | {"base_lrs": schedule.base_lrs})
+        if ema and state["ema"]:
             ema.load_state_dict(state["ema"])
-        if accelerator.scaler is not None:
+        if accelerator.scaler is not None and state["scaler"]:  # None: begun on hardware with bf16
             accelerator.scaler.load_state_dict(state["scaler"])
         own = state["workers"][worker] if worker < len(state["workers"]) else {}
         if own:
@@ -271,6 +276,7 @@ def train(
     outcome: dict[str, Any] = {name: round(measured()[name], 1) for name in ("seconds", "cpu_seconds")}
     outcome["iterations"] = config.iterations
     if test is not None:
+        accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # measured in float32, as by fcos-edu evaluate
         if isinstance(best, FCOS):
             best.check_inputs = True
         metrics = evaluate_shared(accelerator, best, test, progress=progress)
@@ -319,8 +325,9 @@ def out_of_memory(config: TrainConfig, workers: int) -> str:
     """What to say when the GPU's memory does not suffice."""
     each = config.batch_size // (workers * config.accumulate)
     size = config.model
+    halves = f"set accumulate={2 * config.accumulate} (the same step in half the memory), or " if each % 2 == 0 else ""
+    fewer = f"batch_size ({config.batch_size}) or " if each > 1 else ""
     return (
-        f"out of GPU memory with {each} images of {size.min_size}/{size.max_size} pixels at once: set "
-        f"accumulate={2 * config.accumulate} (the same step in half the memory), or lower batch_size "
-        f"({config.batch_size}) or model.max_size ({size.max_size})"
+        f"out of GPU memory with {each} images of {size.min_size}/{size.max_size} pixels at once: {halves}lower {fewer}"
+        f"model.max_size ({size.max_size}); to go on with this run, allow the change of its configuration"
     )

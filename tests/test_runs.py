@@ -96,16 +96,19 @@ def test_two_workers_killed_give_the_same_weights(tmp_path):
     assert_same_run(tmp_path / "killed", tmp_path / "whole")
 
 
-def test_sigterm_saves_and_has_an_exit_code_of_its_own(tmp_path, whole):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_sigterm_saves_and_has_an_exit_code_of_its_own(tmp_path, whole, workers):
+    """To all processes at once, as from a queue or a launcher; those that load images are among them."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, str(SCRIPT), "train", str(tmp_path)], env=environment)
+    command = [sys.executable, str(SCRIPT), "train", str(tmp_path), "--workers", str(workers)]
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
     log = tmp_path / "log.jsonl"
     while process.poll() is None and not (log.exists() and log.stat().st_size):  # until it is in the middle of the run
         time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     assert process.wait(timeout=300) == PREEMPTED == 75
     assert len(Run(tmp_path).steps()) >= 1
-    launch(ALONE, "train", tmp_path, "--resume")
+    launch(ALONE, "train", tmp_path, "--resume", "--workers", workers)
     assert_same_run(tmp_path, whole)
 
 

@@ -16,11 +16,11 @@ from test_runs import ALONE, TWO, launch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
 from torchvision.datasets import CocoDetection
 
-from fcos_edu import FCOS, FCOSConfig, data, training
+from fcos_edu import FCOS, ConfigError, FCOSConfig, data, training
 from fcos_edu.ema import WeightAverage
 from fcos_edu.loading import Batch
 from fcos_edu.recipes import RECIPES, TrainConfig
-from fcos_edu.runs import PreemptedError
+from fcos_edu.runs import PreemptedError, Run
 from fcos_edu.training import learning_rate, make_optimizer, train
 from fcos_edu.watch import NonFiniteLossError, Watch
 from fcos_edu.weights import CheckpointError
@@ -444,3 +444,33 @@ def test_a_compiled_network_trains_alike(tmp_path, monkeypatch):
         for name in ("plain", "compiled")
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-2)
+
+
+def test_what_is_changed_on_purpose_holds_from_the_step_that_is_resumed(tmp_path):
+    config = small(iterations=4, save_every=2, warmup_iterations=0, schedule="steps")
+    train(config, tmp_path, progress=False)
+    longer = config.replace(iterations=40, lr=config.lr / 10, weight_decay=0.5)
+    with pytest.raises(ConfigError, match="weight_decay"):
+        train(longer, tmp_path, resume=True, progress=False)
+    train(longer.replace(iterations=6), tmp_path, resume=True, allow_changes=True, progress=False)
+    state = Run(tmp_path).newest()
+    assert state["optimizer"]["param_groups"][0]["weight_decay"] == 0.5
+    assert state["schedule"]["base_lrs"][0] == pytest.approx(config.learning_rate / 10)
+    assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["lr"] <= config.learning_rate / 10
+
+
+def test_the_measure_at_the_end_is_that_of_the_saved_model(tmp_path):
+    """In float32, although training ran in bf16."""
+    config = small(iterations=2, precision="bf16", test_split="val", ema_decay=0.0)
+    seen = []
+    outcome = None
+    with pytest.MonkeyPatch.context() as patch:
+        original = training.predict
+
+        def spy(model, *args, **options):
+            model.head.classification.register_forward_hook(lambda m, i, out: seen.append(out.dtype))
+            return original(model, *args, **options)
+
+        patch.setattr(training, "predict", spy)
+        outcome = train(config, tmp_path, progress=False)
+    assert outcome["split"] == "val" and set(seen) == {torch.float32}

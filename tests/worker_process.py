@@ -1,6 +1,6 @@
 """A process of its own for tests that kill it, or that need several of them: not a test module.
 
-python worker_process.py train FOLDER [--die WHERE:N] [--resume]
+python worker_process.py train FOLDER [--die WHERE:N] [--resume] [--workers N]
 torchrun --nproc-per-node 2 worker_process.py gradients OUT.pt [--empty]
 torchrun --nproc-per-node 2 worker_process.py evaluate OUT.json
 """
@@ -52,11 +52,11 @@ def die_at(where: str, number: int) -> None:
     elif where == "write":  # half of a checkpoint is on the disk
         save = torch.save
 
-        def half(state, path):
-            save(state, path)
+        def half(state, file):
+            save(state, file)
             if next(calls) == number:
-                with open(path, "r+b") as file:
-                    file.truncate(os.path.getsize(path) // 2)
+                file.flush()
+                file.truncate(os.path.getsize(file.name) // 2)
                 die()
 
         runs.torch.save = half
@@ -124,6 +124,7 @@ if __name__ == "__main__":
     parser.add_argument("--die")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--empty", action="store_true")
+    parser.add_argument("--workers", type=int, default=0)
     ARGUMENTS = parser.parse_args()
     if ARGUMENTS.die:
         place, _, count = ARGUMENTS.die.partition(":")
@@ -134,6 +135,7 @@ if __name__ == "__main__":
         evaluate(ARGUMENTS.target)
     else:
         try:
-            training.train(CONFIG, ARGUMENTS.target, resume=ARGUMENTS.resume, progress=False)
+            config = CONFIG.replace(workers=ARGUMENTS.workers)
+            training.train(config, ARGUMENTS.target, resume=ARGUMENTS.resume, progress=False)
         except runs.PreemptedError:
             sys.exit(runs.PREEMPTED)
