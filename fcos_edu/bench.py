@@ -3,7 +3,8 @@
 Checked against: the outputs of both, which must be equal before their times are compared. Machines are noisy, so each
 part alternates between the two and the median counts; what is reported first is a ratio (ours / torchvision's).
 
-The way is the same on CPUs and GPUs. torchvision's model runs as it comes, ours as our trainer runs it.
+The way is the same on CPUs and GPUs, and both sides may choose their fastest kernels (cuDNN's benchmark mode, which the
+trainer leaves off: sizes change from step to step). torchvision's model runs as it comes.
 """
 
 from __future__ import annotations

@@ -1154,41 +1154,6 @@ def score_against_iou(scores_without: Array, scores_with: Array, ious: Array) ->
     return figure
 
 
-def detections_and_curve(
-    image: Array,
-    result: Mapping[str, Tensor],
-    names: Sequence[str],
-    curve: tuple[Array, Array, Array],
-    threshold: float,
-) -> Figure:
-    """What a score threshold does: the detections above it in one image, and where it stands on a curve of many.
-
-    Args:
-        image: as in :func:`show_boxes`.
-        result: of the image: ``boxes``, ``labels``, ``scores``.
-        names: names of the classes.
-        curve: scores ``(N,)`` of all detections of many images, highest first, and recall and precision ``(N,)``
-            of keeping that detection and all before it.
-        threshold: 0..1.
-    """
-    scores, recall, precision = (np.asarray(values, dtype=float) for values in curve)
-    figure = Picture(figsize=(6.4, 3.3), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    _canvas(left, _pixels(image))
-    _draw_result(left, result, names, threshold)
-    left.set(xticks=[], yticks=[])
-    left.set_title(f"score at least {threshold:.2f}", fontsize=10)
-    right.plot(recall, precision, color=COLORS[0], linewidth=1.5)
-    kept = int((scores >= threshold).sum())
-    if kept:
-        x, y = recall[kept - 1], precision[kept - 1]
-        right.plot(x, y, "o", color=COLORS[1], markersize=9, markeredgecolor="black", gid="threshold")
-        right.set_title(f"recall {x:.2f}, precision {y:.2f}", fontsize=10)
-    right.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.04))
-    right.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
 # ---------------------------------------------------------------- which boxes are lost (Tables 1 and 2)
 
 

@@ -32,6 +32,16 @@ IMAGE = torch.randint(0, 256, (3, 40, 60), dtype=torch.uint8, generator=torch.Ge
 BOXES = torch.tensor([[5.0, 4.0, 25.0, 34.0], [10.0, 8.0, 20.0, 18.0], [40.0, 30.0, 44.0, 33.0]])
 
 
+def assert_readable(figure: Figure, *, widest: float) -> None:
+    """Nothing is cut off or too small to read; at most ``widest`` inches wide, to fit into a column."""
+    figure.draw_without_rendering()
+    width, height = figure.get_size_inches()
+    assert width <= widest
+    ink = figure.get_tightbbox()
+    assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
+    assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+
+
 def by_gid(axes: Axes, gid: str) -> Any:
     """The one artist with this gid."""
     (artist,) = [a for a in axes.get_children() if a.get_gid() == gid]
@@ -478,21 +488,6 @@ class TestDetections:
         assert [xy(line) for line in axes.lines] == [[[0.5, 1.0], [1.0, 0.8]], [[0.2, 0.4]]]
         assert axes.lines[0].get_linestyle() != axes.lines[1].get_linestyle()
 
-    @pytest.mark.parametrize(
-        "threshold, drawn, point",
-        [(0.05, 3, [1.0, 0.6]), (0.5, 2, [0.5, 1.0]), (0.9, 1, [0.25, 1.0]), (0.95, 0, None)],
-    )
-    def test_a_threshold_is_a_point_of_the_curve(self, threshold: float, drawn: int, point: list[float] | None) -> None:
-        scores = self.result["scores"].double().numpy().round(6)
-        result = self.result | {"scores": torch.from_numpy(scores)}
-        curve = (scores, [0.25, 0.5, 1.0], [1.0, 1.0, 0.6])
-        left, right = figures.detections_and_curve(IMAGE, result, self.names, curve, threshold).axes
-        assert len(rectangles(left)) == drawn
-        if point is None:
-            assert len(right.lines) == 1
-        else:
-            assert xy(by_gid(right, "threshold")) == [point]
-
 
 class TestPrecisionRecall:
     """Figs. 4 to 6."""
@@ -668,12 +663,7 @@ def test_no_picture_of_numbers_is_wider_than_the_page_or_written_too_small() -> 
         figures.center_sampling_curve([1, 2, None], few, few, few),
     ]
     for figure in drawn:
-        figure.draw_without_rendering()
-        width, height = figure.get_size_inches()
-        assert width <= 7
-        ink = figure.get_tightbbox()
-        assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
-        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+        assert_readable(figure, widest=7)
 
 
 # ---------------------------------------------------------------- chapter "Why throw the anchors away"
@@ -967,12 +957,7 @@ def test_no_picture_of_these_chapters_is_cut_off_or_written_too_small() -> None:
         figures.lines(few, dict.fromkeys(("a", "b"), dict.fromkeys(("c", "d", "e", "f"), few)), xlabel="x", ylabel="y"),
     ]
     for figure in drawn:
-        figure.draw_without_rendering()
-        width, height = figure.get_size_inches()
-        assert width <= 8.4
-        ink = figure.get_tightbbox()
-        assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
-        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+        assert_readable(figure, widest=8.4)
 
 
 class TestFromOutputsToDetections:
@@ -1153,12 +1138,7 @@ def test_no_picture_of_detections_is_wider_than_the_page_or_cut_off() -> None:
         figures.best_proposals(IMAGE, BOXES, BOXES, [True] * 3, title="three"),
         figures.recall_by_count([1, 10, 100], {"AR": few}),
     ):
-        figure.draw_without_rendering()
-        width, height = figure.get_size_inches()
-        assert width <= 7
-        ink = figure.get_tightbbox()
-        assert -0.01 <= ink.x0 and ink.x1 <= width + 0.01 and -0.01 <= ink.y0 and ink.y1 <= height + 0.01, "cut off"
-        assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 8
+        assert_readable(figure, widest=7)
 
 
 # ---------------------------------------------------------------------- One change at a time
