@@ -98,25 +98,30 @@ def replace_folded(module: nn.Module) -> None:
 
 
 class TinyBackbone(nn.Module):
-    """A small residual network for CPUs: C2 to C5 at strides 4, 8, 16, 32 with 24, 48, 96, 112 channels."""
+    """A small residual network for CPUs: C2 to C5 at strides 4, 8, 16, 32 with 24, 48, 96, 112 channels.
+
+    Args:
+        last: the deepest map that is asked for, 2 to 5; there are no stages behind it.
+    """
 
     channels = (24, 48, 96, 112)
     blocks = (2, 2, 2, 1)
 
-    def __init__(self) -> None:
+    def __init__(self, last: int = 5) -> None:
         super().__init__()
+        self.last = last
         self.stem = nn.Sequential(conv_norm(3, 16, stride=2), nn.ReLU(inplace=True))
         before = 16
-        for i, (after, count) in enumerate(zip(self.channels, self.blocks, strict=True), start=1):
+        for i, (after, count) in enumerate(zip(self.channels[: last - 1], self.blocks, strict=False), start=1):
             more = [BasicBlock(after, after) for _ in range(count - 1)]
             self.add_module(f"layer{i}", nn.Sequential(BasicBlock(before, after, stride=2), *more))
             before = after
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """``(B, 3, H, W)`` to C2 to C5 by name."""
+        """``(B, 3, H, W)`` to C2 to C5 (or ``last``) by name."""
         out: dict[str, Tensor] = OrderedDict()
         x = self.stem(x)
-        for i in range(1, 5):
+        for i in range(1, self.last):
             x = self.get_submodule(f"layer{i}")(x)
             out[f"c{i + 1}"] = x
         return out
@@ -141,29 +146,37 @@ class BasicBlock(nn.Module):
 
 
 class ResNetBackbone(nn.Module):
-    """torchvision's ResNet up to C5, returning C2 to C5 as ``{"c2": ..., "c5": ...}``."""
+    """torchvision's ResNet up to C5, returning C2 to C5 as ``{"c2": ..., "c5": ...}``.
 
-    def __init__(self, name: str, weights: str, frozen_stages: int) -> None:
+    Args:
+        name, weights, frozen_stages: as in :class:`~fcos_edu.config.FCOSConfig`.
+        last: the deepest map that is asked for, 2 to 5; there are no stages behind it.
+    """
+
+    def __init__(self, name: str, weights: str, frozen_stages: int, last: int = 5) -> None:
         super().__init__()
+        self.last = last
         pretrained = weights == "imagenet"
         # ImageNet statistics stay as they are (the official recipe); statistics of random weights must be learnt.
         norm_layer: Callable[..., nn.Module] = FrozenBatchNorm2d if pretrained else nn.BatchNorm2d
         resnet = torchvision.models.get_model(name, weights=None, norm_layer=norm_layer)
         del resnet.fc
+        for i in range(last, 5):  # weights without a gradient would stop training on several GPUs
+            delattr(resnet, f"layer{i}")
         self.stages = resnet
         expansion = 1 if name in ("resnet18", "resnet34") else 4
         self.channels = tuple(64 * 2**i * expansion for i in range(4))
         fold_norms(resnet)
         self.frozen_stages = frozen_stages
-        for stage in (resnet.conv1, resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4)[:frozen_stages]:
-            stage.requires_grad_(False)
+        for stage in ["conv1", *(f"layer{i}" for i in range(1, last))][:frozen_stages]:
+            resnet.get_submodule(stage).requires_grad_(False)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """``(B, 3, H, W)`` to C2 to C5 by name."""
+        """``(B, 3, H, W)`` to C2 to C5 (or ``last``) by name."""
         r = self.stages
         out: dict[str, Tensor] = OrderedDict()
         x = r.maxpool(r.relu(r.conv1(x)))
-        for i in range(1, 5):
+        for i in range(1, self.last):
             x = r.get_submodule(f"layer{i}")(x)
             out[f"c{i + 1}"] = x
         return out
@@ -204,11 +217,12 @@ class Pyramid(nn.Module):
 
     def __init__(self, config: FCOSConfig) -> None:
         super().__init__()
+        last = min(5, config.levels[-1])
         if config.backbone == "tiny":
-            self.body: TinyBackbone | ResNetBackbone = TinyBackbone()
+            self.body: TinyBackbone | ResNetBackbone = TinyBackbone(last)
         else:
-            self.body = ResNetBackbone(config.backbone, config.backbone_weights, config.frozen_stages)
-        self.inputs = [f"c{i}" for i in range(config.levels[0], min(5, config.levels[-1]) + 1)]
+            self.body = ResNetBackbone(config.backbone, config.backbone_weights, config.frozen_stages, last)
+        self.inputs = [f"c{i}" for i in range(config.levels[0], last + 1)]
         channels = [self.body.channels[int(name[1]) - 2] for name in self.inputs]
         extra = ExtraLevels(channels[-1], config.fpn_channels, config.extra_levels_from, max(0, config.levels[-1] - 5))
         self.fpn = FeaturePyramidNetwork(channels, config.fpn_channels, extra)

@@ -168,6 +168,19 @@ def test_p6_and_p7_come_from_their_source(source: str) -> None:
     assert extra.p6.in_channels == (64 if source == "P5" else TinyBackbone.channels[-1])
 
 
+@pytest.mark.parametrize("backbone", ["tiny", "resnet18"])
+@pytest.mark.parametrize("levels", [(4,), (2, 3), (3, 4), (4, 5), (3, 4, 5, 6, 7)])
+def test_every_weight_has_a_part_in_the_maps(backbone: str, levels: tuple[int, ...]) -> None:
+    """Workers of a distributed run wait for the gradient of each; stages behind the last level would have none."""
+    bounds = (*range(0, 20 * len(levels), 20), math.inf)
+    config = FCOSConfig.tiny(backbone=backbone, levels=levels, level_bounds=bounds, fpn_channels=16, **RANDOM)
+    pyramid = Pyramid(config).train()
+    maps = pyramid(torch.rand(1, 3, 128, 128))
+    assert [tuple(m.shape[-2:]) for m in maps] == feature_sizes(128, 128, config.strides)
+    sum(m.square().sum() for m in maps).backward()
+    assert not [name for name, p in pyramid.named_parameters() if p.requires_grad and p.grad is None]
+
+
 # ------------------------------------------------------------------ frozen stages
 @pytest.mark.parametrize("frozen", range(6))
 def test_frozen_stages_have_no_gradient(frozen: int) -> None:
