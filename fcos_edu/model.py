@@ -150,12 +150,14 @@ class FCOS(nn.Module):
 
         Passes over activations that follow one another (norm, relu, sums, the dozens of the losses) become one. What
         depends on the number of boxes stays as it is. Each size of a batch is translated anew, which takes minutes:
-        it pays where sizes are few.
+        it pays where sizes are few. After 64 sizes torch says so, and others run as they are.
 
         Args:
             options: of ``torch.compile``; ``dynamic=False`` unless they say otherwise. ``disable=True`` undoes it.
         """
         options = {"dynamic": False} | options
+        limits: Any = torch._dynamo.config  # torch's own limit is 8, fewer than the sizes of a batch from COCO
+        limits.cache_size_limit = max(64, limits.cache_size_limit)
         self.pyramid.compile(**options)
         self.head.compile(**options)
         self._losses = torch.compile(fcos_losses, **options)

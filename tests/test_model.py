@@ -560,6 +560,15 @@ def test_boxes_of_another_number_compile_nothing_anew(tiny: FCOS, forget_compile
     assert counter.frame_count == 3
 
 
+def test_more_sizes_than_torchs_own_limit_are_compiled(tiny: FCOS, forget_compiled: None) -> None:
+    counter = CompileCounter()
+    tiny.eval().compile(backend=counter)
+    with torch.no_grad():
+        for width in range(32, 32 * 12, 32):
+            tiny.predict(torch.rand(1, 3, 32, width))
+    assert counter.frame_count == 2 * 11  # pyramid and head
+
+
 def test_a_copy_of_a_compiled_model_has_its_own_weights(tiny: FCOS, forget_compiled: None) -> None:
     """As the average of weights is one."""
     tiny.eval().set_inference(score_threshold=0.0).compile(backend="eager")
