@@ -138,13 +138,27 @@ def train(
     accelerator = Accelerator(mixed_precision=pick_precision(config.precision), cpu=not torch.cuda.is_available())
     main, worker, workers = accelerator.is_main_process, accelerator.process_index, accelerator.num_processes
     set_seed(config.seed)
-    dataset = make_dataset(config)
-    test = make_test_dataset(config, dataset.classes)  # now, so that a missing split is told before hours of training
+    with accelerator.local_main_process_first():  # one worker of each machine fetches what is missing
+        dataset = make_dataset(config)
+        test = make_test_dataset(config, dataset.classes)  # now: a missing split is told before hours of training
     config = config.replace(model=config.model.replace(class_names=dataset.classes, num_classes=len(dataset.classes)))
     run = Run(folder)
     run.check(config, resume=resume, allow_changes=allow_changes)
+    state, first = run.newest() if resume else None, 0
+    if state is not None:
+        first = state["step"]
+    # On several machines the folder must be on storage that they share: all must go on from the same step.
+    firsts = gather_object([first])
+    if len(set(firsts)) > 1:
+        raise FileNotFoundError(
+            f"{run.folder}: workers see checkpoints of the steps {sorted(set(firsts))}; all machines must see the same"
+        )
 
-    plain = model if model is not None else make_detector(config)
+    if model is None:
+        with accelerator.local_main_process_first():
+            plain = make_detector(config, trained=state is None)
+    else:
+        plain = model
     kind = "custom" if model is not None else config.detector
     if isinstance(plain, FCOS):
         plain.check_inputs = False  # the loader does
@@ -163,12 +177,12 @@ def train(
         plain.compile()
     model, prepared = accelerator.prepare(plain, optimizer)
     assert model is not None
-    watch, first = Watch(accelerator), 0
+    watch = Watch(accelerator)
     spent = {"seconds": 0.0, "cpu_seconds": 0.0, "waited": 0.0, "skipped": 0.0}  # of earlier parts of this run too
+    lately = {"waited": 0.0, "skipped": 0.0}  # by this worker, since workers last added up
 
-    state = run.newest() if resume else None
     if state is not None:
-        first, spent = state["step"], state["spent"]
+        spent = state["spent"]
         plain.load_state_dict(state["model"])
         for saved, own in zip(state["optimizer"]["param_groups"], optimizer.param_groups, strict=True):
             saved |= {k: v for k, v in own.items() if k != "params"}  # of this configuration, on this machine
@@ -183,16 +197,17 @@ def train(
         if own:
             set_random_states(own["random"])
             watch.load_state_dict(own["watch"])
-    # On several machines the folder must be on storage that they share: all must go on from the same step.
-    firsts = gather_object([first])
-    if len(set(firsts)) > 1:
-        raise FileNotFoundError(
-            f"{run.folder}: workers see checkpoints of the steps {sorted(set(firsts))}; all machines must see the same"
-        )
     loader = make_loader(dataset, config, start=first, worker=worker, workers=workers)
     log = run.open(config, first) if main else None
 
+    def add_up() -> None:
+        for own in gather_object([dict(lately)]):
+            spent["waited"] += own["waited"] / workers
+            spent["skipped"] += own["skipped"]
+        lately.update(waited=0.0, skipped=0.0)
+
     def save(step: int) -> None:
+        add_up()
         watch.check()  # weights after a loss that was not finite are worth nothing: keep the older checkpoint
         for name, value in best.state_dict().items():  # a loss can be finite and its gradient not
             if not bool(value.isfinite().all()):
@@ -215,16 +230,21 @@ def train(
         return spent | {name: spent[name] + value for name, value in clock.items()}
 
     model.train()
-    started, cpu_started, step = time.perf_counter(), time.process_time(), first
+    started, cpu_started = time.perf_counter(), time.process_time()
     batches = iter(loader)
     bar = tqdm(total=config.iterations, initial=first, desc="train", unit="step", disable=not (progress and main))
     try:
         with StopRequest() as stop:
             for step in range(first, config.iterations):
                 asked = time.perf_counter()
-                passes = [next(batches) for _ in range(config.accumulate)]
-                spent["waited"] += time.perf_counter() - asked
-                spent["skipped"] += sum(batch.skipped for batch in passes)
+                try:
+                    passes = [next(batches) for _ in range(config.accumulate)]
+                except (data.CorruptImageError, OSError, ValueError):
+                    if workers == 1:  # the others would not come to save with this one
+                        save(step)
+                    raise
+                lately["waited"] += time.perf_counter() - asked
+                lately["skipped"] += sum(batch.skipped for batch in passes)
                 passes = [send_to_device(batch, accelerator.device, non_blocking=True) for batch in passes]
 
                 losses = backward(accelerator, model, passes)
@@ -243,6 +263,7 @@ def train(
                 done = step + 1
                 if done % config.log_every == 0 or done == config.iterations:
                     means = watch.report()  # reads from the device, and waits for it
+                    add_up()
                     if log is not None:
                         total = sum(means[name] for name in losses)
                         entry = {"step": done, "loss": total, **means, "lr": schedule.get_last_lr()[0], **measured()}
@@ -260,10 +281,6 @@ def train(
                     raise PreemptedError(f"asked to stop after step {done}; its state is saved: resume {run.folder}")
                 if asked_to_stop:
                     raise KeyboardInterrupt
-    except (data.CorruptImageError, OSError, ValueError):
-        if workers == 1:  # the others would not come to save with this one
-            save(step)
-        raise
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(out_of_memory(config, workers)) from error
     finally:
@@ -279,7 +296,13 @@ def train(
         accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # measured in float32, as by fcos-edu evaluate
         if isinstance(best, FCOS):
             best.check_inputs = True
-        metrics = evaluate_shared(accelerator, best, test, progress=progress)
+        try:
+            metrics = evaluate_shared(accelerator, best, test, progress=progress)
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemoryError(
+                f"out of GPU memory while detecting, after training: the weights are saved. Free memory on the GPU, or "
+                f"hide it (CUDA_VISIBLE_DEVICES=), and measure them: fcos-edu evaluate {run.model}"
+            ) from error
         if main:
             outcome |= {"split": config.test_split, "images": len(test), **metrics}
             atomic_write(run.metrics, lambda path: path.write_text(json.dumps(outcome, indent=1)))
@@ -288,17 +311,21 @@ def train(
     return outcome
 
 
-def make_detector(config: TrainConfig) -> nn.Module:
-    """``config.detector``, with the weights of ``config.start_from`` where it is set.
+def make_detector(config: TrainConfig, *, trained: bool = True) -> nn.Module:
+    """``config.detector``, with the weights that the configuration names: of ImageNet, or of ``config.start_from``.
+
+    Args:
+        config: with the classes of the data.
+        trained: False leaves those weights out, where a checkpoint's take their place.
 
     Raises:
         FileNotFoundError, CheckpointError, ConnectionError: of those weights; or they do not fit the configuration.
     """
-    fresh = detectors.build(config.detector, config.model, load_backbone=not config.start_from)
-    if config.start_from:
-        trained = detectors.load(config.start_from).cpu()
-        known = trained.config.class_names  # type: ignore[union-attr]
-        own, state, names = fresh.state_dict(), trained.state_dict(), config.model.class_names
+    fresh = detectors.build(config.detector, config.model, load_backbone=trained and not config.start_from)
+    if trained and config.start_from:
+        source = detectors.load(config.start_from).cpu()
+        known = source.config.class_names  # type: ignore[union-attr]
+        own, state, names = fresh.state_dict(), source.state_dict(), config.model.class_names
         fresh.load_state_dict(weights.transfer(own, state, config.start_from, names, known))  # type: ignore[arg-type]
     return fresh
 

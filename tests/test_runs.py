@@ -64,28 +64,30 @@ def whole(tmp_path_factory):
     return folder
 
 
-# 14 steps, a checkpoint after 4, 8, 12 and 14, a line of the log after 3, 6, 9, 12 and 14.
-KILLS = [
-    "backward:1",
-    "rename:1",
-    "backward:3",
-    "write:1",
-    "model:1",
-    "backward:3",
-    "log:2",
-    "rename:3",
-    "write:1",
-    "model:1",
-]
-
-
-def test_a_run_killed_ten_times_gives_the_same_weights(tmp_path, whole):
+def test_a_run_killed_in_the_middle_of_writing_gives_the_same_weights(tmp_path, whole):
     """In a step, with half of a checkpoint written, with it written but not in its place, before the model is, ..."""
-    for kill in KILLS:
+    # 14 steps, a checkpoint after 4, 8, 12 and 14, a line of the log after 3, 6, 9, 12 and 14.
+    for kill in ("write:1", "rename:3", "model:1", "backward:3", "log:2"):
         assert launch(ALONE, "train", tmp_path, "--resume", "--die", kill, check=False) == -signal.SIGKILL, kill
     launch(ALONE, "train", tmp_path, "--resume")
     assert_same_run(tmp_path, whole)
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
+
+
+def test_runs_killed_at_ten_random_moments_give_the_same_weights(tmp_path, whole):
+    """Any step, line of the log, write or rename, others each time; with a process that loads images or without."""
+    kills = [f"any:{random.SystemRandom().randint(1, 15)}" for _ in range(10)]
+    print("kills:", *kills)  # shown where the test fails
+    folders = [tmp_path / "0"]
+    for kill in kills:
+        workers = ("--workers", len(folders) % 2)
+        code = launch(ALONE, "train", folders[-1], "--resume", "--die", kill, *workers, check=False)
+        assert code in (0, -signal.SIGKILL), kill
+        if code == 0:  # the run came to its end before: the other kills meet another one
+            folders.append(tmp_path / str(len(folders)))
+    launch(ALONE, "train", folders[-1], "--resume", "--workers", len(folders) % 2)
+    for folder in folders:
+        assert_same_run(folder, whole)
 
 
 def test_two_workers_killed_give_the_same_weights(tmp_path):

@@ -1,18 +1,21 @@
 """A process of its own for tests that kill it, or that need several of them: not a test module.
 
 python worker_process.py train FOLDER [--die WHERE:N] [--resume] [--workers N]
-torchrun --nproc-per-node 2 worker_process.py gradients OUT.pt [--empty]
+torchrun --nproc-per-node 2 worker_process.py gradients OUT.pt [--empty] [--levels 3 4]
 torchrun --nproc-per-node 2 worker_process.py evaluate OUT.json
+torchrun --nproc-per-node 2 worker_process.py damaged FOLDER
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -36,7 +39,10 @@ def die() -> None:
 
 
 def die_at(where: str, number: int) -> None:
-    """Patch the package so that the process dies the ``number``-th time that it comes to ``where``."""
+    """Patch the package so that the process dies the ``number``-th time that it comes to ``where``.
+
+    ``any`` counts all these places together.
+    """
     calls = iter(range(1, 10_000))
 
     def before(original):
@@ -47,9 +53,13 @@ def die_at(where: str, number: int) -> None:
 
         return patched
 
-    if where == "backward":  # in the middle of a step
+    known = {"backward", "write", "rename", "model", "log"}
+    if where not in known | {"any"}:
+        raise ValueError(where)
+    chosen = known if where == "any" else {where}
+    if "backward" in chosen:  # in the middle of a step
         training.backward = before(training.backward)
-    elif where == "write":  # half of a checkpoint is on the disk
+    if "write" in chosen:  # half of a checkpoint is on the disk
         save = torch.save
 
         def half(state, file):
@@ -60,11 +70,11 @@ def die_at(where: str, number: int) -> None:
                 die()
 
         runs.torch.save = half
-    elif where == "rename":  # a file is whole, but not at its place yet
+    if "rename" in chosen:  # a file is whole, but not at its place yet
         weights.os.replace = before(os.replace)
-    elif where == "model":  # the checkpoint is there, the model is not
+    if "model" in chosen:  # the checkpoint is there, the model is not
         detectors.save = before(detectors.save)
-    elif where == "log":  # a line of the log is cut off
+    if "log" in chosen:  # a line of the log is cut off
         dumps = json.dumps
 
         def cut(value, **options):
@@ -76,17 +86,30 @@ def die_at(where: str, number: int) -> None:
             return text
 
         training.json.dumps = cut
-    else:
-        raise ValueError(where)
 
 
-def gradients(target: str, *, empty: bool) -> None:
+def damaged(target: str) -> None:
+    """The data must be fetched first, which two workers must not do at once; then a third of the images is damaged."""
+    read, make, fetched = data.ShapesDataset.read, training.make_dataset, Path(target + ".fetched")
+
+    def fetch(config):
+        if not fetched.exists():
+            time.sleep(1)
+            fetched.touch(exist_ok=False)
+        return make(config)
+
+    training.make_dataset = fetch
+    data.ShapesDataset.read = lambda self, index: None if index % 3 == 0 else read(self, index)
+    training.train(CONFIG.replace(test_split=""), target, progress=False)
+
+
+def gradients(target: str, *, empty: bool, levels: tuple[int, ...]) -> None:
     """The gradients of one step over four images, shared out among the workers; main writes them."""
     accelerator = Accelerator(cpu=True)
     torch.manual_seed(0)
     config = FCOSConfig.tiny(
         num_classes=5, min_size=64, max_size=64, backbone="resnet18", backbone_weights="imagenet", fpn_channels=16,
-        num_head_convs=1,
+        num_head_convs=1, levels=levels, level_bounds=(*range(0, 20 * len(levels), 20), math.inf),
     )  # fmt: skip
     model = FCOS(config, load_backbone=False)  # with frozen norms: statistics of a worker's own images would differ
     prepared = accelerator.prepare(model.train())
@@ -124,15 +147,18 @@ if __name__ == "__main__":
     parser.add_argument("--die")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--empty", action="store_true")
+    parser.add_argument("--levels", type=int, nargs="+", default=[3, 4, 5, 6, 7])
     parser.add_argument("--workers", type=int, default=0)
     ARGUMENTS = parser.parse_args()
     if ARGUMENTS.die:
         place, _, count = ARGUMENTS.die.partition(":")
         die_at(place, int(count))
     if ARGUMENTS.action == "gradients":
-        gradients(ARGUMENTS.target, empty=ARGUMENTS.empty)
+        gradients(ARGUMENTS.target, empty=ARGUMENTS.empty, levels=tuple(ARGUMENTS.levels))
     elif ARGUMENTS.action == "evaluate":
         evaluate(ARGUMENTS.target)
+    elif ARGUMENTS.action == "damaged":
+        damaged(ARGUMENTS.target)
     else:
         try:
             config = CONFIG.replace(workers=ARGUMENTS.workers)
