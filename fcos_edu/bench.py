@@ -229,6 +229,8 @@ def training_step(
     device = "cuda" if watch.cuda else "cpu"
     learnt = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(learnt, lr=1e-6, momentum=0.9, weight_decay=1e-4, fused=True)
+    for p in learnt:  # as in training.make_optimizer: a first step whose gradient overflows would leave it unset
+        optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
     scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
 
     def step() -> None:

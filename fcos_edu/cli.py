@@ -28,7 +28,7 @@ from .drawing import draw_detections
 from .evaluation import coco_metrics, evaluate, metrics_table, read_detections
 from .recipes import RECIPES, TrainConfig, recipe_for
 from .records import record
-from .runs import PREEMPTED, PreemptedError
+from .runs import PREEMPTED, PreemptedError, Run
 from .studies import STUDIES, VARIANTS, run_study, study_table
 from .training import OutOfMemoryError, train
 from .watch import NonFiniteLossError
@@ -200,8 +200,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         print(rate, file=sys.stderr)  # beside the JSON, which another program may read
         print(json.dumps(config.to_dict(), indent=1))
         return
-    name = arguments.recipe or Path(config.data).name
-    folder = arguments.out or Path("runs") / name
+    folder = run_folder(arguments, config)
     outcome = train(config, folder, resume=arguments.resume, allow_changes=arguments.allow_changes)
     if not PartialState().is_main_process:
         return
@@ -218,6 +217,11 @@ def run_train(arguments: argparse.Namespace) -> None:
         )  # fmt: skip
 
 
+def run_folder(arguments: argparse.Namespace, config: TrainConfig) -> Path:
+    """Where the run is written."""
+    return arguments.out or Path("runs") / (arguments.recipe or Path(config.data).name)
+
+
 def train_config(arguments: argparse.Namespace) -> TrainConfig:
     """The recipe that is asked for, with all changes of the command line."""
     gpu = torch.cuda.is_available()
@@ -229,7 +233,14 @@ def train_config(arguments: argparse.Namespace) -> TrainConfig:
     if arguments.data and config.test_data:
         changes.setdefault("test_data", "")  # other data than the recipe's are measured on themselves
     if arguments.source:
-        config = config.fine_tune(arguments.source)
+        try:
+            config = config.fine_tune(arguments.source)
+        except FileNotFoundError:  # a run that goes on does not need it any more
+            kept = Run(run_folder(arguments, config.replace(**changes))).config
+            before = json.loads(kept.read_text("utf-8")) if arguments.resume and kept.exists() else {}
+            if before.get("start_from") != arguments.source:
+                raise
+            config = config.replace(start_from=arguments.source, model=FCOSConfig.from_dict(before["model"]))
     return config.replace(**changes)
 
 

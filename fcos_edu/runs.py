@@ -31,8 +31,16 @@ from .weights import atomic_write
 PREEMPTED = 75  # exit code after SIGTERM, sysexits' "temporary failure, try again"
 
 
-class PreemptedError(RuntimeError):
-    """The system asked the run to stop (SIGTERM); its state is saved."""
+class PreemptedError(SystemExit):
+    """The system asked the run to stop (SIGTERM); its state is saved.
+
+    As an exit and not an error, it is not mistaken for one on its way up; where nobody catches it, its exit code is
+    :data:`PREEMPTED`.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.code = PREEMPTED
 
 
 class Run:
@@ -61,7 +69,8 @@ class Run:
 
         Raises:
             FileExistsError: there is one, and it is not to be resumed.
-            ConfigError: it has another configuration, unless that is allowed; the fields are named.
+            ConfigError: it has another configuration, unless that is allowed; the fields are named. Or it has other
+                classes.
         """
         if not self.config.exists():
             return
@@ -69,7 +78,14 @@ class Run:
             raise FileExistsError(
                 f"{self.folder} holds a run already: resume it (--resume), choose another folder, or delete that one"
             )
-        changed = differences(json.loads(self.config.read_text("utf-8")), config.to_dict())
+        before = json.loads(self.config.read_text("utf-8"))
+        classes, now = before["model"]["class_names"], list(config.model.class_names)
+        if classes and now and classes != now:
+            raise ConfigError(
+                f"{self.folder} holds a run with the classes {', '.join(classes)}, but the data has {', '.join(now)}. "
+                f"A new run can begin with its weights, class by class: --from {self.model}"
+            )
+        changed = differences(before, config.to_dict())
         if changed and not allow_changes:
             raise ConfigError(
                 f"{self.folder} holds a run with another configuration: {'; '.join(changed)}. Resume it as it was, "
@@ -98,14 +114,18 @@ class Run:
         return self.checkpoints / f"step-{step:07d}.pt"
 
     def save(self, state: Mapping[str, Any], *, keep: int) -> None:
-        """Write the checkpoint of ``state["step"]``; then delete all but the newest ``keep``."""
+        """Write the checkpoint of ``state["step"]``; then delete all but the newest ``keep``.
+
+        There are later ones only if they were damaged when the run went on; they go too.
+        """
 
         def write(path: Path) -> None:
             with open(path, "wb") as file:  # given a name, torch reports a full disk as a RuntimeError
                 torch.save(dict(state), file)
 
         atomic_write(self.path(state["step"]), write)
-        for step in self.steps()[:-keep]:
+        until = [step for step in self.steps() if step <= state["step"]]
+        for step in set(self.steps()) - set(until[-keep:]):
             self.path(step).unlink()
 
     def newest(self) -> dict[str, Any] | None:
@@ -163,12 +183,14 @@ def set_random_states(states: Mapping[str, Any]) -> None:
 class StopRequest:
     """Notes SIGTERM and Ctrl-C, so that a run can stop between two steps. A second Ctrl-C stops at once.
 
+    After :meth:`release`, because there is nothing to save, both stop at once.
+
     With several workers all must stop at the same step, or the others would wait for ever: they agree through a side
     channel of the hosts, which waits for no GPU.
     """
 
     def __init__(self) -> None:
-        self.received = 0
+        self.received, self._held = 0, True
         self._before: dict[int, Any] = {}
         several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         self._group: Any = dist.new_group(backend="gloo") if several else None
@@ -184,9 +206,29 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.received == signal.SIGINT == number:
-            raise KeyboardInterrupt
+        again = self.received == signal.SIGINT == number
         self.received = number
+        if again or not self._held:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self.received == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise PreemptedError("asked to stop; what was saved is whole: resume the run")
+
+    def hold(self) -> None:
+        """From here on signals wait for :meth:`agreed`."""
+        self._held = True
+
+    def release(self) -> None:
+        """From here on they stop at once; so does one that was not asked for.
+
+        Raises:
+            KeyboardInterrupt, PreemptedError: here or later.
+        """
+        self._held = False
+        if self.received:
+            self._stop()
 
     def agreed(self) -> int:
         """The signal that any worker has received, or 0; the same answer for all."""

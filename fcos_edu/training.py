@@ -14,7 +14,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import data, detectors, weights
+from .config import ConfigError
 from .ema import WeightAverage
 from .evaluation import coco_metrics, metrics_table, predict
 from .loading import Batch, make_dataset, make_loader, make_test_dataset
@@ -40,6 +41,15 @@ from .weights import atomic_write
 
 class OutOfMemoryError(RuntimeError):
     """The GPU's memory does not suffice; the message says what to lower."""
+
+
+@contextlib.contextmanager
+def explained(message: str) -> Iterator[None]:
+    """Where the GPU's memory runs out, say this."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemoryError(f"out of GPU memory {message}") from error
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
@@ -68,7 +78,13 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     fused = named[0][1].is_cuda  # one kernel for all weights; without, a step under fp16 waits for the GPU
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=rate, fused=fused)
-    return torch.optim.SGD(groups, lr=rate, momentum=config.momentum, fused=fused)
+    optimizer = torch.optim.SGD(groups, lr=rate, momentum=config.momentum, fused=fused)
+    if config.momentum:
+        # As torch makes it in the first step; but if that step is left out, as fp16 does when a gradient overflows,
+        # the fused kernel would go on with whatever was in memory.
+        for _, p in named:
+            optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
+    return optimizer
 
 
 def backward(accelerator: Accelerator, model: nn.Module, passes: Sequence[Batch]) -> dict[str, Tensor]:
@@ -131,110 +147,126 @@ def train(
         NonFiniteLossError: with the term, the step and its images; the last good checkpoint is kept.
         CorruptImageError: with the file, unless ``on_corrupt="skip"``.
         OutOfMemoryError: of the GPU; says what to lower.
-        PreemptedError: after SIGTERM.
+        PreemptedError: after SIGTERM; a program that does not catch it ends with the exit code 75.
     """
     AcceleratorState._reset_state()  # a notebook may train twice in one process, with another precision
     # Without CUDA on the CPU: other devices lack the float64 that areas and NMS are computed in.
     accelerator = Accelerator(mixed_precision=pick_precision(config.precision), cpu=not torch.cuda.is_available())
     main, worker, workers = accelerator.is_main_process, accelerator.process_index, accelerator.num_processes
-    set_seed(config.seed)
-    with accelerator.local_main_process_first():  # one worker of each machine fetches what is missing
-        dataset = make_dataset(config)
-        test = make_test_dataset(config, dataset.classes)  # now: a missing split is told before hours of training
-    config = config.replace(model=config.model.replace(class_names=dataset.classes, num_classes=len(dataset.classes)))
-    run = Run(folder)
-    run.check(config, resume=resume, allow_changes=allow_changes)
-    state, first = run.newest() if resume else None, 0
-    if state is not None:
-        first = state["step"]
-    # On several machines the folder must be on storage that they share: all must go on from the same step.
-    firsts = gather_object([first])
-    if len(set(firsts)) > 1:
-        raise FileNotFoundError(
-            f"{run.folder}: workers see checkpoints of the steps {sorted(set(firsts))}; all machines must see the same"
+    accelerator.gradient_state._set_sync_gradients(True)  # another accelerator in a notebook may have left it off
+    with StopRequest() as stop, explained(out_of_memory(config, workers)):
+        stop.release()  # there is nothing to save yet
+        set_seed(config.seed)
+        with accelerator.local_main_process_first():  # one worker of each machine fetches what is missing
+            dataset = make_dataset(config)
+            test = make_test_dataset(config, dataset.classes)  # now: a missing split is told before hours of training
+        config = config.replace(
+            model=config.model.replace(class_names=dataset.classes, num_classes=len(dataset.classes))
         )
+        run = Run(folder)
+        run.check(config, resume=resume, allow_changes=allow_changes)
+        state, first = run.newest() if resume else None, 0
+        if state is not None:
+            first = state["step"]
+        # On several machines the folder must be on storage that they share: all must go on from the same step.
+        firsts = gather_object([first])
+        if len(set(firsts)) > 1:
+            raise FileNotFoundError(
+                f"{run.folder}: workers see checkpoints of the steps {sorted(set(firsts))}; all machines must see the "
+                "same folder"
+            )
 
-    if model is None:
-        with accelerator.local_main_process_first():
-            plain = make_detector(config, trained=state is None)
-    else:
-        plain = model
-    kind = "custom" if model is not None else config.detector
-    if isinstance(plain, FCOS):
-        plain.check_inputs = False  # the loader does
-        plain.batcher.resize_in_training = not config.train_sizes  # otherwise the data set has drawn a size
-    if workers > 1 and accelerator.device.type == "cuda":
-        # Statistics that are learnt: of the whole step. The module waits for the GPU in each layer; frozen norms, as
-        # in all recipes for COCO and VOC, do not.
-        plain = nn.SyncBatchNorm.convert_sync_batchnorm(plain)
-    plain.to(accelerator.device)
-    ema = WeightAverage(plain, config.ema_decay) if config.ema_decay else None
-    best = ema.module if ema else plain
-    optimizer = make_optimizer(plain, config)
-    # Accelerate moves a prepared schedule once for each worker; this one counts steps, so it is not prepared.
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, config))
-    if config.compile and isinstance(plain, FCOS):
-        plain.compile()
-    model, prepared = accelerator.prepare(plain, optimizer)
-    assert model is not None
-    watch = Watch(accelerator)
-    spent = {"seconds": 0.0, "cpu_seconds": 0.0, "waited": 0.0, "skipped": 0.0}  # of earlier parts of this run too
-    lately = {"waited": 0.0, "skipped": 0.0}  # by this worker, since workers last added up
+        if model is None:
+            with accelerator.local_main_process_first():
+                plain = make_detector(config, trained=state is None)
+        else:
+            plain = model
+        kind = "custom" if model is not None else config.detector
+        if isinstance(plain, FCOS):
+            plain.check_inputs = False  # the loader does
+            plain.batcher.resize_in_training = not config.train_sizes  # otherwise the data set has drawn a size
+        if workers > 1 and accelerator.device.type == "cuda":
+            # Statistics that are learnt: of the whole step. The module waits for the GPU in each layer; frozen norms,
+            # as in all recipes for COCO and VOC, do not.
+            plain = nn.SyncBatchNorm.convert_sync_batchnorm(plain)
+        plain.to(accelerator.device)
+        ema = WeightAverage(plain, config.ema_decay) if config.ema_decay else None
+        best = ema.module if ema else plain
+        optimizer = make_optimizer(plain, config)
+        # Accelerate moves a prepared schedule once for each worker; this one counts steps, so it is not prepared.
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, config))
+        if config.compile and isinstance(plain, FCOS):
+            plain.compile()
+        model, prepared = accelerator.prepare(plain, optimizer)
+        assert model is not None
+        watch = Watch(accelerator)
+        spent = {"seconds": 0.0, "cpu_seconds": 0.0, "waited": 0.0, "skipped": 0.0}  # of earlier parts of this run too
+        lately = {"waited": 0.0, "skipped": 0.0}  # by this worker, since workers last added up
 
-    if state is not None:
-        spent = state["spent"]
-        plain.load_state_dict(state["model"])
-        for saved, own in zip(state["optimizer"]["param_groups"], optimizer.param_groups, strict=True):
-            saved |= {k: v for k, v in own.items() if k != "params"}  # of this configuration, on this machine
-            saved["lr"] = own["initial_lr"] * learning_rate(first, config)
-        prepared.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"] | {"base_lrs": schedule.base_lrs})
-        if ema and state["ema"]:
-            ema.load_state_dict(state["ema"])
-        if accelerator.scaler is not None and state["scaler"]:  # None: begun on hardware with bf16
-            accelerator.scaler.load_state_dict(state["scaler"])
-        own = state["workers"][worker] if worker < len(state["workers"]) else {}
-        if own:
-            set_random_states(own["random"])
-            watch.load_state_dict(own["watch"])
-    loader = make_loader(dataset, config, start=first, worker=worker, workers=workers)
-    log = run.open(config, first) if main else None
+        if state is not None:
+            spent = state["spent"]
+            groups, saved_groups = optimizer.param_groups, state["optimizer"]["param_groups"]
+            alike = ("betas" in groups[0]) == ("betas" in saved_groups[0])  # AdamW or not, both
+            for saved, own in zip(saved_groups, groups, strict=True):
+                own["lr"] = own["initial_lr"] * learning_rate(first, config)
+                saved |= {k: v for k, v in own.items() if k != "params"}  # of this configuration, on this machine
+            try:
+                plain.load_state_dict(state["model"])
+                if alike:
+                    prepared.load_state_dict(state["optimizer"])
+            except (RuntimeError, ValueError) as error:  # of changes that were allowed
+                told = " ".join(str(error).split()[:30])  # torch lists every tensor
+                raise ConfigError(f"the checkpoint in {run.folder} does not fit this configuration: {told}") from error
+            schedule.load_state_dict(state["schedule"] | {"base_lrs": schedule.base_lrs})
+            if ema:
+                ema.load_state_dict(state["ema"] or {"model": state["model"], "steps": 0})
+            if accelerator.scaler is not None and state["scaler"]:  # None: begun on hardware with bf16
+                accelerator.scaler.load_state_dict(state["scaler"])
+            if worker < len(state["workers"]):
+                set_random_states(state["workers"][worker]["random"])
+            if workers == len(state["workers"]):  # otherwise the next line of the log is of the steps from here
+                watch.load_state_dict(state["workers"][worker]["watch"])
+        loader = make_loader(dataset, config, start=first, worker=worker, workers=workers)
+        log = run.open(config, first) if main else None
 
-    def add_up() -> None:
-        for own in gather_object([dict(lately)]):
-            spent["waited"] += own["waited"] / workers
-            spent["skipped"] += own["skipped"]
-        lately.update(waited=0.0, skipped=0.0)
+        def add_up() -> None:
+            for own in gather_object([dict(lately)]):
+                spent["waited"] += own["waited"] / workers
+                spent["skipped"] += own["skipped"]
+            lately.update(waited=0.0, skipped=0.0)
 
-    def save(step: int) -> None:
-        add_up()
-        watch.check()  # weights after a loss that was not finite are worth nothing: keep the older checkpoint
-        for name, value in best.state_dict().items():  # a loss can be finite and its gradient not
-            if not bool(value.isfinite().all()):
-                raise NonFiniteLossError(f"{name} was not finite after step {step}. A checkpoint saved before is kept")
-        states = gather_object([{"random": random_states(), "watch": watch.state_dict()}])
-        if log is None:
-            return
-        flush(log)
-        run.save({
-            "step": step, "model": plain.state_dict(), "optimizer": optimizer.state_dict(),
-            "schedule": schedule.state_dict(), "ema": ema.state_dict() if ema else None,
-            "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
-            "workers": states, "spent": measured(),
-        }, keep=config.keep_checkpoints)  # fmt: skip
-        about = dict(step=step, iterations=config.iterations, data=config.data)
-        detectors.save(best, run.model, kind, config.model, **about)
+        def save(step: int) -> None:
+            add_up()
+            watch.check()  # weights after a loss that was not finite are worth nothing: keep the older checkpoint
+            for name, value in best.state_dict().items():  # a loss can be finite and its gradient not
+                if not bool(value.isfinite().all()):
+                    raise NonFiniteLossError(
+                        f"{name} was not finite after step {step}. A checkpoint saved before is kept"
+                    )
+            states = gather_object([{"random": random_states(), "watch": watch.state_dict()}])
+            if log is not None:
+                flush(log)
+                # Before the checkpoint: a run that is killed in between does these steps again, and saves both.
+                about = dict(step=step, iterations=config.iterations, data=config.data)
+                detectors.save(best, run.model, kind, config.model, **about)
+                run.save({
+                    "step": step, "model": plain.state_dict(), "optimizer": optimizer.state_dict(),
+                    "schedule": schedule.state_dict(), "ema": ema.state_dict() if ema else None,
+                    "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
+                    "workers": states, "spent": measured(),
+                }, keep=config.keep_checkpoints)  # fmt: skip
+            accelerator.wait_for_everyone()  # or a launcher, seeing one worker end, would end the one that writes
 
-    def measured() -> dict[str, float]:
-        clock = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu_started}
-        return spent | {name: spent[name] + value for name, value in clock.items()}
+        def measured() -> dict[str, float]:
+            clock = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu_started}
+            return spent | {name: spent[name] + value for name, value in clock.items()}
 
-    model.train()
-    started, cpu_started = time.perf_counter(), time.process_time()
-    batches = iter(loader)
-    bar = tqdm(total=config.iterations, initial=first, desc="train", unit="step", disable=not (progress and main))
-    try:
-        with StopRequest() as stop:
+        model.train()
+        started, cpu_started = time.perf_counter(), time.process_time()
+        batches = iter(loader)
+        bar = tqdm(total=config.iterations, initial=first, desc="train", unit="step", disable=not (progress and main))
+        stop.hold()
+        try:
             for step in range(first, config.iterations):
                 asked = time.perf_counter()
                 try:
@@ -281,34 +313,33 @@ def train(
                     raise PreemptedError(f"asked to stop after step {done}; its state is saved: resume {run.folder}")
                 if asked_to_stop:
                     raise KeyboardInterrupt
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemoryError(out_of_memory(config, workers)) from error
-    finally:
-        bar.close()
-        if isinstance(plain, FCOS):
-            plain.compile(disable=True)  # images that are detected afterwards have many sizes
-        if log is not None:
-            log.close()
-            run.draw_curves()
-    outcome: dict[str, Any] = {name: round(measured()[name], 1) for name in ("seconds", "cpu_seconds")}
-    outcome["iterations"] = config.iterations
-    if test is not None:
-        accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # measured in float32, as by fcos-edu evaluate
-        if isinstance(best, FCOS):
-            best.check_inputs = True
-        try:
-            metrics = evaluate_shared(accelerator, best, test, progress=progress)
-        except torch.OutOfMemoryError as error:
-            raise OutOfMemoryError(
-                f"out of GPU memory while detecting, after training: the weights are saved. Free memory on the GPU, or "
-                f"hide it (CUDA_VISIBLE_DEVICES=), and measure them: fcos-edu evaluate {run.model}"
-            ) from error
-        if main:
-            outcome |= {"split": config.test_split, "images": len(test), **metrics}
-            atomic_write(run.metrics, lambda path: path.write_text(json.dumps(outcome, indent=1)))
-            if progress:
-                print(metrics_table(metrics))
-    return outcome
+        finally:
+            bar.close()
+            accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # measured in float32, as by fcos-edu evaluate
+            vars(plain).pop("_is_accelerate_prepared", None)  # with it, training it again would have no autocast
+            if isinstance(plain, FCOS):
+                plain.check_inputs = plain.batcher.resize_in_training = True
+                plain.compile(disable=True)  # images that are detected afterwards have many sizes
+            if log is not None:
+                log.close()
+                run.draw_curves()
+        stop.release()
+        outcome: dict[str, Any] = {name: round(measured()[name], 1) for name in ("seconds", "cpu_seconds")}
+        outcome["iterations"] = config.iterations
+        if test is not None:
+            if isinstance(best, FCOS):
+                best.check_inputs = True
+            with explained(
+                "while detecting, after training: the weights are saved. Free memory on the GPU, or hide it "
+                f"(CUDA_VISIBLE_DEVICES=), and measure them: fcos-edu evaluate {run.model}"
+            ):
+                metrics = evaluate_shared(accelerator, best, test, progress=progress)
+            if main:
+                outcome |= {"split": config.test_split, "images": len(test), **metrics}
+                atomic_write(run.metrics, lambda path: path.write_text(json.dumps(outcome, indent=1)))
+                if progress:
+                    print(metrics_table(metrics))
+        return outcome
 
 
 def make_detector(config: TrainConfig, *, trained: bool = True) -> nn.Module:
@@ -355,6 +386,6 @@ def out_of_memory(config: TrainConfig, workers: int) -> str:
     halves = f"set accumulate={2 * config.accumulate} (the same step in half the memory), or " if each % 2 == 0 else ""
     fewer = f"batch_size ({config.batch_size}) or " if each > 1 else ""
     return (
-        f"out of GPU memory with {each} images of {size.min_size}/{size.max_size} pixels at once: {halves}lower {fewer}"
+        f"with {each} images of {size.min_size}/{size.max_size} pixels at once: {halves}lower {fewer}"
         f"model.max_size ({size.max_size}); to go on with this run, allow the change of its configuration"
     )

@@ -276,6 +276,21 @@ def test_resume_goes_on_and_refuses_another_configuration(tmp_path, capsys):
     assert steps == [2, 3]
 
 
+def test_resume_needs_the_detector_that_it_began_with_no_more(tmp_path, capsys):
+    begun = tmp_path / "begun.safetensors"
+    FCOS(FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64)).save(begun)
+    words = ["train", "--data", "shapes", "--out", tmp_path / "run", "--iterations", 2, "--from", begun, "--resume"]
+    words += ["--set", "test_split=", "--set", "precision=no"]
+    assert run(*words) == 0
+    begun.unlink()
+    assert run(*words) == 0
+    assert run(*words, "--set", "lr=0.5") == 1
+    assert "lr was 0.004 and is 0.5" in capsys.readouterr().err
+    words[4] = tmp_path / "another"
+    assert run(*words) == 1
+    assert f"no checkpoint at {begun}" in capsys.readouterr().err
+
+
 def test_a_preempted_run_has_an_exit_code_of_its_own(monkeypatch, tmp_path, capsys):
     def preempted(*_, **__):
         raise PreemptedError("asked to stop after step 7; its state is saved")

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from fcos_edu import ConfigError
 from fcos_edu.recipes import TrainConfig
-from fcos_edu.runs import PREEMPTED, Run, StopRequest, random_states, set_random_states
+from fcos_edu.runs import PREEMPTED, PreemptedError, Run, StopRequest, random_states, set_random_states
 
 SCRIPT = Path(__file__).with_name("worker_process.py")
 ALONE = [sys.executable]
@@ -67,7 +67,7 @@ def whole(tmp_path_factory):
 def test_a_run_killed_in_the_middle_of_writing_gives_the_same_weights(tmp_path, whole):
     """In a step, with half of a checkpoint written, with it written but not in its place, before the model is, ..."""
     # 14 steps, a checkpoint after 4, 8, 12 and 14, a line of the log after 3, 6, 9, 12 and 14.
-    for kill in ("write:1", "rename:3", "model:1", "backward:3", "log:2"):
+    for kill in ("write:1", "rename:3", "model:1", "backward:3", "log:2", "model:2", "write:1"):
         assert launch(ALONE, "train", tmp_path, "--resume", "--die", kill, check=False) == -signal.SIGKILL, kill
     launch(ALONE, "train", tmp_path, "--resume")
     assert_same_run(tmp_path, whole)
@@ -96,6 +96,23 @@ def test_two_workers_killed_give_the_same_weights(tmp_path):
         assert launch(TWO, "train", tmp_path / "killed", "--resume", "--die", kill, check=False) != 0
     launch(TWO, "train", tmp_path / "killed", "--resume")
     assert_same_run(tmp_path / "killed", tmp_path / "whole")
+
+
+def test_workers_stop_when_all_is_written(tmp_path):
+    """A launcher ends the others soon after the first: the one that writes must not be among them."""
+    launch(TWO, "preempted", tmp_path / "run")
+    assert [(tmp_path / f"run.{worker}").read_text() for worker in (0, 1)] == ["[1]", "[1]"]
+
+
+def test_more_workers_go_on_with_a_log_that_is_right(tmp_path):
+    """What one worker had summed since the last line is not shared out to those that were not there."""
+    for number, launcher in enumerate((ALONE, TWO)):
+        folder = tmp_path / str(number)
+        code = launch(ALONE, "train", folder, "--log-every", 7, "--die", "backward:6", check=False)
+        assert code == -signal.SIGKILL and Run(folder).steps() == [4]
+        launch(launcher, "train", folder, "--log-every", 7, "--resume")
+    one, two = ([entry["centerness_floor"] for entry in log_of(tmp_path / name)] for name in ("0", "1"))
+    assert two == pytest.approx(one, rel=0.1)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -149,7 +166,7 @@ def test_the_log_goes_on_after_the_checkpoint(run):
 
 def test_the_newest_checkpoints_are_kept(run):
     run.open(CONFIG, 0).close()
-    for step in (5, 10, 1_000_000, 20):
+    for step in (5, 10, 20, 1_000_000):
         run.save({"step": step, "value": torch.tensor(step)}, keep=2)
     assert run.steps() == [20, 1_000_000]
     assert run.newest()["value"] == 1_000_000
@@ -163,6 +180,8 @@ def test_a_damaged_checkpoint_is_passed_over(run):
     run.path(10).write_bytes(run.path(10).read_bytes()[:50])
     with pytest.warns(UserWarning, match="step-0000010.pt cannot be read"):
         assert run.newest()["step"] == 5
+    run.save({"step": 7}, keep=1)  # the damaged one must not take the place of what is good
+    assert run.steps() == [7] and run.newest()["step"] == 7
 
 
 def test_a_checkpoint_cannot_run_code(run):
@@ -203,6 +222,18 @@ def test_another_configuration_is_refused_unless_it_is_allowed(run):
         run.check(CONFIG, resume=False, allow_changes=False)
 
 
+def test_other_classes_are_always_refused(run):
+    """The same classes in another order would go on learning as each other."""
+    pets = CONFIG.replace(**{"model.num_classes": 2, "model.class_names": ("cat", "dog")})
+    run.open(pets, 0).close()
+    run.check(pets, resume=True, allow_changes=False)
+    run.check(CONFIG, resume=True, allow_changes=False)  # before the data are read nobody knows them
+    for names in (("dog", "cat"), ("cat", "dog", "cow")):
+        other = CONFIG.replace(**{"model.num_classes": len(names), "model.class_names": names})
+        with pytest.raises(ConfigError, match=f"classes cat, dog, but the data has {', '.join(names)}.*--from"):
+            run.check(other, resume=True, allow_changes=True)
+
+
 # ---------------------------------------------------------------------- signals and generators
 def test_signals_are_noted_and_handlers_restored():
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
@@ -216,6 +247,23 @@ def test_signals_are_noted_and_handlers_restored():
         with pytest.raises(KeyboardInterrupt):  # the second Ctrl-C
             os.kill(os.getpid(), signal.SIGINT)
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, PreemptedError), (signal.SIGINT, KeyboardInterrupt)])
+def test_where_nothing_is_to_be_saved_signals_stop_at_once(number, error):
+    with StopRequest() as stop:
+        os.kill(os.getpid(), number)
+        with pytest.raises(error):  # it came while they were held, and nobody asked
+            stop.release()
+    with StopRequest() as stop:
+        stop.release()
+        with pytest.raises(error):
+            os.kill(os.getpid(), number)
+
+
+def test_a_program_that_does_not_catch_it_ends_with_the_code():
+    code = "from fcos_edu.runs import PreemptedError; raise PreemptedError('asked to stop')"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == PREEMPTED
 
 
 def test_generators_go_on_from_their_states(tmp_path):

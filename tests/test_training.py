@@ -66,6 +66,39 @@ def test_biases_have_twice_the_rate_and_no_decay():
     assert len(weights["params"]) + len(biases["params"]) == len(list(model.parameters()))
 
 
+def test_a_first_step_that_overflows_leaves_nothing_behind(monkeypatch):
+    """fp16 leaves such a step out; torch's fused SGD would then go on with memory that nobody has set."""
+    model, inputs = torch.nn.Linear(3, 1), torch.ones(2, 3)
+    start = model.weight.detach().clone()
+    optimizer = make_optimizer(model, TrainConfig())
+    for group in optimizer.param_groups:
+        group["fused"] = True  # as on a GPU
+    optimizer._step_supports_amp_scaling = True
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    monkeypatch.setattr(torch, "empty_like", lambda tensor, **_: torch.full_like(tensor, 777.0))
+    for factor in (math.inf, 1.0):
+        scaler.scale(factor * model(inputs).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+    # The gradient is 2, decay adds a ten-thousandth of the weight.
+    torch.testing.assert_close(model.weight, start - 0.01 * (2 + 1e-4 * start))
+
+
+def test_the_first_step_of_sgd_is_torchs():
+    one, other = (torch.nn.Linear(3, 2) for _ in range(2))
+    other.load_state_dict(one.state_dict())
+    ours, plain = make_optimizer(one, TrainConfig()), torch.optim.SGD(other.parameters(), lr=0.01, momentum=0.9)
+    for group in ours.param_groups:
+        group |= {"lr": 0.01, "weight_decay": 0.0}
+    for _ in range(3):
+        for model, optimizer in ((one, ours), (other, plain)):
+            model(torch.ones(2, 3)).square().sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    assert torch.equal(one.weight, other.weight) and torch.equal(one.bias, other.bias)
+
+
 # ---------------------------------------------------------------------- runs
 def test_a_run_leaves_config_log_checkpoint_curves_and_figures(tmp_path):
     outcome = train(small(test_split="test", ema_decay=0.5), tmp_path / "run", progress=False)
@@ -470,13 +503,14 @@ def test_out_of_memory_when_measuring_says_that_the_weights_are_saved(tmp_path, 
     assert FCOS.load(tmp_path / "model.safetensors")
 
 
-def test_out_of_memory_says_what_to_lower(tmp_path, monkeypatch):
+@pytest.mark.parametrize("where", ["backward", "WeightAverage"])
+def test_out_of_memory_says_what_to_lower(tmp_path, monkeypatch, where):
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(training, "backward", full)
+    monkeypatch.setattr(training, where, full)
     with pytest.raises(training.OutOfMemoryError, match="out of GPU memory with 2 images of 64/64.*set accumulate=2"):
-        train(small(), tmp_path, progress=False)
+        train(small(ema_decay=0.5), tmp_path, progress=False)
 
 
 def test_a_compiled_network_trains_alike(tmp_path, monkeypatch):
@@ -511,6 +545,70 @@ def test_what_is_changed_on_purpose_holds_from_the_step_that_is_resumed(tmp_path
     assert state["optimizer"]["param_groups"][0]["weight_decay"] == 0.5
     assert state["schedule"]["base_lrs"][0] == pytest.approx(config.learning_rate / 10)
     assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["lr"] <= config.learning_rate / 10
+
+
+def test_another_optimizer_begins_anew(tmp_path):
+    config = small(iterations=4, optimizer="sgd")
+    train(config, tmp_path, progress=False)
+    for number, optimizer in enumerate(("adamw", "sgd")):
+        changed = config.replace(iterations=6 + 2 * number, optimizer=optimizer)
+        train(changed, tmp_path, resume=True, allow_changes=True, progress=False)
+        kept = Run(tmp_path).newest()["optimizer"]["state"][0]
+        assert set(kept) == ({"step", "exp_avg", "exp_avg_sq"} if optimizer == "adamw" else {"momentum_buffer"})
+    with pytest.raises(ConfigError, match="does not fit this configuration.*size mismatch"):
+        other = changed.replace(**{"model.fpn_channels": 32})
+        train(other, tmp_path, resume=True, allow_changes=True, progress=False)
+
+
+def test_an_average_that_is_asked_for_later_begins_with_the_trained_weights(tmp_path):
+    config = small(iterations=4, ema_decay=0.0)
+    train(config, tmp_path, progress=False)
+    trained = Run(tmp_path).newest()["model"]
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "evaluate_shared", lambda _, model, *__, **___: seen.append(model.state_dict()) or {})
+        changed = config.replace(ema_decay=0.9, test_split="val")
+        train(changed, tmp_path, resume=True, allow_changes=True, progress=False)
+    assert all(torch.equal(seen[0][name], trained[name]) for name in trained)
+
+
+def test_a_model_can_be_trained_twice(tmp_path):
+    """As in a notebook: the second time has its own precision, and afterwards the model is as it was."""
+    model, seen = FCOS(SMALL), set()
+    hook = model.head.classification.register_forward_hook(lambda m, i, out: seen.add((m.training, out.dtype)))
+    for number, (precision, dtype) in enumerate((("bf16", torch.bfloat16), ("no", torch.float32)) * 2):
+        seen.clear()
+        train(small(iterations=1, precision=precision), tmp_path / str(number), model=model, progress=False)
+        assert seen == {(True, dtype)}
+        with torch.no_grad():
+            model.eval()([torch.rand(3, 64, 64)])
+        assert (False, torch.float32) in seen
+        with pytest.raises(ValueError, match="divide by 255"):
+            model([torch.full((3, 64, 64), 200.0)])
+    hook.remove()
+
+
+def test_another_accelerator_that_accumulates_does_not_stop_ours(tmp_path):
+    net = torch.nn.Linear(1, 1)
+    other = Accelerator(cpu=True, gradient_accumulation_steps=4)
+    with other.accumulate(other.prepare(net)):
+        pass
+    assert not other.sync_gradients
+    torch.manual_seed(0)
+    model = FCOS(SMALL)
+    before = model.head.classification.weight.detach().clone()
+    train(small(iterations=2), tmp_path, model=model, progress=False)
+    assert not torch.equal(model.head.classification.weight, before)
+
+
+def test_a_run_that_is_asked_to_stop_while_it_measures_can_go_on(tmp_path, monkeypatch):
+    config = small(iterations=2, test_split="val")
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "predict", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(PreemptedError, match="resume"):
+            train(config, tmp_path, progress=False)
+    assert not (tmp_path / "metrics.json").exists()
+    assert "AP" in train(config, tmp_path, resume=True, progress=False)
 
 
 def test_the_measure_at_the_end_is_that_of_the_saved_model(tmp_path):

@@ -4,6 +4,7 @@ python worker_process.py train FOLDER [--die WHERE:N] [--resume] [--workers N]
 torchrun --nproc-per-node 2 worker_process.py gradients OUT.pt [--empty] [--levels 3 4]
 torchrun --nproc-per-node 2 worker_process.py evaluate OUT.json
 torchrun --nproc-per-node 2 worker_process.py damaged FOLDER
+torchrun --nproc-per-node 2 worker_process.py preempted FOLDER
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import json
 import math
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -103,6 +103,27 @@ def damaged(target: str) -> None:
     training.train(CONFIG.replace(test_split=""), target, progress=False)
 
 
+def preempted(target: str) -> None:
+    """One worker is asked to stop, and writing takes long: what is there when a worker says that it has stopped?"""
+    step, save = training.backward, runs.Run.save
+    worker = int(os.environ.get("RANK", 0))
+
+    def stopped(*arguments):
+        if worker == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(*arguments)
+
+    def slow(self, state, *, keep):
+        time.sleep(2)
+        save(self, state, keep=keep)
+
+    training.backward, runs.Run.save = stopped, slow
+    try:
+        training.train(CONFIG, target, progress=False)
+    except runs.PreemptedError:
+        Path(f"{target}.{worker}").write_text(str(runs.Run(target).steps()))
+
+
 def gradients(target: str, *, empty: bool, levels: tuple[int, ...]) -> None:
     """The gradients of one step over four images, shared out among the workers; main writes them."""
     accelerator = Accelerator(cpu=True)
@@ -149,6 +170,7 @@ if __name__ == "__main__":
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--levels", type=int, nargs="+", default=[3, 4, 5, 6, 7])
     parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--log-every", type=int, default=CONFIG.log_every)
     ARGUMENTS = parser.parse_args()
     if ARGUMENTS.die:
         place, _, count = ARGUMENTS.die.partition(":")
@@ -157,11 +179,10 @@ if __name__ == "__main__":
         gradients(ARGUMENTS.target, empty=ARGUMENTS.empty, levels=tuple(ARGUMENTS.levels))
     elif ARGUMENTS.action == "evaluate":
         evaluate(ARGUMENTS.target)
+    elif ARGUMENTS.action == "preempted":
+        preempted(ARGUMENTS.target)
     elif ARGUMENTS.action == "damaged":
         damaged(ARGUMENTS.target)
     else:
-        try:
-            config = CONFIG.replace(workers=ARGUMENTS.workers)
-            training.train(config, ARGUMENTS.target, resume=ARGUMENTS.resume, progress=False)
-        except runs.PreemptedError:
-            sys.exit(runs.PREEMPTED)
+        config = CONFIG.replace(workers=ARGUMENTS.workers, log_every=ARGUMENTS.log_every)
+        training.train(config, ARGUMENTS.target, resume=ARGUMENTS.resume, progress=False)
