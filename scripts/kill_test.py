@@ -107,7 +107,7 @@ def main() -> None:
         steps.append(arguments.iterations)  # the last checkpoint and the model belong together
         landed = {"while it was starting": 0, "after a step": 0}
         for number, step in enumerate(tqdm(steps, desc="kill", unit="run")):
-            if number % 5 == 4:
+            if number % 5 == 3:
                 when, killed_there = "while it was starting", live(killed, arguments, None, random.uniform(0, starting))
             else:
                 # One that this life has to reach itself.
