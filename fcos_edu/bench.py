@@ -246,14 +246,16 @@ def training_step(
     return step
 
 
-def bench_small(turns: int = 20, device: str = "cpu", precision: str | None = None) -> dict[str, Any]:
+def bench_small(
+    turns: int = 20, device: str = "cpu", precision: str | None = None, compiled: bool = False
+) -> dict[str, Any]:
     """One step of the recipe ``bccd``, and the same with torchvision's FCOS on our backbone, as in ``fcos-edu study``.
 
     Both learn the whole network, with batch norms whose statistics are learnt too. The methods differ (torchvision has
     no ``exp``, and another unit of distances), so the losses do too.
     """
     config = RECIPES["bccd"].config
-    picked = pick_precision(precision or config.precision)
+    picked = pick_precision(precision or config.precision, device)
     model, batch = config.model, config.batch_size
     size = (model.min_size, 4 * model.min_size // 3)  # of a photograph of the blood cells
     images, targets = random_images(batch, *size, device), random_boxes(batch, 13, *size, model.num_classes)
@@ -269,6 +271,8 @@ def bench_small(turns: int = 20, device: str = "cpu", precision: str | None = No
     mine, peer = (training_step(side, images, targets, watch, picked) for side in both)
     with FlopCounterMode(display=False) as counter:
         mine()
+    if compiled:
+        ours.compile()
     row = compare(mine, peer, watch, turns, "step", images=batch, flops=counter.get_total_flops())
     return {
         "input": f"{batch} images {size[0]}x{size[1]}, 13 boxes each, the network of the recipe bccd",
@@ -332,8 +336,9 @@ def bench(
         parts: of ``PARTS``.
         turns: measured turns of each side (of ``assignment`` and ``small``, which are short, four times as many).
         device: ``"cpu"`` or ``"cuda"``.
-        batch_size: images of a training step; None for 2 on a CPU, 16 on a GPU.
-        size: height and width of the images; None for smaller ones on a CPU, the paper's 800 x 1333 on a GPU.
+        batch_size: images of a training step; None for 2 on a CPU, 16 on a GPU. ``small`` has its recipe's.
+        size: height and width of the images; None for smaller ones on a CPU, the paper's 800 x 1333 on a GPU. The
+            images of ``assignment`` and ``small`` are always the same.
         precision: of both sides, ``"auto"``, ``"no"``, ``"bf16"`` or ``"fp16"``; None: auto on a GPU, several on a CPU.
         compiled: ``FCOS.compile`` ours.
 
@@ -345,7 +350,7 @@ def bench(
         raise ValueError("--device cuda needs a GPU that PyTorch can use; torch.cuda.is_available() is False here")
     options: dict[str, Any] = {"compiled": compiled}
     if precision or gpu:
-        picked = pick_precision(precision or "auto")
+        picked = pick_precision(precision or "auto", device)
         options["rows"] = {"float32" if picked == "no" else f"{picked}_against_{picked}": (picked, picked)}
     if size or gpu:
         options["size"] = size or (800, 1333)
@@ -353,7 +358,7 @@ def bench(
         "assignment": partial(bench_assignment, 4 * turns, device),
         "inference": partial(bench_inference, turns, device, batches=(1, 8) if gpu else (1,), **options),
         "training": partial(bench_training, turns, device, batch=batch_size or (16 if gpu else 2), **options),
-        "small": partial(bench_small, 4 * turns, device, precision),
+        "small": partial(bench_small, 4 * turns, device, precision, compiled),
     }
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=True):  # each side on the fastest kernels
@@ -379,7 +384,7 @@ def _side_text(side: dict[str, Any]) -> str:
     words = [f"{side['images_per_second']:.2f} images/s"]
     words += [f"{part} {value:.1f} ms" for part, value in side["parts_ms"].items()]
     if side["peak_memory_mb"] is not None:
-        words.append(f"{side['peak_memory_mb']} MB")
+        words.append(f"{side['peak_memory_mb']} MB beside the weights")
     if side["share_of_peak"] is None:
         return ", ".join([*words, "no share of a peak: none is known here"])
     return ", ".join([*words, f"{side['share_of_peak']:.1%} of the dense 16-bit peak"])

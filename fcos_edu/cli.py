@@ -55,8 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except PreemptedError as error:
-        print(f"fcos-edu: {error}", file=sys.stderr)
+    except PreemptedError:  # has been told
         return PREEMPTED
     except EXPECTED as error:
         if arguments.debug:
@@ -241,6 +240,9 @@ def train_config(arguments: argparse.Namespace) -> TrainConfig:
             if before.get("start_from") != arguments.source:
                 raise
             config = config.replace(start_from=arguments.source, model=FCOSConfig.from_dict(before["model"]))
+        if arguments.recipe:  # its images stay what they are
+            sizes = RECIPES[arguments.recipe].config.model
+            config = config.replace(**{"model.min_size": sizes.min_size, "model.max_size": sizes.max_size})
     return config.replace(**changes)
 
 

@@ -156,8 +156,9 @@ class FCOS(nn.Module):
             options: of ``torch.compile``; ``dynamic=False`` unless they say otherwise. ``disable=True`` undoes it.
         """
         options = {"dynamic": False} | options
-        limits: Any = torch._dynamo.config  # torch's own limit is 8, fewer than the sizes of a batch from COCO
-        limits.cache_size_limit = max(64, limits.cache_size_limit)
+        if not options.get("disable"):
+            limits: Any = torch._dynamo.config  # torch's own limit is 8, fewer than the sizes of a batch from COCO
+            limits.cache_size_limit = max(64, limits.cache_size_limit)
         self.pyramid.compile(**options)
         self.head.compile(**options)
         self._losses = torch.compile(fcos_losses, **options)

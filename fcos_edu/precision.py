@@ -10,11 +10,16 @@ from __future__ import annotations
 import torch
 
 
-def pick_precision(wanted: str) -> str:
-    """What Accelerate is told: bf16 where the hardware computes in it, fp16 on older GPUs, otherwise float32."""
+def pick_precision(wanted: str, device: str | None = None) -> str:
+    """What Accelerate is told: bf16 where the hardware computes in it, fp16 on older GPUs, otherwise float32.
+
+    Args:
+        wanted: ``"auto"``, or what is then returned.
+        device: ``"cpu"`` or ``"cuda"``; None for the GPU if there is one.
+    """
     if wanted != "auto":
         return wanted
-    if torch.cuda.is_available():
+    if device == "cuda" or (device is None and torch.cuda.is_available()):
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return "bf16" if cpu_has_bf16() else "no"
 

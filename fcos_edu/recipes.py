@@ -122,7 +122,9 @@ class TrainConfig:
         return dataclasses.replace(self, **outer)
 
     def fine_tune(self, source: str | Path) -> TrainConfig:
-        """A copy that starts from the detector ``source`` and has its network; the classes are the new data's.
+        """A copy that starts from the detector ``source`` and has its network, thresholds and sizes of images.
+
+        The classes are the new data's. Where ``train_sizes`` are drawn, the sizes stay those of this configuration.
 
         Args:
             source: a checkpoint of FCOS, ``shapes`` or ``bccd`` for the ones that come with the package, or
@@ -136,6 +138,8 @@ class TrainConfig:
             model = FCOSConfig.torchvision()
         else:
             model = weights.load(weights.packaged(name) if name in weights.PACKAGED else name).config
+        if self.train_sizes:
+            model = model.replace(min_size=self.model.min_size, max_size=self.model.max_size)
         return self.replace(start_from=name, model=model)
 
     def to_dict(self) -> dict[str, Any]:

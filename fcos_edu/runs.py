@@ -13,6 +13,7 @@ import os
 import random
 import re
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Mapping
@@ -34,8 +35,8 @@ PREEMPTED = 75  # exit code after SIGTERM, sysexits' "temporary failure, try aga
 class PreemptedError(SystemExit):
     """The system asked the run to stop (SIGTERM); its state is saved.
 
-    As an exit and not an error, it is not mistaken for one on its way up; where nobody catches it, its exit code is
-    :data:`PREEMPTED`.
+    As an exit and not an error, it is not mistaken for one on its way up; where nobody catches it, a program ends with
+    the exit code 75 (``PREEMPTED``).
     """
 
     def __init__(self, message: str) -> None:
@@ -196,14 +197,18 @@ class StopRequest:
         self._group: Any = dist.new_group(backend="gloo") if several else None
 
     def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.signal(number, self._note)
+        self.hold()
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
+        self._restore()
+        if isinstance(error, PreemptedError):  # Python prints nothing of an exit with a code
+            print(error, file=sys.stderr)
+
+    def _restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._before = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         again = self.received == signal.SIGINT == number
@@ -219,9 +224,14 @@ class StopRequest:
     def hold(self) -> None:
         """From here on signals wait for :meth:`agreed`."""
         self._held = True
+        if not self._before and threading.current_thread() is threading.main_thread():  # elsewhere it is not allowed
+            self._before = {n: signal.signal(n, self._note) for n in (signal.SIGTERM, signal.SIGINT)}
 
     def release(self) -> None:
         """From here on they stop at once; so does one that was not asked for.
+
+        Of several workers each then has the handlers that it had before: one that waits for the others comes to no
+        handler of Python's.
 
         Raises:
             KeyboardInterrupt, PreemptedError: here or later.
@@ -229,6 +239,8 @@ class StopRequest:
         self._held = False
         if self.received:
             self._stop()
+        if self._group is not None:
+            self._restore()
 
     def agreed(self) -> int:
         """The signal that any worker has received, or 0; the same answer for all."""

@@ -14,7 +14,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +157,8 @@ def train(
     with StopRequest() as stop, explained(out_of_memory(config, workers)):
         stop.release()  # there is nothing to save yet
         set_seed(config.seed)
-        with accelerator.local_main_process_first():  # one worker of each machine fetches what is missing
-            dataset = make_dataset(config)
-            test = make_test_dataset(config, dataset.classes)  # now: a missing split is told before hours of training
+        dataset: data.DetectionDataset = first_on_each_machine(accelerator, lambda: make_dataset(config))
+        test = make_test_dataset(config, dataset.classes)  # now: a missing split is told before hours of training
         config = config.replace(
             model=config.model.replace(class_names=dataset.classes, num_classes=len(dataset.classes))
         )
@@ -177,8 +176,7 @@ def train(
             )
 
         if model is None:
-            with accelerator.local_main_process_first():
-                plain = make_detector(config, trained=state is None)
+            plain = first_on_each_machine(accelerator, lambda: make_detector(config, trained=state is None))
         else:
             plain = model
         kind = "custom" if model is not None else config.detector
@@ -319,7 +317,8 @@ def train(
             vars(plain).pop("_is_accelerate_prepared", None)  # with it, training it again would have no autocast
             if isinstance(plain, FCOS):
                 plain.check_inputs = plain.batcher.resize_in_training = True
-                plain.compile(disable=True)  # images that are detected afterwards have many sizes
+                if config.compile:
+                    plain.compile(disable=True)  # images that are detected afterwards have many sizes
             if log is not None:
                 log.close()
                 run.draw_curves()
@@ -340,6 +339,21 @@ def train(
                 if progress:
                     print(metrics_table(metrics))
         return outcome
+
+
+def first_on_each_machine(accelerator: Accelerator, make: Callable[[], Any]) -> Any:
+    """``make()`` in one worker of each machine, which fetches what is missing, and then in the others.
+
+    An error waits for the others, so that each can say it.
+    """
+    with accelerator.local_main_process_first():
+        try:
+            made = make()
+        except Exception as error:
+            made = error
+    if isinstance(made, Exception):
+        raise made
+    return made
 
 
 def make_detector(config: TrainConfig, *, trained: bool = True) -> nn.Module:

@@ -103,15 +103,15 @@ def main() -> None:
         whole, killed = Path(scratch) / "whole", Path(scratch) / "killed"
         starting, seconds = finish(whole, arguments)
         a_step = seconds / arguments.iterations
-        steps = sorted(random.randint(1, arguments.iterations) for _ in range(arguments.kills - 1))
+        steps = sorted(random.randrange(1, arguments.iterations) for _ in range(arguments.kills - 1))
         steps.append(arguments.iterations)  # the last checkpoint and the model belong together
         landed = {"while it was starting": 0, "after a step": 0}
         for number, step in enumerate(tqdm(steps, desc="kill", unit="run")):
-            if number % 5 == 3:
+            reached = last_step(killed)
+            if number % 5 == 3 or reached == arguments.iterations:
                 when, killed_there = "while it was starting", live(killed, arguments, None, random.uniform(0, starting))
             else:
-                # One that this life has to reach itself.
-                step = min(max(step, last_step(killed) + 1), arguments.iterations)
+                step = max(step, reached + 1)  # one that this life has to reach itself
                 when, killed_there = "after a step", live(killed, arguments, step, random.uniform(0, 3 * a_step))
             landed[when] += killed_there
         finish(killed, arguments)

@@ -567,6 +567,9 @@ def test_more_sizes_than_torchs_own_limit_are_compiled(tiny: FCOS, forget_compil
         for width in range(32, 32 * 12, 32):
             tiny.predict(torch.rand(1, 3, 32, width))
     assert counter.frame_count == 2 * 11  # pyramid and head
+    torch._dynamo.config.cache_size_limit = 8
+    tiny.compile(disable=True)
+    assert torch._dynamo.config.cache_size_limit == 8
 
 
 def test_a_copy_of_a_compiled_model_has_its_own_weights(tiny: FCOS, forget_compiled: None) -> None:

@@ -15,7 +15,8 @@ def test_what_is_asked_for_is_taken(wanted):
 def test_a_gpu_without_bf16_gets_fp16(monkeypatch, cuda, bf16, picked):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
-    assert pick_precision("auto") == picked
+    assert pick_precision("auto") == pick_precision("auto", "cuda") == picked
+    assert pick_precision("auto", "cpu") == ("bf16" if cpu_has_bf16() else "no")  # whatever the GPU can do
 
 
 def test_a_cpu_gets_bf16_only_if_it_computes_in_it(monkeypatch):

@@ -77,6 +77,8 @@ def test_fine_tuning_takes_the_network_of_the_checkpoint(tmp_path):
     assert config.model == network and config.start_from == str(tmp_path / "model.safetensors")
     assert config.iterations == RECIPES["shapes"].config.iterations
     assert TrainConfig().fine_tune("torchvision:COCO_V1").model.torchvision_quirks
+    drawn = RECIPES["voc07"].config.fine_tune("torchvision:COCO_V1")  # trained and measured in the sizes of the recipe
+    assert (drawn.model.min_size, drawn.model.max_size) == (640, 1000)
     assert TrainConfig().fine_tune("shapes").model.backbone == "tiny"
     with pytest.raises(FileNotFoundError, match="nowhere"):
         config.fine_tune("nowhere.safetensors")

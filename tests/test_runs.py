@@ -261,6 +261,18 @@ def test_where_nothing_is_to_be_saved_signals_stop_at_once(number, error):
             os.kill(os.getpid(), number)
 
 
+def test_a_worker_that_waits_for_others_can_be_ended():
+    """A handler of Python's would not be called while it waits; so there is none."""
+    before = signal.getsignal(signal.SIGTERM)
+    with StopRequest() as stop:
+        stop._group = "several workers"
+        stop.release()
+        assert signal.getsignal(signal.SIGTERM) == before
+        stop.hold()
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_a_program_that_does_not_catch_it_ends_with_the_code():
     code = "from fcos_edu.runs import PreemptedError; raise PreemptedError('asked to stop')"
     assert subprocess.run([sys.executable, "-c", code]).returncode == PREEMPTED

@@ -1,5 +1,6 @@
 """The trainer: schedule and optimizer as the recipe says, runs that learn, stop, and lose nothing."""
 
+import contextlib
 import copy
 import json
 import math
@@ -143,7 +144,7 @@ def test_a_run_is_never_written_over(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, PreemptedError)])
-def test_a_run_that_is_asked_to_stop_goes_on_to_the_same_weights(tmp_path, monkeypatch, number, error):
+def test_a_run_that_is_asked_to_stop_goes_on_to_the_same_weights(tmp_path, monkeypatch, capsys, number, error):
     config = small(iterations=8, ema_decay=0.5, optimizer="adamw", augment="strong")
     train(config, tmp_path / "whole", progress=False)
 
@@ -158,6 +159,7 @@ def test_a_run_that_is_asked_to_stop_goes_on_to_the_same_weights(tmp_path, monke
     monkeypatch.setattr(training, "backward", interrupted)
     with pytest.raises(error):
         train(config, tmp_path / "stopped", progress=False)
+    assert ("after step 5; its state is saved" in capsys.readouterr().err) == (error is PreemptedError)
     model = FCOS.load(tmp_path / "stopped" / "model.safetensors")
     assert all(torch.isfinite(p).all() for p in model.parameters())
     train(config, tmp_path / "stopped", resume=True, progress=False)
@@ -344,6 +346,27 @@ def test_two_workers_fetch_data_once_and_count_together(tmp_path):
     launch(TWO, "damaged", tmp_path / "two")
     one, two = ([entry["skipped"] for entry in log_of(tmp_path / name)] for name in ("one", "two"))
     assert one == two and one[-1] > 0
+
+
+def test_an_error_of_the_data_is_everybodys():
+    """Without, the first worker ends and the others wait for it, and say that instead."""
+    order = []
+
+    class Workers:
+        @staticmethod
+        @contextlib.contextmanager
+        def local_main_process_first():
+            order.append("in")
+            yield
+            order.append("out")
+
+    def missing():
+        raise FileNotFoundError("no such folder")
+
+    assert training.first_on_each_machine(Workers, lambda: 5) == 5
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        training.first_on_each_machine(Workers, missing)
+    assert order == ["in", "out"] * 2
 
 
 def test_two_workers_evaluate_each_image_once(tmp_path):
