@@ -233,16 +233,13 @@ def train_config(arguments: argparse.Namespace) -> TrainConfig:
         changes.setdefault("test_data", "")  # other data than the recipe's are measured on themselves
     if arguments.source:
         try:
-            config = config.fine_tune(arguments.source)
+            config = config.fine_tune(arguments.source, keep_sizes=bool(arguments.recipe))
         except FileNotFoundError:  # a run that goes on does not need it any more
             kept = Run(run_folder(arguments, config.replace(**changes))).config
             before = json.loads(kept.read_text("utf-8")) if arguments.resume and kept.exists() else {}
             if before.get("start_from") != arguments.source:
                 raise
             config = config.replace(start_from=arguments.source, model=FCOSConfig.from_dict(before["model"]))
-        if arguments.recipe:  # its images stay what they are
-            sizes = RECIPES[arguments.recipe].config.model
-            config = config.replace(**{"model.min_size": sizes.min_size, "model.max_size": sizes.max_size})
     return config.replace(**changes)
 
 

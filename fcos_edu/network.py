@@ -112,7 +112,8 @@ class TinyBackbone(nn.Module):
         self.last = last
         self.stem = nn.Sequential(conv_norm(3, 16, stride=2), nn.ReLU(inplace=True))
         before = 16
-        for i, (after, count) in enumerate(zip(self.channels[: last - 1], self.blocks, strict=False), start=1):
+        stages = list(zip(self.channels, self.blocks, strict=True))[: last - 1]
+        for i, (after, count) in enumerate(stages, start=1):
             more = [BasicBlock(after, after) for _ in range(count - 1)]
             self.add_module(f"layer{i}", nn.Sequential(BasicBlock(before, after, stride=2), *more))
             before = after

@@ -121,14 +121,16 @@ class TrainConfig:
             outer["model"] = outer.get("model", self.model).replace(**inner)
         return dataclasses.replace(self, **outer)
 
-    def fine_tune(self, source: str | Path) -> TrainConfig:
+    def fine_tune(self, source: str | Path, *, keep_sizes: bool = False) -> TrainConfig:
         """A copy that starts from the detector ``source`` and has its network, thresholds and sizes of images.
 
-        The classes are the new data's. Where ``train_sizes`` are drawn, the sizes stay those of this configuration.
+        The classes are the new data's.
 
         Args:
             source: a checkpoint of FCOS, ``shapes`` or ``bccd`` for the ones that come with the package, or
                 ``torchvision:COCO_V1``, of which nothing is fetched yet.
+            keep_sizes: the sizes of images stay those of this configuration, as they always do where ``train_sizes``
+                are drawn.
 
         Raises:
             FileNotFoundError, CheckpointError: as :func:`fcos_edu.weights.load`.
@@ -138,7 +140,7 @@ class TrainConfig:
             model = FCOSConfig.torchvision()
         else:
             model = weights.load(weights.packaged(name) if name in weights.PACKAGED else name).config
-        if self.train_sizes:
+        if keep_sizes or self.train_sizes:
             model = model.replace(min_size=self.model.min_size, max_size=self.model.max_size)
         return self.replace(start_from=name, model=model)
 

@@ -139,8 +139,8 @@ def train(
         progress: show bars and the table of figures.
 
     Returns:
-        ``seconds`` of training, ``cpu_seconds`` of all its threads and, on the main process, with a ``test_split``,
-        COCO's twelve numbers (EMA weights if there are any).
+        ``seconds`` of training, ``cpu_seconds`` of all threads of this process and, on the main process, with a
+        ``test_split``, COCO's twelve numbers (EMA weights if there are any).
 
     Raises:
         FileExistsError, ConfigError: as :meth:`Run.check <fcos_edu.runs.Run.check>`.
@@ -164,9 +164,8 @@ def train(
         )
         run = Run(folder)
         run.check(config, resume=resume, allow_changes=allow_changes)
-        state, first = run.newest() if resume else None, 0
-        if state is not None:
-            first = state["step"]
+        state = run.newest() if resume else None
+        first = 0 if state is None else state["step"]
         # On several machines the folder must be on storage that they share: all must go on from the same step.
         firsts = gather_object([first])
         if len(set(firsts)) > 1:
@@ -315,10 +314,11 @@ def train(
             bar.close()
             accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # measured in float32, as by fcos-edu evaluate
             vars(plain).pop("_is_accelerate_prepared", None)  # with it, training it again would have no autocast
-            if isinstance(plain, FCOS):
-                plain.check_inputs = plain.batcher.resize_in_training = True
-                if config.compile:
-                    plain.compile(disable=True)  # images that are detected afterwards have many sizes
+            for one in (plain, best):
+                if isinstance(one, FCOS):
+                    one.check_inputs = one.batcher.resize_in_training = True
+                    if config.compile:
+                        one.compile(disable=True)  # images that are detected afterwards have many sizes
             if log is not None:
                 log.close()
                 run.draw_curves()
@@ -326,8 +326,6 @@ def train(
         outcome: dict[str, Any] = {name: round(measured()[name], 1) for name in ("seconds", "cpu_seconds")}
         outcome["iterations"] = config.iterations
         if test is not None:
-            if isinstance(best, FCOS):
-                best.check_inputs = True
             with explained(
                 "while detecting, after training: the weights are saved. Free memory on the GPU, or hide it "
                 f"(CUDA_VISIBLE_DEVICES=), and measure them: fcos-edu evaluate {run.model}"

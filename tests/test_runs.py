@@ -65,7 +65,7 @@ def whole(tmp_path_factory):
 
 
 def test_a_run_killed_in_the_middle_of_writing_gives_the_same_weights(tmp_path, whole):
-    """In a step, with half of a checkpoint written, with it written but not in its place, before the model is, ..."""
+    """With the model there and half of its checkpoint, with a file written but not in its place, in a step, ..."""
     # 14 steps, a checkpoint after 4, 8, 12 and 14, a line of the log after 3, 6, 9, 12 and 14.
     for kill in ("write:1", "rename:3", "model:1", "backward:3", "log:2", "model:2", "write:1"):
         assert launch(ALONE, "train", tmp_path, "--resume", "--die", kill, check=False) == -signal.SIGKILL, kill

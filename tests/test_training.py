@@ -341,7 +341,7 @@ def test_two_workers_have_the_gradient_of_one(tmp_path, options):
 
 
 def test_two_workers_fetch_data_once_and_count_together(tmp_path):
-    """What the log says of damaged images is of both; before, of the first worker alone."""
+    """What the log says of damaged images is of both."""
     launch(ALONE, "damaged", tmp_path / "one")
     launch(TWO, "damaged", tmp_path / "two")
     one, two = ([entry["skipped"] for entry in log_of(tmp_path / name)] for name in ("one", "two"))
@@ -349,7 +349,7 @@ def test_two_workers_fetch_data_once_and_count_together(tmp_path):
 
 
 def test_an_error_of_the_data_is_everybodys():
-    """Without, the first worker ends and the others wait for it, and say that instead."""
+    """If the first worker left the others waiting, they would say that instead."""
     order = []
 
     class Workers:

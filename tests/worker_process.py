@@ -59,7 +59,7 @@ def die_at(where: str, number: int) -> None:
     chosen = known if where == "any" else {where}
     if "backward" in chosen:  # in the middle of a step
         training.backward = before(training.backward)
-    if "write" in chosen:  # half of a checkpoint is on the disk
+    if "write" in chosen:  # the model is there, and half of its checkpoint
         save = torch.save
 
         def half(state, file):
@@ -72,7 +72,7 @@ def die_at(where: str, number: int) -> None:
         runs.torch.save = half
     if "rename" in chosen:  # a file is whole, but not at its place yet
         weights.os.replace = before(os.replace)
-    if "model" in chosen:  # the checkpoint is there, the model is not
+    if "model" in chosen:  # a step is done, and nothing of it is saved yet
         detectors.save = before(detectors.save)
     if "log" in chosen:  # a line of the log is cut off
         dumps = json.dumps
