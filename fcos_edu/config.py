@@ -8,17 +8,12 @@ Checked against: the presets' own tests, and torchvision's ``fcos_resnet50_fpn``
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal
+
+from .settings import INF, ConfigError, check_choices, check_field_names, from_json, to_json
 
 Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "tiny"]
-INF = math.inf
-
-
-class ConfigError(ValueError):
-    """A field with a value that cannot be, or fields that exclude each other."""
 
 
 @dataclass(frozen=True)
@@ -165,13 +160,13 @@ class FCOSConfig:
     # ------------------------------------------------------------------ as data
     def to_dict(self) -> dict[str, Any]:
         """Plain values only, ready for JSON: tuples become lists, infinity the string ``"inf"``."""
-        return {f.name: _to_json(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {f.name: to_json(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FCOSConfig:
         """The inverse of :meth:`to_dict`."""
         check_field_names(cls, values)
-        return cls(**{name: _from_json(value) for name, value in values.items()})
+        return cls(**{name: from_json(value) for name, value in values.items()})
 
     # ------------------------------------------------------------------ checks
     def __post_init__(self) -> None:
@@ -268,49 +263,3 @@ class FCOSConfig:
 _IMPROVED: dict[str, Any] = dict(
     centerness_branch="regression", center_sampling_radius=1.5, box_loss="giou", normalize_targets=True
 )
-
-
-def check_field_names(cls: type, values: dict[str, Any]) -> None:
-    """Refuse names that are not fields of the dataclass ``cls``, naming the nearest right one (``TypeError``)."""
-    known = [f.name for f in dataclasses.fields(cls)]
-    for name in values:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f": did you mean {near[0]!r}?" if near else f"; the fields are {', '.join(known)}"
-            raise TypeError(f"{cls.__name__} has no field {name!r}{hint}")
-
-
-def check_choices(config: Any) -> None:
-    """Refuse a value that is not one of its field's ``Literal`` choices, or not of its type (:class:`ConfigError`)."""
-    hints = get_type_hints(type(config))
-    for field in dataclasses.fields(config):
-        hint, value = hints[field.name], getattr(config, field.name)
-        choices = get_args(hint)
-        if choices and all(isinstance(choice, str) for choice in choices):
-            if value not in choices:
-                near = difflib.get_close_matches(str(value), choices, n=1)
-                hint_text = f" (did you mean {near[0]!r}?)" if near else ""
-                raise ConfigError(f"{field.name} is {value!r}; it must be one of {', '.join(choices)}{hint_text}")
-        elif hint is bool:
-            if not isinstance(value, bool):
-                raise ConfigError(f"{field.name} is {value!r}; it must be True or False")
-        elif hint is int:
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise ConfigError(f"{field.name} is {value!r}; it must be a whole number")
-        elif hint is float or hint == (float | None):
-            if value is None and hint is not float:
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
-                raise ConfigError(f"{field.name} is {value!r}; it must be a number")
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_to_json(v) for v in value]
-    return "inf" if value == INF else value
-
-
-def _from_json(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_from_json(v) for v in value)
-    return INF if value == "inf" else value

@@ -1,4 +1,4 @@
-"""Measured figures as JSON files in ``results/``: what, command, value, paper's value, data, hardware, versions, date.
+"""Measured figures as JSON files: what, command, value, paper's value, data, hardware, versions, date.
 
 Every number that the book quotes is read from such a file. Checked against: the hygiene tests of the repository.
 """
@@ -6,6 +6,7 @@ Every number that the book quotes is read from such a file. Checked against: the
 from __future__ import annotations
 
 import datetime
+import difflib
 import json
 import os
 import platform
@@ -16,8 +17,9 @@ from typing import Any
 
 import torch
 
-from .weights import atomic_write
+from .atomic import atomic_write
 
+RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("torch", "torchvision", "accelerate", "pycocotools", "numpy")
 
 
@@ -56,6 +58,26 @@ def peak_memory() -> float | None:
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that figures depend on."""
     return {"python": platform.python_version()} | {name: version(name).split("+")[0] for name in _PACKAGES}
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """A recorded measurement, as it was written: ``what``, ``command``, ``metrics``, ``paper`` and so on.
+
+    The records come with the package, so this works wherever the package does.
+
+    Args:
+        name: of a file in ``fcos_edu/results/``, without ``.json``.
+
+    Raises:
+        FileNotFoundError: there is no such record; the near ones are named.
+    """
+    path = RESULTS / f"{name}.json"
+    if not path.is_file():
+        known = sorted(file.stem for file in RESULTS.glob("*.json"))
+        near = difflib.get_close_matches(name, known, n=3) or known
+        raise FileNotFoundError(f"there is no record {name!r}; near ones are {', '.join(near)}")
+    entry: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return entry
 
 
 def record(

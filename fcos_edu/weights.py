@@ -10,10 +10,8 @@ header. It is written beside its place, flushed, and renamed: an interruption or
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, NamedTuple
@@ -26,6 +24,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torchvision.models.detection import FCOS_ResNet50_FPN_Weights
 
+from .atomic import atomic_write
 from .config import FCOSConfig
 
 _PACKAGED = Path(__file__).parent / "checkpoints"
@@ -42,33 +41,6 @@ class Checkpoint(NamedTuple):
     state: dict[str, Tensor]
     config: FCOSConfig
     about: dict[str, Any]  # whatever was saved with it: command, figures, versions
-
-
-def atomic_write(path: str | Path, write: Callable[[Path], Any]) -> None:
-    """Call ``write`` with a temporary path beside ``path``, flush it to disk, and rename it to ``path``.
-
-    Where ``write`` fails (a full disk, an interruption), the temporary file goes and ``path`` stays as it was.
-
-    Raises:
-        OSError: as the system says, with ``path`` named.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(
-            error.errno, f"cannot write {path}: {error.strerror or error}. What was there is unchanged"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save(

@@ -115,7 +115,7 @@ def about(notebook: nbformat.NotebookNode, seconds: float, cpu_seconds: float) -
 
 def write_record(new: dict[str, dict[str, Any]], root: Path = ROOT) -> None:
     """Put the new runs into results/notebooks.json; notebooks that are gone leave it."""
-    path = root / "results" / "notebooks.json"
+    path = root / "fcos_edu" / "results" / "notebooks.json"
     known = json.loads(path.read_text("utf-8"))["metrics"] if path.is_file() else {}
     here = sorted(path.stem for path in (root / "notebooks").glob("*.ipynb"))
     runs = known | new

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from fcos_edu import FCOSConfig
-from fcos_edu.recipes import TrainConfig
-from fcos_edu.weights import atomic_write
+from fcos_edu.atomic import atomic_write
+from fcos_edu.training.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -367,7 +367,7 @@ CHAPTERS = {
 
 def method() -> list[Row]:
     """Equations, Figs 1, 2, 3 and 8, and what Table 3 adds to the method."""
-    figures = "tests/test_figures.py::TestLocations"
+    figures = "tests/figures/test_figures.py::TestLocations"
     hand = "values computed by hand"
     photographs = "fcos-edu detect torchvision:COCO_V1 photographs/ --out detections"
     return [
@@ -384,7 +384,7 @@ def method() -> list[Row]:
              "tests/test_network.py::test_parameters_of_the_papers_head"),
         held("Fig. 3", "1 at the centre, 0 at the border", "Eq. 3 at every location of a box", CENTERNESS,
              "tests/test_centerness.py::test_it_falls_from_the_centre_to_the_border",
-             "tests/test_figures.py::TestCenterness::test_the_map_fills_the_box_and_the_lines_lie_where_their_value_is"),
+             "tests/figures/test_figures.py::TestCenterness::test_the_map_fills_the_box_and_the_lines_lie_where_their_value_is"),
         Row("Fig. 8", "detections on photographs of COCO", DETECTIONS, NOT_RUN, data="COCO", commands=(photographs,)),
         held("Smallest area, level ranges", "rules of 3.1 and 3.2", "a loop that reads like the paper", LEVELS,
              "tests/test_targets.py::test_assign_equals_the_slow_loop"),
@@ -858,7 +858,7 @@ def load_results(root: Path) -> dict[str, dict[str, Any]]:
         ValueError: a file that is not JSON.
     """
     results = {}
-    for path in sorted((root / "results").glob("*.json")):
+    for path in sorted((root / "fcos_edu" / "results").glob("*.json")):
         try:
             results[path.stem] = json.loads(path.read_text("utf-8"))
         except json.JSONDecodeError as error:

@@ -217,7 +217,10 @@ class Module:
     @property
     def tests(self) -> str:
         """Its test file, which a package need not have."""
-        return f"tests/test_{self.name.split('.')[-1]}.py"
+        parts = Path(self.path).relative_to(PACKAGE).with_suffix("").parts
+        if parts[-1] == "__init__":
+            parts = (*parts[:-1], *parts[-2:-1])
+        return "/".join(("tests", *parts[:-1], f"test_{parts[-1] if parts else PACKAGE}.py"))
 
 
 def public_modules(root: Path) -> dict[str, str]:
@@ -377,7 +380,7 @@ def pages(root: Path) -> dict[str, str]:
     given = chapters(root)
     modules = read_modules(root, given)
     readme, intro = ((root / name).read_text("utf-8") for name in ("README.md", "book/intro.md"))
-    record = root / "results" / "notebooks.json"
+    record = root / "fcos_edu" / "results" / "notebooks.json"
     made = {
         "README.md": replace_block(readme, "chapters", readme_table(given), "README.md"),
         "book/intro.md": replace_block(

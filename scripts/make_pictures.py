@@ -23,12 +23,12 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from fcos_edu import FCOS, figures
+from fcos_edu.atomic import atomic_write
 from fcos_edu.centerness import centerness
 from fcos_edu.data import load, transforms
 from fcos_edu.inference import location_quality
 from fcos_edu.locations import feature_sizes
 from fcos_edu.targets import level_strides, ltrb_to_boxes
-from fcos_edu.weights import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = (5, 37, 28, 36, 29, 11)  # of the test split, which no training run sees

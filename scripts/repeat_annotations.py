@@ -14,8 +14,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from fcos_edu.atomic import atomic_write
 from fcos_edu.data.coco import read_annotations
-from fcos_edu.weights import atomic_write
 
 
 def repeated(document: dict[str, Any], images: int, mask_points: int = 0) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from fcos_edu import FCOS, ConfigError, FCOSConfig, data, detectors, weights
 from fcos_edu.evaluation import predict
 from fcos_edu.network import GroupNorm
 from fcos_edu.proposals import LEVELS, anchor_sizes
-from fcos_edu.recipes import TrainConfig
-from fcos_edu.training import train
+from fcos_edu.training.config import TrainConfig
+from fcos_edu.training.loop import train
 
 SMALL = FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64, fpn_channels=16, num_head_convs=1)
 

@@ -151,7 +151,8 @@ class TestNotebook:
         notebook = read_notebook(path)
         name = notebook["metadata"].get("fcos_edu", {}).get("module")
         assert name, 'the metadata of the notebook must hold "fcos_edu": {"module": "NAME"}'
-        module, tests = f"fcos_edu/{name.replace('.', '/')}.py", f"tests/test_{name.split('.')[-1]}.py"
+        module = f"fcos_edu/{name.replace('.', '/')}.py"
+        tests = test_file(module)
         assert ROOT / module in FILES, f"{module} does not exist"
         assert ROOT / tests in FILES, f"{tests} does not exist"
         text = "\n".join(source(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
@@ -165,6 +166,12 @@ class TestNotebook:
 # ---- modules and tests ----------------------------------------------------------------------------------------
 
 
+def test_file(module: str) -> str:
+    """The tests of fcos_edu/PART/NAME.py are tests/PART/test_NAME.py."""
+    path = Path(module).relative_to("fcos_edu")
+    return (Path("tests") / path.parent / f"test_{path.name}").as_posix()
+
+
 def test_every_module_has_its_test_file() -> None:
     modules = [
         path
@@ -172,8 +179,8 @@ def test_every_module_has_its_test_file() -> None:
         if relative(path).startswith("fcos_edu/") and path.suffix == ".py" and not path.stem.startswith("_")
     ]
     assert modules
-    missing = [relative(p) for p in modules if ROOT / "tests" / f"test_{p.stem}.py" not in FILES]
-    assert not missing, f"modules without tests/test_NAME.py: {missing}"
+    missing = [test_file(relative(p)) for p in modules if ROOT / test_file(relative(p)) not in FILES]
+    assert not missing, f"modules without their test file: {missing}"
 
 
 # ---- links ----------------------------------------------------------------------------------------------------
@@ -349,14 +356,16 @@ def numbers_of_the_paper() -> set[str]:
 
 def test_no_measured_number_is_typed_into_prose() -> None:
     quoted = numbers_of_the_paper()
-    results = {relative(p): json.loads(p.read_text("utf-8")) for p in FILES if relative(p).startswith("results/")}
+    results = {
+        relative(p): json.loads(p.read_text("utf-8")) for p in FILES if relative(p).startswith("fcos_edu/results/")
+    }
     faults = []
     for file, result in results.items():
         forms = measured(result)
         faults += [
             f"{name}: {n} stands in {file}"
             for name, text, _ in prose()
-            if name != "book/ledger.md"  # written from results/; tests/test_ledger.py holds it to that
+            if name != "book/ledger.md"  # written from results/; tests/scripts/test_make_ledger.py holds it to that
             for n in NUMBER.findall(text)
             if n in forms and n not in quoted
         ]
@@ -365,7 +374,7 @@ def test_no_measured_number_is_typed_into_prose() -> None:
 
 def test_every_result_says_where_it_comes_from() -> None:
     for path in FILES:
-        if relative(path).startswith("results/"):
+        if relative(path).startswith("fcos_edu/results/"):
             result = json.loads(path.read_text("utf-8"))
             missing = {"what", "command", "data", "hardware", "versions", "date"} - set(result)
             assert not missing, f"{relative(path)} lacks {sorted(missing)}"

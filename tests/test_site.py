@@ -24,9 +24,9 @@ import pytest
 import torch
 import yaml
 
-from fcos_edu.cli import build_parser, parse_setting
+from fcos_edu.cli.parser import build_parser, parse_setting
 from fcos_edu.targets import ltrb_to_boxes
-from fcos_edu.training import TrainConfig
+from fcos_edu.training.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
@@ -273,7 +273,7 @@ def test_the_plan_has_every_chapter_once() -> None:
 
 def test_the_record_is_of_the_notebooks_that_are_here() -> None:
     """The set of notebooks, their cells and checks; not the times, which differ from run to run."""
-    runs = json.loads((ROOT / "results" / "notebooks.json").read_text("utf-8"))["metrics"]
+    runs = json.loads((ROOT / "fcos_edu" / "results" / "notebooks.json").read_text("utf-8"))["metrics"]
     assert set(runs) == {path.stem for path in NOTEBOOKS}, "run: make notebooks pages"
     for path in NOTEBOOKS:
         now = execute_notebooks.about(nbformat.read(path, as_version=4), 0.0, 0.0)
@@ -301,7 +301,7 @@ def test_the_record_follows_the_notebooks(tmp_path: Path) -> None:
     execute_notebooks.write_record({"a": {"seconds": 1}, "b": {"seconds": 2}}, tmp_path)
     (tmp_path / "notebooks" / "b.ipynb").unlink()
     execute_notebooks.write_record({"a": {"seconds": 3}}, tmp_path)
-    record = json.loads((tmp_path / "results" / "notebooks.json").read_text("utf-8"))
+    record = json.loads((tmp_path / "fcos_edu" / "results" / "notebooks.json").read_text("utf-8"))
     assert record["metrics"] == {"a": {"seconds": 3}}
 
 

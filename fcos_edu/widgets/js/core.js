@@ -1,5 +1,5 @@
 // The numbers of the explorers: the package's functions once more, for a browser that has no kernel to ask.
-// Nothing here draws. tests/test_explorers.py runs every function in a real browser against the package,
+// Nothing here draws. tests/widgets/test_explorers.py runs every function in a real browser against the package,
 // torchvision and pycocotools. Boxes are [x0, y0, x1, y1] in pixels, distances [l, t, r, b].
 const core = (() => {
   const EPS = 1e-7; // as in fcos_edu.losses

@@ -1,0 +1,1 @@
+"""Comparisons: studies over seeds, and times against torchvision."""

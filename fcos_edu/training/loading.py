@@ -1,0 +1,240 @@
+"""Batches for training: the same images in the same order, whoever loads them and wherever a run was cut off.
+
+Taught in the chapter *Training*. Checked against: runs that were cut off, several workers against one, and the sizes of
+real batches.
+
+Order and augmentation have no state that could be lost. Which image comes at place n of the stream, and with which
+random numbers it is changed, follows from the seed and n alone. So a run that goes on at step k needs nothing but k,
+the number of loading processes changes nothing, and two workers see together what one worker would see.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from .. import data
+from ..images import check_images, check_targets
+from ..settings import ConfigError
+from .config import TrainConfig
+
+Key = tuple[int, int]  # place in the stream, index of the image
+
+
+class Batch(NamedTuple):
+    """What one worker gets for one pass."""
+
+    images: list[Tensor]  # float (3, H, W) in 0..1
+    targets: list[dict[str, Tensor]]  # boxes (M, 4), labels (M,)
+    image_ids: list[int]
+    skipped: int  # corrupt images that others took the place of
+
+
+def make_dataset(config: TrainConfig) -> data.DetectionDataset:
+    """The training set with its transforms; resized images stay in memory where ``cache`` says so."""
+    sizes = config.train_sizes or (config.model.min_size,)
+    transforms = data.transforms.train_transforms(
+        None if config.cache and len(sizes) == 1 else sizes,
+        config.model.max_size,
+        augment=config.augment,
+        vertical_flip=config.vertical_flip,
+        scale=(config.zoom[0], config.zoom[1]) if config.zoom else None,
+    )
+    dataset = data.load(config.data, config.split, on_corrupt=config.on_corrupt)
+    if config.cache:
+        prepare = data.transforms.resize(max(sizes), config.model.max_size)
+        return data.cached(dataset, prepare=prepare, transforms=transforms)
+    dataset.transforms = transforms
+    return dataset
+
+
+def make_test_dataset(config: TrainConfig, classes: Sequence[str]) -> data.DetectionDataset | None:
+    """What is measured at the end.
+
+    Raises:
+        ValueError: other classes than the training set's, or no such split.
+    """
+    if not config.test_split:
+        return None
+    name = config.test_data or config.data
+    test = data.load(
+        name, config.test_split, transforms=data.transforms.eval_transforms(), on_corrupt=config.on_corrupt
+    )
+    if tuple(test.classes) != tuple(classes):
+        raise ValueError(
+            f"{config.test_split} of {name} has the classes {', '.join(test.classes)}, but {config.split} of "
+            f"{config.data} has {', '.join(classes)}"
+        )
+    return test
+
+
+class StepSampler(Sampler[list[Key]]):
+    """The places of the stream that one worker loads: for each step, for each of its passes, a list of keys.
+
+    An epoch is a new random order of all images. Its end falls together with the end of a step (the few images that are
+    left over wait for another epoch), unless there are fewer images than a step needs.
+
+    Args:
+        length: images of the data set.
+        config: uses ``batch_size``, ``accumulate``, ``iterations`` and ``seed``.
+        wide: for each image whether it is at least as wide as high, to batch such images together; None mixes them.
+        start: the first step.
+        worker, workers: this worker's number, and how many there are.
+
+    Raises:
+        ConfigError: ``batch_size`` that workers and passes cannot share out evenly.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        config: TrainConfig,
+        *,
+        wide: Sequence[bool] | None = None,
+        start: int = 0,
+        worker: int = 0,
+        workers: int = 1,
+    ) -> None:
+        if config.batch_size % (workers * config.accumulate):
+            passes = f" in {config.accumulate} passes" if config.accumulate > 1 else ""
+            raise ConfigError(
+                f"batch_size is {config.batch_size}, which {workers} workers{passes} cannot share out evenly; "
+                f"it must be a multiple of {workers * config.accumulate}"
+            )
+        self.length, self.config, self.wide, self.start = length, config, wide, start
+        self.worker, self.workers = worker, workers
+        batch = config.batch_size
+        self.epoch_length = length // batch * batch if length >= batch else length
+        self._order: tuple[int, list[int]] = (-1, [])
+
+    def order(self, epoch: int) -> list[int]:
+        """The images of an epoch, in its order; the same for every worker."""
+        if self._order[0] != epoch:
+            generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
+            images = torch.randperm(self.length, generator=generator).tolist()
+            if self.wide is not None:
+                images = self._grouped(images, generator)
+            self._order = (epoch, images[: self.epoch_length])
+        return self._order[1]
+
+    def _grouped(self, images: list[int], generator: torch.Generator) -> list[int]:
+        """Batches of wide and of high images in random order, and the rest of both at the end."""
+        assert self.wide is not None
+        batches, rest, size = [], [], self.config.batch_size
+        for kind in (True, False):
+            group = [i for i in images if self.wide[i] == kind]
+            whole = len(group) // size * size
+            batches += [group[k : k + size] for k in range(0, whole, size)]
+            rest += group[whole:]
+        shuffled = [batches[k] for k in torch.randperm(len(batches), generator=generator).tolist()]
+        return [i for batch in [*shuffled, rest] for i in batch]
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        """Keys of (place, image): one list for each pass."""
+        share = self.config.batch_size // (self.workers * self.config.accumulate)
+        for step in range(self.start, self.config.iterations):
+            for number in range(self.config.accumulate):
+                first = step * self.config.batch_size + (number * self.workers + self.worker) * share
+                yield [
+                    (place, self.order(place // self.epoch_length)[place % self.epoch_length])
+                    for place in range(first, first + share)
+                ]
+
+
+class Stream(Dataset[Any]):
+    """A data set asked by place: augmented with random numbers that follow from the place alone.
+
+    A corrupt image that is to be skipped gives its place to the next one that can be read, so that batches stay whole.
+    """
+
+    def __init__(self, dataset: data.DetectionDataset, seed: int) -> None:
+        self.dataset, self.seed = dataset, seed
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, dict[str, Any], int]:
+        """Image, target, and how many images could not be read.
+
+        Raises:
+            CorruptImageError: as the data set says.
+            ValueError: no image can be read.
+        """
+        place, index = key
+        number = self.seed * 1_000_003 + place
+        state = random.getstate()
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(number)  # torch.manual_seed would change a GPU's state too
+                random.seed(number)
+                for tried in range(len(self.dataset)):
+                    sample = self.dataset[(index + tried) % len(self.dataset)]
+                    if sample is not None:
+                        return *sample, tried
+        finally:
+            random.setstate(state)
+        raise ValueError("the training set gives no image that can be read")
+
+
+class CheckedCollate:
+    """Samples to a :class:`Batch`, checked on the host, where reading values waits for no GPU."""
+
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes = num_classes
+
+    def __call__(self, samples: Sequence[tuple[Tensor, dict[str, Any], int]]) -> Batch:
+        """Raises ValueError for what :func:`check_images` and :func:`check_targets` refuse."""
+        images = [image.as_subclass(Tensor) for image, _, _ in samples]
+        targets = [{k: target[k].as_subclass(Tensor) for k in ("boxes", "labels")} for _, target, _ in samples]
+        check_images(images)
+        check_targets(images, targets, self.num_classes)
+        ids = [target["image_id"] for _, target, _ in samples]
+        return Batch(images, targets, ids, sum(skipped for _, _, skipped in samples))
+
+
+def make_loader(
+    dataset: data.DetectionDataset, config: TrainConfig, *, start: int = 0, worker: int = 0, workers: int = 1
+) -> DataLoader[Any]:
+    """Batches from step ``start`` to the last, ``accumulate`` of them for each step.
+
+    Args:
+        dataset: from :func:`make_dataset`.
+        config: with the number of classes of the data set.
+        start, worker, workers: as for :class:`StepSampler`.
+    """
+    wide = None
+    if config.group_aspect:
+        sizes = {image["id"]: image for image in dataset.ground_truth()["images"]}
+        wide = [sizes[i]["width"] >= sizes[i]["height"] for i in dataset.image_ids]
+    sampler = StepSampler(len(dataset), config, wide=wide, start=start, worker=worker, workers=workers)
+    return DataLoader(
+        Stream(dataset, config.seed), batch_sampler=sampler, num_workers=config.workers,
+        pin_memory=torch.cuda.is_available(), collate_fn=CheckedCollate(config.model.num_classes),
+        worker_init_fn=outlive_signals,
+        generator=torch.Generator().manual_seed(config.seed),  # it would draw from the global one, which is restored
+    )  # fmt: skip
+
+
+def outlive_signals(_: int) -> None:
+    """In a loading process: leave the signals that all processes of a run get to the trainer.
+
+    It needs the images of its last step. SIGTERM from the trainer itself, which ends its loaders so, still counts.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if not hasattr(signal, "sigwaitinfo") or parent is None:  # macOS, Windows
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def obey() -> None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent.pid:
+            pass
+        os._exit(0)
+
+    threading.Thread(target=obey, daemon=True).start()

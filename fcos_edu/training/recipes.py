@@ -1,0 +1,173 @@
+"""The named recipes: configurations of a run, each with what it should give and what it costs (section 4).
+
+Taught in the chapter *Training*. Checked against: the paper's schedule, and the recorded runs in ``results/``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..config import FCOSConfig
+from .config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named configuration, with what it should give and what it costs."""
+
+    what: str
+    config: TrainConfig
+    source: str  # of what is expected
+    cost: str
+    memory: str
+    expected: Mapping[str, float] = field(default_factory=dict)  # AP and the like, in 0..1; empty where nobody knows
+
+    def describe(self) -> str:
+        """The recipe in a few lines of text."""
+        figures = ", ".join(f"{name} {100 * value:.1f}" for name, value in self.expected.items()) or "not known"
+        return f"{self.what}\nexpected  {figures} ({self.source})\ncost      {self.cost}\nmemory    {self.memory}"
+
+
+_PUBLISHED_MEMORY = "not measured; torchvision reports 3.3 GB of GPU memory for 2 images with AMP, for its own FCOS"
+_SIZES = (640, 672, 704, 736, 768, 800)
+_COCO = TrainConfig(data="coco2017", workers=4, group_aspect=True, model=FCOSConfig.paper())
+# What a CPU can learn: a small network, AdamW and a cosine instead of steps.
+_CPU = TrainConfig(
+    optimizer="adamw",
+    lr=0.002,
+    lr_batch_size=8,
+    weight_decay=0.02,
+    bias_lr_factor=1.0,
+    schedule="cosine",
+    warmup_iterations=100,
+    warmup_factor=0.1,
+    clip_norm=10.0,
+    batch_size=8,
+    ema_decay=0.995,
+    cache=True,
+    save_every=200,
+    model=FCOSConfig.tiny(),
+)
+_VOC = TrainConfig(
+    data="voc2007",
+    split="train+val",
+    test_data="voc2007",
+    test_split="test",
+    iterations=9_000,
+    train_sizes=(480, 512, 544, 576, 608, 640),
+    workers=4,
+    group_aspect=True,
+    model=FCOSConfig.improved(num_classes=20, min_size=640, max_size=1000),
+)
+
+RECIPES: dict[str, Recipe] = {
+    "shapes": Recipe(
+        "a small FCOS on generated shapes: no download, no GPU",
+        _CPU.replace(
+            data="shapes",
+            iterations=1250,
+            lr=0.004,
+            model=FCOSConfig.tiny(
+                num_classes=5, min_size=256, max_size=256, level_bounds=(0.0, 64.0, 128.0, 256.0, 512.0, math.inf)
+            ),
+        ),
+        source="measured: results/train_shapes.json, one seed",
+        cost="about 4 minutes on two CPU cores",
+        memory="about 1 GB",
+        expected={"AP": 0.692, "AP50": 0.912},
+    ),
+    "bccd": Recipe(
+        "a small FCOS on photographs of blood cells (364 images, a few megabytes): no GPU",
+        _CPU.replace(
+            data="bccd",
+            split="train+val",
+            test_split="test",
+            iterations=2000,
+            vertical_flip=0.5,
+            zoom=(0.8, 1.25),
+            ema_decay=0.998,
+            model=FCOSConfig.tiny(num_classes=3),
+        ),
+        source="measured: results/torchvision_bccd.json, the mean of three seeds",
+        cost="about 11 minutes of one CPU core",
+        memory="about 1 GB",
+        expected={"AP": 0.601, "AP50": 0.902},
+    ),
+    "colab-t4": Recipe(
+        "torchvision's FCOS for COCO, fine-tuned to blood cells on a free GPU of 15 GB",
+        TrainConfig(
+            data="bccd",
+            split="train+val",
+            test_split="test",
+            start_from="torchvision:COCO_V1",
+            iterations=600,
+            batch_size=8,
+            warmup_iterations=100,
+            vertical_flip=0.5,
+            workers=2,
+            save_every=200,
+            model=FCOSConfig.torchvision(num_classes=3, min_size=480, max_size=640),
+        ),
+        source="not measured",
+        cost="600 steps of 8 images of 480x640; not measured",
+        memory=_PUBLISHED_MEMORY,
+    ),
+    "voc07": Recipe(
+        "FCOS with the improvements on VOC 2007 (5,011 images), measured on its test set",
+        _VOC,
+        source="not measured, and not in the paper",
+        cost="9 K steps of 16 images; not measured",
+        memory=_PUBLISHED_MEMORY,
+    ),
+    "voc0712": Recipe(
+        "the same on VOC 2007 and 2012 together (16,551 images), measured on VOC 2007's test set",
+        _VOC.replace(data="voc2007+voc2012", iterations=18_000),
+        source="not measured, and not in the paper",
+        cost="18 K steps of 16 images; not measured",
+        memory=_PUBLISHED_MEMORY,
+    ),
+    "coco-r50-1x": Recipe(
+        "Table 3, row 5: the paper's FCOS with ResNet-50",
+        _COCO,
+        source="the paper, Table 3; users of the official code report 36.6 to 36.8",
+        cost="90 K steps of 16 images; not measured",
+        memory=_PUBLISHED_MEMORY,
+        expected={"AP": 0.371, "AP50": 0.559, "AP75": 0.398},
+    ),
+    "coco-r50-improved-1x": Recipe(
+        "Table 3, last row: with all improvements",
+        _COCO.replace(model=FCOSConfig.improved()),
+        source="the paper, Table 3",
+        cost="90 K steps of 16 images; not measured",
+        memory=_PUBLISHED_MEMORY,
+        expected={"AP": 0.386, "AP50": 0.574, "AP75": 0.414},
+    ),
+    "coco-r50-2x-ms": Recipe(
+        "with all improvements, twice as long, short sides from 640 to 800",
+        _COCO.replace(iterations=180_000, train_sizes=_SIZES, model=FCOSConfig.improved()),
+        source="AdelaiDet's figure for such a model; the paper has none with ResNet-50",
+        cost="180 K steps of 16 images; not measured",
+        memory=_PUBLISHED_MEMORY,
+        expected={"AP": 0.410},
+    ),
+    "coco-r101-2x-ms": Recipe(
+        "Table 5: the paper's FCOS with ResNet-101, twice as long, short sides from 640 to 800",
+        _COCO.replace(iterations=180_000, train_sizes=_SIZES, model=FCOSConfig.paper(backbone="resnet101")),
+        source="the paper, Table 5, on test-dev, which only COCO's server measures",
+        cost="180 K steps of 16 images; not measured",
+        memory="not measured",
+        expected={"AP": 0.415},
+    ),
+}
+
+
+def recipe_for(data: str, *, gpu: bool) -> TrainConfig:
+    """The configuration for a data set without a recipe of its name: the paper's on a GPU, a small one on a CPU."""
+    if data in RECIPES:
+        return RECIPES[data].config
+    if gpu:
+        return TrainConfig(data=data, workers=4, group_aspect=True)
+    small = RECIPES["bccd"].config
+    return small.replace(data=data, split="train", test_split="val", vertical_flip=0.0, cache=False)

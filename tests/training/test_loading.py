@@ -1,0 +1,159 @@
+"""The stream of batches: one order for all workers, nothing that a cut could lose."""
+
+import random
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fcos_edu import ConfigError, FCOSConfig, data
+from fcos_edu.training.config import TrainConfig
+from fcos_edu.training.loading import CheckedCollate, StepSampler, Stream, make_dataset, make_loader, make_test_dataset
+
+SMALL = FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64, fpn_channels=16, num_head_convs=1)
+
+
+def config(**changes):
+    return TrainConfig(data="shapes", iterations=6, batch_size=4, model=SMALL).replace(**changes)
+
+
+@pytest.fixture(autouse=True)
+def few_shapes(monkeypatch):
+    monkeypatch.setattr(data.shapes, "DEFAULT_IMAGES", {"train": 10, "val": 4, "test": 4})
+
+
+# ---------------------------------------------------------------------- order
+@given(st.integers(1, 40), st.integers(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_an_epoch_has_each_image_at_most_once_and_drops_less_than_a_batch(length, epoch):
+    order = StepSampler(length, config()).order(epoch)
+    assert len(set(order)) == len(order) and set(order) <= set(range(length))
+    assert len(order) == (length // 4 * 4 if length >= 4 else length)
+
+
+def test_epochs_and_seeds_differ_and_repeat_themselves():
+    first, again = StepSampler(100, config()), StepSampler(100, config())
+    assert first.order(0) == again.order(0) != first.order(1)
+    assert first.order(0) == again.order(0)  # asked again, after another epoch
+    assert StepSampler(100, config(seed=1)).order(0) != first.order(0)
+
+
+@pytest.mark.parametrize(("workers", "accumulate"), [(1, 2), (2, 1), (2, 2), (4, 1)])
+def test_workers_and_passes_share_out_what_one_would_see(workers, accumulate):
+    alone = list(StepSampler(10, config()))
+    shared = [list(StepSampler(10, config(accumulate=accumulate), worker=w, workers=workers)) for w in range(workers)]
+    for step, batch in enumerate(alone):
+        passes = range(step * accumulate, (step + 1) * accumulate)
+        assert [key for number in passes for w in range(workers) for key in shared[w][number]] == batch
+
+
+def test_a_stream_that_goes_on_is_the_same_stream():
+    whole = list(StepSampler(10, config(accumulate=2)))
+    assert list(StepSampler(10, config(accumulate=2), start=4)) == whole[8:]
+
+
+def test_fewer_images_than_a_batch():
+    keys = [key for batch in StepSampler(3, config()) for key in batch]
+    assert [place for place, _ in keys] == list(range(24))
+    assert Counter(image for _, image in keys) == {0: 8, 1: 8, 2: 8}
+
+
+@given(st.lists(st.booleans(), min_size=4, max_size=60), st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_wide_and_high_images_keep_apart(wide, epoch):
+    order = StepSampler(len(wide), config(), wide=wide).order(epoch)
+    assert len(set(order)) == len(order) == len(wide) // 4 * 4
+    kinds = [{wide[i] for i in order[k : k + 4]} for k in range(0, len(order), 4)]
+    assert sum(len(kind) == 2 for kind in kinds) <= 1  # at most one batch, of what was left over, is mixed
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused():
+    with pytest.raises(ConfigError, match="batch_size is 4, which 3 workers cannot share out evenly.*multiple of 3"):
+        StepSampler(10, config(), workers=3)
+    with pytest.raises(ConfigError, match="2 workers in 4 passes cannot"):
+        StepSampler(10, config(accumulate=4), workers=2)
+
+
+# ---------------------------------------------------------------------- what is loaded
+def same(one, other):
+    return (
+        one.image_ids == other.image_ids
+        and all(torch.equal(a, b) for a, b in zip(one.images, other.images, strict=True))
+        and all(torch.equal(a["boxes"], b["boxes"]) for a, b in zip(one.targets, other.targets, strict=True))
+    )
+
+
+def test_augmentation_follows_from_the_place_alone():
+    changing = config(augment="strong", iterations=4)
+    alone = list(make_loader(make_dataset(changing), changing))
+    torch.rand(17), random.random()  # whatever was drawn before
+    assert all(same(a, b) for a, b in zip(alone, make_loader(make_dataset(changing), changing), strict=True))
+    later = list(make_loader(make_dataset(changing), changing, start=2))
+    assert all(same(a, b) for a, b in zip(alone[2:], later, strict=True))
+    helped = changing.replace(workers=2)
+    assert all(same(a, b) for a, b in zip(alone, make_loader(make_dataset(helped), helped), strict=True))
+
+
+def test_the_same_image_looks_different_another_time():
+    stream = Stream(make_dataset(config(augment="strong")), seed=0)
+    assert not torch.equal(stream[0, 3][0], stream[1, 3][0])
+    assert torch.equal(stream[1, 3][0], stream[1, 3][0])
+
+
+def test_loading_draws_from_no_generator_of_the_program():
+    stream = Stream(make_dataset(config(augment="strong")), seed=0)
+    torch.manual_seed(5), random.seed(5)
+    wanted = torch.rand(3), random.random()
+    torch.manual_seed(5), random.seed(5)
+    stream[0, 0]
+    assert torch.equal(torch.rand(3), wanted[0]) and random.random() == wanted[1]
+
+
+class Damaged:
+    """A data set in which some images cannot be read."""
+
+    def __init__(self, bad, length=5):
+        self.bad, self.length = bad, length
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        return None if index in self.bad else (torch.full((3, 8, 8), index / 10), {"image_id": index})
+
+
+def test_a_corrupt_image_gives_its_place_to_the_next():
+    stream = Stream(Damaged({1, 2, 4}), seed=0)
+    assert [(stream[0, i][1]["image_id"], stream[0, i][2]) for i in range(5)] == [
+        (0, 0), (3, 2), (3, 1), (3, 0), (0, 1),
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="no image that can be read"):
+        Stream(Damaged(set(range(5))), seed=0)[0, 0]
+
+
+def test_a_batch_counts_the_corrupt_and_refuses_wrong_labels():
+    target = {"boxes": torch.tensor([[1.0, 1, 5, 5]]), "labels": torch.tensor([2]), "image_id": 7}
+    batch = CheckedCollate(3)([(torch.rand(3, 8, 8), target, 2), (torch.rand(3, 8, 8), target, 1)])
+    assert batch.skipped == 3 and batch.image_ids == [7, 7] and set(batch.targets[0]) == {"boxes", "labels"}
+    with pytest.raises(ValueError, match="label 2 of box 0 is outside 0..1"):
+        CheckedCollate(2)([(torch.rand(3, 8, 8), target, 0)])
+
+
+def test_grouping_looks_at_the_sizes_of_the_annotations(tmp_path):
+    joined = tmp_path / "set"
+    data.ShapesDataset(num_images=8, split="train", size=(48, 64)).export_coco(joined)
+    grouped = config(data=str(joined), group_aspect=True, iterations=2, **{"model.max_size": 128})
+    sampler = make_loader(make_dataset(grouped), grouped).batch_sampler
+    assert sampler.wide == [True] * 8
+
+
+def test_the_test_set_must_have_the_same_classes(tmp_path):
+    with pytest.raises(ValueError, match="has the classes disc.*but train of shapes has thing"):
+        make_test_dataset(config(), ("thing",))
+    assert make_test_dataset(config(test_split=""), ("thing",)) is None
+    classes = data.load("shapes", "train").classes
+    assert len(make_test_dataset(config(test_split="test"), classes)) == 4
+    data.ShapesDataset(num_images=3, split="val").export_coco(tmp_path)
+    assert len(make_test_dataset(config(test_data=str(tmp_path)), classes)) == 3

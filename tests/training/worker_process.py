@@ -1,0 +1,188 @@
+"""A process of its own for tests that kill it, or that need several of them: not a test module.
+
+python worker_process.py train FOLDER [--die WHERE:N] [--resume] [--workers N]
+torchrun --nproc-per-node 2 worker_process.py gradients OUT.pt [--empty] [--levels 3 4]
+torchrun --nproc-per-node 2 worker_process.py evaluate OUT.json
+torchrun --nproc-per-node 2 worker_process.py damaged FOLDER
+torchrun --nproc-per-node 2 worker_process.py preempted FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import signal
+import time
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from fcos_edu import FCOS, FCOSConfig, data, detectors, runs, training, weights
+from fcos_edu.training.config import TrainConfig
+from fcos_edu.training.loading import Batch
+
+data.shapes.DEFAULT_IMAGES = {"train": 16, "val": 5, "test": 5}
+SMALL = FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64, fpn_channels=16, num_head_convs=1)
+CONFIG = TrainConfig(
+    data="shapes", test_split="val", iterations=14, batch_size=4, lr_batch_size=4, accumulate=2, log_every=3,
+    save_every=4, warmup_iterations=2, precision="no", ema_decay=0.9, optimizer="adamw", lr=0.001, model=SMALL,
+)  # fmt: skip
+
+
+def die() -> None:
+    """As a machine dies: at once, with nothing flushed and nothing cleaned up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def die_at(where: str, number: int) -> None:
+    """Patch the package so that the process dies the ``number``-th time that it comes to ``where``.
+
+    ``any`` counts all these places together.
+    """
+    calls = iter(range(1, 10_000))
+
+    def before(original):
+        def patched(*args, **kwargs):
+            if next(calls) == number:
+                die()
+            return original(*args, **kwargs)
+
+        return patched
+
+    known = {"backward", "write", "rename", "model", "log"}
+    if where not in known | {"any"}:
+        raise ValueError(where)
+    chosen = known if where == "any" else {where}
+    if "backward" in chosen:  # in the middle of a step
+        training.backward = before(training.backward)
+    if "write" in chosen:  # the model is there, and half of its checkpoint
+        save = torch.save
+
+        def half(state, file):
+            save(state, file)
+            if next(calls) == number:
+                file.flush()
+                file.truncate(os.path.getsize(file.name) // 2)
+                die()
+
+        runs.torch.save = half
+    if "rename" in chosen:  # a file is whole, but not at its place yet
+        weights.os.replace = before(os.replace)
+    if "model" in chosen:  # a step is done, and nothing of it is saved yet
+        detectors.save = before(detectors.save)
+    if "log" in chosen:  # a line of the log is cut off
+        dumps = json.dumps
+
+        def cut(value, **options):
+            text = dumps(value, **options)
+            if isinstance(value, dict) and "waited_share" in value and next(calls) == number:
+                with open(ARGUMENTS.target + "/log.jsonl", "a") as file:
+                    file.write(text[: len(text) // 2])
+                die()
+            return text
+
+        training.json.dumps = cut
+
+
+def damaged(target: str) -> None:
+    """The data must be fetched first, which two workers must not do at once; then a third of the images is damaged."""
+    read, make, fetched = data.ShapesDataset.read, training.make_dataset, Path(target + ".fetched")
+
+    def fetch(config):
+        if not fetched.exists():
+            time.sleep(1)
+            fetched.touch(exist_ok=False)
+        return make(config)
+
+    training.make_dataset = fetch
+    data.ShapesDataset.read = lambda self, index: None if index % 3 == 0 else read(self, index)
+    training.train(CONFIG.replace(test_split=""), target, progress=False)
+
+
+def preempted(target: str) -> None:
+    """One worker is asked to stop, and writing takes long: what is there when a worker says that it has stopped?"""
+    step, save = training.backward, runs.Run.save
+    worker = int(os.environ.get("RANK", 0))
+
+    def stopped(*arguments):
+        if worker == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(*arguments)
+
+    def slow(self, state, *, keep):
+        time.sleep(2)
+        save(self, state, keep=keep)
+
+    training.backward, runs.Run.save = stopped, slow
+    try:
+        training.train(CONFIG, target, progress=False)
+    except runs.PreemptedError:
+        Path(f"{target}.{worker}").write_text(str(runs.Run(target).steps()))
+
+
+def gradients(target: str, *, empty: bool, levels: tuple[int, ...]) -> None:
+    """The gradients of one step over four images, shared out among the workers; main writes them."""
+    accelerator = Accelerator(cpu=True)
+    torch.manual_seed(0)
+    config = FCOSConfig.tiny(
+        num_classes=5, min_size=64, max_size=64, backbone="resnet18", backbone_weights="imagenet", fpn_channels=16,
+        num_head_convs=1, levels=levels, level_bounds=(*range(0, 20 * len(levels), 20), math.inf),
+    )  # fmt: skip
+    model = FCOS(config, load_backbone=False)  # with frozen norms: statistics of a worker's own images would differ
+    prepared = accelerator.prepare(model.train())
+    generator = torch.Generator().manual_seed(1)
+    images = [torch.rand(3, 64, 64, generator=generator) for _ in range(4)]
+    boxes = [[[4.0, 4, 40, 50], [30, 20, 60, 60]], [[10.0, 10, 30, 30]], [[0.0, 0, 64, 64]], []]
+    if empty:  # the second worker of two has no box at all
+        boxes[2] = []
+    targets = [{"boxes": torch.tensor(b).reshape(-1, 4), "labels": torch.arange(len(b))} for b in boxes]
+    share = 4 // accelerator.num_processes
+    mine = slice(accelerator.process_index * share, (accelerator.process_index + 1) * share)
+    losses = training.backward(accelerator, prepared, [Batch(images[mine], targets[mine], [], 0)])
+    summed = accelerator.reduce(torch.stack(list(losses.values())), "mean")
+    if accelerator.is_main_process:
+        grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+        torch.save({"losses": summed, "gradients": grads}, target)
+
+
+def evaluate(target: str) -> None:
+    """Five images on two workers, each detected once."""
+    accelerator = Accelerator(cpu=True)
+    torch.manual_seed(0)
+    model = FCOS(SMALL.replace(score_threshold=0.0)).eval()
+    dataset = data.load("shapes", "val", transforms=data.transforms.eval_transforms())
+    metrics = training.evaluate_shared(accelerator, model, dataset, progress=False)
+    if accelerator.is_main_process:
+        with open(target, "w") as file:
+            json.dump(metrics, file)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("action")
+    parser.add_argument("target")
+    parser.add_argument("--die")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--empty", action="store_true")
+    parser.add_argument("--levels", type=int, nargs="+", default=[3, 4, 5, 6, 7])
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--log-every", type=int, default=CONFIG.log_every)
+    ARGUMENTS = parser.parse_args()
+    if ARGUMENTS.die:
+        place, _, count = ARGUMENTS.die.partition(":")
+        die_at(place, int(count))
+    if ARGUMENTS.action == "gradients":
+        gradients(ARGUMENTS.target, empty=ARGUMENTS.empty, levels=tuple(ARGUMENTS.levels))
+    elif ARGUMENTS.action == "evaluate":
+        evaluate(ARGUMENTS.target)
+    elif ARGUMENTS.action == "preempted":
+        preempted(ARGUMENTS.target)
+    elif ARGUMENTS.action == "damaged":
+        damaged(ARGUMENTS.target)
+    else:
+        config = CONFIG.replace(workers=ARGUMENTS.workers, log_every=ARGUMENTS.log_every)
+        training.train(config, ARGUMENTS.target, resume=ARGUMENTS.resume, progress=False)
