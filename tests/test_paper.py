@@ -1,0 +1,179 @@
+"""The paper's figures: the orders and differences that the paper states, and how they are read."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from fcos_edu import paper
+from fcos_edu.paper import (
+    AMBIGUOUS_DETECTIONS,
+    ORACLE,
+    TABLE_1,
+    TABLE_2,
+    TABLE_3,
+    TABLE_4,
+    TABLE_5,
+    TABLE_6,
+    TABLE_7,
+    TABLE_8,
+    TABLES,
+    Printed,
+    Row,
+    Table,
+)
+
+
+def gain(table: Table, row: str, other: str, column: str = "AP") -> float:
+    """What the first row has more than the other, in percentage points."""
+    return round(table[row][column].percent - table[other][column].percent, 2)
+
+
+# ---- what the paper states ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", TABLES)
+def test_every_figure_is_a_percentage_with_the_decimals_of_its_table(number: int) -> None:
+    decimals = 2 if number <= 2 else 1
+    for row in TABLES[number].values():
+        for figure in row.values():
+            assert re.fullmatch(rf"\d{{1,2}}\.\d{{{decimals}}}", figure.text), (row, figure)
+            assert 0 < figure.percent < 100
+
+
+def test_the_tables_have_the_rows_and_columns_of_the_paper() -> None:
+    assert list(TABLES) == list(range(1, 9))
+    shape = {number: (len(table), len(table.columns)) for number, table in TABLES.items()}
+    assert shape == {1: (5, 1), 2: (2, 2), 3: (9, 9), 4: (3, 6), 5: (6, 1), 6: (3, 2), 7: (3, 4), 8: (7, 1)}
+
+
+@pytest.mark.parametrize("number", [3, 4, 7])
+def test_a_stricter_iou_gives_less(number: int) -> None:
+    for row in TABLES[number].values():
+        assert row["AP50"].percent > row["AP75"].percent > row["AP90" if "AP90" in row else "APS"].percent
+        assert row["AP50"].percent > row["AP"].percent
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_larger_objects_are_found_better(number: int) -> None:
+    for row in TABLES[number].values():
+        assert row["APS"].percent < row["APM"].percent < row["APL"].percent
+        assert row["APS"].percent < row["AP"].percent < row["APL"].percent
+
+
+@pytest.mark.parametrize(("number", "columns"), [(3, ("AR1", "AR10", "AR100")), (6, ("AR100", "AR1000"))])
+def test_more_boxes_find_more(number: int, columns: tuple[str, ...]) -> None:
+    for row in TABLES[number].values():
+        found = [row[column].percent for column in columns]
+        assert found == sorted(found) and len(set(found)) == len(found)
+
+
+def test_table_1_orders_the_five_ways() -> None:
+    order = sorted(TABLE_1, key=lambda row: TABLE_1[row]["BPR"].percent)
+    assert order == ["retinanet_none", "retinanet_0.4", "fcos_p4", "fcos_fpn", "retinanet_all"]
+
+
+def test_table_2_the_pyramid_leaves_less_than_a_third_ambiguous() -> None:
+    for column in TABLE_2.columns:
+        assert TABLE_2["fpn"][column].percent < TABLE_2["p4"][column].percent / 3
+    for row in (*TABLE_2.values(), AMBIGUOUS_DETECTIONS):
+        assert row["different_classes"].percent < row["all"].percent
+    assert all(AMBIGUOUS_DETECTIONS[c].percent < TABLE_2["fpn"][c].percent for c in TABLE_2.columns)
+
+
+def test_table_3_each_change_gains() -> None:
+    ap = [row["AP"].percent for row in TABLE_3.values()]
+    assert ap == sorted(ap)
+    assert gain(TABLE_3, "GN", "RetinaNet") == 1.2
+    assert gain(TABLE_3, "normalization", "GN") == 1.5  # all improvements together
+
+
+def test_table_4_is_row_five_of_table_3_with_the_branch_and_without() -> None:
+    assert TABLE_4["branch"].texts == TABLE_3["GN"].texts[:6]
+    assert gain(TABLE_4, "branch", "none") == 3.6
+    assert gain(TABLE_4, "computed", "none") == 0  # computing it from the four distances does not help
+    assert ORACLE["AP"].percent - TABLE_4["branch"]["AP"].percent == pytest.approx(5)
+
+
+def test_table_5_resnet_101_gains_two_points_and_four() -> None:
+    assert gain(TABLE_5, "ResNet-101", "RetinaNet, ResNet-101") == 2.4
+    assert gain(TABLE_5, "improved", "ResNeXt-101-64x4d") == 1.5
+    ap = [row["AP"].percent for row in TABLE_5.values()]
+    assert ap == sorted(ap)
+
+
+def test_table_6_eighteen_percent_more_of_a_hundred_and_three_points_and_four_of_a_thousand() -> None:
+    assert TABLE_6["FCOS"]["AR100"].percent / TABLE_6["RPN"]["AR100"].percent == pytest.approx(1.18, abs=0.005)
+    assert gain(TABLE_6, "FCOS", "RPN", "AR1000") == 3.4
+    # A third of the samples: P2 to P6 at 800 x 1024 have 68,208 locations.
+    assert paper.PROPOSAL_SAMPLES["FCOS"] == pytest.approx(68_208, rel=0.05)
+    assert paper.PROPOSAL_SAMPLES["FCOS"] == pytest.approx(paper.PROPOSAL_SAMPLES["RPN"] / 3, rel=0.05)
+
+
+def test_table_7_gains_most_at_the_strictest_iou() -> None:
+    gains = {column: gain(TABLE_7, "FCOS", "RetinaNet with GN", column) for column in TABLE_7.columns}
+    assert max(gains, key=gains.__getitem__) == "AP90" and gains["AP90"] == 2.7
+
+
+def test_table_8_one_anchor_costs_three_points_and_each_change_gains() -> None:
+    assert gain(TABLE_8, "RetinaNet, 9 anchors", "RetinaNet, 1 anchor") == 3.2
+    ap = [row["AP"].percent for row in TABLE_8.values()]
+    assert ap == sorted(ap)
+    # The same switches as row 5 of Table 3, by another state of the code.
+    assert TABLE_8["IoU loss"]["AP"].text != TABLE_3["GN"]["AP"].text
+
+
+# ---- how they are read ----------------------------------------------------------------------------------------
+
+
+def test_a_share_is_the_float_nearest_to_what_is_printed() -> None:
+    for table in TABLES.values():
+        for row in table.values():
+            for figure in row.values():
+                digits = figure.text.replace(".", "").rjust(figure.decimals + 2, "0")
+                assert figure.share == float(f"0.{digits}")
+    assert (Printed("7.14").share, Printed("98.40").share, str(Printed("98.40"))) == (0.0714, 0.984, "98.40")
+
+
+def test_a_row_is_read_in_three_units() -> None:
+    row = TABLE_1["fcos_fpn"]
+    assert (row.texts, row.percents, row.shares) == (("98.40",), {"BPR": 98.4}, {"BPR": 0.984})
+    assert TABLE_1.shares["fcos_fpn"] == row.shares and list(TABLE_1.shares) == list(TABLE_1)
+
+
+def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(KeyError, match=r"no row 'fcos'; it has retinanet_none.*fcos_fpn"):
+        TABLE_1["fcos"]
+    with pytest.raises(KeyError, match="no column 'AR'; it has AR100, AR1000"):
+        TABLE_6["FCOS"]["AR"]
+    assert "fcos" not in TABLE_1 and TABLE_1.get("fcos") is None
+
+
+def test_a_row_needs_a_figure_for_each_column() -> None:
+    with pytest.raises(ValueError):
+        Table("x", ("AP", "AP50"), {"a": ("a", "1.0")})
+    with pytest.raises(ValueError):
+        Table("x", ("AP",), {"a": ("a", "1.0 2.0")})
+
+
+def test_what_was_read_cannot_change_the_paper() -> None:
+    figures = {"AP": Printed("1.0")}
+    row = Row("a", "a", figures)
+    figures.clear()
+    row.shares.clear()
+    assert row.texts == ("1.0",)
+    with pytest.raises(AttributeError):
+        row["AP"].text = "2.0"  # type: ignore[misc]
+
+
+def test_it_stands_alone() -> None:
+    """A leaf: loaded by its path, it needs neither the package nor torch."""
+    code = (
+        "import runpy, sys; names = runpy.run_path(sys.argv[1]); "
+        "assert names['TABLE_3']['GN']['AP'].share > 0; "
+        "sys.exit(bool({'torch', 'fcos_edu', 'numpy'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(paper.__file__)], check=True)
