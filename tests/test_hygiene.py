@@ -152,7 +152,7 @@ class TestNotebook:
         name = notebook["metadata"].get("fcos_edu", {}).get("module")
         assert name, 'the metadata of the notebook must hold "fcos_edu": {"module": "NAME"}'
         module = f"fcos_edu/{name.replace('.', '/')}.py"
-        tests = test_file(module)
+        tests = file_of_tests(module)
         assert ROOT / module in FILES, f"{module} does not exist"
         assert ROOT / tests in FILES, f"{tests} does not exist"
         text = "\n".join(source(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
@@ -166,7 +166,7 @@ class TestNotebook:
 # ---- modules and tests ----------------------------------------------------------------------------------------
 
 
-def test_file(module: str) -> str:
+def file_of_tests(module: str) -> str:
     """The tests of fcos_edu/PART/NAME.py are tests/PART/test_NAME.py."""
     path = Path(module).relative_to("fcos_edu")
     return (Path("tests") / path.parent / f"test_{path.name}").as_posix()
@@ -179,7 +179,7 @@ def test_every_module_has_its_test_file() -> None:
         if relative(path).startswith("fcos_edu/") and path.suffix == ".py" and not path.stem.startswith("_")
     ]
     assert modules
-    missing = [test_file(relative(p)) for p in modules if ROOT / test_file(relative(p)) not in FILES]
+    missing = [file_of_tests(relative(p)) for p in modules if ROOT / file_of_tests(relative(p)) not in FILES]
     assert not missing, f"modules without their test file: {missing}"
 
 
