@@ -9,33 +9,61 @@ In short::
 
     dataset = data.load("shapes", "train", transforms=data.transforms.train_transforms())
     loader = DataLoader(dataset, batch_size=8, collate_fn=data.collate)
+
+Its names are imported when they are first used, so that this package and its list of data sets load no torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from . import downloads, transforms
-from .coco import COCODataset, is_coco_folder
-from .dataset import (
-    CachedDataset,
-    CorruptImageError,
-    DetectionDataset,
-    FileDataset,
-    JoinedDataset,
-    Summary,
-    Transforms,
-    cached,
-    collate,
-    read_image,
-    summary,
-)
-from .downloads import DownloadError, data_root, fetch
-from .shapes import CLASSES as SHAPES_CLASSES
-from .shapes import ShapesDataset
-from .voc import BCCD_CLASSES, VOC_CLASSES, VOCDataset, inside_devkit, is_voc_folder
+if TYPE_CHECKING:
+    from . import boxes, coco, dataset, downloads, loading, shapes, sources, transforms, voc
+    from .coco import COCODataset
+    from .dataset import (
+        CachedDataset,
+        CorruptImageError,
+        DetectionDataset,
+        FileDataset,
+        JoinedDataset,
+        Summary,
+        cached,
+        collate,
+        read_image,
+        summary,
+    )
+    from .downloads import DownloadError, fetch
+    from .loading import load
+    from .shapes import ShapesDataset
+    from .sources import BCCD_CLASSES, NAMES, VOC_CLASSES, data_root
+    from .voc import VOCDataset
+else:
+    from .._lazy import lazy
+
+    __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "coco": ("COCODataset",),
+            "dataset": (
+                "CachedDataset",
+                "CorruptImageError",
+                "DetectionDataset",
+                "FileDataset",
+                "JoinedDataset",
+                "Summary",
+                "cached",
+                "collate",
+                "read_image",
+                "summary",
+            ),
+            "downloads": ("DownloadError", "fetch"),
+            "loading": ("load",),
+            "shapes": ("ShapesDataset",),
+            "sources": ("BCCD_CLASSES", "NAMES", "VOC_CLASSES", "data_root"),
+            "voc": ("VOCDataset",),
+        },
+        modules=("boxes", "coco", "dataset", "downloads", "loading", "shapes", "sources", "transforms", "voc"),
+    )
 
 __all__ = [
     "BCCD_CLASSES",
@@ -51,91 +79,20 @@ __all__ = [
     "ShapesDataset",
     "Summary",
     "VOCDataset",
+    "boxes",
     "cached",
+    "coco",
     "collate",
     "data_root",
+    "dataset",
     "downloads",
     "fetch",
     "load",
+    "loading",
     "read_image",
+    "shapes",
+    "sources",
     "summary",
     "transforms",
+    "voc",
 ]
-
-NAMES = ("shapes", "bccd", "voc2007", "voc2012", "coco2017")
-_FETCHED_UNASKED = ("bccd",)  # a few megabytes; the others are large enough to ask for them
-
-
-def load(
-    name_or_path: str | Path,
-    split: str = "train",
-    *,
-    transforms: Transforms | None = None,
-    on_corrupt: str = "error",
-    keep_empty: bool | None = None,
-    classes: Sequence[str] | None = None,
-    root: str | Path | None = None,
-    download: bool | None = None,
-    **options: Any,
-) -> DetectionDataset:
-    """A dataset by its name or by the path of a folder in COCO's or VOC's layout.
-
-    Args:
-        name_or_path: one of NAMES, or a folder. A name is taken as a name even if a folder of that name
-            exists; write "./bccd" for the folder. Several joined by "+", as "voc2007+voc2012", become one.
-        split: "train", "val", "test" or "train+val" (also "trainval"), as far as the dataset has them.
-        transforms: called with (image, target), see `fcos_edu.data.transforms`.
-        on_corrupt: "error", or "skip" to leave images out that cannot be read; see `collate`.
-        keep_empty: keep images without a usable box. By default only training splits leave them out.
-        classes: names in the order of the labels; by default the dataset's own.
-        root: the data folder; `data_root()` by default.
-        download: fetch the data if it does not lie in the data folder. By default only BCCD is fetched
-            unasked.
-        options: for "shapes", the arguments of `ShapesDataset`, such as num_images, seed and size.
-
-    Raises:
-        FileNotFoundError: no such folder, or the data has not been downloaded; the text says what to do.
-        ValueError: an unknown split or name, or a folder of another layout.
-        DownloadError: the download failed.
-    """
-    name = str(name_or_path)
-    if "+" in name and not Path(name).expanduser().exists():
-        common: dict[str, Any] = dict(classes=classes, root=root, download=download, keep_empty=keep_empty)
-        parts = [load(part, split, on_corrupt=on_corrupt, **common, **options) for part in name.split("+")]
-        return JoinedDataset(parts, transforms=transforms)
-    if name == "shapes":
-        if classes is not None:
-            raise ValueError(f"shapes has its own classes, {', '.join(SHAPES_CLASSES)}; leave classes out.")
-        return ShapesDataset(split=split, transforms=transforms, **options)
-    if options:
-        raise TypeError(f"{name} takes no option {', '.join(sorted(options))}; only shapes has options of its own.")
-    if name in NAMES:
-        wanted = name in _FETCHED_UNASKED if download is None else download
-        folder = fetch(name, split, root=root, download=wanted)
-        if classes is None and name != "coco2017":
-            classes = BCCD_CLASSES if name == "bccd" else VOC_CLASSES
-    else:
-        folder = Path(name_or_path).expanduser()
-        if not folder.is_dir():
-            raise FileNotFoundError(
-                f"{name!r} is neither a folder nor a known dataset; the known ones are {', '.join(NAMES)}."
-            )
-    folder = inside_devkit(folder)
-    reader: type[VOCDataset] | type[COCODataset]
-    if is_voc_folder(folder):
-        reader = VOCDataset
-    elif is_coco_folder(folder):
-        reader = COCODataset
-    else:
-        raise ValueError(
-            f"{folder} has neither VOC's layout (Annotations, ImageSets/Main, JPEGImages) nor "
-            "COCO's (train.json and val.json with images/, or annotations/instances_*.json and image folders)."
-        )
-    return reader(
-        folder,
-        split,
-        classes=classes,
-        keep_empty="train" not in split if keep_empty is None else keep_empty,
-        on_corrupt=on_corrupt,
-        transforms=transforms,
-    )

@@ -25,10 +25,10 @@ from ..images import resized_size
 from ..locations import feature_sizes
 from . import voc
 from .coco import coco_splits, read_annotations
-from .downloads import SOURCES, data_root, fetch
+from .downloads import fetch
 from .shapes import ShapesDataset
+from .sources import NAMES, SOURCES, data_root
 
-NAMES = ("shapes", *SOURCES)  # data sets that are known by name
 _LOCATIONS_PER_BATCH = 200_000  # keeps what the assignment works on in a processor's cache
 
 
@@ -176,10 +176,12 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
 
 def _known_folder(name: str) -> Path | None:
     """Where a data set known by name lies; None for other names, and for those that are not in the data folder."""
-    if name == "bccd":
+    if name not in SOURCES:
+        return None
+    if SOURCES[name].fetched_unasked:
         return fetch(name)
-    folder = data_root() / SOURCES[name].folder if name in SOURCES else None
-    return folder if folder is not None and folder.is_dir() else None
+    folder = data_root() / SOURCES[name].folder
+    return folder if folder.is_dir() else None
 
 
 def _coco_file(folder: Path, split: str | None) -> Path:

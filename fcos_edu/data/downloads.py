@@ -19,15 +19,25 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import platformdirs
 import pooch
 import requests
-from torchvision.datasets.voc import DATASET_YEAR_DICT
 
-BCCD_COMMIT = "d272fb14cdff6e473fafeeeba32aba5f560e9e43"
+from .sources import SOURCES, Archive, data_root, fetched
+
+__all__ = [
+    "SOURCES",
+    "Archive",
+    "DownloadError",
+    "UnsafeArchiveError",
+    "by_hand",
+    "data_root",
+    "fetch",
+    "fetch_archive",
+    "folder_digest",
+    "is_present",
+]
 
 
 class DownloadError(RuntimeError):
@@ -36,122 +46,6 @@ class DownloadError(RuntimeError):
 
 class UnsafeArchiveError(DownloadError):
     """An archive has a member that would be written outside the folder it is unpacked into."""
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """One file of a dataset and what becomes of it.
-
-    Args:
-        url: where the publisher has it.
-        known_hash: "md5:..." or "sha256:..." of the archive, or None where the archive's bytes may change
-            though its files do not; then `digest` guards the files.
-        inner: folder inside the archive that is wanted, "" for all of it; "*" stands for one unknown name.
-        target: folder below the data folder that `inner` becomes; its contents are joined if it exists.
-        proof: files or folders below `target` that are there once the archive is unpacked.
-        digest: sha256 over the unpacked files, see `folder_digest`.
-        digest_folders: the folders of `target` that the digest covers.
-    """
-
-    url: str
-    known_hash: str | None
-    inner: str
-    target: str
-    proof: tuple[str, ...]
-    digest: str | None = None
-    digest_folders: tuple[str, ...] = ()
-
-    @property
-    def file_name(self) -> str:
-        """Last part of the address."""
-        return self.url.rsplit("/", 1)[1]
-
-
-def _voc(key: str, year: str, splits: Sequence[str]) -> Archive:
-    entry = DATASET_YEAR_DICT[key]
-    return Archive(
-        url=entry["url"],
-        known_hash=f"md5:{entry['md5']}",
-        inner=f"VOCdevkit/VOC{year}",
-        target=f"VOCdevkit/VOC{year}",  # where torchvision has it too
-        proof=("Annotations", "JPEGImages", *(f"ImageSets/Main/{split}.txt" for split in splits)),
-    )
-
-
-_COCO_IMAGES = "http://images.cocodataset.org/zips"  # plain http: the hash is the only protection
-_BCCD = Archive(
-    url=f"https://github.com/Shenggan/BCCD_Dataset/archive/{BCCD_COMMIT}.zip",
-    known_hash=None,  # the host may pack the same commit into other bytes
-    inner="*/BCCD",
-    target="bccd",
-    proof=("Annotations", "ImageSets/Main", "JPEGImages"),
-    digest="1b1191ae5a8d57682f06817c044db1c128df92e44eb6ed35a0b86d2265c48e48",
-    digest_folders=("Annotations", "ImageSets/Main", "JPEGImages"),
-)
-_COCO_BOXES = Archive(
-    url="http://images.cocodataset.org/annotations/annotations_trainval2017.zip",
-    known_hash="md5:f4bbac642086de4f52a3fdda2de5fa2c",
-    inner="annotations",
-    target="coco2017/annotations",
-    proof=("instances_train2017.json", "instances_val2017.json"),
-)
-_COCO_TRAIN = Archive(
-    url=f"{_COCO_IMAGES}/train2017.zip",
-    known_hash="md5:cced6f7f71b7629ddf16f17bbcfab6b2",
-    inner="train2017",
-    target="coco2017/train2017",
-    proof=("",),
-)
-_COCO_VAL = Archive(
-    url=f"{_COCO_IMAGES}/val2017.zip",
-    known_hash="md5:442b8da7639aecaf257c1dceb8ba8c80",
-    inner="val2017",
-    target="coco2017/val2017",
-    proof=("",),
-)
-_VOC2007 = _voc("2007", "2007", ("train", "val"))
-_VOC2007_TEST = _voc("2007-test", "2007", ("test",))
-_VOC2012 = _voc("2012", "2012", ("train", "val"))
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A dataset: its folder below the data folder, and the archives that each split needs."""
-
-    folder: str
-    archives: dict[str, tuple[Archive, ...]]
-    size: str
-    licence: str
-
-
-SOURCES: dict[str, Source] = {
-    "bccd": Source("bccd", dict.fromkeys(("train", "val", "test"), (_BCCD,)), "8 MB", "MIT"),
-    "voc2007": Source(
-        "VOCdevkit/VOC2007",
-        {"train": (_VOC2007,), "val": (_VOC2007,), "test": (_VOC2007_TEST,)},
-        "0.9 GB",
-        "Flickr's terms, for each photograph",
-    ),
-    "voc2012": Source(
-        "VOCdevkit/VOC2012",
-        {"train": (_VOC2012,), "val": (_VOC2012,)},
-        "2 GB",
-        "Flickr's terms, for each photograph",
-    ),
-    "coco2017": Source(
-        "coco2017",
-        {"train": (_COCO_BOXES, _COCO_TRAIN), "val": (_COCO_BOXES, _COCO_VAL)},
-        "20 GB (val alone 1 GB)",
-        "boxes CC BY 4.0; Flickr's terms, for each photograph",
-    ),
-}
-
-
-def data_root() -> Path:
-    """The folder of all downloaded data: FCOS_EDU_DATA, or else the platform's folder for user data."""
-    chosen = os.environ.get("FCOS_EDU_DATA")
-    # A cache folder may be emptied by the system at any time; 20 GB are worth a lasting place.
-    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("fcos-edu", appauthor=False)
 
 
 def fetch(
@@ -165,7 +59,7 @@ def fetch(
     """The folder of a dataset; what the split needs is downloaded if it is not there.
 
     Args:
-        name: "bccd", "voc2007", "voc2012" or "coco2017".
+        name: a data set of `sources.SOURCES` that is not drawn.
         split: "train", "val", "test", "train+val" or "trainval"; "all" for everything.
         root: data folder; `data_root()` by default.
         download: False raises FileNotFoundError instead of downloading.
@@ -176,8 +70,8 @@ def fetch(
         FileNotFoundError: the data is not there and `download` is False.
         DownloadError: no network, wrong hash, broken or unsafe archive. Nothing half-written stays behind.
     """
-    if name not in SOURCES:
-        raise ValueError(f"there is no dataset {name!r} to fetch; there are {', '.join(SOURCES)}.")
+    if name not in fetched():
+        raise ValueError(f"there is no dataset {name!r} to fetch; there are {', '.join(fetched())}.")
     source = SOURCES[name]
     if split == "all":
         parts = list(source.archives)

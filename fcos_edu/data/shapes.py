@@ -30,8 +30,9 @@ from PIL import Image
 from torchvision import tv_tensors
 
 from .dataset import DetectionDataset, Sample, Transforms, make_target
+from .sources import SOURCES
 
-CLASSES = ("disc", "ring", "triangle", "square", "cross")
+CLASSES = SOURCES["shapes"].classes
 SPLITS = {"train": 0, "val": 1, "test": 2}
 DEFAULT_IMAGES = {"train": 3000, "val": 200, "test": 500}
 

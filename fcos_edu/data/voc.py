@@ -18,23 +18,7 @@ import numpy as np
 from torchvision.datasets import VOCDetection
 
 from .dataset import IMAGE_SUFFIXES, FileDataset, Record, Transforms, image_size
-
-VOC_CLASSES = (
-    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *(
-        "diningtable",
-        "dog",
-        "horse",
-        "motorbike",
-        "person",
-        "pottedplant",
-        "sheep",
-        "sofa",
-        "train",
-        "tvmonitor",
-    ),
-)
-BCCD_CLASSES = ("RBC", "WBC", "Platelets")
+from .sources import SOURCES, VOC_CLASSES
 
 
 def is_voc_folder(folder: str | Path) -> bool:
@@ -166,9 +150,10 @@ def all_classes(folder: Path) -> tuple[str, ...]:
         for path in sorted((folder / "Annotations").glob("*.xml"))
         for item in _parse(path).get("object", [])
     }
-    if found <= set(VOC_CLASSES):
-        return VOC_CLASSES
-    return BCCD_CLASSES if found == set(BCCD_CLASSES) else tuple(sorted(found))
+    known = [source.classes for source in SOURCES.values() if source.layout == "voc" and set(source.classes) == found]
+    if known:
+        return known[0]
+    return VOC_CLASSES if found <= set(VOC_CLASSES) else tuple(sorted(found))
 
 
 def read_record(

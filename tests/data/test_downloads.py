@@ -21,7 +21,6 @@ from fcos_edu.data.downloads import (
     DownloadError,
     UnsafeArchiveError,
     by_hand,
-    data_root,
     fetch,
     fetch_archive,
     folder_digest,
@@ -292,13 +291,6 @@ def test_unknown_names_and_splits() -> None:
         fetch("imagenet")
     with pytest.raises(ValueError, match="voc2012 has no split 'test'; it has train, val"):
         fetch("voc2012", "test")
-
-
-def test_data_folder(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("FCOS_EDU_DATA", str(tmp_path))
-    assert data_root() == tmp_path
-    monkeypatch.delenv("FCOS_EDU_DATA")
-    assert data_root().name == "fcos-edu" and data_root().is_absolute()
 
 
 def test_every_source_is_guarded() -> None:
