@@ -26,13 +26,10 @@ from torchvision.models.detection import FCOS_ResNet50_FPN_Weights
 
 from .atomic import atomic_write
 from .config import FCOSConfig
+from .integrity import CheckpointError, check_named_hash, hash_in_name
 
 _PACKAGED = Path(__file__).parent / "checkpoints"
 PACKAGED = ("shapes", "bccd")  # detectors that come with the package
-
-
-class CheckpointError(ValueError):
-    """A file that is no checkpoint of ours, is damaged, or does not fit the model."""
 
 
 class Checkpoint(NamedTuple):
@@ -290,9 +287,22 @@ def load_imagenet(body: nn.Module, name: str) -> None:
 
 
 def _download(entry: Any, what: str) -> dict[str, Tensor]:
+    """Published weights, from torch's cache if they are there.
+
+    Not ``entry.get_state_dict``: that lets pickle run whatever it finds in the cache, and does not look at the hash of
+    a file that is there already. Such files are carried from machine to machine by hand; this reads numbers alone, and
+    only from the file that the hash in its name stands for.
+    """
+    name = Path(entry.url).name
     folder = Path(torch.hub.get_dir()) / "checkpoints"
+    path = folder / name
+    again = f"Delete {name} from {folder} if it is there, and try again"
     try:
-        return entry.get_state_dict(progress=True, check_hash=True)
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(entry.url, str(path), hash_in_name(name))
+        check_named_hash(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except (URLError, OSError) as error:
         way_out = (
             "FCOS.pretrained('shapes') needs no download"
@@ -303,8 +313,15 @@ def _download(entry: Any, what: str) -> dict[str, Tensor]:
             f"cannot fetch the {what} weights from {entry.url} ({error}). With another machine's help, put the file "
             f"into {folder}; or go on without: {way_out}"
         ) from error
-    except (RuntimeError, EOFError, UnpicklingError) as error:  # a wrong hash, or a file that is cut off
+    except CheckpointError as error:
+        raise CheckpointError(f"the {what} weights are not used: {error}. {again}") from error
+    except UnpicklingError as error:  # what it says is about how to run such a file all the same
         raise CheckpointError(
-            f"the {what} weights from {entry.url} are damaged ({error}). Delete {Path(entry.url).name} from {folder} "
-            "if it is there, and try again"
+            f"the {what} weights are not used: {path} is damaged, or holds more than numbers, and nothing of it was "
+            f"run. {again}"
         ) from error
+    except Exception as error:  # a wrong hash, a file that is cut off; a strange one may raise anything in torch
+        raise CheckpointError(f"the {what} weights from {entry.url} are damaged ({error}). {again}") from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise CheckpointError(f"the {what} weights are not used: {path} is no dict of tensors. {again}")
+    return state

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import errno
 import hashlib
 import http.server
 import json
 import os
+import pickle
 import socket
 import threading
 from collections.abc import Iterator
@@ -415,15 +417,74 @@ def test_weights_with_a_wrong_hash_are_refused(
 def test_a_cut_off_file_in_the_cache_is_named(
     served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(COCO_V1.value, "url", f"{served[1]}/fcos-12345678.pth")
     cache = tmp_path / "hub" / "checkpoints"
     cache.mkdir(parents=True)
-    torch.save({"x": torch.zeros(999)}, cache / "fcos-12345678.pth")
-    whole = (cache / "fcos-12345678.pth").read_bytes()
+    name = publish({"x": torch.zeros(999)}, cache)
+    monkeypatch.setattr(COCO_V1.value, "url", f"{served[1]}/{name}")
+    whole = (cache / name).read_bytes()
     for size in (0, 10, len(whole) // 2):
-        (cache / "fcos-12345678.pth").write_bytes(whole[:size])
-        with pytest.raises(CheckpointError, match="are damaged .*Delete fcos-12345678.pth from"):
+        (cache / name).write_bytes(whole[:size])
+        with pytest.raises(CheckpointError, match=f"is damaged .*Delete {name} from"):
             FCOS.from_torchvision("COCO_V1")
+
+
+class Planted:
+    """A pickle that writes a file where it is loaded without care."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.target,))
+
+
+@pytest.mark.parametrize("how", ["the published name", "a name with the right hash", "a plain pickle"])
+@pytest.mark.parametrize("what", ["COCO", "ImageNet"])
+def test_a_planted_pickle_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, how: str) -> None:
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    entry = COCO_V1 if what == "COCO" else torchvision.models.ResNet50_Weights.IMAGENET1K_V1
+    cache, victim = tmp_path / "hub" / "checkpoints", tmp_path / "written"
+    cache.mkdir(parents=True)
+    name = Path(entry.url).name
+    if how == "a plain pickle":
+        (cache / name).write_bytes(pickle.dumps(Planted(victim), protocol=2))
+    else:
+        torch.save({"conv1.weight": torch.zeros(3), "more": Planted(victim)}, cache / name)
+    if how != "the published name":
+        digest = hashlib.sha256((cache / name).read_bytes()).hexdigest()[:8]
+        (cache / name).rename(cache / f"weights-{digest}.pth")
+        name = f"weights-{digest}.pth"
+        monkeypatch.setattr(entry.value, "url", f"http://127.0.0.1:9/{name}")
+    with pytest.raises(CheckpointError) as error:
+        if what == "COCO":
+            FCOS.from_torchvision("COCO_V1")
+        else:
+            FCOS(FCOSConfig.paper())
+    sentence = str(error.value)
+    assert not victim.exists()
+    assert sentence.endswith(f"Delete {name} from {cache} if it is there, and try again")
+    if how == "the published name":
+        assert f"where its name says {name[-12:-4]}" in sentence
+    else:
+        assert "holds more than numbers, and nothing of it was run" in sentence
+    assert "weights_only" not in sentence and "\n" not in sentence
+    with contextlib.suppress(RuntimeError):  # the plain pickle is none of torch's, but it has run by then
+        torch.load(cache / name, weights_only=False)  # the attack works on who is careless
+    assert victim.exists()
+
+
+def test_a_cached_file_of_another_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Harmless numbers under the published name: not those that were published."""
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cache = tmp_path / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    torch.save(
+        torchvision_fcos("resnet18", FrozenBatchNorm2d).state_dict(), cache / "fcos_resnet50_fpn_coco-99b0c9b7.pth"
+    )
+    with pytest.raises(CheckpointError, match="its sha256 begins with [0-9a-f]{8}, where its name says 99b0c9b7"):
+        FCOS.from_torchvision("COCO_V1")
 
 
 def test_imagenet_weights_fill_the_backbone(served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
