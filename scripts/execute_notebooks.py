@@ -3,13 +3,13 @@
     python scripts/execute_notebooks.py                                 all of notebooks/
     python scripts/execute_notebooks.py notebooks/02_locations.ipynb    some
 
-Each notebook runs in its own folder from a fresh kernel. Outputs and the state of its widgets are stored, which is
-what the static page shows. What differs from run to run without meaning is taken out: execution times, the version
-of Python, the random ids of widgets, and whatever went to stderr (printed here instead). Cells tagged
+Each notebook runs in its own folder from a fresh kernel. Its outputs are stored, which is what the static page shows.
+What differs from run to run without meaning is taken out: execution times, the version of Python, and whatever went to
+stderr (printed here instead). The state of widgets that need a kernel is not stored: nobody could play it. Cells tagged
 ``skip-execution`` keep the outputs they have. A failing cell leaves the file as it was.
 
-How long each of the book's notebooks took goes to results/notebooks.json, from which ``make pages`` writes the status
-page.
+How long each of the book's notebooks took goes to fcos_edu/results/notebooks.json, from which ``make pages`` writes the
+status page.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import os
 import re
 import sys
 import time
-import uuid
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,13 +33,12 @@ from nbclient.exceptions import CellExecutionError
 from fcos_edu.records import hardware, record, versions
 
 ROOT = Path(__file__).resolve().parents[1]
-WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def execute(path: Path, timeout: int) -> nbformat.NotebookNode:
-    """Run one notebook and return it with outputs and widget state; the file is not written."""
+    """Run one notebook and return it with its outputs; the file is not written."""
     notebook = nbformat.read(path, as_version=4)
-    notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if cell.cell_type == "code" and "skip-execution" in cell.metadata.get("tags", []):
             cell.execution_count = None
@@ -48,7 +46,7 @@ def execute(path: Path, timeout: int) -> nbformat.NotebookNode:
         notebook,
         timeout=timeout,
         kernel_name="python3",
-        store_widget_state=True,
+        store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()
     return notebook
@@ -57,14 +55,11 @@ def execute(path: Path, timeout: int) -> nbformat.NotebookNode:
 def tidy(notebook: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
     """Return the notebook without what differs from run to run."""
     chapter = notebook.metadata.get("fcos_edu")
-    widgets = notebook.metadata.get("widgets")
     notebook.metadata.clear()
     notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata.language_info = {"name": "python"}
     if chapter:
         notebook.metadata.fcos_edu = chapter
-    if widgets:
-        notebook.metadata.widgets = widgets
     for number, cell in enumerate(notebook.cells):
         cell.metadata = {key: cell.metadata[key] for key in ("tags",) if cell.metadata.get(key)}
         if cell.cell_type != "code":
@@ -73,13 +68,9 @@ def tidy(notebook: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
         for output in noise:
             print(f"{name}, cell {number}, stderr (not stored):\n{output['text'].rstrip()}", file=sys.stderr)
         cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
-
-    text = json.dumps(notebook)
-    state = (widgets or {}).get(WIDGET_STATE, {}).get("state", {})
-    for number, model_id in enumerate(state):
-        if re.fullmatch(r"[0-9a-f]{32}", model_id):
-            text = text.replace(model_id, uuid.uuid5(uuid.NAMESPACE_URL, f"{name}#{number}").hex)
-    return nbformat.from_dict(json.loads(text))
+        for output in cell.outputs:
+            output.get("data", {}).pop(WIDGET_VIEW, None)
+    return notebook
 
 
 def kernel_seconds() -> float:
@@ -114,7 +105,7 @@ def about(notebook: nbformat.NotebookNode, seconds: float, cpu_seconds: float) -
 
 
 def write_record(new: dict[str, dict[str, Any]], root: Path = ROOT) -> None:
-    """Put the new runs into results/notebooks.json; notebooks that are gone leave it."""
+    """Put the new runs into fcos_edu/results/notebooks.json; notebooks that are gone leave it."""
     path = root / "fcos_edu" / "results" / "notebooks.json"
     known = json.loads(path.read_text("utf-8"))["metrics"] if path.is_file() else {}
     here = sorted(path.stem for path in (root / "notebooks").glob("*.ipynb"))
@@ -129,7 +120,7 @@ def write_record(new: dict[str, dict[str, Any]], root: Path = ROOT) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Execute notebooks in place, with widget state, ready to commit.")
+    parser = argparse.ArgumentParser(description="Execute notebooks in place, ready to commit.")
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: every notebook of notebooks/")
     parser.add_argument("--timeout", type=int, default=300, help="seconds a cell may take (default: 300)")
     args = parser.parse_args(argv)

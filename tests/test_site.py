@@ -102,18 +102,8 @@ def test_formulas_need_no_network() -> None:
 
 
 def test_moving_figures_need_no_network() -> None:
-    """The site has a player of its own for stacked frames; what it does not know would be blank."""
+    """Otherwise two scripts of a CDN are asked for on every page."""
     assert CONFIG["sphinx"]["config"]["nb_ipywidgets_js"] == {}
-    player = (ROOT / "book" / "_static" / "widgets.js").read_text("utf-8")
-    assert "://" not in player
-    known = set(re.findall(r"^    (\w+Model)\(", player, re.MULTILINE))
-    assert {"StackModel", "IntSliderModel", "ImageModel"} <= known
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        widgets = json.loads(path.read_text("utf-8"))["metadata"].get("widgets", {})
-        state = widgets.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
-        silent = {"LayoutModel", "LinkModel"} | {e["model_name"] for e in state.values() if "Style" in e["model_name"]}
-        unknown = {entry["model_name"] for entry in state.values()} - known - silent
-        assert not unknown, f"{path.name} shows {sorted(unknown)}, which book/_static/widgets.js does not draw"
 
 
 def test_every_bibliography_file_exists() -> None:
@@ -548,7 +538,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "notebooks").mkdir()
     for path in NOTEBOOKS:
         notebook = json.loads(path.read_text("utf-8"))
-        notebook["metadata"].pop("widgets", None)
         for cell in notebook["cells"]:
             if cell["cell_type"] == "code":
                 cell["outputs"] = []

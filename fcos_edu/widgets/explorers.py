@@ -7,23 +7,17 @@ each explorer there.
 A slider over prepared frames (:func:`fcos_edu.widgets.stack`) can only show what was drawn before. An explorer computes
 anew: its JavaScript holds the package's own functions once more (``js/core.js``), because where a chapter is read as a
 page, or from a disk without a network, no Python is there to ask. A function of this module packs that script, the
-style and the data into one piece of HTML, which the notebook stores as the output of its cell. The same input gives the
-same text, so that stored outputs can be compared, and two explorers on one page do not know of each other.
+style and the data into one piece of HTML (:mod:`fcos_edu.widgets.piece`), which the notebook stores as the output of
+its cell.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import html
 import io
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,36 +32,10 @@ from ..config import FCOSConfig
 from ..figures import CENTERNESS_COLORS, COLORS, LEVEL_COLORS, SIDE_COLORS
 from ..locations import axes, canvas_locations, feature_sizes
 from ..targets import assign, ltrb
+from .piece import Piece, pack
 
 Array = ArrayLike | Tensor
-FOLDER = Path(__file__).parent
 MAX_BOXES = 40  # more cannot be told apart in a figure
-_NO_SCRIPT = (
-    "This figure answers the mouse, touch and the keyboard once its script may run: on the book's page, or after its "
-    "cell was run in JupyterLab or Colab."
-)
-
-
-@dataclass(frozen=True)
-class Explorer:
-    """What a notebook shows: a piece of HTML that needs nothing from outside."""
-
-    kind: str
-    text: str  # what it shows, in a sentence
-    data: dict[str, Any] = field(repr=False, compare=False)  # what its script is given
-    html: str
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return f"<{self.text}>"
-
-    def page(self) -> str:
-        """A whole HTML document with this explorer, to be saved as a file."""
-        head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        title = f"<title>{_text(self.text)}</title>"
-        return f'<!DOCTYPE html><html lang="en"><head>{head}{title}</head><body>{self.html}</body></html>'
 
 
 # ---------------------------------------------------------------- the explorers
@@ -83,7 +51,7 @@ def box_explorer(
     image: Array | None = None,
     start: Sequence[float] | None = None,
     caption: str = "",
-) -> Explorer:
+) -> Piece:
     """A location under the pointer: the box it learns, l, t, r, b (Eq. 1), its level, its center-ness (Eq. 3).
 
     Args:
@@ -115,7 +83,7 @@ def overlap_explorer(
     image: Array | None = None,
     level: int | None = None,
     caption: str = "",
-) -> Explorer:
+) -> Piece:
     """Boxes that are dragged, and who owns each location: ranges of the levels and center sampling on and off.
 
     Args:
@@ -140,7 +108,7 @@ def iou_explorer(
     size: tuple[int, int] = (300, 380),
     loss: str = "iou",
     caption: str = "",
-) -> Explorer:
+) -> Piece:
     """Two boxes that are dragged and resized: IoU, GIoU, the three box losses, and where each pulls the prediction.
 
     Args:
@@ -165,7 +133,7 @@ def centerness_explorer(
     size: tuple[int, int] = (280, 380),
     score: float = 0.9,
     caption: str = "",
-) -> Explorer:
+) -> Piece:
     """A box that is resized and a location that is dragged in it: the map of Eq. 3, and what it does to a score.
 
     Args:
@@ -196,7 +164,7 @@ def focal_explorer(
     negatives: int = 17_054,
     prior: float = 0.01,
     caption: str = "",
-) -> Explorer:
+) -> Piece:
     """The focal loss of Eq. 2 as a curve, with sliders for gamma and alpha, and what it does to many easy negatives.
 
     Args:
@@ -238,7 +206,7 @@ def nms_explorer(
     score_threshold: float = 0.05,
     nms_threshold: float = 0.6,
     caption: str = "",
-) -> Explorer:
+) -> Piece:
     """Non-maximum suppression step by step, within each class, with sliders for both thresholds.
 
     A model's detections have been through NMS already. ``config.replace(nms_threshold=1.0)`` keeps everything, as no
@@ -281,7 +249,7 @@ def pr_explorer(
     iou: float = 0.5,
     score: float = 0.3,
     caption: str = "",
-) -> Explorer:
+) -> Piece:
     """The precision-recall curve of some images, with sliders for the IoU and the score that count as found.
 
     AP is COCO's: matching as pycocotools does it, 101 recalls, the 100 best detections of an image and class.
@@ -530,42 +498,15 @@ _PALETTE = {
 }
 
 
-def _text(value: str) -> str:
-    return html.escape(value, quote=True)
-
-
-@cache
-def script(name: str) -> str:
-    """A script of this folder without its comments and indentation, which no reader of a page needs."""
-    lines = (line.strip() for line in (FOLDER / "js" / f"{name}.js").read_text("utf-8").splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//"))
-
-
-@cache
-def _style() -> str:
-    text = (FOLDER / "explore.css").read_text("utf-8")
-    while "/*" in text:
-        before, _, rest = text.partition("/*")
-        text = before + rest.partition("*/")[2]
-    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
-
-
-def _explorer(kind: str, data: dict[str, Any], text: str, caption: str) -> Explorer:
-    """One piece of HTML: what is shown without a script, and a script that keeps all its names to itself."""
-    # The picture stays out of the name: its bytes differ between versions of Pillow.
-    named = {key: value for key, value in data.items() if key != "image"}
-    digest = hashlib.sha256(json.dumps([kind, named, caption], sort_keys=True).encode()).hexdigest()[:10]
-    name = f"fcx-{kind}-{digest}"
-    # "<" would end the script if a name held "</script>".
-    content = json.dumps(data | {"palette": _PALETTE}, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    head = f'<p class="fcx-caption">{_text(caption)}</p>\n' if caption else ""
-    # The style travels inside the script: a viewer that drops scripts (GitHub's) shows one sentence, not the style.
-    values = f'const ID = "{name}", STYLE = {json.dumps(_style())}, DATA = {content};'
-    body = "\n".join([script("core"), script("stage"), script(kind), values, script("start")])
-    piece = (
-        f'<div class="fcx fcx-{kind}" id="{name}" role="group" aria-label="{_text(text)}" '
-        f'data-lm-suppress-shortcuts="true">\n'  # JupyterLab's arrow keys would move on to the next cell
-        f'{head}<p class="fcx-still">{_text(text)}. {_text(_NO_SCRIPT)}</p>\n'
-        f'<script>\n(() => {{\n"use strict";\n{body}\n}})();\n</script>\n</div>'
+def _explorer(kind: str, data: dict[str, Any], text: str, caption: str) -> Piece:
+    """One explorer, with all that explorers share."""
+    return pack(
+        kind,
+        text,
+        caption,
+        data=data,
+        more={"palette": _PALETTE},
+        unnamed=("image",),
+        scripts=("core", "range", "stage", kind),
+        styles=("base", "explore"),
     )
-    return Explorer(kind, text, data, piece)

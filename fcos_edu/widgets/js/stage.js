@@ -139,9 +139,9 @@ const kit = (() => {
     const show = () => fill(output, { text: format(Number(input.value)) });
     input.value = range.value;
     show();
-    input.addEventListener("input", () => {
+    steer(input, (value) => {
       show();
-      change(Number(input.value));
+      change(value);
     });
     return {
       item, input,
