@@ -30,9 +30,9 @@ from ..model import FCOS
 from ..targets import assign, make_targets, pad_boxes
 from ..training.precision import pick_precision
 from ..training.recipes import RECIPES
+from . import PARTS
 from .timing import Step, Stopwatch, compare
 
-PARTS = ("assignment", "inference", "training", "small")
 TYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Rows of the table on a CPU: our precision and torchvision's.
 ROWS = {"float32": ("no", "no"), "bf16_against_float32": ("bf16", "no"), "bf16_against_bf16": ("bf16", "bf16")}

@@ -1,0 +1,196 @@
+"""What the commands share: the parser, options that several have, and the command behind a figure.
+
+Checked against: every command of the parser, whose derived line must parse to the same arguments.
+
+A parser is made of modules without torch, so that ``--help`` comes at once; what a command needs, it imports when it
+runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..atomic import atomic_write
+
+Commands = Any  # what ArgumentParser.add_subparsers returns; argparse has no public name for it
+
+OURS = "a checkpoint file, or shapes or bccd for the ones that come with the package"
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help with room for the names of sub-commands, which argparse does not count when it sets its columns."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+        self._action_max_length = 16  # the longest name so far, with its indentation: argparse only makes it larger
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that remembers which of its arguments decide the figures: :func:`command_line` tells those again."""
+
+    def __init__(self, **options: Any) -> None:
+        self.told: list[argparse.Action] = []
+        super().__init__(formatter_class=Help, **options)
+
+    def add_argument(self, *names: Any, told: bool = True, **options: Any) -> argparse.Action:
+        """As argparse's.
+
+        Args:
+            names, options: as argparse has them.
+            told: the argument belongs to the command behind a figure; those that do not say where results go, and what
+                is shown of them.
+        """
+        action = super().add_argument(*names, **options)
+        if told and action.dest != argparse.SUPPRESS and action.default != argparse.SUPPRESS:
+            self.told.append(action)
+        return action
+
+
+def add_command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], None], summary: str, example: str, text: str = ""
+) -> Parser:
+    """A command; its help tells the ``text`` and the example, that of the whole the summary alone."""
+    parser: Parser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary}\n\n{text}" if text else summary,
+        epilog=f"example:\n  fcos-edu {example}",
+    )
+    parser.set_defaults(run=run, parser=parser)
+    return parser
+
+
+# ---------------------------------------------------------------------- options that several commands have
+def place(text: str) -> str:
+    """The type of an argument that may be a file or folder: :func:`command_line` names it without this machine's."""
+    return text
+
+
+def add_settings(parser: Parser, words: str) -> None:
+    """``--set``, which may be given several times; see :func:`parse_setting`."""
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help=words)
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """``field=value`` with a Python literal or a plain word as value; true and false in small letters too.
+
+    Raises:
+        ValueError: there is no ``=``.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set {text}: it must be FIELD=VALUE, such as lr=0.005")
+    try:
+        return name, ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def add_corrupt_option(parser: Parser) -> None:
+    """``--on-corrupt``."""
+    parser.add_argument(
+        "--on-corrupt", choices=["error", "skip"], default="error", help="what to do with unreadable images"
+    )
+
+
+def add_record_options(
+    parser: Parser, *names: str, words: str = "write the figures as a result file", note: str = ""
+) -> None:
+    """``--record`` and its other ``names``, and ``--note`` where there are words for it; see :func:`save_record`."""
+    parser.add_argument("--record", *names, dest="record", type=Path, metavar="JSON", told=False, help=words)
+    if note:
+        parser.add_argument("--note", metavar="TEXT", told=False, help=note)
+
+
+def add_figure_option(parser: Parser, words: str = "draw the figure here") -> None:
+    """``--figure``; see :func:`save_figure`."""
+    parser.add_argument("--figure", type=Path, metavar="PNG", told=False, help=words)
+
+
+def save_figure(path: Path | None, draw: Callable[[], Any]) -> None:
+    """Write what ``draw`` draws as PNG, if a path was given, and say where it is."""
+    if path:
+        from .. import figures
+
+        content = figures.png(draw(), dpi=120, colors=256)
+        atomic_write(path, lambda temporary: temporary.write_bytes(content))
+        print(path)
+
+
+def save_record(
+    arguments: argparse.Namespace, *, what: str, metrics: dict[str, Any], data: str, paper: Any = None, **more: Any
+) -> None:
+    """Write the figures to the file of ``--record``, if one is asked for, with the command and the ``--note``."""
+    if arguments.record is None:
+        return
+    from ..records import record
+
+    note = getattr(arguments, "note", None)
+    more = ({"note": note} if note else {}) | more
+    command = command_line(arguments)
+    record(arguments.record, what=what, command=command, metrics=metrics, data=data, paper=paper, **more)
+
+
+# ---------------------------------------------------------------------- the command behind a figure
+def command_line(arguments: argparse.Namespace) -> str:
+    """The command to type for the same figures, from the parser's own arguments.
+
+    Named are those that are not at their defaults, except where results go (``told=False``); of files and folders the
+    part that means something on another machine (:func:`without_place`).
+
+    Args:
+        arguments: what a parser made of :func:`add_command` gave.
+    """
+    parser: Parser = arguments.parser
+    plain: list[str] = []
+    options: list[str] = []
+    for action in parser.told:
+        value = getattr(arguments, action.dest)
+        if value == action.default:
+            continue
+        words = [_word(action, v) for v in value] if isinstance(value, list) else [_word(action, value)]
+        if not action.option_strings:
+            plain += words
+        elif isinstance(value, bool):
+            options.append(action.option_strings[0])
+        elif action.nargs is None:  # one word at a time, of an option that may come several times too
+            for word in words:
+                options += _option(action.option_strings[0], [word])
+        else:
+            options += _option(action.option_strings[0], words)
+    # Before the options, as one with several words would take them too.
+    words = [*options, "--", *plain] if any(word.startswith("-") for word in plain) else [*plain, *options]
+    return f"{parser.prog} {shlex.join(words)}".rstrip()
+
+
+def _option(name: str, words: list[str]) -> list[str]:
+    if len(words) == 1 and words[0].startswith("-"):  # would be taken for an option
+        return [f"{name}={words[0]}"]
+    return [name, *words]
+
+
+def _word(action: argparse.Action, value: Any) -> str:
+    if isinstance(value, float):
+        from decimal import Decimal
+
+        return format(Decimal(repr(value)).normalize(), "f")  # argparse takes -1e-05 for an option
+    return without_place(str(value)) if action.type in (Path, place) else str(value)
+
+
+def without_place(source: str) -> str:
+    """A file or folder as a record may name it: as it was typed, but without the folders of this machine.
+
+    Of a run's model.safetensors the run's folder stays: all runs have such a file.
+    """
+    joined = source.split("+")  # several data sets
+    if len(joined) > 1 and all(Path(one).is_absolute() for one in joined):
+        return "+".join(without_place(one) for one in joined)
+    path = Path(source)
+    if not path.is_absolute() and not {"..", "~"} & set(path.parts):
+        return path.as_posix() if source == str(path) else source
+    return "/".join(path.parts[-2:]) if path.stem == "model" else path.name
