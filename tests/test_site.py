@@ -24,7 +24,8 @@ import pytest
 import torch
 import yaml
 
-from fcos_edu.cli.parser import build_parser, parse_setting
+from fcos_edu.cli.options import parse_setting
+from fcos_edu.cli.parser import build_parser
 from fcos_edu.targets import ltrb_to_boxes
 from fcos_edu.training.config import TrainConfig
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import INF, FCOSConfig
-from ..data import NAMES
+from ..data.sources import NAMES
+from ..paper import TABLE_1, TABLE_2
 from .options import (
     Commands,
     Parser,
@@ -27,19 +28,6 @@ from .options import (
 if TYPE_CHECKING:
     from ..data.boxes import Boxes
     from ..evaluation.recall import LocationRecall, Recall
-
-# The paper's Tables 1 and 2, as shares.
-PAPER_RECALL = {
-    "retinanet_none": 0.8682,
-    "retinanet_0.4": 0.9092,
-    "retinanet_all": 0.9923,
-    "fcos_p4": 0.9555,
-    "fcos_fpn": 0.9840,
-}
-PAPER_AMBIGUITY = {
-    "p4": {"all": 0.2316, "different_classes": 0.1784},
-    "fpn": {"all": 0.0714, "different_classes": 0.0375},
-}
 
 
 def add(tables: Commands) -> None:
@@ -182,7 +170,7 @@ def run_recall(arguments: argparse.Namespace) -> None:
     }
     print(f"{'Table 1: best possible recall, %':<42}{'here':>8}{'paper':>8}")
     for row, result in rows.items():
-        print(f"{names[row]:<42}{100 * result.recall:>8.2f}{100 * PAPER_RECALL[row]:>8.2f}")
+        print(f"{names[row]:<42}{100 * result.recall:>8.2f}{TABLE_1[row]['BPR'].text:>8}")
     for row, result in fcos.items():
         lost = ", ".join(f"{count} {reason}" for reason, count in result.lost().items() if count) or "none"
         print(f"lost by {names[row]}: {lost}")
@@ -199,7 +187,7 @@ def run_recall(arguments: argparse.Namespace) -> None:
         metrics["lost"] = {row: result.lost() for row, result in fcos.items()}
         save_record(
             arguments, what=f"Table 1: best possible recall, counted on all boxes of {boxes.name}",
-            metrics=metrics, data=_describe(boxes), paper={row: PAPER_RECALL[row] for row in rows},
+            metrics=metrics, data=_describe(boxes), paper={row: TABLE_1[row]["BPR"].share for row in rows},
         )  # fmt: skip
 
 
@@ -269,10 +257,10 @@ def run_ambiguity(arguments: argparse.Namespace) -> None:
     names = _names(arguments)
     print(f"{'Table 2: ambiguous / positive samples, %':<42}{'all':>8}{'paper':>8}{'classes':>9}{'paper':>8}")
     for row, result in rows.items():
-        paper = PAPER_AMBIGUITY[row]
+        paper = TABLE_2[row]
         print(
-            f"{names[row]:<42}{100 * result.all:>8.2f}{100 * paper['all']:>8.2f}"
-            f"{100 * result.different_classes:>9.2f}{100 * paper['different_classes']:>8.2f}"
+            f"{names[row]:<42}{100 * result.all:>8.2f}{paper['all'].text:>8}"
+            f"{100 * result.different_classes:>9.2f}{paper['different_classes'].text:>8}"
         )
     metrics: dict[str, Any] = {
         row: {"all": result.all, "different_classes": result.different_classes, **result._asdict()}
@@ -293,5 +281,5 @@ def run_ambiguity(arguments: argparse.Namespace) -> None:
     print(_describe(boxes))
     save_record(
         arguments, what=f"Table 2: ambiguous samples among positive ones, counted on all boxes of {boxes.name}",
-        metrics=metrics, data=_describe(boxes), paper={row: PAPER_AMBIGUITY[row] for row in rows},
+        metrics=metrics, data=_describe(boxes), paper={row: TABLE_2[row].shares for row in rows},
     )  # fmt: skip

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data import NAMES
+from ..data.sources import NAMES
 from ..experiments.studies import STUDIES, spread
-from .box_tables import PAPER_AMBIGUITY
+from ..paper import AMBIGUOUS_DETECTIONS, TABLE_2
 from .options import (
     OURS,
     Commands,
@@ -85,18 +85,18 @@ def _shown(value: float | dict[str, Any] | None) -> str:
     return _percent(value["mean"]) + (f" ± {_percent(value['std'])}" if value["std"] else "")
 
 
-# ---------------------------------------------------------------------- 2.3 % and 1.5 %
-PAPER_DETECTIONS = {"all": 0.023, "different_classes": 0.015}
+# ---------------------------------------------------------------------- detections from ambiguous locations
 _CLEAR = 0.3  # a score from which the command `detect` draws a box
 
 
 def _add_detections(tables: Commands) -> None:
+    every, classes = AMBIGUOUS_DETECTIONS.texts
     parser = add_command(
         tables, "detections", run_detections, "Beside Table 2: how many detections come from ambiguous locations.",
         "tables detections bccd --data bccd",
-        "The paper counts 2.3 % of all detections, and 1.5 % where the boxes are of different classes. The share of\n"
-        "ambiguous locations among the positive ones stands below: of the same images, by the detector's own rules.\n"
-        "Several detectors, as of several seeds, give mean and standard deviation.",
+        f"The paper counts {every} % of all detections, and {classes} % where the boxes are of different classes. The "
+        "share of\nambiguous locations among the positive ones stands below: of the same images, by the detector's own "
+        "rules.\nSeveral detectors, as of several seeds, give mean and standard deviation.",
     )  # fmt: skip
     _add_model_options(parser, several=True)
     add_record_options(parser, "--json", note="kept in the result file: what is special about the data")
@@ -120,8 +120,8 @@ def run_detections(arguments: argparse.Namespace) -> None:
         "every detection": (metrics, "detections"),
         f"score at least {_CLEAR}": (metrics[f"score at least {_CLEAR}"], "detections"),
         "to compare: positive locations": (metrics["samples"], "positive"),
-        "paper, detections, on COCO": (PAPER_DETECTIONS, ""),
-        "paper, locations, on COCO": (PAPER_AMBIGUITY["fpn"], ""),
+        "paper, detections, on COCO": (AMBIGUOUS_DETECTIONS.shares, ""),
+        "paper, locations, on COCO": (TABLE_2["fpn"].shares, ""),
     }
     print(f"{'detections from ambiguous locations, %':<40}{'all':>14}{'classes':>14}{'of':>10}")
     for name, (row, total) in rows.items():
@@ -130,7 +130,7 @@ def run_detections(arguments: argparse.Namespace) -> None:
         print(f"{name:<40}{shares}{round(count['mean']) if isinstance(count, dict) else count:>10}")
     print("classes: only those whose boxes are of different classes")
     _save_record(arguments, "Detections that come from ambiguous locations", dataset, metrics,
-                  PAPER_DETECTIONS)  # fmt: skip
+                  AMBIGUOUS_DETECTIONS.shares)  # fmt: skip
 
 
 def _percent(value: float | None) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ..paper import ORACLE, TABLE_4, TABLE_6, TABLE_7
+
 # The model of the paper's Tables 4, 6 and 7, before the improvements of Table 3, which all our recipes have. With
 # center sampling there are few boxes far from a centre left for center-ness to rank.
 PAPER = {
@@ -49,43 +51,24 @@ class Study:
     base: Mapping[str, Any] = field(default_factory=lambda: PAPER)  # changes to the recipe that all variants share
 
 
-def _table(names: Sequence[str], **rows: Sequence[float]) -> dict[str, dict[str, float]]:
-    """A table of the paper: percent in, fractions out."""
-    return {
-        row.replace("_", " "): {name: round(value / 100, 4) for name, value in zip(names, values, strict=True)}
-        for row, values in rows.items()
-    }
-
-
-_AP = ("AP", "AP50", "AP75", "APS", "APM", "APL")
 STUDIES: dict[str, Study] = {
     "centerness": Study(
         "Table 4: one model evaluated with four kinds of center-ness, and one trained without the branch",
         {"branch": "fcos", "without_branch": "fcos-no-branch"},
         "table_4",
-        _table(
-            _AP,
-            none=(33.5, 52.6, 35.2, 20.8, 38.5, 42.6),
-            computed=(33.5, 52.4, 35.1, 20.8, 37.8, 42.8),
-            branch=(37.1, 55.9, 39.8, 21.3, 41.0, 47.8),
-        )
-        | {"oracle": {"AP": 0.421}},
+        TABLE_4.shares | {"oracle": ORACLE.shares},
     ),
     "retinanet": Study(
         "Table 7: class-agnostic AP of FCOS and of torchvision's RetinaNet with the same backbone",
         {"FCOS": "fcos", "RetinaNet": "retinanet"},
         "table_7",
-        _table(("AP", "AP50", "AP75", "AP90"), FCOS=(40.5, 64.7, 42.6, 13.1), RetinaNet=(40.0, 64.5, 42.2, 10.4)),
+        {"FCOS": TABLE_7["FCOS"].shares, "RetinaNet": TABLE_7["RetinaNet with GN"].shares},
     ),
     "proposals": Study(
         "Table 6: average recall of proposals in Faster R-CNN, by torchvision's RPN and by FCOS",
         {"RPN": "rcnn-rpn", "FCOS without center-ness": "rcnn-fcos-no-branch", "FCOS": "rcnn-fcos"},
         "table_6",
-        {
-            "RPN": {"AR100": 0.447, "AR1000": 0.569},
-            "FCOS without center-ness": {"AR100": 0.480, "AR1000": 0.593},
-            "FCOS": {"AR100": 0.528, "AR1000": 0.603},
-        },
+        TABLE_6.shares,
     ),
     "torchvision": Study(
         "FCOS of this package, with all improvements, and torchvision's, with the same backbone and the same trainer",

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from fcos_edu import FCOS, bench
+from fcos_edu import FCOS
+from fcos_edu.experiments import bench
 from fcos_edu.training.recipes import RECIPES
 
 SMALL = (96, 128)

@@ -1,0 +1,102 @@
+"""``fcos-edu train``: the configuration that it makes, what a run leaves, and how it goes on."""
+
+import json
+
+from fcos_edu import FCOS, FCOSConfig
+from fcos_edu.training.recipes import RECIPES
+from tests.cli.calls import run
+
+
+def test_train_evaluate_and_record(tmp_path, capsys):
+    settings = ["model.min_size=64", "model.max_size=64", "model.fpn_channels=16", "log_every=1", "cache=False"]
+    words = [w for s in settings for w in ("--set", s)]
+    record = tmp_path / "record.json"
+    assert run("train", "--data", "shapes", "--out", tmp_path / "run", "--iterations", 2, "--batch-size", 2, *words,
+               "--record", record, "--export", tmp_path / "half.safetensors") == 0  # fmt: skip
+    entry = json.loads(record.read_text())
+    assert entry["command"].startswith("fcos-edu train --data shapes") and "--iterations 2" in entry["command"]
+    assert entry["config"]["model"]["min_size"] == 64
+    capsys.readouterr()
+
+    figures = tmp_path / "figures.json"
+    trained = tmp_path / "run" / "model.safetensors"
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.6 * trained.stat().st_size
+    assert FCOS.load(tmp_path / "half.safetensors").config == FCOS.load(trained).config
+    assert run("evaluate", trained, "--data", "shapes", "--split", "val", "--out", figures) == 0
+    assert "AP50" in capsys.readouterr().out
+    assert set(json.loads(figures.read_text())) >= {"AP", "AP50", "AR100"}
+
+
+def test_print_shows_the_whole_configuration_and_trains_nothing(tmp_path, capsys):
+    assert run("train", "--print", "--set", "model.box_loss=iou", "--out", tmp_path / "run") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["model"]["box_loss"] == "iou" and not (tmp_path / "run").exists()
+
+
+def test_a_recipe_is_shown_with_its_changes(capsys):
+    words = ["train", "--recipe", "voc0712", "--batch-size", "8", "--set", "model.box_loss=iou", "--print"]
+    assert run(*words) == 0
+    told = capsys.readouterr()
+    assert "rate      0.005 after warm-up, for 8 images a step" in told.err and RECIPES["voc0712"].source in told.err
+    config = json.loads(told.out)
+    assert (config["data"], config["test_data"]) == ("voc2007+voc2012", "voc2007")
+    assert config["model"]["box_loss"] == "iou"
+    assert run("train", "--recipe", "voc0712", "--data", "mine", "--print") == 0
+    config = json.loads(capsys.readouterr().out)
+    assert (config["data"], config["test_data"]) == ("mine", "")  # measured on itself
+
+
+def test_fine_tuning_is_one_option(capsys):
+    assert run("train", "--data", "shapes", "--from", "bccd", "--print") == 0
+    config = json.loads(capsys.readouterr().out)
+    assert config["start_from"] == "bccd" and config["model"]["min_size"] == FCOS.pretrained("bccd").config.min_size
+    assert run("train", "--data", "shapes", "--from", "torchvision:COCO_V1", "--print") == 0
+    assert '"torchvision_quirks": true' in capsys.readouterr().out
+
+
+def test_a_named_recipe_keeps_its_sizes_of_images_when_it_fine_tunes(capsys):
+    for recipe, sizes in (("voc07", (640, 1000)), ("bccd", (240, 400))):
+        assert run("train", "--recipe", recipe, "--from", "torchvision:COCO_V1", "--print") == 0
+        model = json.loads(capsys.readouterr().out)["model"]
+        assert (model["min_size"], model["max_size"]) == sizes and model["torchvision_quirks"]
+    assert run("train", "--data", "mine", "--from", "torchvision:COCO_V1", "--print") == 0
+    assert json.loads(capsys.readouterr().out)["model"]["min_size"] == 800
+
+
+def test_resume_goes_on_and_refuses_another_configuration(tmp_path, capsys):
+    small = [
+        "--set",
+        "model.min_size=64",
+        "--set",
+        "model.max_size=64",
+        "--set",
+        "test_split=",
+        "--set",
+        "precision=no",
+    ]
+    words = ["train", "--data", "shapes", "--out", str(tmp_path / "run"), "--iterations", "2", *small]
+    assert run(*words, "--resume") == 0  # with nothing to resume it begins
+    assert run(*words) == 1
+    assert "resume it (--resume)" in capsys.readouterr().err
+    assert run(*words, "--resume") == 0
+    assert run(*words, "--resume", "--set", "lr=0.5") == 1
+    assert "lr was 0.004 and is 0.5" in capsys.readouterr().err
+    longer = [word if word != "2" else "3" for word in words]
+    assert run(*longer, "--resume", "--allow-changes") == 0
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert steps == [2, 3]
+
+
+def test_resume_needs_the_detector_that_it_began_with_no_more(tmp_path, capsys):
+    begun = tmp_path / "begun.safetensors"
+    FCOS(FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64)).save(begun)
+    words = ["train", "--data", "shapes", "--out", tmp_path / "run", "--iterations", 2, "--from", begun, "--resume"]
+    words += ["--set", "test_split=", "--set", "precision=no"]
+    assert run(*words) == 0
+    begun.unlink()
+    assert run(*words) == 0
+    assert run(*words, "--set", "lr=0.5") == 1
+    assert "lr was 0.004 and is 0.5" in capsys.readouterr().err
+    words[4] = tmp_path / "another"
+    assert run(*words) == 1
+    assert f"no checkpoint at {begun}" in capsys.readouterr().err
