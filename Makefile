@@ -25,7 +25,7 @@ help:
 	@echo "make notebooks   execute notebooks in place; NB=notebooks/02_locations.ipynb for one"
 	@echo "make pages       write what follows from other files: tables of chapters, _toc.yml, API reference, status"
 	@echo "make pictures    draw the committed pictures again"
-	@echo "make ledger      write book/ledger.md from results/"
+	@echo "make ledger      write book/ledger.md from fcos_edu/results/"
 	@echo "make repository  write the repository address of pyproject.toml wherever it belongs"
 	@echo "make upgrade     the newest versions that pyproject.toml allows"
 	@echo "make clean       remove the built site and caches;  make distclean removes $(VENV) too"

@@ -93,7 +93,7 @@ def record(
     """Write one result file.
 
     Args:
-        path: ``results/NAME.json``.
+        path: ``fcos_edu/results/NAME.json``.
         what: one sentence: what was measured.
         command: what anybody can type to measure it again.
         metrics: the figures.

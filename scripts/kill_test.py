@@ -1,6 +1,6 @@
 """Kill a training run at random moments until it is done, and compare it with one that nobody killed.
 
-    python scripts/kill_test.py --kills 25 --record results/kill_test.json
+    python scripts/kill_test.py --kills 25 --record fcos_edu/results/kill_test.json
     python scripts/kill_test.py --kills 10 --processes 2 --iterations 120
 
 Each time the command ``fcos-edu train --resume`` is started and ended by SIGKILL with all its workers: every fifth time

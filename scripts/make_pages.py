@@ -6,7 +6,7 @@
 - the chapters, from :data:`PARTS` below and from the notebooks: the tables in README.md and book/intro.md, between
   ``<!-- pages: NAME -->`` and ``<!-- /pages: NAME -->``, and book/_toc.yml;
 - the API reference book/api/*.md, one page for each module, in the order of ARCHITECTURE.md's table;
-- book/status.md, from results/notebooks.json, which scripts/execute_notebooks.py writes.
+- book/status.md, from fcos_edu/results/notebooks.json, which scripts/execute_notebooks.py writes.
 
 Needs nothing beyond the standard library. The ledger has its own script, because it needs the package.
 """
@@ -311,7 +311,7 @@ def index_page(modules: list[Module]) -> str:
 STATUS = """\
 # Status
 
-<!-- Written by make pages from results/notebooks.json. Do not edit: make notebooks writes that file. -->
+<!-- Written by make pages from fcos_edu/results/notebooks.json. Do not edit: make notebooks writes that file. -->
 
 Each chapter is a notebook that was run from its first to its last cell in a fresh kernel, offline, before these pages
 were built. Here is when, how long it took, and with which versions.

@@ -1,6 +1,6 @@
 """What Tables 1 and 2 cost on data sets of rising size: seconds, memory, and how near to a straight line.
 
-    python scripts/measure_growth.py boxes.json --record results/recall_train2017_size.json
+    python scripts/measure_growth.py boxes.json --record fcos_edu/results/recall_train2017_size.json
 
 The files are made by repeating the images of ``boxes.json``, with masks, as COCO's have them. Each command runs in a
 process of its own, so that its peak memory is its own.

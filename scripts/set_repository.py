@@ -6,9 +6,10 @@ The address stands in one place, ``[project.urls] Repository`` of pyproject.toml
 - ``CITATION.cff``: ``repository-code``;
 - ``README.md`` and ``book/intro.md``: the blocks between ``<!-- repository: NAME -->`` and
   ``<!-- /repository: NAME -->``;
-- each notebook: the Colab badge below the title, and the cell tagged ``colab`` that installs the package there.
+- each notebook: the Colab badge below the title, and the cell tagged ``colab`` that installs the package where it is
+  missing, as on Colab and Kaggle.
 
-Without an address none of these is shown, so that no reader meets a dead button.
+Without an address no button is shown, so that no reader meets a dead one, and that cell says how to install by hand.
 
     python scripts/set_repository.py https://github.com/OWNER/NAME   set it
     python scripts/set_repository.py                                 write it again, after adding a chapter
@@ -31,17 +32,19 @@ ADDRESS = re.compile(r"https://github\.com/(?P<owner>[A-Za-z0-9](?:[A-Za-z0-9-]*
 BRANCH = "main"
 COLAB = "https://colab.research.google.com"
 
-COLAB_CELL_SET = """\
-import sys
+# The extra `notebook` and no more: `book` would replace what Colab's own kernel has loaded.
+PACKAGE = "fcos-edu[notebook]"
+FIRST_CELL_SET = """\
+from importlib.util import find_spec
 
-if "google.colab" in sys.modules:
-    %pip install -q "fcos-edu @ git+{url}@{branch}"
+if find_spec("fcos_edu") is None:  # this notebook came alone: Colab, Kaggle, ...
+    %pip install -q "{requirement}"
 """
-COLAB_CELL_UNSET = """\
-import sys
+FIRST_CELL_UNSET = """\
+from importlib.util import find_spec
 
-if "google.colab" in sys.modules:
-    print("On Colab, install the package first: %pip install a wheel or the address of your copy of fcos-edu.")
+if find_spec("fcos_edu") is None:  # this notebook came alone: Colab, Kaggle, ...
+    print('Upload a wheel or a zip of fcos-edu, then run: %pip install -q "./ITS_NAME[notebook]"')
 """
 
 CLONE = """\
@@ -74,8 +77,10 @@ BLOCKS = {
         "clone": (CLONE, ""),
         "pip": (PIP, ""),
         "colab": (
-            "**On Colab.** The rocket at the top of each chapter opens it there; its first cell installs everything.\n",
-            "**On Colab.** Open the notebook of a chapter there; its first cell says how to install the package.\n",
+            "**On Colab.** The rocket at the top of each chapter opens it there; its first cell installs everything. "
+            "On Kaggle that cell does the same, once the notebook is uploaded and its session may use the internet.\n",
+            "**On Colab or Kaggle.** Upload the notebook of a chapter and a wheel or zip of the repository; the "
+            "notebook's first cell says how to install it.\n",
         ),
     },
 }
@@ -173,10 +178,19 @@ def write_notebook(text: str, url: str | None, file_name: str) -> str:
         badge = fill(f"[![Open in Colab]({{colab}}/assets/colab-badge.svg)]({link})", url)
         rest = [badge, "", *rest] if rest else [badge]
     title["source"] = as_lines("\n".join([lines[0], "", *rest] if rest else [lines[0]]))
-    source = fill(COLAB_CELL_SET, url) if url else COLAB_CELL_UNSET
+    source = first_cell(fill(PACKAGE + " @ git+{url}@{branch}", url) if url else None)
     code["source"] = as_lines(source.rstrip("\n"))
     # The form in which nbformat writes, so that executing a notebook later changes nothing else.
     return json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def first_cell(requirement: str | None) -> str:
+    """The source of the cell tagged ``colab``.
+
+    Args:
+        requirement: what pip installs where the package is missing; None: nobody knows, and the cell says what to do.
+    """
+    return FIRST_CELL_SET.format(requirement=requirement) if requirement else FIRST_CELL_UNSET
 
 
 def as_lines(text: str) -> list[str]:

@@ -335,6 +335,10 @@ def measured(result: dict[str, Any]) -> set[str]:
     return own - quoted
 
 
+def is_record(path: Path) -> bool:
+    return relative(path).startswith("fcos_edu/results/") and path.suffix == ".json"
+
+
 def test_a_retyped_number_is_found() -> None:
     forms = measured({"metrics": {"AP": 0.55132, "AP50": 0.5}, "paper": {"AP": 37.1}, "seconds": 12.34})
     assert {"0.551", "0.5513", "55.1", "55.13"} <= forms
@@ -353,16 +357,14 @@ def numbers_of_the_paper() -> set[str]:
 
 def test_no_measured_number_is_typed_into_prose() -> None:
     quoted = numbers_of_the_paper()
-    results = {
-        relative(p): json.loads(p.read_text("utf-8")) for p in FILES if relative(p).startswith("fcos_edu/results/")
-    }
+    results = {relative(p): json.loads(p.read_text("utf-8")) for p in FILES if is_record(p)}
     faults = []
     for file, result in results.items():
         forms = measured(result)
         faults += [
             f"{name}: {n} stands in {file}"
             for name, text, _ in prose()
-            if name != "book/ledger.md"  # written from results/; tests/scripts/test_make_ledger.py holds it to that
+            if name != "book/ledger.md"  # written from its records; tests/scripts/test_make_ledger.py holds it to that
             for n in NUMBER.findall(text)
             if n in forms and n not in quoted
         ]
@@ -371,7 +373,7 @@ def test_no_measured_number_is_typed_into_prose() -> None:
 
 def test_every_result_says_where_it_comes_from() -> None:
     for path in FILES:
-        if relative(path).startswith("fcos_edu/results/"):
+        if is_record(path):
             result = json.loads(path.read_text("utf-8"))
             missing = {"what", "command", "data", "hardware", "versions", "date"} - set(result)
             assert not missing, f"{relative(path)} lacks {sorted(missing)}"
@@ -473,7 +475,7 @@ def test_the_address_reaches_every_place_and_leaves_it_again(tree: Path, script:
     title, first = json.loads(after["notebooks/99_zebra.ipynb"])["cells"]
     badge = "/github/some-one/my.book/blob/main/notebooks/99_zebra.ipynb)"
     assert source(title).splitlines()[0] == "# Zebra" and badge in source(title) and source(title).endswith("Text.")
-    assert f'%pip install -q "fcos-edu @ git+{ADDRESS}@main"' in source(first)
+    assert f'%pip install -q "fcos-edu[notebook] @ git+{ADDRESS}@main"' in source(first)
     own = [target for target in links(after["README.md"]) if "some-one/my.book" in target]
     chapter = sorted(path.name for path in (tree / "notebooks").glob("*.ipynb"))[0]
     assert len(own) == 3 and own[2].endswith(f"/blob/main/notebooks/{chapter}")
