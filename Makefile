@@ -68,19 +68,19 @@ book: $(VENV)/.book
 	  print(f"\nThe book is built: {page}\nOpen {page.resolve().as_uri()}")'
 
 notebooks: $(VENV)/.book
-	$(PY) scripts/execute_notebooks.py $(NB)
+	$(PY) -m scripts.execute_notebooks $(NB)
 
 pages:
-	$(PYTHON) scripts/make_pages.py
+	$(PYTHON) -m scripts.make_pages
 
 pictures: $(VENV)/.book
-	$(PY) scripts/make_pictures.py
+	$(PY) -m scripts.make_pictures
 
 ledger: $(VENV)/.book
-	$(PY) scripts/make_ledger.py
+	$(PY) -m scripts.make_ledger
 
 repository:
-	$(PYTHON) scripts/set_repository.py
+	$(PYTHON) -m scripts.set_repository
 
 # ---- the checks ---------------------------------------------------------------------------------------
 

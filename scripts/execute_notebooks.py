@@ -32,7 +32,11 @@ from nbclient.exceptions import CellExecutionError
 
 from fcos_edu.records import hardware, record, versions
 
-ROOT = Path(__file__).resolve().parents[1]
+if not __package__:  # run as a file: the folder of the repository is not on the path
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts import RESULTS, ROOT
+
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -106,7 +110,7 @@ def about(notebook: nbformat.NotebookNode, seconds: float, cpu_seconds: float) -
 
 def write_record(new: dict[str, dict[str, Any]], root: Path = ROOT) -> None:
     """Put the new runs into fcos_edu/results/notebooks.json; notebooks that are gone leave it."""
-    path = root / "fcos_edu" / "results" / "notebooks.json"
+    path = root / RESULTS / "notebooks.json"
     known = json.loads(path.read_text("utf-8"))["metrics"] if path.is_file() else {}
     here = sorted(path.stem for path in (root / "notebooks").glob("*.ipynb"))
     runs = known | new

@@ -23,7 +23,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+if not __package__:  # run as a file: the folder of the repository is not on the path
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts import RESULTS, ROOT
 
 # ---- the plan of the book -------------------------------------------------------------------------------------
 
@@ -380,7 +383,7 @@ def pages(root: Path) -> dict[str, str]:
     given = chapters(root)
     modules = read_modules(root, given)
     readme, intro = ((root / name).read_text("utf-8") for name in ("README.md", "book/intro.md"))
-    record = root / "fcos_edu" / "results" / "notebooks.json"
+    record = root / RESULTS / "notebooks.json"
     made = {
         "README.md": replace_block(readme, "chapters", readme_table(given), "README.md"),
         "book/intro.md": replace_block(

@@ -30,7 +30,11 @@ from fcos_edu.inference import location_quality
 from fcos_edu.locations import feature_sizes
 from fcos_edu.targets import level_strides, ltrb_to_boxes
 
-ROOT = Path(__file__).resolve().parents[1]
+if not __package__:  # run as a file: the folder of the repository is not on the path
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts import ROOT
+
 IMAGES = (5, 37, 28, 36, 29, 11)  # of the test split, which no training run sees
 THRESHOLD = 0.3
 

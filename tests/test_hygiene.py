@@ -364,7 +364,7 @@ def test_no_measured_number_is_typed_into_prose() -> None:
         faults += [
             f"{name}: {n} stands in {file}"
             for name, text, _ in prose()
-            if name != "book/ledger.md"  # written from its records; tests/scripts/test_make_ledger.py holds it to that
+            if name != "book/ledger.md"  # written from its records; tests/scripts/ledger/test_page.py holds it to that
             for n in NUMBER.findall(text)
             if n in forms and n not in quoted
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from fcos_edu.paper import (
     Row,
     Table,
 )
+from fcos_edu.records import RESULTS
 
 
 def gain(table: Table, row: str, other: str, column: str = "AP") -> float:
@@ -124,6 +126,26 @@ def test_table_8_one_anchor_costs_three_points_and_each_change_gains() -> None:
     assert ap == sorted(ap)
     # The same switches as row 5 of Table 3, by another state of the code.
     assert TABLE_8["IoU loss"]["AP"].text != TABLE_3["GN"]["AP"].text
+
+
+RECORDED = {
+    "recall": {name: row["BPR"].share for name, row in TABLE_1.items()},
+    "ambiguity": TABLE_2.shares,
+    "centerness": {**TABLE_4.shares, "oracle": ORACLE.shares},
+    "proposals": TABLE_6.shares,
+    "retinanet": {"FCOS": TABLE_7["FCOS"].shares, "RetinaNet": TABLE_7["RetinaNet with GN"].shares},
+    "detections": AMBIGUOUS_DETECTIONS.shares,
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_the_records_quote_the_same_figures(name: str) -> None:
+    """Written to files by earlier versions, which had typed them elsewhere."""
+    files = [path for path in RESULTS.glob(f"{name}_*.json") if "train2017_size" not in path.stem]
+    assert files
+    for path in files:
+        quoted = json.loads(path.read_text("utf-8"))["paper"]
+        assert quoted == {row: RECORDED[name][row] for row in quoted} and quoted, path.name
 
 
 # ---- how they are read ----------------------------------------------------------------------------------------
