@@ -35,7 +35,7 @@ CHAPTERS = {
 
 def method(results: Results) -> Section:
     """Equations, Figs 1, 2, 3 and 8, and what Table 3 adds to the method."""
-    figures = "tests/figures/test_figures.py::TestLocations"
+    figures = "tests/figures/test_locations.py::TestLocations"
     hand = "values computed by hand"
     photographs = "fcos-edu detect torchvision:COCO_V1 photographs/ --out detections"
     rows = [
@@ -52,7 +52,7 @@ def method(results: Results) -> Section:
              "tests/test_network.py::test_parameters_of_the_papers_head"),
         held("Fig. 3", "1 at the centre, 0 at the border", "Eq. 3 at every location of a box", CENTERNESS,
              "tests/test_centerness.py::test_it_falls_from_the_centre_to_the_border",
-             "tests/figures/test_figures.py::TestCenterness::test_the_map_fills_the_box_and_the_lines_lie_where_their_value_is"),
+             "tests/figures/test_centerness.py::TestCenterness::test_the_map_fills_the_box_and_the_lines_lie_where_their_value_is"),
         Row("Fig. 8", "detections on photographs of COCO", DETECTIONS, NOT_RUN, data="COCO", commands=(photographs,)),
         held("Smallest area, level ranges", "rules of 3.1 and 3.2", "a loop that reads like the paper", LEVELS,
              "tests/test_targets.py::test_assign_equals_the_slow_loop"),

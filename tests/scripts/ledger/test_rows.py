@@ -13,7 +13,7 @@ from .made_up import result
 def test_a_test_that_does_not_exist_is_named() -> None:
     there = "tests/scripts/ledger/test_rows.py::test_a_test_that_does_not_exist_is_named"
     assert held("Eq. 9", "", "", "", there).word == EQUAL
-    for gone in (f"{there}_x", "tests/test_gone.py::test_x", "tests/figures/test_figures.py::TestBoxes::test_gone"):
+    for gone in (f"{there}_x", "tests/test_gone.py::test_x", "tests/figures/test_boxes.py::TestBoxes::test_gone"):
         with pytest.raises(ValueError, match=f"Eq. 9.*{gone.split('::')[0]}"):
             held("Eq. 9", "", "", "", there, gone)
 

@@ -1,0 +1,156 @@
+"""FCOS as the first of two stages (section 5, Table 6).
+
+Used in *FCOS as a proposal network*.
+Checked against: the boxes, crops and lines that are drawn, which must be those of the arrays that were given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from .parts import as_boxes, as_column, as_pixels, as_vectors, draw_arrow, draw_box, draw_image, figure_size, rectangle
+from .style import COLORS, LINES, MARKERS, Array, Picture
+
+
+def two_stages(first: str = "region proposal network\nor FCOS", proposals: int = 1000) -> Figure:
+    """The two stages of Faster R-CNN: boxes that may hold an object, then a closer look at each.
+
+    Args:
+        first: what makes the proposals.
+        proposals: how many go on to the second stage.
+    """
+    figure = Picture(figsize=(7, 3.3), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(0, 14), ylim=(0, 6.4))
+    axes.axis("off")
+    plain, one, two = "0.93", COLORS[4], COLORS[5]
+    boxes = (
+        (0.1, 2.2, 1.8, 1.6, "image", plain),
+        (2.7, 2.2, 2.3, 1.6, "backbone\nand pyramid", plain),
+        (5.9, 4.1, 3.4, 1.6, first, one),
+        (5.9, 0.5, 3.4, 1.6, "pool: a 7 × 7 map\nfor each region", two),
+        (10.4, 0.5, 3.4, 1.6, "for each region:\nclass or background,\nand a better box", two),
+    )
+    for x, y, width, height, text, color in boxes:
+        axes.add_patch(Rectangle((x, y), width, height, facecolor=color, edgecolor="black", alpha=0.75, gid=text))
+        axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9)
+    for start, end in (
+        ((1.9, 3.0), (2.7, 3.0)),
+        ((5.0, 3.3), (5.9, 4.6)),
+        ((5.0, 2.7), (5.9, 1.6)),
+        ((7.6, 4.1), (7.6, 2.1)),
+        ((9.3, 1.3), (10.4, 1.3)),
+    ):
+        draw_arrow(axes, start, end)
+    axes.text(7.75, 3.1, f"about {proposals:,} boxes,\nwithout a name", va="center", fontsize=9)
+    axes.text(4.95, 4.2, "features", ha="right", fontsize=9)
+    axes.text(4.95, 1.6, "features", ha="right", fontsize=9)
+    axes.text(7.6, 5.85, "first stage: where?", ha="center", fontsize=10, fontweight="bold")
+    axes.text(9.85, 0.05, "second stage: what, and where exactly?", ha="center", fontsize=10, fontweight="bold")
+    return figure
+
+
+def region_crops(image: Array, boxes: Array, crops: Mapping[str, Sequence[Array]]) -> Figure:
+    """Regions of an image, and what pooling makes of each: every region the same size.
+
+    Args:
+        image: as in :func:`.show_boxes`.
+        boxes: ``(R, 4)`` xyxy in pixels.
+        crops: name of a row -> ``(3, h, w)`` for each region, float 0..1.
+
+    Raises:
+        ValueError: a row without a crop for each region.
+    """
+    rows = as_boxes(boxes)
+    for name, row in crops.items():
+        if len(row) != len(rows):
+            raise ValueError(f"{len(row)} crops {name!r} of {len(rows)} regions; each region needs one")
+    figure = Picture(figsize=(7, 3.1), layout="constrained")
+    grid = figure.add_gridspec(len(crops), len(rows) + 1, width_ratios=(2.2, *([1] * len(rows))))
+    whole = figure.add_subplot(grid[:, 0])
+    draw_image(whole, as_pixels(image))
+    whole.set(xticks=[], yticks=[])
+    for i, box in enumerate(rows):
+        draw_box(whole, box, i, str(i + 1))
+    for j, (name, row) in enumerate(crops.items()):
+        for i, crop in enumerate(row):
+            axes = figure.add_subplot(grid[j, i + 1])
+            axes.imshow(as_pixels(crop), interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            for side in axes.spines.values():
+                side.set(color=COLORS[i % len(COLORS)], linewidth=2)
+            if j == 0:
+                axes.set_title(str(i + 1), fontsize=10)
+            if i == 0:
+                axes.set_ylabel(name, fontsize=9)
+    return figure
+
+
+def best_proposals(image: Array, boxes: Array, truth: Array, found: Array, *, title: str = "") -> Figure:
+    """The best proposals of an image, and which true boxes one of them fits.
+
+    Args:
+        image: as in :func:`.show_boxes`.
+        boxes: ``(K, 4)`` proposals, xyxy in pixels.
+        truth: ``(M, 4)`` true boxes.
+        found: ``(M,)`` bool, whether a proposal fits each.
+        title: written above the image.
+    """
+    pixels, true = as_pixels(image), as_boxes(truth)
+    fits = as_column(found, len(true), "verdicts")
+    assert fits is not None
+    width, height = figure_size(pixels.shape[:2], 5.2)
+    figure = Picture(figsize=(width, height + 0.25), layout="constrained")
+    axes = figure.subplots()
+    draw_image(axes, pixels, fade=0.4)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, fontsize=10)
+    rows = as_boxes(boxes)
+    alpha = float(np.clip(12 / max(1, len(rows)), 0.12, 0.9))  # a thousand boxes must not be a black square
+    for box in rows:
+        axes.add_patch(rectangle(box, edgecolor="black", linewidth=0.7, alpha=alpha, gid="proposal"))
+    for name, color, line, group in (
+        ("found", COLORS[0], "-", true[fits.astype(bool)]),
+        ("not found", COLORS[1], ":", true[~fits.astype(bool)]),
+    ):
+        for box in group:
+            patch = rectangle(box, edgecolor=color, linestyle=line, linewidth=2.4, gid=name)
+            patch.set_path_effects([patheffects.withStroke(linewidth=4.4, foreground="white"), patheffects.Normal()])
+            axes.add_patch(patch)
+        axes.plot([], [], line, color=color, linewidth=2.4, label=f"{name}: {len(group)}")
+    figure.legend(fontsize=9, frameon=False, ncols=2, loc="outside upper center")
+    return figure
+
+
+def recall_by_count(counts: Array, series: Mapping[str, Array]) -> Figure:
+    """Recall over the number of proposals of an image, a line for each name.
+
+    Args:
+        counts: ``(N,)`` numbers of proposals, positive and rising.
+        series: name -> ``(N,)`` recall, 0..1.
+
+    Raises:
+        ValueError: not one recall for each number, or a number that a logarithmic axis cannot hold.
+    """
+    (x,) = as_vectors(counts=counts)
+    if not (len(x) and x[0] > 0 and (np.diff(x) > 0).all()):
+        raise ValueError(f"counts {x.tolist()}; they must be positive and rise")
+    figure = Picture(figsize=(6.4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, recall) in enumerate(series.items()):
+        at, y = as_vectors(counts=counts, recall=recall)
+        style: dict[str, Any] = {"marker": MARKERS[i % len(MARKERS)], "color": COLORS[i % len(COLORS)]}
+        style["linestyle"] = LINES[i % 4]
+        axes.plot(at, y, markersize=5, label=name, **style)
+    axes.set(xscale="log", ylim=(0, 1.02), xlabel="proposals of an image", ylabel="recall")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(axis="y", color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    return figure
