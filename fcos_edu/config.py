@@ -183,15 +183,12 @@ class FCOSConfig:
             if not condition:
                 raise ConfigError(message)
 
-        for name in (
-            "num_classes",
-            "min_size",
-            "size_divisor",
-            "fpn_channels",
-            "pre_nms_top_k",
-            "detections_per_image",
-        ):
-            require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            require(value >= low, f"{name} is {value}; it must be at least {low}")
+            require(value <= high, f"{name} is {value}; it must be at most {high}")
+        longest = max(self.class_names, key=len, default="")
+        require(len(longest) <= 1000, f"the class name {longest[:20]!r}... has {len(longest)} characters; 1000 at most")
         require(
             self.max_size >= self.min_size,
             f"max_size is {self.max_size}, smaller than min_size {self.min_size}: the limit of the long side must be "
@@ -202,7 +199,6 @@ class FCOSConfig:
             f"class_names has {len(self.class_names)} names, but num_classes is {self.num_classes}",
         )
         require(0 <= self.frozen_stages <= 5, f"frozen_stages is {self.frozen_stages}; it must be 0 (none) to 5 (all)")
-        require(self.num_head_convs >= 0, f"num_head_convs is {self.num_head_convs}; it must not be negative")
         require(
             len(self.levels) > 0
             and all(2 <= i <= 7 for i in self.levels)
@@ -263,3 +259,15 @@ class FCOSConfig:
 _IMPROVED: dict[str, Any] = dict(
     centerness_branch="regression", center_sampling_radius=1.5, box_loss="giou", normalize_targets=True
 )
+
+# Above them nothing works any more, but a slip, or a checkpoint of somebody else's, would take all memory first.
+_RANGES: dict[str, tuple[int, int]] = {
+    "num_classes": (1, 100_000),
+    "min_size": (1, 16_384),
+    "max_size": (1, 16_384),
+    "size_divisor": (1, 1024),
+    "fpn_channels": (1, 8192),
+    "num_head_convs": (0, 64),
+    "pre_nms_top_k": (1, 1_000_000),
+    "detections_per_image": (1, 1_000_000),
+}

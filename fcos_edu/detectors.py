@@ -154,9 +154,7 @@ def load(source: str | Path) -> nn.Module:
     kind = checkpoint.about.get("detector", "fcos")
     if kind not in DETECTORS:
         raise weights.CheckpointError(f"{path} holds a {kind!r}, which this package cannot build; load its weights")
-    model = build(kind, checkpoint.config, load_backbone=False)
-    weights.check_fit(model.state_dict(), checkpoint, path)
-    model.load_state_dict(checkpoint.state)
+    model = weights.build_fitting(lambda: build(kind, checkpoint.config, load_backbone=False), checkpoint, path)
     return model.eval().to(device)
 
 

@@ -192,9 +192,7 @@ class FCOS(nn.Module):
             config: what the checkpoint must fit; None takes the checkpoint's own.
         """
         checkpoint = weights.load(path)
-        model = cls(config or checkpoint.config, load_backbone=False)
-        weights.check_fit(model.state_dict(), checkpoint, path)
-        model.load_state_dict(checkpoint.state)
+        model = weights.build_fitting(lambda: cls(config or checkpoint.config, load_backbone=False), checkpoint, path)
         return model.eval()
 
     @classmethod

@@ -4,32 +4,42 @@ Taught in the chapter *COCO: published weights on your photograph*. Checked agai
 (state dicts both ways, and the detections they give).
 
 A checkpoint is one safetensors file (numbers only: loading it cannot run code) with the configuration as JSON in its
-header. It is written beside its place, flushed, and renamed: an interruption or a full disk leaves the old file whole.
+header, and a digest that finds damage (:mod:`fcos_edu.integrity`). It is written beside its place, flushed, and
+renamed: an interruption or a full disk leaves the old file whole.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.error import URLError
 
 import torch
 import torchvision
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torchvision.models.detection import FCOS_ResNet50_FPN_Weights
 
 from .atomic import atomic_write
 from .config import FCOSConfig
-from .integrity import CheckpointError, check_named_hash, hash_in_name
+from .integrity import (
+    CheckpointError,
+    Header,
+    check_named_hash,
+    hash_in_name,
+    read_header,
+    sealed,
+    strict_json,
+)
 
 _PACKAGED = Path(__file__).parent / "checkpoints"
 PACKAGED = ("shapes", "bccd")  # detectors that come with the package
+_FLOATS = ("F16", "BF16", "F32", "F64")
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Checkpoint(NamedTuple):
@@ -54,50 +64,108 @@ def save(
         path: usually ``*.safetensors``.
         state: a model's state dict.
         config: its configuration, stored inside.
-        half: store floating-point numbers in float16: half the size, about three digits.
+        half: store floating-point numbers in float16: half the size, about three digits. Tensors with numbers above
+            65504, which float16 cannot hold, stay as they are.
         about: anything JSON can hold, stored inside.
     """
     tensors = {}
     for name, value in state.items():
         value = value.detach().cpu().contiguous()
-        tensors[name] = value.half() if half and value.is_floating_point() else value
+        if half and value.is_floating_point() and not (value.abs() > torch.finfo(torch.float16).max).any():
+            value = value.half()
+        tensors[name] = value
     header = {"format": "fcos-edu", "config": json.dumps(config.to_dict()), "about": json.dumps(about or {})}
-    data = to_bytes(tensors, metadata=header)
+    data = sealed(tensors, header)
     atomic_write(path, lambda temporary: temporary.write_bytes(data))
 
 
 def load(path: str | Path) -> Checkpoint:
     """Read a checkpoint. Floating-point numbers come back as float32.
 
+    The file may be anybody's. Its header, its digest and its configuration are looked at before its numbers are, and
+    what the configuration asks for must be there: a small file builds no large model.
+
     Raises:
         FileNotFoundError: no such file.
-        CheckpointError: cut off, damaged, not one of ours, or of a version with other fields; the message names the
-            file.
+        CheckpointError: cut off, damaged, not one of ours, of a version with other fields, or with numbers that no
+            model has (not finite, a negative variance); the message names the file.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise FileNotFoundError(f"no checkpoint at {path}")
+    if not path.is_file():
+        raise CheckpointError(f"{path} is no regular file")
+    try:
+        header = read_header(path)
+    except ValueError as error:
+        raise CheckpointError(_broken(path, error)) from error
+    config, about = _read_metadata(path, header)
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except SafetensorError as error:
-        raise CheckpointError(
-            f"{path} is not a whole safetensors file ({error}): it may be cut off; fetch or save it again"
-        ) from error
-    if header.get("format") != "fcos-edu":
+        raise CheckpointError(_broken(path, error)) from error
+    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    _check_values(path, state)
+    return Checkpoint(state, config, about)
+
+
+def _broken(path: Path, error: Exception) -> str:
+    return f"{path} is not a whole safetensors file ({error}): it may be cut off or damaged; fetch or save it again"
+
+
+def _read_metadata(path: Path, header: Header) -> tuple[FCOSConfig, dict[str, Any]]:
+    """Configuration and ``about`` of a header, held to the shapes of its tensors."""
+    if header.metadata.get("format") != "fcos-edu":
         raise CheckpointError(
             f"{path} holds tensors but no fcos-edu configuration; for torchvision's weights use FCOS.from_torchvision"
         )
     try:
-        config = FCOSConfig.from_dict(json.loads(header["config"]))
-        about = json.loads(header.get("about", "{}"))
-    except (KeyError, TypeError, ValueError) as error:
+        values, about = strict_json(header.metadata["config"]), strict_json(header.metadata.get("about", "{}"))
+        if not isinstance(values, dict) or not isinstance(about, dict):
+            raise TypeError("it must be a JSON object")
+        config = FCOSConfig.from_dict(values)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(
             f"{path} has a configuration that this version of fcos-edu cannot read ({error})"
         ) from error
-    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-    return Checkpoint(state, config, about)
+
+    if about.get("detector") != "custom":  # of the reader's own: it is built by no one but him
+        _check_shapes(path, header, config)
+    return config, about
+
+
+def _check_shapes(path: Path, header: Header, config: FCOSConfig) -> None:
+    """Refuse a configuration that asks for more than is there, and numbers of the wrong kind.
+
+    Which tensors a detector has is for :func:`check_fit` to compare, once it is known which detector it is.
+    """
+    channels = config.fpn_channels
+    pyramid = [shape for name, shape in header.shapes.items() if name.endswith("pyramid.fpn.layer_blocks.0.0.weight")]
+    if pyramid != [(channels, channels, 3, 3)]:
+        found = f"its pyramid's tensor is {pyramid[0]}" if pyramid else "its tensors have no pyramid"
+        raise CheckpointError(f"{path} has fpn_channels={channels} in its configuration, but {found}")
+    rows = max((shape[0] for shape in header.shapes.values() if len(shape) > 1 and 0 not in shape), default=0)
+    for name, there in (("num_classes", rows), ("num_head_convs", len(header.shapes))):
+        if getattr(config, name) > there:
+            raise CheckpointError(
+                f"{path} has {name}={getattr(config, name)} in its configuration, but tensors for {there} at most"
+            )
+    for name, kind in header.types.items():
+        wanted = ("I64",) if name.endswith("num_batches_tracked") else _FLOATS
+        if kind not in wanted:
+            raise CheckpointError(f"{path} is damaged: {name} holds {kind}; it must be {' or '.join(wanted)}")
+
+
+def _check_values(path: Path, state: dict[str, Tensor]) -> None:
+    """Refuse numbers that no trained model has."""
+    for name, value in state.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise CheckpointError(
+                f"{path} has a number that is not finite in {name}: its training has diverged, or it is damaged"
+            )
+        if name.endswith(("running_var", "num_batches_tracked")) and value.numel() and value.min() < 0:
+            raise CheckpointError(f"{path} is damaged: {name} has the value {value.min().item():g}, below 0")
 
 
 def check_fit(own: dict[str, Tensor], checkpoint: Checkpoint, path: str | Path) -> None:
@@ -118,6 +186,19 @@ def check_fit(own: dict[str, Tensor], checkpoint: Checkpoint, path: str | Path) 
             f"{path} does not fit this model: {'; '.join(details)} (backbone {checkpoint.config.backbone}, "
             f"{checkpoint.config.fpn_channels} channels there)"
         )
+
+
+def build_fitting(build: Callable[[], Module], checkpoint: Checkpoint, path: str | Path) -> Module:
+    """The module that ``build`` makes, with a checkpoint's weights; compared by shapes alone before it is built.
+
+    Raises:
+        CheckpointError: it does not fit; see :func:`check_fit`.
+    """
+    with torch.device("meta"):  # tensors without memory
+        check_fit(build().state_dict(), checkpoint, path)
+    module = build()
+    module.load_state_dict(checkpoint.state)
+    return module
 
 
 def transfer(
