@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -199,3 +201,98 @@ def test_it_stands_alone() -> None:
         "sys.exit(bool({'torch', 'fcos_edu', 'numpy'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code, str(paper.__file__)], check=True)
+
+
+# ---- typed once -----------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[1]
+NUMBER = re.compile(r"(?<![\w.])(?:\d[\d_]*)?\.\d+(?![\w]|\.\d)")
+
+
+def written(figure: Printed) -> set[str]:
+    """How somebody would type a figure: in percent or as a share, with the paper's decimals or without zeros.
+
+    Fewer than three digits that count meet too many other numbers: 2.3 % may be typed, 0.023 too.
+    """
+    forms = {figure.text, str(figure.percent), f"{figure.share:.{figure.decimals + 2}f}", str(figure.share)}
+    return {form for form in forms if len(form.replace(".", "").lstrip("0")) >= 3}
+
+
+PRINTED = {form for table in (*TABLES.values(), {"": ORACLE}) for row in table.values() for figure in row.values()
+           for form in written(figure)}  # fmt: skip
+
+
+def typed(text: str) -> list[str]:
+    """The paper's figures in a text, strings and comments included, as they stand there."""
+    return [number for number in NUMBER.findall(text) if number in PRINTED or f"0{number}" in PRINTED]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('expected={"AP": 0.371, "AP50": .559}', ["0.371", ".559"]),
+        ("BPR = 98.40  # or 98.4, or 0.984, or 0.9840", ["98.40", "98.4", "0.984", "0.9840"]),
+        ("(23.16, 17.84), 7.14", ["23.16", "17.84", "7.14"]),
+        ("print(f'{ap:.1f} instead of 37.1')", ["37.1"]),
+        ("# 0.480 of the boxes", ["0.480"]),
+        ("x = [137.1, 37.12, 1.98, 0.48, v37.1, 37.1.2, 2.3, 37]", []),
+    ],
+)
+def test_a_figure_that_is_typed_is_found(text: str, found: list[str]) -> None:
+    assert typed(text) == found
+
+
+def code() -> Iterator[tuple[str, str]]:
+    """Name and text of each Python file of the package and of the scripts, and of the code cells of each chapter."""
+    for folder in ("fcos_edu", "scripts"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if path != Path(paper.__file__).resolve():
+                yield path.relative_to(ROOT).as_posix(), path.read_text("utf-8")
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        yield path.relative_to(ROOT).as_posix(), text
+
+
+# What meets a figure of the paper by chance, or may quote it: file, number as it stands there, why.
+ALLOWED = {
+    ("fcos_edu/config.py", "37.1"): "docstrings say in prose which AP a preset has",
+    ("fcos_edu/config.py", "38.6"): "the same",
+    ("fcos_edu/config.py", "32.0"): "a bound of a level, in pixels",
+    ("fcos_edu/data/shapes.py", "20.0"): "the smallest shape, in pixels",
+    ("fcos_edu/figures/__init__.py", "10.4"): "places in drawings",
+    ("fcos_edu/training/recipes.py", "36.6"): "what users of the official code report; not the paper's",
+    ("fcos_edu/training/recipes.py", "0.410"): "AdelaiDet's figure; the paper has none for this recipe",
+    ("notebooks/01_why_no_anchors.ipynb", "0.495"): "from where an answer of 0.5 counts as right",
+    ("notebooks/07_loss.ipynb", "20.0"): "a side of a box, in pixels",
+    ("notebooks/07_loss.ipynb", "40.0"): "a distance, in pixels",
+    ("notebooks/11_average_precision.ipynb", "38.2"): "a made-up detector of the quiz",
+    ("notebooks/12_ablations.ipynb", "20.0"): "the smallest shape, in pixels",
+    ("notebooks/12_ablations.ipynb", "40.0"): "made-up runs of the quiz",
+    ("notebooks/12_ablations.ipynb", "40.5"): "the same",
+    ("notebooks/12_ablations.ipynb", "41.0"): "the same",
+    ("notebooks/13_proposals.ipynb", "20.5"): "a corner of a region, in pixels",
+    ("notebooks/14_coco.ipynb", "32.0"): "a corner of a box, in pixels",
+    ("notebooks/15_your_boxes.ipynb", "32.0"): "a bound of a level, in pixels",
+}
+
+
+def test_the_papers_figures_are_typed_in_one_place() -> None:
+    found = {(name, number) for name, text in code() for number in typed(text)}
+    elsewhere = [f"{name}: {number}" for name, number in sorted(found - set(ALLOWED))]
+    assert not elsewhere, "read it from fcos_edu.paper, or say in ALLOWED why not:\n" + "\n".join(elsewhere)
+    assert not set(ALLOWED) - found, "no longer needed in ALLOWED"
+
+
+def test_a_planted_figure_is_found_in_each_kind_of_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("fcos_edu/training/new.py", "scripts/new.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("AP = 0.371\n")
+    cells = [{"cell_type": kind, "source": [f"AP {number}"]} for kind, number in (("markdown", 37.1), ("code", 38.6))]
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "99_new.ipynb").write_text(json.dumps({"cells": cells}))
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    found = {(name, number) for name, text in code() for number in typed(text)}
+    assert found == {
+        ("fcos_edu/training/new.py", "0.371"), ("scripts/new.py", "0.371"), ("notebooks/99_new.ipynb", "38.6"),
+    }  # fmt: skip
