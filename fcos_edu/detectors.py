@@ -10,9 +10,11 @@ All take torchvision's convention with labels 0..C-1: ``model(images, targets)``
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +32,64 @@ from .proposals import Backbone, TwoStage, anchor_sizes, faster_rcnn
 
 Detector = Literal["fcos", "torchvision_fcos", "retinanet", "faster_rcnn", "faster_rcnn_fcos"]
 DETECTORS: tuple[Detector, ...] = get_args(Detector)
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """What the trainer asks of a detector beyond torchvision's convention. :class:`~fcos_edu.model.FCOS` is one."""
+
+    def count_positive(self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]]) -> Tensor | None:
+        """What the losses of a batch are divided by: a scalar. With accumulated gradients the trainer adds up those of
+        all passes and gives ``num_positive`` to each.
+
+        None for a detector that counts for itself; then a step is the mean of its passes.
+        """
+        ...
+
+    def notes(self) -> dict[str, Tensor]:
+        """Scalars of the last step that the log shows beside the losses."""
+        ...
+
+    def in_training(self, *, resize: bool, compiled: bool) -> AbstractContextManager[None]:
+        """A run of training: no tests of the inputs, drawn sizes of images, translated code; undone at its end."""
+        ...
+
+
+class Plain:
+    """Any other detector in torchvision's convention, as a :class:`Learner`: it has nothing to count or to note.
+
+    If it tests its inputs and has a switch for that, ``check_inputs`` as :class:`~fcos_edu.proposals.TwoStage` has, a
+    run of training switches it off.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def count_positive(self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]]) -> Tensor | None:
+        """Nothing: such a detector divides by its own count."""
+        return None
+
+    def notes(self) -> dict[str, Tensor]:
+        """Nothing beside the losses."""
+        return {}
+
+    @contextmanager
+    def in_training(self, *, resize: bool, compiled: bool) -> Iterator[None]:
+        """The detector without tests; sizes of images and code stay its own."""
+        switch = getattr(self.model, "check_inputs", None)
+        if switch is None:
+            yield
+            return
+        self.model.check_inputs = False  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            self.model.check_inputs = switch
+
+
+def as_learner(model: nn.Module) -> Learner:
+    """The detector itself, if it can answer the trainer, or neutral answers in its place."""
+    return model if isinstance(model, Learner) else Plain(model)
 
 
 def build(name: str, config: FCOSConfig, *, load_backbone: bool = True) -> nn.Module:

@@ -16,8 +16,8 @@ from typing import Any, Literal, TypeVar, cast
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import _get_current_dispatch_mode
 
+from .compat import being_traced
 from .config import FCOSConfig
 
 Offset = Literal["half_stride", "none"]
@@ -38,7 +38,7 @@ def kept(make: F) -> F:
     @wraps(make)
     def once(*args: Any) -> Any:
         # While a graph is traced, or under fake tensors, a constant belongs to that trace and must not be kept.
-        if torch.compiler.is_compiling() or _get_current_dispatch_mode() is not None:
+        if being_traced():
             return make(*args)
         return cached(*args)
 

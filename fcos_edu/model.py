@@ -6,8 +6,9 @@ detections* walk it. Checked against: torchvision's ``fcos_resnet50_fpn`` (losse
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from . import weights
+from .compat import allow_shapes
 from .config import ConfigError, FCOSConfig
 from .images import ImageBatcher, check_images, check_targets, scale_boxes
 from .inference import detect
@@ -144,6 +146,32 @@ class FCOS(nn.Module):
         self.config = self.batcher.config = new
         return self
 
+    # ------------------------------------------------------------------ what a trainer asks for
+    def notes(self) -> dict[str, Tensor]:
+        """What the log of a training step shows beside the losses: ``centerness_floor``, where there is one."""
+        return {} if self.centerness_floor is None else {"centerness_floor": self.centerness_floor}
+
+    @contextlib.contextmanager
+    def in_training(self, *, resize: bool = True, compiled: bool = False) -> Iterator[None]:
+        """The model for a run of training: as it was before when the run is over, however it ends.
+
+        Images and targets are not tested, because the trainer's loader does.
+
+        Args:
+            resize: images to ``min_size``; False where the data set has drawn a size for each.
+            compiled: :meth:`compile` for so long. Images that are detected afterwards have many sizes.
+        """
+        before = self.check_inputs, self.batcher.resize_in_training
+        self.check_inputs, self.batcher.resize_in_training = False, resize
+        if compiled:
+            self.compile()
+        try:
+            yield
+        finally:
+            self.check_inputs, self.batcher.resize_in_training = before
+            if compiled:
+                self.compile(disable=True)
+
     # ------------------------------------------------------------------ speed
     def compile(self, **options: Any) -> None:
         """Let torch.compile translate what has the same shapes in every step: backbone, pyramid, head and losses.
@@ -157,8 +185,7 @@ class FCOS(nn.Module):
         """
         options = {"dynamic": False} | options
         if not options.get("disable"):
-            limits: Any = torch._dynamo.config  # torch's own limit is 8, fewer than the sizes of a batch from COCO
-            limits.cache_size_limit = max(64, limits.cache_size_limit)
+            allow_shapes(64)  # torch's own limit is 8, fewer than the sizes of a batch from COCO
         self.pyramid.compile(**options)
         self.head.compile(**options)
         self._losses = torch.compile(fcos_losses, **options)

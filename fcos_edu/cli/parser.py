@@ -53,7 +53,7 @@ def is_expected(error: Exception) -> bool:
     if isinstance(error, (ValueError, TypeError, OSError)):
         return True
     from ..data import CorruptImageError, DownloadError
-    from ..training.loop import OutOfMemoryError
     from ..training.watch import NonFiniteLossError
+    from ..training.workers import OutOfMemoryError
 
     return isinstance(error, (NonFiniteLossError, OutOfMemoryError, CorruptImageError, DownloadError))

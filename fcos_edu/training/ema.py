@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..compat import lerp_all
+
 
 class WeightAverage:
     """Exponential moving average of a model's weights and statistics, in ``module``.
@@ -31,7 +33,7 @@ class WeightAverage:
         keep = min(self.decay, (1 + self.steps) / (10 + self.steps)) if self.steps else 0.0
         pairs = list(zip(self.module.state_dict().values(), model.state_dict().values(), strict=True))
         averages, current = zip(*((a, c) for a, c in pairs if a.is_floating_point()), strict=True)
-        torch._foreach_lerp_(averages, current, 1 - keep)  # a few kernels for all tensors
+        lerp_all(averages, current, 1 - keep)
         for average, counter in pairs:  # counters of batch norm
             if not average.is_floating_point():
                 average.copy_(counter)

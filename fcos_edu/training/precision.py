@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import torch
 
+from ..compat import cpu_has_bf16
+
 
 def pick_precision(wanted: str, device: str | None = None) -> str:
     """What Accelerate is told: bf16 where the hardware computes in it, fp16 on older GPUs, otherwise float32.
@@ -22,12 +24,3 @@ def pick_precision(wanted: str, device: str | None = None) -> str:
     if device == "cuda" or (device is None and torch.cuda.is_available()):
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return "bf16" if cpu_has_bf16() else "no"
-
-
-def cpu_has_bf16() -> bool:
-    """Whether the CPU multiplies in bf16: without, autocast is slower than float32."""
-    if hasattr(torch.cpu, "get_capabilities"):  # newer than the oldest torch that we support
-        capabilities = torch.cpu.get_capabilities()
-        return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    test = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(test and test())

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -39,7 +39,7 @@ class StopRequest:
     """
 
     def __init__(self) -> None:
-        self.received, self._held = 0, True
+        self.received, self.asked, self._held = 0, 0, True  # asked: any worker, as last agreed
         self._before: dict[int, Any] = {}
         several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         self._group: Any = dist.new_group(backend="gloo") if several else None
@@ -90,10 +90,21 @@ class StopRequest:
         if self._group is not None:
             self._restore()
 
+    def leave(self, message: str) -> NoReturn:
+        """End a run whose state is saved, as Ctrl-C or SIGTERM asked, whichever of the workers it asked.
+
+        Raises:
+            KeyboardInterrupt, PreemptedError: the latter with the message.
+        """
+        if self.asked == signal.SIGTERM:
+            raise PreemptedError(message)
+        raise KeyboardInterrupt
+
     def agreed(self) -> int:
         """The signal that any worker has received, or 0; the same answer for all."""
-        if self._group is None:
-            return self.received
-        number = torch.tensor(self.received)
-        dist.all_reduce(number, op=dist.ReduceOp.MAX, group=self._group)
-        return int(number)
+        self.asked = self.received
+        if self._group is not None:
+            number = torch.tensor(self.received)
+            dist.all_reduce(number, op=dist.ReduceOp.MAX, group=self._group)
+            self.asked = int(number)
+        return self.asked

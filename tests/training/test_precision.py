@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from fcos_edu.training.precision import cpu_has_bf16, pick_precision
+from fcos_edu.compat import cpu_has_bf16
+from fcos_edu.training.precision import pick_precision
 
 
 @pytest.mark.parametrize("wanted", ["no", "bf16", "fp16"])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fcos_edu import FCOS, ConfigError, FCOSConfig
-from fcos_edu.training.config import TrainConfig, differences
+from fcos_edu import FCOSConfig
+from fcos_edu.training.config import TrainConfig
 from fcos_edu.training.loop import learning_rate
 from fcos_edu.training.recipes import RECIPES, recipe_for
 
@@ -68,65 +68,3 @@ def test_other_data_get_a_small_model_without_a_gpu_and_the_papers_with_one():
     small, large = recipe_for("folder", gpu=False), recipe_for("folder", gpu=True)
     assert small.model.backbone == "tiny" and large.model.backbone == "resnet50"
     assert small.data == large.data == "folder" and (small.split, small.test_split) == ("train", "val")
-
-
-# ---------------------------------------------------------------------- fine-tuning and differences
-def test_fine_tuning_takes_the_network_of_the_checkpoint(tmp_path):
-    network = FCOSConfig.tiny(num_classes=7, fpn_channels=16, num_head_convs=1)
-    FCOS(network).save(tmp_path / "model.safetensors")
-    config = RECIPES["shapes"].config.fine_tune(tmp_path / "model.safetensors")
-    assert config.model == network and config.start_from == str(tmp_path / "model.safetensors")
-    assert config.iterations == RECIPES["shapes"].config.iterations
-    assert TrainConfig().fine_tune("torchvision:COCO_V1").model.torchvision_quirks
-    drawn = RECIPES["voc07"].config.fine_tune("torchvision:COCO_V1")  # trained and measured in the sizes of the recipe
-    assert (drawn.model.min_size, drawn.model.max_size) == (640, 1000)
-    assert TrainConfig().fine_tune("shapes").model.backbone == "tiny"
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        config.fine_tune("nowhere.safetensors")
-
-
-def test_differences_name_the_fields_of_both():
-    config = RECIPES["shapes"].config
-    other = config.replace(lr=0.5, **{"model.box_loss": "iou", "model.num_classes": 9})
-    assert differences(config.to_dict(), other.to_dict()) == [
-        "lr was 0.004 and is 0.5",
-        "model.box_loss was 'giou' and is 'iou'",
-    ]
-    assert differences(config.to_dict(), json.loads(json.dumps(config.to_dict()))) == []
-    old = config.to_dict()
-    del old["workers"]
-    assert differences(old, config.to_dict()) == ["workers was None and is 0"]
-
-
-# ---------------------------------------------------------------------- what is refused
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"iterations": 0}, "iterations is 0"),
-        ({"lr": -1.0}, "lr is -1"),
-        ({"ema_decay": 1.0}, "ema_decay is 1"),
-        ({"optimizer": "sgdd"}, "did you mean 'sgd'"),
-        ({"batch_size": 6, "accumulate": 4}, "accumulate is 4, which does not divide batch_size 6"),
-        ({"keep_checkpoints": 0}, "keep_checkpoints is 0"),
-        ({"train_sizes": (64,), "detector": "retinanet"}, "retinanet cannot have it"),
-        ({"compile": True, "detector": "retinanet"}, "compile is True"),
-        ({"start_from": "shapes", "detector": "retinanet"}, "start_from is 'shapes'"),
-        ({"train_sizes": 256}, "train_sizes"),
-        ({"train_sizes": (0,)}, "train_sizes"),
-        ({"zoom": 1}, "zoom"),
-        ({"zoom": (0.5,)}, "zoom"),
-        ({"model": "tiny"}, "model"),
-    ],
-)
-def test_impossible_settings_are_refused(changes, message):
-    with pytest.raises(ConfigError, match=message):
-        TrainConfig(**changes)
-
-
-def test_a_misspelt_field_is_refused_with_the_nearest():
-    config = TrainConfig()
-    with pytest.raises(TypeError, match="did you mean 'iterations'"):
-        config.replace(iteratons=3)
-    with pytest.raises(TypeError, match="did you mean 'box_loss'"):
-        config.replace(**{"model.box_los": "giou"})
-    assert config.replace(**{"model.box_loss": "iou"}).model.box_loss == "iou"

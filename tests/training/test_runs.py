@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,30 +16,8 @@ from safetensors.torch import load_file
 from fcos_edu import ConfigError
 from fcos_edu.training.config import TrainConfig
 from fcos_edu.training.runs import Run, random_states, set_random_states
-from fcos_edu.training.signals import PREEMPTED, PreemptedError, StopRequest
-
-SCRIPT = Path(__file__).with_name("worker_process.py")
-ALONE = [sys.executable]
-TWO = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
-       "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]  # fmt: skip
-
-
-def launch(launcher, *arguments, check=True):
-    """Run the script to its end; returns the exit code."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [*launcher, str(SCRIPT), *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=600
-    )
-    if check and done.returncode:
-        raise AssertionError(done.stderr[-3000:])
-    return done.returncode
-
-
-def log_of(folder):
-    """The log without clocks."""
-    entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    clocks = {"seconds", "cpu_seconds", "waited", "waited_share"}
-    return [{k: v for k, v in entry.items() if k not in clocks} for entry in entries]
+from fcos_edu.training.signals import PREEMPTED
+from tests.training.parts import ALONE, SCRIPT, TWO, launch, log_of
 
 
 def assert_same_run(one, other):
@@ -233,50 +210,6 @@ def test_other_classes_are_always_refused(run):
         other = CONFIG.replace(**{"model.num_classes": len(names), "model.class_names": names})
         with pytest.raises(ConfigError, match=f"classes cat, dog, but the data has {', '.join(names)}.*--from"):
             run.check(other, resume=True, allow_changes=True)
-
-
-# ---------------------------------------------------------------------- signals and generators
-def test_signals_are_noted_and_handlers_restored():
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    with StopRequest() as stop:
-        assert stop.agreed() == 0
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.agreed() == signal.SIGTERM
-    with StopRequest() as stop:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop.agreed() == signal.SIGINT
-        with pytest.raises(KeyboardInterrupt):  # the second Ctrl-C
-            os.kill(os.getpid(), signal.SIGINT)
-    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
-
-
-@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, PreemptedError), (signal.SIGINT, KeyboardInterrupt)])
-def test_where_nothing_is_to_be_saved_signals_stop_at_once(number, error):
-    with StopRequest() as stop:
-        os.kill(os.getpid(), number)
-        with pytest.raises(error):  # it came while they were held, and nobody asked
-            stop.release()
-    with StopRequest() as stop:
-        stop.release()
-        with pytest.raises(error):
-            os.kill(os.getpid(), number)
-
-
-def test_a_worker_that_waits_for_others_can_be_ended():
-    """A handler of Python's would not be called while it waits; so there is none."""
-    before = signal.getsignal(signal.SIGTERM)
-    with StopRequest() as stop:
-        stop._group = "several workers"
-        stop.release()
-        assert signal.getsignal(signal.SIGTERM) == before
-        stop.hold()
-        assert signal.getsignal(signal.SIGTERM) != before
-    assert signal.getsignal(signal.SIGTERM) == before
-
-
-def test_a_program_that_does_not_catch_it_ends_with_the_code():
-    code = "from fcos_edu.training.signals import PreemptedError; raise PreemptedError('asked to stop')"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == PREEMPTED
 
 
 def test_generators_go_on_from_their_states(tmp_path):

@@ -20,9 +20,13 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from fcos_edu import FCOS, FCOSConfig, data, detectors, runs, training, weights
+from fcos_edu import FCOS, FCOSConfig, atomic, data, detectors
+from fcos_edu.training import loop, runs, state
 from fcos_edu.training.config import TrainConfig
 from fcos_edu.training.loading import Batch
+from fcos_edu.training.loop import train
+from fcos_edu.training.signals import PreemptedError
+from fcos_edu.training.workers import evaluate_shared
 
 data.shapes.DEFAULT_IMAGES = {"train": 16, "val": 5, "test": 5}
 SMALL = FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64, fpn_channels=16, num_head_convs=1)
@@ -58,7 +62,7 @@ def die_at(where: str, number: int) -> None:
         raise ValueError(where)
     chosen = known if where == "any" else {where}
     if "backward" in chosen:  # in the middle of a step
-        training.backward = before(training.backward)
+        state.backward = before(state.backward)
     if "write" in chosen:  # the model is there, and half of its checkpoint
         save = torch.save
 
@@ -71,7 +75,7 @@ def die_at(where: str, number: int) -> None:
 
         runs.torch.save = half
     if "rename" in chosen:  # a file is whole, but not at its place yet
-        weights.os.replace = before(os.replace)
+        atomic.os.replace = before(os.replace)
     if "model" in chosen:  # a step is done, and nothing of it is saved yet
         detectors.save = before(detectors.save)
     if "log" in chosen:  # a line of the log is cut off
@@ -85,12 +89,12 @@ def die_at(where: str, number: int) -> None:
                 die()
             return text
 
-        training.json.dumps = cut
+        loop.json.dumps = cut
 
 
 def damaged(target: str) -> None:
     """The data must be fetched first, which two workers must not do at once; then a third of the images is damaged."""
-    read, make, fetched = data.ShapesDataset.read, training.make_dataset, Path(target + ".fetched")
+    read, make, fetched = data.ShapesDataset.read, loop.make_dataset, Path(target + ".fetched")
 
     def fetch(config):
         if not fetched.exists():
@@ -98,14 +102,14 @@ def damaged(target: str) -> None:
             fetched.touch(exist_ok=False)
         return make(config)
 
-    training.make_dataset = fetch
+    loop.make_dataset = fetch
     data.ShapesDataset.read = lambda self, index: None if index % 3 == 0 else read(self, index)
-    training.train(CONFIG.replace(test_split=""), target, progress=False)
+    train(CONFIG.replace(test_split=""), target, progress=False)
 
 
 def preempted(target: str) -> None:
     """One worker is asked to stop, and writing takes long: what is there when a worker says that it has stopped?"""
-    step, save = training.backward, runs.Run.save
+    step, save = state.backward, runs.Run.save
     worker = int(os.environ.get("RANK", 0))
 
     def stopped(*arguments):
@@ -117,10 +121,10 @@ def preempted(target: str) -> None:
         time.sleep(2)
         save(self, state, keep=keep)
 
-    training.backward, runs.Run.save = stopped, slow
+    state.backward, runs.Run.save = stopped, slow
     try:
-        training.train(CONFIG, target, progress=False)
-    except runs.PreemptedError:
+        train(CONFIG, target, progress=False)
+    except PreemptedError:
         Path(f"{target}.{worker}").write_text(str(runs.Run(target).steps()))
 
 
@@ -142,7 +146,7 @@ def gradients(target: str, *, empty: bool, levels: tuple[int, ...]) -> None:
     targets = [{"boxes": torch.tensor(b).reshape(-1, 4), "labels": torch.arange(len(b))} for b in boxes]
     share = 4 // accelerator.num_processes
     mine = slice(accelerator.process_index * share, (accelerator.process_index + 1) * share)
-    losses = training.backward(accelerator, prepared, [Batch(images[mine], targets[mine], [], 0)])
+    losses = state.backward(accelerator, prepared, [Batch(images[mine], targets[mine], [], 0)])
     summed = accelerator.reduce(torch.stack(list(losses.values())), "mean")
     if accelerator.is_main_process:
         grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -155,7 +159,7 @@ def evaluate(target: str) -> None:
     torch.manual_seed(0)
     model = FCOS(SMALL.replace(score_threshold=0.0)).eval()
     dataset = data.load("shapes", "val", transforms=data.transforms.eval_transforms())
-    metrics = training.evaluate_shared(accelerator, model, dataset, progress=False)
+    metrics = evaluate_shared(accelerator, model, dataset, progress=False)
     if accelerator.is_main_process:
         with open(target, "w") as file:
             json.dump(metrics, file)
@@ -185,4 +189,4 @@ if __name__ == "__main__":
         damaged(ARGUMENTS.target)
     else:
         config = CONFIG.replace(workers=ARGUMENTS.workers, log_every=ARGUMENTS.log_every)
-        training.train(config, ARGUMENTS.target, resume=ARGUMENTS.resume, progress=False)
+        train(config, ARGUMENTS.target, resume=ARGUMENTS.resume, progress=False)

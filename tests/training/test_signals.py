@@ -1,0 +1,53 @@
+"""Signals are noted, agreed and obeyed, and the handlers of before come back."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from fcos_edu.training.signals import PREEMPTED, PreemptedError, StopRequest
+
+
+def test_signals_are_noted_and_handlers_restored():
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with StopRequest() as stop:
+        assert stop.agreed() == 0
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.agreed() == signal.SIGTERM
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.agreed() == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):  # the second Ctrl-C
+            os.kill(os.getpid(), signal.SIGINT)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, PreemptedError), (signal.SIGINT, KeyboardInterrupt)])
+def test_where_nothing_is_to_be_saved_signals_stop_at_once(number, error):
+    with StopRequest() as stop:
+        os.kill(os.getpid(), number)
+        with pytest.raises(error):  # it came while they were held, and nobody asked
+            stop.release()
+    with StopRequest() as stop:
+        stop.release()
+        with pytest.raises(error):
+            os.kill(os.getpid(), number)
+
+
+def test_a_worker_that_waits_for_others_can_be_ended():
+    """A handler of Python's would not be called while it waits; so there is none."""
+    before = signal.getsignal(signal.SIGTERM)
+    with StopRequest() as stop:
+        stop._group = "several workers"
+        stop.release()
+        assert signal.getsignal(signal.SIGTERM) == before
+        stop.hold()
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_program_that_does_not_catch_it_ends_with_the_code():
+    code = "from fcos_edu.training.signals import PreemptedError; raise PreemptedError('asked to stop')"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == PREEMPTED

@@ -1,0 +1,176 @@
+"""One step, shared out in any way, and the state to go on from."""
+
+import copy
+import json
+import math
+
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
+
+from fcos_edu import FCOS, ConfigError, FCOSConfig
+from fcos_edu.training import loop
+from fcos_edu.training.ema import WeightAverage
+from fcos_edu.training.loading import Batch
+from fcos_edu.training.loop import train
+from fcos_edu.training.optimizer import make_optimizer
+from fcos_edu.training.runs import Run
+from fcos_edu.training.state import backward
+from fcos_edu.training.watch import Watch
+from tests.training.parts import ALONE, SMALL, TWO, launch, small
+
+
+def batch_of(boxes):
+    generator = torch.Generator().manual_seed(len(boxes))
+    images = [torch.rand(3, 64, 64, generator=generator) for _ in boxes]
+    targets = [{"boxes": torch.tensor(b).reshape(-1, 4), "labels": torch.arange(len(b))} for b in boxes]
+    return images, targets
+
+
+def frozen():
+    """With frozen norms: statistics of a part of the images would differ from those of all."""
+    torch.manual_seed(0)
+    config = FCOSConfig.tiny(
+        num_classes=5, min_size=64, max_size=64, backbone="resnet18", backbone_weights="imagenet", fpn_channels=16,
+        num_head_convs=1,
+    )  # fmt: skip
+    return FCOS(config, load_backbone=False).train()
+
+
+BOXES = [[[4.0, 4, 40, 50], [30, 20, 60, 60]], [[10.0, 10, 30, 30]], [[0.0, 0, 64, 64]], []]
+
+
+@pytest.mark.parametrize("boxes", [BOXES, [BOXES[0], BOXES[1], [], []], [[], [], [], []]])
+def test_accumulated_gradients_are_those_of_the_joined_batch(boxes):
+    """Also where one pass has no box at all, and where none has."""
+    images, targets = batch_of(boxes)
+    accelerator = Accelerator(cpu=True)
+    results = []
+    for parts in (1, 2, 4):
+        model, share = frozen(), len(images) // parts
+        slices = [slice(k * share, (k + 1) * share) for k in range(parts)]
+        passes = [Batch(images[s], targets[s], [], 0) for s in slices]
+        losses = backward(accelerator, accelerator.prepare(model), passes)
+        results.append((losses, {n: p.grad for n, p in model.named_parameters() if p.grad is not None}))
+    for losses, gradients in results[1:]:
+        for name, loss in losses.items():
+            torch.testing.assert_close(loss, results[0][0][name])
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(gradient, results[0][1][name], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [[], ["--empty"], ["--levels", "3", "4"]])
+def test_two_workers_have_the_gradient_of_one(tmp_path, options):
+    """N_pos is summed over workers; with --empty the second worker has no box at all."""
+    launch(ALONE, "gradients", tmp_path / "one.pt", *options)
+    launch(TWO, "gradients", tmp_path / "two.pt", *options)
+    one, two = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("one", "two"))
+    torch.testing.assert_close(two["losses"], one["losses"])
+    assert set(one["gradients"]) == set(two["gradients"])
+    for name, gradient in one["gradients"].items():
+        torch.testing.assert_close(two["gradients"][name], gradient, rtol=1e-5, atol=1e-5)
+    assert max(g.abs().max() for g in one["gradients"].values()) > 0.01
+
+
+def test_a_step_never_waits_for_the_device():
+    """Fake tensors have no values: whatever reads one fails (.item(), nonzero, a boolean index, an if)."""
+    accelerator = Accelerator(cpu=True)
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    real = FCOS(SMALL)
+    real.locations(64, 64)  # made once for each canvas, and kept: it must be a real tensor
+    model = copy.deepcopy(real).train()
+    model.check_inputs = False
+    for module in model.modules():  # the weights of a module cannot be swapped for fake ones in place
+        for kind in (module._parameters, module._buffers):
+            for name, value in list(kind.items()):
+                if value is not None:
+                    kind[name] = fake.from_tensor(value)
+    assert all(isinstance(p, FakeTensor) for p in model.parameters())
+    optimizer = make_optimizer(model, small(optimizer="sgd"))
+    average, watch = WeightAverage(real, 0.9), Watch(accelerator)
+    average.module = model
+    images, boxes, labels = (
+        torch.rand(3, 64, 64),
+        torch.tensor([[1.0, 2, 30, 40], [5, 5, 60, 60]]),
+        torch.tensor([0, 3]),
+    )
+    with fake:
+        target = {"boxes": fake.from_tensor(boxes), "labels": fake.from_tensor(labels)}
+        batch = Batch([fake.from_tensor(images)] * 2, [target] * 2, [1, 2], 0)
+        for passes in (1, 2):
+            losses = backward(accelerator, model, [batch] * passes)
+            accelerator.clip_grad_norm_(model.parameters(), 35.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            average.update(model)
+            watch.add(losses, passes, batch.image_ids)
+            watch.note("centerness_floor", model.centerness_floor)
+        with pytest.raises(DataDependentOutputException):
+            watch.report()  # the one place that reads
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_step_on_a_gpu_never_waits(precision):
+    AcceleratorState._reset_state()
+    accelerator = Accelerator(mixed_precision=precision)
+    plain = FCOS(SMALL).cuda().train()
+    plain.check_inputs = False
+    optimizer, average = make_optimizer(plain, small()), WeightAverage(plain, 0.9)
+    model, prepared = accelerator.prepare(plain, optimizer)
+    watch = Watch(accelerator)
+    images, targets = batch_of(BOXES)
+    batch = Batch([i.cuda() for i in images], [{k: v.cuda() for k, v in t.items()} for t in targets], [1, 2, 3, 4], 0)
+    for step in range(3):
+        torch.cuda.set_sync_debug_mode("default" if step == 0 else "error")  # the first step makes what is kept
+        try:
+            losses = backward(accelerator, model, [batch, batch])
+            accelerator.clip_grad_norm_(model.parameters(), 35.0)
+            prepared.step()
+            prepared.zero_grad()
+            average.update(plain)
+            watch.add(losses, step, batch.image_ids)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    assert all(math.isfinite(value) for value in watch.report().values())
+
+
+# ---------------------------------------------------------------------- to go on with changes
+def test_what_is_changed_on_purpose_holds_from_the_step_that_is_resumed(tmp_path):
+    config = small(iterations=4, save_every=2, warmup_iterations=0, schedule="steps")
+    train(config, tmp_path, progress=False)
+    longer = config.replace(iterations=40, lr=config.lr / 10, weight_decay=0.5)
+    with pytest.raises(ConfigError, match="weight_decay"):
+        train(longer, tmp_path, resume=True, progress=False)
+    train(longer.replace(iterations=6), tmp_path, resume=True, allow_changes=True, progress=False)
+    state = Run(tmp_path).newest()
+    assert state["optimizer"]["param_groups"][0]["weight_decay"] == 0.5
+    assert state["schedule"]["base_lrs"][0] == pytest.approx(config.learning_rate / 10)
+    assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["lr"] <= config.learning_rate / 10
+
+
+def test_another_optimizer_begins_anew(tmp_path):
+    config = small(iterations=4, optimizer="sgd")
+    train(config, tmp_path, progress=False)
+    for number, optimizer in enumerate(("adamw", "sgd")):
+        changed = config.replace(iterations=6 + 2 * number, optimizer=optimizer)
+        train(changed, tmp_path, resume=True, allow_changes=True, progress=False)
+        kept = Run(tmp_path).newest()["optimizer"]["state"][0]
+        assert set(kept) == ({"step", "exp_avg", "exp_avg_sq"} if optimizer == "adamw" else {"momentum_buffer"})
+    with pytest.raises(ConfigError, match="does not fit this configuration.*size mismatch"):
+        other = changed.replace(**{"model.fpn_channels": 32})
+        train(other, tmp_path, resume=True, allow_changes=True, progress=False)
+
+
+def test_an_average_that_is_asked_for_later_begins_with_the_trained_weights(tmp_path):
+    config = small(iterations=4, ema_decay=0.0)
+    train(config, tmp_path, progress=False)
+    trained = Run(tmp_path).newest()["model"]
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "evaluate_shared", lambda _, model, *__, **___: seen.append(model.state_dict()) or {})
+        changed = config.replace(ema_decay=0.9, test_split="val")
+        train(changed, tmp_path, resume=True, allow_changes=True, progress=False)
+    assert all(torch.equal(seen[0][name], trained[name]) for name in trained)
