@@ -8,7 +8,7 @@ import pytest
 
 from fcos_edu import FCOSConfig
 from fcos_edu.training.config import TrainConfig
-from fcos_edu.training.loop import learning_rate
+from fcos_edu.training.optimizer import learning_rate
 from fcos_edu.training.recipes import RECIPES, recipe_for
 
 RESULTS = Path(__file__).resolve().parents[2] / "fcos_edu" / "results"
