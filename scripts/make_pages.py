@@ -182,9 +182,21 @@ def toc(given: list[Chapter], modules: list[Module]) -> str:
     for page in APPENDIX:
         text += f"      - file: {page}\n"
         if page == "api/index":
-            text += "        sections:\n"
-            for module in modules:
-                text += f"          - file: {module.page}\n            title: {module.short}\n"
+            text += "        sections:\n" + toc_modules(modules, PACKAGE, " " * 10)
+    return text
+
+
+def toc_modules(modules: list[Module], package: str, indent: str) -> str:
+    """The modules of one package; those of a package inside it stand below its own page."""
+    text = ""
+    for module in modules:
+        if module.name != package and module.package != package:
+            continue
+        text += f"{indent}- file: {module.page}\n{indent}  title: {module.short}\n"
+        if module.name != package and any(other.package == module.name for other in modules):
+            text += f"{indent}  sections:\n" + toc_modules(
+                [other for other in modules if other.package.startswith(module.name)], module.name, indent + " " * 4
+            )
     return text
 
 
@@ -205,6 +217,11 @@ class Module:
     def short(self) -> str:
         """Without the package, unless it is the package."""
         return self.name.removeprefix(f"{PACKAGE}.")
+
+    @property
+    def package(self) -> str:
+        """The package that it stands in; of the outermost one, nothing."""
+        return self.name.rpartition(".")[0]
 
     @property
     def page(self) -> str:
@@ -249,9 +266,12 @@ def paper_order(root: Path) -> list[str]:
     order = [PACKAGE]
     for entry in re.findall(r"`([\w/.]+)`", " ".join(rows)):
         name = f"{PACKAGE}.{entry.removesuffix('.py').strip('/').replace('/', '.')}"
+        if name.rpartition(".")[2].startswith("_") and (root / PACKAGE / entry).is_file():
+            continue  # a private module has a place, but no page
         if name not in modules:
             raise ValueError(f"ARCHITECTURE.md lists {entry}, but there is no such module")
-        order += [other for other in modules if other == name or other.startswith(f"{name}.")]
+        inside = [other for other in modules if other == name or other.startswith(f"{name}.")]
+        order += [other for other in inside if other not in order]
     if missing := sorted(set(modules) - set(order)):
         raise ValueError(
             f"{modules[missing[0]]} has no line in ARCHITECTURE.md's table 'Where each idea of the paper lives'"
@@ -278,19 +298,35 @@ def read_modules(root: Path, given: list[Chapter]) -> list[Module]:
 MADE = "<!-- Written by make pages. Do not edit: change the module's docstring, or scripts/make_pages.py. -->\n"
 
 
-def module_page(module: Module) -> str:
-    """The page of one module: where it is taught and tested, and what Sphinx reads from its docstrings."""
+def lent(root: Path, package: str) -> dict[str, str]:
+    """The names that a package has from its files, and the module of each, as type checkers are told."""
+    found = {}
+    for node in ast.walk(ast.parse((root / package.replace(".", "/") / "__init__.py").read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
+            source = f"{package}.{node.module}"
+            inner = lent(root, source) if (root / source.replace(".", "/")).is_dir() else {}
+            found |= {alias.name: inner.get(alias.name, source) for alias in node.names}
+    return {name: source for name, source in found.items() if not name.startswith("_") and name != "lazy"}
+
+
+def module_page(module: Module, modules: list[Module], face: dict[str, str]) -> str:
+    """The page of one module: where it is taught and tested, and what Sphinx reads from its docstrings.
+
+    A package's page lists its modules; that of the outermost one the names that it lends, its ``face``.
+    """
     links = [f"[{c.title}](../notebooks/{c.stem}.ipynb)" for c in module.chapters]
     lines = [f"**Taught in** {' · '.join(links)}"] if links else []
     lines += [f"**Tested in** [`{module.tests}`](../{module.tests})"] if module.has_tests else []
     text = f"# {module.name}\n\n{MADE}\n" + "".join(f"{line}\n\n" for line in lines)
-    if module.name == PACKAGE:
-        text += (
-            "What most programs need can be imported from here: {py:class}`FCOS <fcos_edu.model.FCOS>`, "
-            "{py:class}`FCOSConfig <fcos_edu.config.FCOSConfig>` and "
-            "{py:class}`ConfigError <fcos_edu.config.ConfigError>`.\n\n"
-        )
-    return text + f"```{{eval-rst}}\n.. automodule:: {module.name}\n```\n"
+    if module.name == PACKAGE and face:
+        names = [f"{{py:obj}}`{name} <{source}.{name}>`" for name, source in face.items()]
+        text += f"What most programs need can be imported from here: {', '.join(names)}.\n\n"
+    text += f"```{{eval-rst}}\n.. automodule:: {module.name}\n```\n"
+    inside = [other for other in modules if other.package == module.name != PACKAGE]
+    if inside:
+        text += "\n:::{table}\n:class: chapters modules\n\n| Module | What it holds |\n|---|---|\n"
+        text += "".join(f"| [`{other.short}`]({other.name}.md) | {other.idea} |\n" for other in inside) + ":::\n"
+    return text
 
 
 def index_page(modules: list[Module]) -> str:
@@ -394,7 +430,8 @@ def pages(root: Path) -> dict[str, str]:
         "book/status.md": status_page(given, json.loads(record.read_text("utf-8")) if record.is_file() else {}),
         "book/api/index.md": index_page(modules),
     }  # fmt: skip
-    return made | {f"book/{module.page}.md": module_page(module) for module in modules}
+    face = lent(root, PACKAGE)
+    return made | {f"book/{module.page}.md": module_page(module, modules, face) for module in modules}
 
 
 def behind(root: Path) -> tuple[dict[str, str], list[str]]:

@@ -19,15 +19,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import nbformat
 import pytest
 import torch
 import yaml
 
 from fcos_edu.cli.options import parse_setting
 from fcos_edu.cli.parser import build_parser
-from fcos_edu.targets import ltrb_to_boxes
 from fcos_edu.training.config import TrainConfig
+from scripts import set_repository
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
@@ -46,9 +45,6 @@ def load_file(path: str) -> ModuleType:
     return module
 
 
-make_pages = load_file("scripts/make_pages.py")
-execute_notebooks = load_file("scripts/execute_notebooks.py")
-set_repository = load_file("scripts/set_repository.py")
 book_pages = load_file("book/_ext/book_pages.py")
 
 
@@ -118,196 +114,6 @@ def test_every_citation_of_a_page_is_in_the_bibliography() -> None:
     for path in (ROOT / "book").glob("*.md"):
         for cited in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", path.read_text("utf-8")):
             assert set(cited.replace(" ", "").split(",")) <= keys, f"{path.name} cites {cited}"
-
-
-# ---- scripts/make_pages.py ------------------------------------------------------------------------------------
-
-
-def test_every_written_page_is_up_to_date() -> None:
-    changed, stale = make_pages.behind(ROOT)
-    assert not changed and not stale, f"run: make pages ({', '.join([*changed, *stale])})"
-
-
-def test_every_public_module_has_its_page_in_the_papers_order() -> None:
-    modules = make_pages.public_modules(ROOT)
-    assert {"fcos_edu", "fcos_edu.targets", "fcos_edu.data.boxes", "fcos_edu.evaluation"} <= set(modules)
-    listed = [page for page in toc_files(TOC) if page.startswith("api/fcos_edu")]
-    assert set(listed) == {f"api/{name}" for name in modules}
-    index = (ROOT / "book" / "api" / "index.md").read_text("utf-8")
-    assert re.findall(r"\]\((fcos_edu[\w.]*)\.md\)", index) == [page.removeprefix("api/") for page in listed]
-    order = [
-        listed.index(f"api/fcos_edu.{name}") for name in ("config", "locations", "targets", "losses", "model", "cli")
-    ]
-    assert order == sorted(order)
-    for name in modules:
-        assert f".. automodule:: {name}\n" in (ROOT / "book" / "api" / f"{name}.md").read_text("utf-8")
-
-
-def test_a_chapter_and_its_module_lead_to_each_other() -> None:
-    for chapter in make_pages.chapters(ROOT):
-        page = (ROOT / "book" / "api" / f"fcos_edu.{chapter.module}.md").read_text("utf-8")
-        assert f"(../notebooks/{chapter.stem}.ipynb)" in page
-        cells = json.loads((ROOT / "notebooks" / f"{chapter.stem}.ipynb").read_text("utf-8"))["cells"]
-        text = "".join("".join(cell["source"]) for cell in cells)
-        assert f"](../{make_pages.module_file(chapter.module)})" in text, f"{chapter.stem} must link to its module"
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A small repository: two chapters in two parts, one module, and the pages that the script fills."""
-    (stem, *_), *_ = make_pages.PARTS["From a box to its targets"]
-    *_, (other, *_) = make_pages.PARTS["Beyond"]
-    for name, title in ((other, "Last things"), (stem, "First things")):
-        notebook = {"cells": [{"cell_type": "markdown", "source": [f"# {title}\n", "\n", "Text."]}],
-                    "metadata": {"fcos_edu": {"module": "thing"}}}  # fmt: skip
-        path = tmp_path / "notebooks" / f"{name}.ipynb"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(notebook), "utf-8")
-    (tmp_path / "fcos_edu").mkdir()
-    (tmp_path / "fcos_edu" / "__init__.py").write_text('"""fcos_edu: all."""\n', "utf-8")
-    (tmp_path / "fcos_edu" / "_private.py").write_text("", "utf-8")
-    (tmp_path / "fcos_edu" / "thing.py").write_text(
-        '"""One thing with ``code``.\n\nTaught in *Last\nthings*."""', "utf-8"
-    )
-    table = (
-        "# A\n\n## Where each idea of the paper lives\n\n| module | idea |\n|---|---|\n| `thing.py` | 3.1 |\n\n## B\n"
-    )
-    (tmp_path / "ARCHITECTURE.md").write_text(table, "utf-8")
-    (tmp_path / "book").mkdir()
-    block = "<!-- pages: {0} -->\n<!-- /pages: {0} -->\n"
-    (tmp_path / "README.md").write_text(f"Before.\n{block.format('chapters')}After.\n", "utf-8")
-    (tmp_path / "book" / "intro.md").write_text(block.format("start") + block.format("chapters"), "utf-8")
-    return tmp_path
-
-
-def test_the_pages_of_a_small_book(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert make_pages.main(["--check", "--root", str(tree)]) == 1
-    assert "README.md" in capsys.readouterr().err and not (tree / "book" / "_toc.yml").exists()
-    assert make_pages.main(["--root", str(tree)]) == 0
-    assert make_pages.main(["--check", "--root", str(tree)]) == 0
-
-    toc = yaml.safe_load((tree / "book" / "_toc.yml").read_text("utf-8"))
-    assert [part["caption"] for part in toc["parts"]] == ["From a box to its targets", "Beyond", "Appendix"]
-    assert toc["parts"][0]["chapters"] == [{"file": "notebooks/01_why_no_anchors", "title": "1 · First things"}]
-    assert toc["parts"][1]["chapters"][0]["title"] == "15 · Last things"
-    assert [page for page in toc_files(toc) if page.startswith("api/")] == [
-        "api/index",
-        "api/fcos_edu",
-        "api/fcos_edu.thing",
-    ]
-
-    readme = (tree / "README.md").read_text("utf-8")
-    assert readme.startswith("Before.\n") and readme.endswith("After.\n")
-    assert "| 1 · [First things](notebooks/01_why_no_anchors.ipynb) |" in readme
-    assert "[`thing`](fcos_edu/thing.py)" in readme
-    assert readme.index("First things") < readme.index("**Beyond**") < readme.index("Last things")
-    intro = (tree / "book" / "intro.md").read_text("utf-8")
-    assert "{button-ref} notebooks/01_why_no_anchors" in intro
-
-    page = (tree / "book" / "api" / "fcos_edu.thing.md").read_text("utf-8")
-    assert page.index("First things") < page.index("Last things"), "by metadata, and by the docstring"
-    assert "One thing with `code`" in (tree / "book" / "api" / "index.md").read_text("utf-8")
-    assert "Tested in" not in page, "there is no tests/test_thing.py"
-
-
-def test_a_title_that_changes_reaches_every_page(tree: Path) -> None:
-    make_pages.main(["--root", str(tree)])
-    path = tree / "notebooks" / "01_why_no_anchors.ipynb"
-    path.write_text(path.read_text("utf-8").replace("First things", "Other things"), "utf-8")
-    changed, _ = make_pages.behind(tree)
-    assert set(changed) == {
-        "README.md",
-        "book/intro.md",
-        "book/_toc.yml",
-        "book/status.md",
-        "book/api/fcos_edu.thing.md",
-    }
-
-
-def test_the_page_of_a_module_that_is_gone_goes_too(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_pages.main(["--root", str(tree)])
-    gone = tree / "book" / "api" / "fcos_edu.gone.md"
-    gone.write_text("# gone\n", "utf-8")
-    assert make_pages.main(["--check", "--root", str(tree)]) == 1
-    assert "book/api/fcos_edu.gone.md" in capsys.readouterr().err
-    make_pages.main(["--root", str(tree)])
-    assert not gone.exists()
-
-
-def test_what_is_missing_is_named(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def fails_with(pattern: str) -> None:
-        with pytest.raises(ValueError, match=pattern):
-            make_pages.pages(tree)
-        assert make_pages.main(["--root", str(tree)]) == 2
-        assert re.search(pattern, capsys.readouterr().err)
-
-    (tree / "fcos_edu" / "more.py").write_text("", "utf-8")
-    fails_with(r"fcos_edu/more\.py has no line in ARCHITECTURE\.md")
-    (tree / "fcos_edu" / "more.py").rename(tree / "fcos_edu" / "_more.py")
-    (tree / "notebooks" / "99_new.ipynb").write_text("{}", "utf-8")
-    fails_with(r"99_new\.ipynb has no line in PARTS")
-    (tree / "notebooks" / "99_new.ipynb").unlink()
-    (tree / "book" / "intro.md").write_text("No blocks.\n", "utf-8")
-    fails_with(r"book/intro\.md: expected one block .*chapters")
-
-
-def test_the_plan_has_every_chapter_once() -> None:
-    stems = [stem for lines in make_pages.PARTS.values() for stem, _, _ in lines]
-    assert len(set(stems)) == len(stems)
-    titles = [chapter.title for chapter in make_pages.chapters(ROOT)]
-    assert len(set(titles)) == len(titles)
-    assert set(stems) == {path.stem for path in NOTEBOOKS}, "PARTS of scripts/make_pages.py and notebooks/ must agree"
-
-
-# ---- the status page ------------------------------------------------------------------------------------------
-
-
-def test_the_record_is_of_the_notebooks_that_are_here() -> None:
-    """The set of notebooks, their cells and checks; not the times, which differ from run to run."""
-    runs = json.loads((ROOT / "fcos_edu" / "results" / "notebooks.json").read_text("utf-8"))["metrics"]
-    assert set(runs) == {path.stem for path in NOTEBOOKS}, "run: make notebooks pages"
-    for path in NOTEBOOKS:
-        now = execute_notebooks.about(nbformat.read(path, as_version=4), 0.0, 0.0)
-        run = runs[path.stem]
-        assert (run["cells"], run["checks"]) == (now["cells"], now["checks"]), f"run: make notebooks NB={path.name}"
-        assert run["seconds"] >= 0 and run["hardware"] and {"python", "torch"} <= set(run["versions"])
-
-
-def test_what_is_recorded_of_a_notebook() -> None:
-    new = nbformat.v4
-    cells = [
-        new.new_markdown_cell("assert nothing"),
-        new.new_code_cell("%matplotlib inline\nassert 1\nfor _ in '12':\n    assert 2, 'assert 3'"),
-        new.new_code_cell("assert 4", metadata={"tags": ["skip-execution"]}),
-        new.new_code_cell("  \n"),
-    ]
-    run = execute_notebooks.about(new.new_notebook(cells=cells), 12.4, 20.6)
-    assert (run["seconds"], run["cpu_seconds"], run["cells"], run["checks"]) == (12, 21, 1, 2)
-
-
-def test_the_record_follows_the_notebooks(tmp_path: Path) -> None:
-    (tmp_path / "notebooks").mkdir()
-    for name in ("a", "b"):
-        (tmp_path / "notebooks" / f"{name}.ipynb").write_text("{}", "utf-8")
-    execute_notebooks.write_record({"a": {"seconds": 1}, "b": {"seconds": 2}}, tmp_path)
-    (tmp_path / "notebooks" / "b.ipynb").unlink()
-    execute_notebooks.write_record({"a": {"seconds": 3}}, tmp_path)
-    record = json.loads((tmp_path / "fcos_edu" / "results" / "notebooks.json").read_text("utf-8"))
-    assert record["metrics"] == {"a": {"seconds": 3}}
-
-
-def test_a_chapter_without_a_record_is_shown_as_such() -> None:
-    first, *_ = make_pages.chapters(ROOT)
-    page = make_pages.status_page([first], {})
-    assert "not recorded" in page and "Nothing is recorded yet" in page
-    run = {"seconds": 61, "cpu_seconds": 99, "cells": 7, "checks": 5, "date": "2030-01-02", "hardware": "a box",
-           "versions": {"python": "3.99"}}  # fmt: skip
-    page = make_pages.status_page([first], {"metrics": {first.stem: run}})
-    assert "| 61 s | 99 s | 7 | 5 | 2030-01-02 |" in page and "1. a box: python 3.99." in page
-    two = make_pages.chapters(ROOT)[:2]
-    other = run | {"hardware": "another", "seconds": 40}
-    page = make_pages.status_page(two, {"metrics": {two[0].stem: run, two[1].stem: other}})
-    assert "2030-01-02 (1) |" in page and "2030-01-02 (2) |" in page and "| All | 101 s | 198 s | 14 | 10 | |" in page
 
 
 # ---- what stands on the pages by hand -------------------------------------------------------------------------
@@ -465,60 +271,6 @@ def test_the_comment_of_a_field_is_its_documentation() -> None:
 )
 def test_the_page_of_a_modules_file(path: str, page: str | None) -> None:
     assert book_pages.api_page(path) == page
-
-
-# ---- the film of the landing page -----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def pictures() -> ModuleType:
-    return load_file("scripts/make_pictures.py")
-
-
-@pytest.fixture(scope="module")
-def scene(pictures: ModuleType) -> Any:
-    return pictures.scene()
-
-
-def test_the_film_shows_what_the_detector_computes(scene: Any) -> None:
-    assert len(scene.spots) == len(scene.scores) == len(scene.boxes) > len(scene.kept) >= 3
-    box = ltrb_to_boxes(scene.spot, scene.ltrb)
-    assert (scene.ltrb > 0).all()
-    index = (scene.spots == scene.spot).all(dim=1) & ((scene.boxes - box).abs() < 1e-3).all(dim=1)
-    assert index.any(), "the location whose distances are shown is one of the sure ones"
-    for kept in scene.kept:  # clipped to the image, otherwise one of the boxes before NMS
-        assert ((scene.boxes.clamp(0, 256) - kept).abs().amax(dim=1) < 1e-3).any()
-
-
-def test_the_committed_film_is_of_the_packaged_detector(pictures: ModuleType, scene: Any) -> None:
-    """Machines add in another order, so digits may differ: a tenth of a pixel, a hundredth of a score."""
-
-    def numbers(text: str) -> list[float]:
-        return [float(n) for n in re.findall(r"(?<![\w#-])-?\d+(?:\.\d+)?", re.sub(r"#[0-9a-fA-F]{6}", "", text))]
-
-    committed = (ROOT / "book" / "_static" / "landing" / "detection.html").read_text("utf-8")
-    now = pictures.film(scene).decode()
-    assert re.sub(r"-?\d+(?:\.\d+)?", "0", committed) == re.sub(r"-?\d+(?:\.\d+)?", "0", now), "run: make pictures"
-    assert numbers(committed) == pytest.approx(numbers(now), abs=0.6)
-
-
-def test_the_film_can_be_stopped_and_has_its_last_step_as_a_still() -> None:
-    folder = ROOT / "book" / "_static"
-    film, style, script = (
-        (folder / n).read_text("utf-8") for n in ("landing/detection.html", "landing.css", "landing.js")
-    )
-    steps = re.findall(r'<li data-step="(\d)">', film)
-    assert steps == [str(k) for k in range(1, len(steps) + 1)]
-    assert f'<figure class="film" data-step="{len(steps)}">' in film, "without the script the last step is shown"
-    assert len(re.findall(r'<button type="button" data-step="\d" aria-label=', film)) == len(steps)
-    assert 'class="film-play" aria-label="Pause"' in film and 'role="img"' in film
-    (seconds,) = re.findall(r"SECONDS = \[(.*?)\]", script)
-    assert len(seconds.split(",")) == len(steps)
-    for text in (style, script):
-        assert "prefers-reduced-motion: reduce" in text
-    assert "@media print" in style
-    for text in (film, style, script):
-        assert "://" not in text, "the landing page needs nothing from elsewhere"
 
 
 # ---- a small build --------------------------------------------------------------------------------------------

@@ -1,0 +1,57 @@
+"""scripts/make_pictures.py: the film of the landing page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from fcos_edu.targets import ltrb_to_boxes
+from scripts import ROOT, make_pictures
+
+
+@pytest.fixture(scope="module")
+def scene() -> Any:
+    return make_pictures.scene()
+
+
+def test_the_film_shows_what_the_detector_computes(scene: Any) -> None:
+    assert len(scene.spots) == len(scene.scores) == len(scene.boxes) > len(scene.kept) >= 3
+    box = ltrb_to_boxes(scene.spot, scene.ltrb)
+    assert (scene.ltrb > 0).all()
+    index = (scene.spots == scene.spot).all(dim=1) & ((scene.boxes - box).abs() < 1e-3).all(dim=1)
+    assert index.any(), "the location whose distances are shown is one of the sure ones"
+    for kept in scene.kept:  # clipped to the image, otherwise one of the boxes before NMS
+        assert ((scene.boxes.clamp(0, 256) - kept).abs().amax(dim=1) < 1e-3).any()
+
+
+def test_the_committed_film_is_of_the_packaged_detector(scene: Any) -> None:
+    """Machines add in another order, so digits may differ: a tenth of a pixel, a hundredth of a score."""
+
+    def numbers(text: str) -> list[float]:
+        return [float(n) for n in re.findall(r"(?<![\w#-])-?\d+(?:\.\d+)?", re.sub(r"#[0-9a-fA-F]{6}", "", text))]
+
+    committed = (ROOT / "book" / "_static" / "landing" / "detection.html").read_text("utf-8")
+    now = make_pictures.film(scene).decode()
+    assert re.sub(r"-?\d+(?:\.\d+)?", "0", committed) == re.sub(r"-?\d+(?:\.\d+)?", "0", now), "run: make pictures"
+    assert numbers(committed) == pytest.approx(numbers(now), abs=0.6)
+
+
+def test_the_film_can_be_stopped_and_has_its_last_step_as_a_still() -> None:
+    folder = ROOT / "book" / "_static"
+    film, style, script = (
+        (folder / n).read_text("utf-8") for n in ("landing/detection.html", "landing.css", "landing.js")
+    )
+    steps = re.findall(r'<li data-step="(\d)">', film)
+    assert steps == [str(k) for k in range(1, len(steps) + 1)]
+    assert f'<figure class="film" data-step="{len(steps)}">' in film, "without the script the last step is shown"
+    assert len(re.findall(r'<button type="button" data-step="\d" aria-label=', film)) == len(steps)
+    assert 'class="film-play" aria-label="Pause"' in film and 'role="img"' in film
+    (seconds,) = re.findall(r"SECONDS = \[(.*?)\]", script)
+    assert len(seconds.split(",")) == len(steps)
+    for text in (style, script):
+        assert "prefers-reduced-motion: reduce" in text
+    assert "@media print" in style
+    for text in (film, style, script):
+        assert "://" not in text, "the landing page needs nothing from elsewhere"
