@@ -5,9 +5,52 @@ boxes xyxy in pixels, ltrb distances in pixels (in strides where ``normalize_tar
 
     >>> from fcos_edu import FCOS, FCOSConfig
     >>> model = FCOS.pretrained("shapes")
+
+What most programs need can be imported from here. The names are imported when they are first used, so that
+``import fcos_edu`` and ``fcos-edu --help`` do not wait for torch.
 """
 
-from .config import ConfigError, FCOSConfig
-from .model import FCOS
+from __future__ import annotations
 
-__all__ = ["FCOS", "ConfigError", "FCOSConfig"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._version import __version__
+    from .config import ConfigError, FCOSConfig
+    from .data.loading import load as load_dataset
+    from .detectors import load as load_detector
+    from .evaluation.coco_ap import evaluate
+    from .model import FCOS
+    from .training.config import TrainConfig
+    from .training.loop import train
+    from .training.recipes import RECIPES
+else:
+    from ._lazy import lazy
+
+    __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "_version": ("__version__",),
+            "config": ("ConfigError", "FCOSConfig"),
+            "data.loading": ("load as load_dataset",),
+            "detectors": ("load as load_detector",),
+            "evaluation.coco_ap": ("evaluate",),
+            "model": ("FCOS",),
+            "training.config": ("TrainConfig",),
+            "training.loop": ("train",),
+            "training.recipes": ("RECIPES",),
+        },
+    )
+
+__all__ = [
+    "FCOS",
+    "RECIPES",
+    "ConfigError",
+    "FCOSConfig",
+    "TrainConfig",
+    "__version__",
+    "evaluate",
+    "load_dataset",
+    "load_detector",
+    "train",
+]

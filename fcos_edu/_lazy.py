@@ -20,15 +20,20 @@ def lazy(
 
     Args:
         package: its ``__name__``.
-        names: module of the package, such as ``"model"``, to the names that the package has from there.
+        names: module of the package, such as ``"model"``, to the names that the package has from there; ``"load as
+            load_detector"`` for one that has another name here.
         modules: its modules that are names of the package too.
     """
-    home = {name: module for module, own in names.items() for name in own}
+    home = {}
+    for module, own in names.items():
+        for name, _, other in (entry.partition(" as ") for entry in own):
+            home[other or name] = module, name
     own_modules = frozenset(modules)
 
     def get(name: str) -> Any:
         if name in home:
-            value = getattr(import_module(f"{package}.{home[name]}"), name)
+            module, original = home[name]
+            value = getattr(import_module(f"{package}.{module}"), original)
             setattr(sys.modules[package], name, value)  # the next time, Python finds it by itself
             return value
         if name in own_modules:

@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from .settings import INF, ConfigError, check_choices, check_field_names, from_json, to_json
 
 Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "tiny"]
+# What :func:`fcos_edu.detectors.build` makes, and which trained ones come with the package. Here, without torch: a
+# configuration is checked, and ``--help`` is shown, before anything is built.
+Detector = Literal["fcos", "torchvision_fcos", "retinanet", "faster_rcnn", "faster_rcnn_fcos"]
+PACKAGED = ("shapes", "bccd")
 
 
 @dataclass(frozen=True)

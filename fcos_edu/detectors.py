@@ -24,13 +24,12 @@ from torchvision.models.detection.fcos import FCOSHead
 from torchvision.models.detection.retinanet import RetinaNetHead
 
 from . import weights
-from .config import ConfigError, FCOSConfig
+from .config import ConfigError, Detector, FCOSConfig
 from .data import DetectionDataset
 from .model import FCOS
 from .network import GroupNorm
 from .proposals import Backbone, TwoStage, anchor_sizes, faster_rcnn
 
-Detector = Literal["fcos", "torchvision_fcos", "retinanet", "faster_rcnn", "faster_rcnn_fcos"]
 DETECTORS: tuple[Detector, ...] = get_args(Detector)
 
 

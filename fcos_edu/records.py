@@ -15,8 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from .atomic import atomic_write
 
 RESULTS = Path(__file__).parent / "results"
@@ -25,6 +23,8 @@ _PACKAGES = ("torch", "torchvision", "accelerate", "pycocotools", "numpy")
 
 def hardware() -> str:
     """The machine in words: processor and cores, and the GPU if there is one."""
+    import torch  # reading a record needs none
+
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import FCOS_ResNet50_FPN_Weights
 
 from .atomic import atomic_write
-from .config import FCOSConfig
+from .config import PACKAGED, FCOSConfig
 from .integrity import (
     CheckpointError,
     Header,
@@ -37,7 +37,6 @@ from .integrity import (
 )
 
 _PACKAGED = Path(__file__).parent / "checkpoints"
-PACKAGED = ("shapes", "bccd")  # detectors that come with the package
 _FLOATS = ("F16", "BF16", "F32", "F64")
 Module = TypeVar("Module", bound=nn.Module)
 

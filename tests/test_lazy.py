@@ -38,9 +38,10 @@ def test_names_come_when_they_are_used(tmp_path: Path, monkeypatch: pytest.Monke
     package.mkdir()
     (package / "__init__.py").write_text(
         "from fcos_edu._lazy import lazy\n"
-        "__getattr__, __dir__ = lazy(__name__, {'kitchen': ('kettle',)}, modules=('kitchen', 'cellar'))\n"
+        "names = {'kitchen': ('kettle', 'pot as kitchen_pot')}\n"
+        "__getattr__, __dir__ = lazy(__name__, names, modules=('kitchen', 'cellar'))\n"
     )
-    (package / "kitchen.py").write_text("kettle = 'warm'\n")
+    (package / "kitchen.py").write_text("kettle, pot = 'warm', 'cold'\n")
     (package / "cellar.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
     for name in ("rooms", "rooms.kitchen", "rooms.cellar"):
@@ -50,8 +51,9 @@ def test_names_come_when_they_are_used(tmp_path: Path, monkeypatch: pytest.Monke
     assert "rooms.kitchen" not in sys.modules
     assert rooms.kettle == "warm" and "rooms.kitchen" in sys.modules and "rooms.cellar" not in sys.modules
     assert vars(rooms)["kettle"] == "warm"
+    assert rooms.kitchen_pot == "cold" and not hasattr(rooms, "pot")
     assert rooms.cellar.__name__ == "rooms.cellar"
-    assert {"kettle", "kitchen", "cellar", "__name__"} <= set(dir(rooms))
+    assert {"kettle", "kitchen_pot", "kitchen", "cellar", "__name__"} <= set(dir(rooms))
     with pytest.raises(AttributeError, match="module 'rooms' has no attribute 'attic'"):
         _ = rooms.attic
     with pytest.raises(ImportError, match="attic"):

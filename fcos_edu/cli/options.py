@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import atomic_write
+from ..config import PACKAGED
 
 Commands = Any  # what ArgumentParser.add_subparsers returns; argparse has no public name for it
 
-OURS = "a checkpoint file, or shapes or bccd for the ones that come with the package"
+OURS = f"a checkpoint file, or {' or '.join(PACKAGED)} for the ones that come with the package"
 
 
 class Help(argparse.RawDescriptionHelpFormatter):

@@ -18,6 +18,17 @@ from .options import Parser
 COMMANDS = (train, recipes, evaluate, detect, tables, study, data, bench)  # as --help lists them
 
 
+class Version(argparse.Action):
+    """Prints the version; argparse's own action would want it, and with it importlib.metadata, beforehand."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it, and exit with 0."""
+        from .._version import __version__
+
+        print(f"{parser.prog} {__version__}")
+        parser.exit()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = build_parser().parse_args(argv)
@@ -41,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The command line, with an example for each command."""
     parser = Parser(prog="fcos-edu", description="The FCOS object detector, and the analysis of its paper.")
+    nothing = argparse.SUPPRESS
+    parser.add_argument(
+        "--version", action=Version, nargs=0, dest=nothing, default=nothing, help="show the version and stop"
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:

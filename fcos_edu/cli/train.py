@@ -10,7 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from ..config import FCOSConfig
+from ..config import PACKAGED, FCOSConfig
+from ..data.sources import NAMES
 from ..training.config import TrainConfig
 from ..training.recipes import RECIPES, recipe_for
 from .options import (
@@ -37,11 +38,11 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--data",
         type=place,
-        help="shapes (default), bccd, voc2007, voc2012, coco2017, or a folder in COCO's or VOC's layout",
+        help=f"{', '.join(NAMES)}, or a folder in COCO's or VOC's layout (default: the recipe's, or shapes)",
     )
     parser.add_argument(
         "--from", dest="source", type=place, metavar="DETECTOR",
-        help="fine-tune a checkpoint, shapes, bccd, or torchvision:COCO_V1; known classes are kept",
+        help=f"fine-tune a checkpoint, {', '.join(PACKAGED)}, or torchvision:COCO_V1; known classes are kept",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, told=False, help="run folder (default: runs/NAME)")
     parser.add_argument(

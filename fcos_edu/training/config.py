@@ -16,9 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from .. import weights
-from ..config import FCOSConfig
-from ..detectors import Detector
+from ..config import Detector, FCOSConfig
 from ..settings import ConfigError, check_choices, check_field_names
 
 
@@ -135,6 +133,8 @@ class TrainConfig:
         Raises:
             FileNotFoundError, CheckpointError: as :func:`fcos_edu.weights.load`.
         """
+        from .. import weights  # torch, which a configuration needs for nothing else
+
         name = str(source)
         if name.startswith("torchvision:"):
             model = FCOSConfig.torchvision()

@@ -1,10 +1,15 @@
 """The command as a user calls it: exit codes, errors in one sentence, help."""
 
+import subprocess
+import sys
+from importlib.metadata import version
+
 import pytest
 
 from fcos_edu.training import loop
 from fcos_edu.training.signals import PreemptedError
-from tests.cli.calls import run
+from tests.cli.calls import leaves, run
+from tests.test_fcos_edu import SLOW
 
 
 @pytest.mark.parametrize(
@@ -39,12 +44,42 @@ def test_a_wrong_call_exits_with_2():
     assert stop.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "detect", "data", "bench"])
+@pytest.mark.parametrize("command", leaves())
 def test_every_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as stop:
-        run(command, "--help")
+        run(*command.split(), "--help")
     text = capsys.readouterr().out
     assert stop.value.code == 0 and f"example:\n  fcos-edu {command}" in text
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as stop:
+        run("--version")
+    assert stop.value.code == 0 and capsys.readouterr().out == f"fcos-edu {version('fcos-edu')}\n"
+
+
+def test_no_help_waits_for_torch():
+    """One process for all: what none of them has loaded, each is free of."""
+    calls = [["--help"], ["--version"], ["tables", "--help"], *([*name.split(), "--help"] for name in leaves())]
+    calls += [["recipes"], ["data", "list"], ["train", "--recipe", "coco-r50-1x", "--print"], ["train", "--nothing"]]
+    program = (
+        "import sys\n"
+        "from fcos_edu.cli import main\n"
+        f"for words in {calls}:\n"
+        "    try:\n"
+        "        main(words)\n"
+        "    except SystemExit:\n"
+        "        pass\n"
+        f"print([name for name in {SLOW} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]" and done.stdout.count("usage:") == 2 + len(leaves())
+
+
+def test_python_m_says_nothing_of_its_own():
+    done = subprocess.run([sys.executable, "-W", "error", "-m", "fcos_edu.cli", "recipes", "voc07"],
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0 and done.stdout.startswith("voc07: ") and not done.stderr
 
 
 def test_interruption_exits_with_130(monkeypatch, tmp_path, capsys):
