@@ -12,7 +12,7 @@ ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint types unit nbval browser fonts notebooks pages ledger pictures repository upgrade clean distclean
+.PHONY: help book test lint types unit nbval browser colab kaggle alone fonts notebooks pages ledger pictures repository upgrade clean distclean
 
 help:
 	@echo "make book        build the site strictly (sets up $(VENV) if needed) and say where it is"
@@ -22,6 +22,8 @@ help:
 	@echo "make unit        pytest over tests/"
 	@echo "make nbval       every notebook against its stored outputs"
 	@echo "make browser     the site that make book built, page by page in a real browser (Chromium)"
+	@echo "make colab       every notebook alone in an empty folder, with Colab's versions; NB=... for one"
+	@echo "make kaggle      the same with Kaggle's versions;  make alone: three notebooks, as on Colab"
 	@echo "make notebooks   execute notebooks in place; NB=notebooks/02_locations.ipynb for one"
 	@echo "make pages       write what follows from other files: tables of chapters, _toc.yml, API reference, status"
 	@echo "make pictures    draw the committed pictures again"
@@ -123,6 +125,20 @@ browser: $(VENV)/.test
 	@echo "== the site in a browser"
 	$(ENV) $(PY) -m pytest tests/site -q -n $(WORKERS) --dist worksteal
 
+# Not a part of make test: each notebook as a reader meets it on Colab or Kaggle. The environment with their versions,
+# $(ALONE), is made once; it takes Python 3.13 or the nearest that is here. FCOS_EDU_DATA: where data lie, if anywhere.
+ALONE ?= .venv-alone
+alone_ = env -u MPLBACKEND $(ENV) $(PY) scripts/run_alone.py --venv $(ALONE)
+
+colab: $(VENV)/.test
+	$(alone_) --platform colab $(NB)
+
+kaggle: $(VENV)/.test
+	$(alone_) --platform kaggle $(NB)
+
+alone: $(VENV)/.test
+	$(alone_) --platform colab --subset
+
 # ---- cleaning -----------------------------------------------------------------------------------------
 
 clean:
@@ -130,4 +146,4 @@ clean:
 	find fcos_edu tests scripts notebooks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) *.egg-info
+	rm -rf $(VENV) $(ALONE) *.egg-info
