@@ -17,9 +17,9 @@ from torchvision.ops import clip_boxes_to_image, nms
 
 from .centerness import centerness
 from .config import FCOSConfig
-from .locations import kept
+from .locations import Grid
 from .network import HeadOutput
-from .targets import Targets, level_strides, ltrb_to_boxes
+from .targets import Targets, ltrb_to_boxes
 
 
 def location_quality(output: HeadOutput, config: FCOSConfig, targets: Targets | None = None) -> Tensor | None:
@@ -92,8 +92,7 @@ def best_after_nms(boxes: Tensor, scores: Tensor, labels: Tensor, config: FCOSCo
 @torch.no_grad()
 def detect(
     output: HeadOutput,
-    points: Tensor,
-    sizes: Sequence[tuple[int, int]],
+    grid: Grid,
     image_sizes: Sequence[tuple[int, int]],
     config: FCOSConfig,
     targets: Targets | None = None,
@@ -102,8 +101,7 @@ def detect(
 
     Args:
         output: of the head.
-        points: ``(L, 2)`` locations in pixels of the canvas.
-        sizes: (height, width) of each level's feature map.
+        grid: of the canvas, on the output's device.
         image_sizes: (height, width) of each image on the canvas, without padding; boxes are clipped to it.
         config: the model's configuration.
         targets: only for ``centerness_inference="oracle"``.
@@ -116,26 +114,25 @@ def detect(
     quality = location_quality(output, config, targets)
     distances = output.distances
     if config.normalize_targets:
-        distances = distances * level_strides(sizes, config, points.device)[:, None]
+        distances = distances * grid.strides[:, None]
 
     scores, pairs, start = [], [], 0
     num_classes = output.logits.shape[-1]
-    for height, width in sizes:
-        level = slice(start, start + height * width)
+    for count in grid.counts:
+        level = slice(start, start + count)
         level_scores, level_pairs = select_candidates(
             output.logits[:, level], None if quality is None else quality[:, level], config
         )
         scores.append(level_scores)
         pairs.append(level_pairs + start * num_classes)
-        start += height * width
+        start += count
     best_scores, order = torch.cat(scores, dim=1).sort(dim=1, descending=True, stable=True)  # (B, sum k)
     # How many there are decides shapes: here, once for all images, a GPU is waited for.
     counts = (best_scores >= 0).sum(dim=1).tolist()
     chosen = torch.cat(pairs, dim=1).gather(1, order[:, : max(counts, default=0)])
     where, labels = chosen // num_classes, chosen % num_classes  # (B, most)
-    boxes = ltrb_to_boxes(points[where], distances.gather(1, where[..., None].expand(-1, -1, 4)))  # (B, most, 4)
+    boxes = ltrb_to_boxes(grid.points[where], distances.gather(1, where[..., None].expand(-1, -1, 4)))  # (B, most, 4)
 
-    level_of = _level_of(tuple(h * w for h, w in sizes), config, str(points.device))
     detections = []
     for i, (count, image_size) in enumerate(zip(counts, image_sizes, strict=True)):
         found = clip_boxes_to_image(boxes[i, :count], list(image_size))  # type: ignore[arg-type]
@@ -147,13 +144,8 @@ def detect(
                 "scores": best_scores[i, best],
                 "labels": label,
                 "class_scores": output.logits[i, location, label].sigmoid(),
-                "levels": level_of[location],
+                "levels": grid.levels[location],
                 "locations": location,
             }
         )
     return detections
-
-
-@kept
-def _level_of(counts: tuple[int, ...], config: FCOSConfig, device: str) -> Tensor:
-    return torch.cat([torch.full((n,), level, device=device) for level, n in zip(config.levels, counts, strict=True)])

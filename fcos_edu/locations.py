@@ -11,6 +11,7 @@ with total stride s lies at (floor(s/2) + x s, floor(s/2) + y s) in the image, n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, wraps
 from typing import Any, Literal, TypeVar, cast
 
@@ -128,3 +129,41 @@ def canvas_locations(
     for ys, xs in zip(rows, columns, strict=True):
         points.append(torch.stack([xs.repeat(len(ys)), ys.repeat_interleave(len(xs))], dim=-1))  # (H_i W_i, 2)
     return torch.cat(points)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Where a detector looks on one canvas: the maps of all levels, and what is known of each of their L locations.
+
+    Made by :meth:`of`, once for each canvas and device.
+    """
+
+    canvas: tuple[int, int]  # (height, width) in pixels
+    sizes: tuple[tuple[int, int], ...]  # (height, width) of each level's map, in cells
+    points: Tensor  # (L, 2) float32: the locations, xy in pixels of the canvas, level after level
+    strides: Tensor  # (L,) float32: the stride of each location's level, in pixels
+    levels: Tensor  # (L,) int64: the level of each location, 3 for P3
+
+    @classmethod
+    def of(cls, height: int, width: int, config: FCOSConfig, device: torch.device | str = "cpu") -> Grid:
+        """The grid of a ``height`` x ``width`` canvas, in pixels, as the configuration places its locations."""
+        return _grid(height, width, config, str(device))
+
+    def __len__(self) -> int:
+        """L, the number of locations."""
+        return len(self.points)
+
+    @property
+    def counts(self) -> list[int]:
+        """How many locations each level has: what splits ``(B, L)`` into levels."""
+        return [height * width for height, width in self.sizes]
+
+
+@kept
+def _grid(height: int, width: int, config: FCOSConfig, device: str) -> Grid:
+    sizes = feature_sizes(height, width, config.strides)
+    counts = [h * w for h, w in sizes]
+    strides = [torch.full((n,), float(s), device=device) for s, n in zip(config.strides, counts, strict=True)]
+    levels = [torch.full((n,), level, device=device) for level, n in zip(config.levels, counts, strict=True)]
+    points = canvas_locations(sizes, config, device=device)
+    return Grid((height, width), tuple(sizes), points, torch.cat(strides), torch.cat(levels))

@@ -10,7 +10,7 @@ import contextlib
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,15 +20,26 @@ from .compat import allow_shapes
 from .config import ConfigError, FCOSConfig
 from .images import ImageBatcher, check_images, check_targets, scale_boxes
 from .inference import detect
-from .locations import canvas_locations, feature_sizes, kept
+from .locations import Grid
 from .losses import centerness_floor, fcos_losses
 from .network import Head, HeadOutput, Pyramid, replace_folded
-from .targets import Targets, make_targets, pad_boxes
+from .targets import PaddedBoxes, Targets, make_targets, pad_boxes
 
 _INFERENCE_FIELDS = frozenset(
     "centerness_inference score_threshold threshold_on sqrt_score pre_nms_top_k nms_threshold detections_per_image "
     "min_size max_size".split()
 )
+
+
+class Predictions(NamedTuple):
+    """What the network says of images that share a canvas, and where: all that losses and detections are made from."""
+
+    images: list[int]  # places of the B images among those that were given
+    output: HeadOutput
+    grid: Grid  # of the canvas
+    sizes: list[tuple[int, int]]  # (height, width) of each image on the canvas, without padding
+    given_sizes: list[tuple[int, int]]  # (height, width) of each image as it was given
+    boxes: PaddedBoxes | None  # the true ones, in pixels of the canvas, where targets were given
 
 
 class FCOS(nn.Module):
@@ -83,46 +94,84 @@ class FCOS(nn.Module):
         """
         if self.training and targets is None:
             raise ValueError("training needs targets: call model(images, targets), or model.eval() for detections")
+        if self.training:
+            (seen,) = self.predictions(images, targets)
+            return self.losses(seen, num_positive)
+        found: list[dict[str, Tensor]] = [{} for _ in images]
+        for seen in self.predictions(images, targets):
+            for place, detection in zip(seen.images, self.detections(seen), strict=True):
+                found[place] = detection
+        return found
+
+    def predictions(
+        self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]] | None = None
+    ) -> Iterator[Predictions]:
+        """The first half of :meth:`forward`: checks, canvases, network. In training all images share one canvas.
+
+        Args:
+            images, targets: as for the class. Targets can be left out where no losses are wanted.
+        """
         if self.check_inputs:
             check_images(images)
             if targets is not None:
                 check_targets(images, targets, self.config.num_classes)
-
         batch, scaled = self.batcher(images, targets)
-        output = self.predict(batch.tensor)
-        height, width = batch.tensor.shape[-2:]
-
-        # Locations, targets, losses and decoding in float32, whatever the network ran in: bf16 steps by 8 pixels
-        # above 1024.
-        with torch.autocast(batch.tensor.device.type, enabled=False):
-            made = self.targets(scaled, height, width, batch.tensor.device) if scaled is not None else None
-            if self.training:
-                assert made is not None
-                if output.centerness is not None:
-                    self.centerness_floor = centerness_floor(made)
-                return self._losses(output.logits, output.distances, output.centerness, made, self.config, num_positive)
-            sizes = feature_sizes(height, width, self.config.strides)
-            points = self.locations(height, width, batch.tensor.device)
-            found = detect(output, points, sizes, batch.sizes, self.config, made)
-        for detection, image, size in zip(found, images, batch.sizes, strict=True):
-            detection["boxes"] = scale_boxes(detection["boxes"], size, tuple(image.shape[-2:]))
-        return found
+        (height, width), device = batch.tensor.shape[-2:], batch.tensor.device
+        yield Predictions(
+            list(range(len(images))),
+            self.predict(batch.tensor),
+            self.grid(height, width, device),
+            batch.sizes,
+            [(image.shape[-2], image.shape[-1]) for image in images],
+            None if scaled is None else pad_boxes(scaled, device),
+        )
 
     def predict(self, canvas: Tensor) -> HeadOutput:
         """The network alone: a normalised batch ``(B, 3, H, W)`` to predictions at all L locations."""
         return self.head(self.pyramid(canvas.to(self.head.classification.weight.dtype)))
 
-    def locations(self, height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
-        """All locations of a canvas: ``(L, 2)`` xy in pixels. Computed once for each size."""
-        return _locations(height, width, self.config, str(device))
+    # Locations, targets, losses and decoding in float32, whatever the network ran in: bf16 steps by 8 pixels above
+    # 1024.
+    def losses(self, seen: Predictions, num_positive: Tensor | None = None) -> dict[str, Tensor]:
+        """The second half of :meth:`forward` in training: predictions with true boxes to scalar losses."""
+        assert seen.boxes is not None
+        with torch.autocast(seen.grid.points.device.type, enabled=False):
+            made = make_targets(seen.boxes, seen.grid, self.config)
+            logits, distances, centerness = seen.output
+            if centerness is not None:
+                self.centerness_floor = centerness_floor(made)
+            return self._losses(logits, distances, centerness, made, self.config, num_positive)
+
+    def detections(self, seen: Predictions, config: FCOSConfig | None = None) -> list[dict[str, Tensor]]:
+        """The second half of :meth:`forward` in evaluation: predictions to one dict for each image; see the class.
+
+        Args:
+            seen: of this model; with true boxes where ``centerness_inference`` is ``"oracle"``.
+            config: other fields of inference than the model's own, to try several on the same predictions.
+
+        Raises:
+            ValueError: the oracle without true boxes.
+        """
+        config = config or self.config
+        with torch.autocast(seen.grid.points.device.type, enabled=False):
+            made = None
+            if config.centerness_inference == "oracle" and seen.boxes is not None:
+                made = make_targets(seen.boxes, seen.grid, config)
+            found = detect(seen.output, seen.grid, seen.sizes, config, made)
+            for detection, size, given in zip(found, seen.sizes, seen.given_sizes, strict=True):
+                detection["boxes"] = scale_boxes(detection["boxes"], size, given)
+        return found
+
+    def grid(self, height: int, width: int, device: torch.device | str = "cpu") -> Grid:
+        """The locations of a canvas and what is known of them. Made once for each size."""
+        return Grid.of(height, width, self.config, device)
 
     def targets(
         self, targets: Sequence[dict[str, Tensor]], height: int, width: int, device: torch.device | str = "cpu"
     ) -> Targets:
         """Targets of every location for boxes in pixels of a ``height`` x ``width`` canvas."""
-        boxes, labels, valid = pad_boxes(targets, torch.device(device))
-        sizes = feature_sizes(height, width, self.config.strides)
-        return make_targets(boxes, labels, valid, self.locations(height, width, device), sizes, self.config)
+        boxes = pad_boxes(targets, torch.device(device))
+        return make_targets(boxes, self.grid(height, width, device), self.config)
 
     def count_positive(self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]]) -> Tensor:
         """How many locations of a batch are positive, without running the network: a scalar, never waited for."""
@@ -269,8 +318,3 @@ class FCOS(nn.Module):
             if getattr(self.config, name) != value:
                 raise ValueError(f"torchvision's FCOS has {name}={value!r}, this model {getattr(self.config, name)!r}")
         return state
-
-
-@kept
-def _locations(height: int, width: int, config: FCOSConfig, device: str) -> Tensor:
-    return canvas_locations(feature_sizes(height, width, config.strides), config, device=device)

@@ -28,7 +28,7 @@ from . import weights
 from .config import ConfigError, FCOSConfig
 from .images import check_images, check_targets, scale_boxes
 from .inference import detect
-from .locations import canvas_locations, feature_sizes
+from .locations import Grid
 from .losses import fcos_losses
 from .network import Head, HeadOutput, Pyramid
 from .targets import make_targets, pad_boxes
@@ -108,34 +108,34 @@ class FCOSProposals(nn.Module):
         return self._select(self.head(list(features.values())), images)
 
     def _losses(self, output: HeadOutput, images: ImageList, targets: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-        sizes, points = self._grid(images)
-        with torch.autocast(points.device.type, enabled=False):
-            boxes, labels, valid = pad_boxes(targets, points.device)
-            made = make_targets(boxes, torch.zeros_like(labels), valid, points, sizes, self.config)
+        grid = self._grid(images)
+        with torch.autocast(grid.points.device.type, enabled=False):
+            boxes = pad_boxes(targets, grid.points.device)
+            boxes = boxes._replace(labels=torch.zeros_like(boxes.labels))  # whatever it is, it is an object
+            made = make_targets(boxes, grid, self.config)
             losses = fcos_losses(output.logits, output.distances, output.centerness, made, self.config)
         return {f"proposal_{name}": loss for name, loss in losses.items()}
 
     def _select(self, output: HeadOutput, images: ImageList) -> tuple[list[Tensor], list[Tensor]]:
         config = self.training_config if self.training else self.config
-        sizes, points = self._grid(images)
+        grid = self._grid(images)
+        points = grid.points
         # A location in the padding lies in no box. With no score to reach, what it predicts would take the place of
         # proposals: clipped to the image it is mostly empty, and NMS keeps every empty box.
         ends = torch.tensor([(w, h) for h, w in images.image_sizes], device=points.device)  # (B, 2)
         outside = (points[None] >= ends[:, None]).any(-1)  # (B, L)
         output = output._replace(logits=output.logits.masked_fill(outside[..., None], -math.inf))
         with torch.autocast(points.device.type, enabled=False):
-            found = detect(output, points, sizes, images.image_sizes, config)
+            found = detect(output, grid, images.image_sizes, config)
         kept = [remove_small_boxes(f["boxes"], _SMALLEST) for f in found]
         return (
             [f["boxes"][keep] for f, keep in zip(found, kept, strict=True)],
             [f["scores"][keep] for f, keep in zip(found, kept, strict=True)],
         )
 
-    def _grid(self, images: ImageList) -> tuple[list[tuple[int, int]], Tensor]:
-        """(height, width) of each level's map, and all L locations ``(L, 2)``."""
+    def _grid(self, images: ImageList) -> Grid:
         height, width = images.tensors.shape[-2:]
-        sizes = feature_sizes(height, width, self.config.strides)
-        return sizes, canvas_locations(sizes, self.config, device=images.tensors.device)
+        return Grid.of(height, width, self.config, images.tensors.device)
 
 
 def _check_levels(config: FCOSConfig) -> None:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from .config import FCOSConfig
-from .locations import axes, kept
+from .locations import Grid, axes, kept
 
 WORD = 63  # boxes in one int64; the sign bit stays free
 
@@ -170,7 +170,7 @@ def _axis(counts: tuple[int, ...], config: FCOSConfig, device: str) -> _Axis:
 
 
 def _spread(values: Sequence[float], counts: Sequence[int], device: str) -> Tensor:
-    """Each level's value, repeated for all its columns, rows or locations."""
+    """Each level's value, repeated for all its columns or rows."""
     return torch.cat([torch.full((n,), float(v), device=device) for v, n in zip(values, counts, strict=True)])
 
 
@@ -225,50 +225,40 @@ class Targets(NamedTuple):
         return self.labels >= 0
 
 
-def make_targets(
-    boxes: Tensor,
-    labels: Tensor,
-    valid: Tensor,
-    points: Tensor,
-    sizes: Sequence[tuple[int, int]],
-    config: FCOSConfig,
-) -> Targets:
-    """Targets of a padded batch.
+class PaddedBoxes(NamedTuple):
+    """The boxes of a batch, padded to the M of the image that has most; made by :func:`pad_boxes`."""
+
+    boxes: Tensor  # (B, M, 4) float32 xyxy in pixels of the canvas
+    labels: Tensor  # (B, M) int64: class 0..C-1
+    valid: Tensor  # (B, M) bool: False for padding
+
+
+def make_targets(boxes: PaddedBoxes, grid: Grid, config: FCOSConfig) -> Targets:
+    """Targets of every location of a batch.
 
     Args:
-        boxes: ``(B, M, 4)`` xyxy in pixels of the canvas.
-        labels: ``(B, M)`` int64.
-        valid: ``(B, M)`` bool, False for padding.
-        points: ``(L, 2)`` locations of all levels, in pixels.
-        sizes: (height, width) of each level's feature map.
+        boxes: of B images, in pixels of the canvas.
+        grid: of the canvas, on the boxes' device.
         config: the model's configuration.
     """
-    matched = assign(boxes, valid, sizes, config)
+    matched = assign(boxes.boxes, boxes.valid, grid.sizes, config)
     positive = matched >= 0
-    if boxes.shape[1] == 0:
-        return Targets(matched.clone(), boxes.new_zeros(*matched.shape, 4), matched)
+    if boxes.boxes.shape[1] == 0:
+        return Targets(matched.clone(), boxes.boxes.new_zeros(*matched.shape, 4), matched)
     index = matched.clamp(min=0)
-    own = boxes.gather(1, index[..., None].expand(-1, -1, 4))  # (B, L, 4): each location's box
-    distances = torch.cat([points - own[..., :2], own[..., 2:] - points], dim=-1)  # Eq. 1
+    own = boxes.boxes.gather(1, index[..., None].expand(-1, -1, 4))  # (B, L, 4): each location's box
+    distances = torch.cat([grid.points - own[..., :2], own[..., 2:] - grid.points], dim=-1)  # Eq. 1
     if config.normalize_targets:
-        distances = distances / level_strides(sizes, config, boxes.device)[:, None]
+        distances = distances / grid.strides[:, None]
     return Targets(
-        torch.where(positive, labels.gather(1, index), -1),
+        torch.where(positive, boxes.labels.gather(1, index), -1),
         torch.where(positive[..., None], distances, 0.0),
         matched,
     )
 
 
-def level_strides(sizes: Sequence[tuple[int, int]], config: FCOSConfig, device: torch.device) -> Tensor:
-    """``(L,)`` float32: the stride of each location's level, in pixels."""
-    return _per_location(config.strides, tuple(h * w for h, w in sizes), str(device))
-
-
-_per_location = kept(_spread)
-
-
-def pad_boxes(targets: Sequence[dict[str, Tensor]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Lists of boxes as one padded batch: boxes ``(B, M, 4)``, labels ``(B, M)``, valid ``(B, M)``.
+def pad_boxes(targets: Sequence[dict[str, Tensor]], device: torch.device) -> PaddedBoxes:
+    """Lists of boxes as one padded batch, on ``device``.
 
     M is the largest number of boxes in an image. Lengths are known on the host, so nothing synchronises; and which box
     goes where is computed there, so the number of kernels does not grow with the number of images.
@@ -283,4 +273,4 @@ def pad_boxes(targets: Sequence[dict[str, Tensor]], device: torch.device) -> tup
     labels = torch.cat([*(t["labels"].long() for t in targets), torch.zeros(1, dtype=torch.int64, device=home)])
     # Pageable memory is sent without waiting as long as it is small (64 kB); so is this.
     boxes, labels, index = (t.to(device, non_blocking=True) for t in (boxes, labels, index))
-    return boxes[index], labels[index], index < total
+    return PaddedBoxes(boxes[index], labels[index], index < total)

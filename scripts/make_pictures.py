@@ -27,8 +27,8 @@ from fcos_edu.atomic import atomic_write
 from fcos_edu.centerness import centerness
 from fcos_edu.data import load, transforms
 from fcos_edu.inference import location_quality
-from fcos_edu.locations import feature_sizes
-from fcos_edu.targets import level_strides, ltrb_to_boxes
+from fcos_edu.locations import Grid
+from fcos_edu.targets import ltrb_to_boxes
 
 if not __package__:  # run as a file: the folder of the repository is not on the path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -90,9 +90,9 @@ def scene() -> Scene:
     output = model.predict(batch.tensor)
     quality = location_quality(output, model.config)
     assert quality is not None and model.config.normalize_targets
-    strides = level_strides(feature_sizes(height, width, model.config.strides), model.config, batch.tensor.device)
-    points = model.locations(height, width)
-    distances = output.distances[0] * strides[:, None]
+    grid = Grid.of(height, width, model.config)
+    points = grid.points
+    distances = output.distances[0] * grid.strides[:, None]
     boxes = ltrb_to_boxes(points, distances)
     probability, label = output.logits[0].sigmoid().max(dim=1)
     sure = probability > model.config.score_threshold

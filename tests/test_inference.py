@@ -15,7 +15,7 @@ from torchvision.ops import batched_nms, box_iou, nms
 from fcos_edu import FCOSConfig
 from fcos_edu.centerness import centerness
 from fcos_edu.inference import best_after_nms, class_wise_nms, detect, location_quality, select_candidates
-from fcos_edu.locations import canvas_locations, feature_sizes
+from fcos_edu.locations import Grid, canvas_locations, feature_sizes
 from fcos_edu.network import HeadOutput
 from fcos_edu.targets import Targets, ltrb_to_boxes
 
@@ -46,9 +46,8 @@ def blank(config: FCOSConfig, batch: int = 1) -> HeadOutput:
 def run(
     output: HeadOutput, config: FCOSConfig, targets: Targets | None = None, **sizes: Any
 ) -> list[dict[str, Tensor]]:
-    levels = feature_sizes(*CANVAS, config.strides)
     image_sizes = sizes.get("image_sizes", [CANVAS] * len(output.logits))
-    return detect(output, canvas_locations(levels, config), levels, image_sizes, config, targets)
+    return detect(output, Grid.of(*CANVAS, config), image_sizes, config, targets)
 
 
 def logit(p: float) -> float:

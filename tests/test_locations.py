@@ -10,6 +10,7 @@ from torchvision.models.detection.image_list import ImageList
 
 from fcos_edu import FCOSConfig
 from fcos_edu.locations import (
+    Grid,
     axes,
     axis,
     canvas_locations,
@@ -109,3 +110,27 @@ def test_the_pitch_of_torchvision_differs_only_off_multiples_of_128() -> None:
     assert pitches(heights, config) == [8, 16, 32, 61, 114]  # the docstring's example
     assert pitches([h for h, _ in feature_sizes(768, 128, STRIDES)], config) == list(STRIDES)
     assert pitches(heights, FCOSConfig.paper()) == list(STRIDES)
+
+
+@pytest.mark.parametrize("preset", ["paper", "torchvision"])
+def test_a_grid_knows_each_location(preset: str) -> None:
+    config = getattr(FCOSConfig, preset)()
+    grid = Grid.of(160, 224, config)
+    assert grid.canvas == (160, 224)
+    assert list(grid.sizes) == feature_sizes(160, 224, config.strides)
+    assert torch.equal(grid.points, canvas_locations(grid.sizes, config))
+    assert len(grid) == sum(grid.counts) == len(grid.points) == len(grid.strides) == len(grid.levels)
+    for level, stride, count, strides, levels in zip(
+        config.levels, config.strides, grid.counts, grid.strides.split(grid.counts), grid.levels.split(grid.counts)
+    ):
+        assert strides.tolist() == [stride] * count
+        assert levels.tolist() == [level] * count
+    assert (grid.strides.dtype, grid.levels.dtype) == (torch.float32, torch.int64)
+
+
+def test_a_grid_is_made_once_for_each_canvas() -> None:
+    config = FCOSConfig.paper()
+    assert Grid.of(96, 128, config) is Grid.of(96, 128, FCOSConfig.paper())
+    assert Grid.of(96, 128, config) is not Grid.of(128, 96, config)
+    with pytest.raises(AttributeError):
+        Grid.of(96, 128, config).sizes = ()  # type: ignore[misc]

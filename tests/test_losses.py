@@ -18,7 +18,7 @@ from torchvision.ops import (
 
 from fcos_edu import FCOS, FCOSConfig
 from fcos_edu.centerness import centerness
-from fcos_edu.locations import canvas_locations, feature_sizes
+from fcos_edu.locations import Grid
 from fcos_edu.losses import (
     box_loss,
     centerness_floor,
@@ -27,7 +27,7 @@ from fcos_edu.losses import (
     focal_loss,
     iou_and_giou,
 )
-from fcos_edu.targets import Targets, ltrb, ltrb_to_boxes, make_targets, pad_boxes
+from fcos_edu.targets import PaddedBoxes, Targets, ltrb, ltrb_to_boxes, make_targets, pad_boxes
 
 KINDS = ("iou", "linear_iou", "giou")
 
@@ -272,10 +272,9 @@ def test_the_floor_counts_positives_only() -> None:
 
 # ------------------------------------------------------------------ no host synchronisation
 def targets_and_losses(
-    boxes: Tensor, labels: Tensor, valid: Tensor, points: Tensor, outputs: list[Tensor], config: FCOSConfig
+    boxes: Tensor, labels: Tensor, valid: Tensor, outputs: list[Tensor], config: FCOSConfig
 ) -> dict[str, Tensor]:
-    sizes = feature_sizes(128, 160, config.strides)
-    targets = make_targets(boxes, labels, valid, points, sizes, config)
+    targets = make_targets(PaddedBoxes(boxes, labels, valid), Grid.of(128, 160, config), config)
     return fcos_losses(outputs[0], outputs[1], outputs[2], targets, config)
 
 
@@ -285,11 +284,9 @@ def inputs(config: FCOSConfig, count: int = 70) -> tuple[Any, ...]:
     boxes = torch.cat([corner, corner + torch.rand(count, 2) * 60 + 1], dim=1)
     one = {"boxes": boxes, "labels": torch.randint(0, config.num_classes, (count,))}
     padded = pad_boxes([one, {k: v[:3] for k, v in one.items()}], torch.device("cpu"))
-    sizes = feature_sizes(128, 160, config.strides)
-    points = canvas_locations(sizes, config)
-    length = len(points)
+    length = len(Grid.of(128, 160, config))
     outputs = [torch.randn(2, length, config.num_classes), torch.rand(2, length, 4) * 9, torch.randn(2, length)]
-    return (*padded, points, [o.requires_grad_() for o in outputs], config)
+    return (*padded, [o.requires_grad_() for o in outputs], config)
 
 
 def test_fake_tensors_would_notice_a_synchronisation() -> None:

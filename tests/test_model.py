@@ -22,7 +22,7 @@ from torchvision.ops import FrozenBatchNorm2d, box_iou
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from fcos_edu import FCOS, ConfigError, FCOSConfig
-from fcos_edu import model as model_module
+from fcos_edu import locations as locations_module
 from fcos_edu import targets as targets_module
 from fcos_edu.locations import feature_sizes
 from fcos_edu.network import ConvNorm
@@ -378,7 +378,7 @@ def test_targets_of_the_model_fit_its_canvas(tiny: FCOS) -> None:
     made = tiny.targets([{"boxes": torch.tensor([[8.0, 8, 40, 40]]), "labels": torch.tensor([2])}, EMPTY], 96, 128)
     length = sum(h * w for h, w in feature_sizes(96, 128, tiny.config.strides))
     assert made.labels.shape == (2, length) and made.ltrb.shape == (2, length, 4)
-    assert tiny.locations(96, 128).shape == (length, 2)
+    assert tiny.grid(96, 128).points.shape == (length, 2)
     assert (made.labels[0] == 2).any() and (made.labels[1] == -1).all()
 
 
@@ -417,7 +417,7 @@ def test_a_training_step_reads_no_value(preset: str) -> None:
         gradients = torch.autograd.grad(torch.stack(list(losses.values())).sum(), learnt)
     assert len(losses) == 3 and all(value.shape == () for value in losses.values())
     assert [g.shape for g in gradients] == [v.shape for v in learnt]
-    assert not isinstance(model.locations(*canvas), FakeTensor)
+    assert not isinstance(model.grid(*canvas).points, FakeTensor)
 
 
 def test_fake_tensors_notice_a_value_that_is_read() -> None:
@@ -451,7 +451,7 @@ OLD_TORCH = tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 
 @pytest.fixture
 def no_cuda_left() -> Iterator[None]:
     yield  # what was made for each canvas on the device that is none
-    for make in (model_module._locations, targets_module._axis, targets_module._per_location):
+    for make in (locations_module._grid, targets_module._axis):
         make.cache_clear()  # type: ignore[attr-defined]
 
 
@@ -514,7 +514,7 @@ def test_the_path_reads_in_the_order_of_the_methods(tiny: FCOS) -> None:
         batch, _ = tiny.batcher([image], None)
         output = tiny.predict(batch.tensor)
         (found,) = tiny([image])
-    length = len(tiny.locations(*batch.tensor.shape[-2:]))
+    length = len(tiny.grid(*batch.tensor.shape[-2:]))
     assert output.logits.shape == (1, length, 3) and output.distances.shape == (1, length, 4)
     assert output.centerness is not None
     best = (output.logits.sigmoid() * output.centerness.sigmoid()[..., None]).max()

@@ -91,8 +91,7 @@ def test_proposals_are_what_fcos_detects(branch: str) -> None:
     assert batch.image_sizes == [(height, width)] * 2 == [(128, 192)] * 2
     with torch.no_grad():
         output = alone.predict(batch.tensors)
-    sizes = feature_sizes(height, width, one_class.strides)
-    want = detect(output, alone.locations(height, width), sizes, batch.image_sizes, one_class)
+    want = detect(output, alone.grid(height, width), batch.image_sizes, one_class)
 
     got = model.proposals(images)
     for a, b, image, size in zip(got, want, images, batch.image_sizes, strict=True):

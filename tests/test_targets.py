@@ -17,13 +17,13 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 
 from fcos_edu import FCOSConfig
-from fcos_edu.locations import canvas_locations, feature_sizes
+from fcos_edu.locations import Grid, canvas_locations, feature_sizes
 from fcos_edu.targets import (
+    PaddedBoxes,
     Targets,
     assign,
     assign_slow,
     candidates,
-    level_strides,
     lowest_bit,
     ltrb,
     ltrb_to_boxes,
@@ -104,16 +104,15 @@ def test_a_whole_assignment_by_hand() -> None:
 
 def test_targets_by_hand() -> None:
     config = CONFIGS["one level"].replace(num_classes=5)
-    sizes = feature_sizes(32, 32, config.strides)
-    boxes, labels, valid = pad_boxes([{"boxes": boxes_of((4, 2, 30, 12)), "labels": torch.tensor([3])}], CPU)
-    points = canvas_locations(sizes, config)
-    made = make_targets(boxes, labels, valid, points, sizes, config)
+    grid = Grid.of(32, 32, config)
+    boxes = pad_boxes([{"boxes": boxes_of((4, 2, 30, 12)), "labels": torch.tensor([3])}], CPU)
+    made = make_targets(boxes, grid, config)
     assert made.labels.tolist() == [[3, 3, -1, -1]]
     assert made.matched.tolist() == [[0, 0, -1, -1]]
     assert made.positive.tolist() == [[True, True, False, False]]
     want = [[4, 6, 22, 4], [20, 6, 6, 4], [0, 0, 0, 0], [0, 0, 0, 0]]
     assert made.ltrb.tolist() == [want]
-    normalized = make_targets(boxes, labels, valid, points, sizes, config.replace(normalize_targets=True))
+    normalized = make_targets(boxes, grid, config.replace(normalize_targets=True))
     assert normalized.ltrb.tolist() == [[[v / 16 for v in row] for row in want]]
 
 
@@ -277,9 +276,8 @@ def test_every_positive_satisfies_the_papers_conditions() -> None:
     corner = torch.rand(40, 2, generator=generator) * 200
     boxes = torch.cat([corner, corner + torch.rand(40, 2, generator=generator) * 100 + 1], dim=1)
     matched = fast(boxes, canvas, config)
-    sizes = feature_sizes(*canvas, config.strides)
-    points = canvas_locations(sizes, config)
-    stride = level_strides(sizes, config, CPU)
+    grid = Grid.of(*canvas, config)
+    points, stride = grid.points, grid.strides
     assert stride.unique().tolist() == [8, 16, 32, 64, 128]
     distances = ltrb(points, boxes)[torch.arange(len(points)), matched.clamp(min=0)]
     positive = matched >= 0
@@ -324,8 +322,7 @@ def _random_targets(counts: list[int], num_classes: int = 80) -> list[dict[str, 
 
 
 def _make(targets: list[dict[str, Tensor]], config: FCOSConfig, canvas: tuple[int, int] = (128, 160)) -> Targets:
-    sizes = feature_sizes(*canvas, config.strides)
-    return make_targets(*pad_boxes(targets, CPU), canvas_locations(sizes, config), sizes, config)
+    return make_targets(pad_boxes(targets, CPU), Grid.of(*canvas, config), config)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -381,10 +378,9 @@ def test_more_images_need_no_more_kernels() -> None:
 
 def test_constants_of_a_canvas_made_in_inference_mode_serve_training() -> None:
     config = CONFIGS["improved"]
-    sizes = feature_sizes(104, 136, config.strides)
     with torch.inference_mode():
-        first = level_strides(sizes, config, CPU)
-    assert level_strides(sizes, config, CPU) is first
+        first = Grid.of(104, 136, config).strides
+    assert Grid.of(104, 136, config).strides is first
     raw = torch.ones(len(first), requires_grad=True)
     (raw * first).sum().backward()
     assert torch.equal(raw.grad, first)  # type: ignore[arg-type]
@@ -394,17 +390,16 @@ def test_constants_of_a_canvas_made_in_inference_mode_serve_training() -> None:
 def test_padding_changes_nothing(name: str) -> None:
     config = CONFIGS[name]
     targets = _random_targets([5, 2])
-    boxes, labels, valid = pad_boxes(targets, CPU)
-    sizes = feature_sizes(128, 160, config.strides)
-    points = canvas_locations(sizes, config)
-    want = make_targets(boxes, labels, valid, points, sizes, config)
+    boxes, labels, valid = padded = pad_boxes(targets, CPU)
+    grid = Grid.of(128, 160, config)
+    want = make_targets(padded, grid, config)
     for extra in (1, 58, 59, 130):  # also across a word's 63 bits
         # Whatever stands in the padding must not matter: here a tempting one-pixel box on a location, and NaN.
         for filling in ((11.5, 11.5, 12.5, 12.5), (0, 0, 0, 0), (math.nan,) * 4):
             more = torch.cat([boxes, boxes_of(filling).expand(2, extra, 4)], dim=1)
             more_labels = torch.cat([labels, torch.full((2, extra), 7)], dim=1)
             more_valid = torch.cat([valid, torch.zeros(2, extra, dtype=torch.bool)], dim=1)
-            got = make_targets(more, more_labels, more_valid, points, sizes, config)
+            got = make_targets(PaddedBoxes(more, more_labels, more_valid), grid, config)
             for a, b in zip(want, got, strict=True):
                 assert torch.equal(a, b)
 
@@ -440,9 +435,9 @@ def test_targets_agree_with_the_match() -> None:
     for config in (CONFIGS["improved"], CONFIGS["paper"], CONFIGS["torchvision"]):
         targets = _random_targets([8, 3])
         made = _make(targets, config)
-        sizes = feature_sizes(128, 160, config.strides)
-        points = canvas_locations(sizes, config)
-        scale = level_strides(sizes, config, CPU)[:, None] if config.normalize_targets else 1.0
+        grid = Grid.of(128, 160, config)
+        points = grid.points
+        scale = grid.strides[:, None] if config.normalize_targets else 1.0
         for i, target in enumerate(targets):
             positive = made.matched[i] >= 0
             assert positive.any()

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from ..config import FCOSConfig
 from ..images import resized_size
-from ..locations import feature_sizes
+from ..locations import Grid
+from ..targets import PaddedBoxes
 from . import voc
 from .coco import coco_splits, read_annotations
 from .downloads import fetch
@@ -83,13 +84,10 @@ class Boxes:
 class BoxBatch(NamedTuple):
     """The boxes of B images that share a canvas, padded to M, in the canvas's pixels."""
 
-    canvas: tuple[int, int]  # (height, width)
-    sizes: list[tuple[int, int]]  # (height, width) of each level's feature map
+    grid: Grid  # of the canvas
     images: NDArray[np.int64]  # (B,) positions of the images in the data set
     positions: Tensor  # (B, M) int64: of the boxes in the data set; anything where not valid
-    boxes: Tensor  # (B, M, 4) float32 xyxy
-    labels: Tensor  # (B, M) int64
-    valid: Tensor  # (B, M) bool
+    boxes: PaddedBoxes
 
 
 def batches(boxes: Boxes, config: FCOSConfig) -> Iterator[BoxBatch]:
@@ -113,21 +111,22 @@ def batches(boxes: Boxes, config: FCOSConfig) -> Iterator[BoxBatch]:
         if len(group) == 0:
             continue
         height, width = (int(side) for side in canvases[group[0]])
-        sizes = feature_sizes(height, width, config.strides)
-        step = max(1, _LOCATIONS_PER_BATCH // sum(h * w for h, w in sizes))
+        grid = Grid.of(height, width, config)
+        step = max(1, _LOCATIONS_PER_BATCH // len(grid))
         for start in range(0, len(group), step):
             images = group[start : start + step]
             slots = np.arange(counts[images].max())
             valid = slots < counts[images, None]
             index = np.where(valid, first[images, None] + slots, 0)
             yield BoxBatch(
-                (height, width),
-                sizes,
+                grid,
                 images,
                 torch.from_numpy(index),
-                torch.from_numpy(np.where(valid[..., None], scaled[index], 0)),
-                torch.from_numpy(boxes.labels[index]),
-                torch.from_numpy(valid),
+                PaddedBoxes(
+                    torch.from_numpy(np.where(valid[..., None], scaled[index], 0)),
+                    torch.from_numpy(boxes.labels[index]),
+                    torch.from_numpy(valid),
+                ),
             )
 
 

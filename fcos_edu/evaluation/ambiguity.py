@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from ..config import FCOSConfig
 from ..data.boxes import Boxes, batches
-from ..targets import WORD, Candidates, candidates, lowest_bit
+from ..locations import Grid
+from ..targets import WORD, Candidates, PaddedBoxes, candidates, lowest_bit
 from .recall import best_possible_recall, one_thread
 
 
@@ -47,20 +48,16 @@ class Ambiguity(NamedTuple):
         return self.different / max(self.positive, 1)
 
 
-def ambiguous_locations(
-    boxes: Tensor, labels: Tensor, valid: Tensor, sizes: Sequence[tuple[int, int]], config: FCOSConfig
-) -> AmbiguousLocations:
+def ambiguous_locations(boxes: PaddedBoxes, grid: Grid, config: FCOSConfig) -> AmbiguousLocations:
     """Which locations of a padded batch are ambiguous.
 
     Args:
-        boxes: ``(B, M, 4)`` xyxy in pixels of the canvas.
-        labels: ``(B, M)`` int64.
-        valid: ``(B, M)`` bool, False for padding.
-        sizes: (height, width) of each level's feature map.
+        boxes: of B images, in pixels of the canvas.
+        grid: of the canvas.
         config: as for :func:`~fcos_edu.targets.candidates`.
     """
-    found = candidates(boxes, valid, sizes, config)
-    positive = torch.zeros(len(boxes), sum(h * w for h, w in sizes), dtype=torch.bool, device=boxes.device)
+    found = candidates(boxes.boxes, boxes.valid, grid.sizes, config)
+    positive = torch.zeros(len(boxes.valid), len(grid), dtype=torch.bool, device=boxes.valid.device)
     ambiguous = positive.clone()
     for word in found.words:
         here = word != 0
@@ -70,7 +67,7 @@ def ambiguous_locations(
     if found.words:
         image, location = ambiguous.nonzero(as_tuple=True)
         words = torch.stack([word[image, location] for word in found.words], dim=1)  # (n, words)
-        different[image, location] = _differ(words, image, found, labels)
+        different[image, location] = _differ(words, image, found, boxes.labels)
     return AmbiguousLocations(positive, ambiguous, different)
 
 
@@ -100,9 +97,9 @@ def ambiguity(boxes: Boxes, config: FCOSConfig, *, progress: bool = True) -> Amb
     totals = torch.zeros(3, dtype=torch.int64)
     with tqdm(total=len(boxes), desc="ambiguity", unit="box", disable=not progress, leave=False) as bar:
         for batch in batches(boxes, config):
-            masks = ambiguous_locations(batch.boxes, batch.labels, batch.valid, batch.sizes, config)
+            masks = ambiguous_locations(batch.boxes, batch.grid, config)
             totals += torch.stack([mask.sum() for mask in masks])
-            bar.update(int(batch.valid.sum()))
+            bar.update(int(batch.boxes.valid.sum()))
     return Ambiguity(*totals.tolist())
 
 

@@ -16,11 +16,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from ..data import DetectionDataset
-from ..images import check_images, check_targets, scale_boxes
-from ..inference import detect
-from ..locations import feature_sizes
 from ..model import FCOS
-from ..targets import pad_boxes
 from .ambiguity import ambiguous_locations
 from .coco_ap import coco_metrics, coco_results, detections_of, each_batch
 
@@ -48,24 +44,11 @@ def four_ways(model: FCOS, dataset: DetectionDataset, **options: Any) -> dict[st
     results: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
 
     def step(images: list[Tensor], targets: Samples) -> None:
-        # The way of FCOS.forward in evaluation, which parts after the network.
-        if model.check_inputs:
-            check_images(images)
-            check_targets(images, targets, model.config.num_classes)
-        batch, scaled = model.batcher(images, targets)
-        height, width = batch.tensor.shape[-2:]
-        device = batch.tensor.device
-        output = model.predict(batch.tensor)
-        with torch.autocast(device.type, enabled=False):
-            made = model.targets(scaled, height, width, device)
-            sizes = feature_sizes(height, width, model.config.strides)
-            points = model.locations(height, width, device)
+        for seen in model.predictions(images, targets):
             for way in ways:
-                config = model.config.replace(centerness_inference=way)
-                found = detect(output, points, sizes, batch.sizes, config, made)
-                for detection, image, size, target in zip(found, images, batch.sizes, targets, strict=True):
-                    detection["boxes"] = scale_boxes(detection["boxes"], size, image.shape[-2:])
-                    results[way] += coco_results(detection, target["image_id"], dataset.category_ids)
+                found = model.detections(seen, model.config.replace(centerness_inference=way))
+                for place, detection in zip(seen.images, found, strict=True):
+                    results[way] += coco_results(detection, targets[place]["image_id"], dataset.category_ids)
 
     each_batch(step, model, dataset, **options)
     truth = dataset.ground_truth()
@@ -159,17 +142,15 @@ def ambiguous_detections_above(
     counts = np.zeros((1 + len(thresholds), 3), dtype=np.int64)
 
     def step(images: list[Tensor], targets: Samples) -> None:
-        found = detections_of(model, images, targets)
-        batch, scaled = model.batcher(images, targets)
-        height, width = batch.tensor.shape[-2:]
-        sizes = feature_sizes(height, width, model.config.strides)
-        boxes, labels, valid = pad_boxes(scaled, batch.tensor.device)
-        masks = ambiguous_locations(boxes, labels, valid, sizes, model.config)
-        counts[0] += [int(mask.sum()) for mask in masks]
-        for i, detection in enumerate(found):
-            for row, threshold in zip(counts[1:], thresholds, strict=True):
-                where = detection["locations"][detection["scores"] >= threshold]
-                row += len(where), int(masks.ambiguous[i, where].sum()), int(masks.different_classes[i, where].sum())
+        for seen in model.predictions(images, targets):
+            assert seen.boxes is not None
+            masks = ambiguous_locations(seen.boxes, seen.grid, model.config)
+            counts[0] += [int(mask.sum()) for mask in masks]
+            for i, detection in enumerate(model.detections(seen)):
+                for row, threshold in zip(counts[1:], thresholds, strict=True):
+                    where = detection["locations"][detection["scores"] >= threshold]
+                    ambiguous, different = masks.ambiguous[i, where], masks.different_classes[i, where]
+                    row += len(where), int(ambiguous.sum()), int(different.sum())
 
     each_batch(step, model, dataset, **options)
     samples, *rows = counts.tolist()

@@ -26,7 +26,6 @@ from tqdm import tqdm
 
 from ..config import INF, FCOSConfig
 from ..data.boxes import BoxBatch, Boxes, batches
-from ..locations import canvas_locations
 from ..targets import assign, candidates, ltrb
 
 SIZE_EDGES = (0, 8, 16, 32, 64, 96, 128, 256, 512, INF)
@@ -115,7 +114,7 @@ def best_possible_recall(boxes: Boxes, config: FCOSConfig, *, progress: bool = T
     samples = np.zeros((len(boxes), len(config.levels)), dtype=np.int32)
     with tqdm(total=len(boxes), desc="recall", unit="box", disable=not progress, leave=False) as bar:
         for batch in batches(boxes, config):
-            valid = batch.valid.numpy()
+            valid = batch.boxes.valid.numpy()
             samples[batch.positions.numpy()[valid]] = _samples(batch, config).numpy()[valid]
             bar.update(int(valid.sum()))
     found: NDArray[np.bool_] = samples.sum(axis=1) > 0
@@ -127,10 +126,11 @@ def best_possible_recall(boxes: Boxes, config: FCOSConfig, *, progress: bool = T
 
 def _samples(batch: BoxBatch, config: FCOSConfig) -> Tensor:
     """Locations of each level that learn each box: ``(B, M, levels)`` int64."""
-    count, most = batch.valid.shape
-    matched = assign(batch.boxes, batch.valid, batch.sizes, config)
+    padded, grid = batch.boxes, batch.grid
+    count, most = padded.valid.shape
+    matched = assign(padded.boxes, padded.valid, grid.sizes, config)
     slots = matched + (1 + (most + 1) * torch.arange(count)[:, None])  # background in slot 0 of each image
-    levels = slots.split([h * w for h, w in batch.sizes], dim=1)
+    levels = slots.split(grid.counts, dim=1)
     counts = [level.flatten().bincount(minlength=count * (most + 1)) for level in levels]
     return torch.stack(counts, dim=-1).view(count, most + 1, -1)[:, 1:]
 
@@ -140,9 +140,9 @@ def _reasons(lost: Boxes, config: FCOSConfig) -> NDArray[np.int8]:
     reason = np.zeros(len(lost), dtype=np.int8)
     anywhere = config.replace(center_sampling_radius=None)
     for batch in batches(lost, config):
-        points = canvas_locations(batch.sizes, config).double()
-        inside = (ltrb(points, batch.boxes[:, 0].double()) > 0).all(dim=-1).any(dim=0)  # on any level
-        alone = [candidates(batch.boxes, batch.valid, batch.sizes, c).words[0].any(dim=1) for c in (anywhere, config)]
+        own, _, valid = batch.boxes
+        inside = (ltrb(batch.grid.points.double(), own[:, 0].double()) > 0).all(dim=-1).any(dim=0)  # on any level
+        alone = [candidates(own, valid, batch.grid.sizes, c).words[0].any(dim=1) for c in (anywhere, config)]
         # Each hurdle that a box takes leads to the next reason.
         reason[batch.positions[:, 0].numpy()] = torch.stack([inside, *alone]).sum(dim=0).numpy()
     return reason
@@ -171,9 +171,9 @@ def anchor_recall(boxes: Boxes, config: FCOSConfig, *, progress: bool = True) ->
     found = {rule: np.zeros(len(boxes), dtype=np.bool_) for rule in LOW_QUALITY}
     with tqdm(total=len(boxes), desc="anchors", unit="box", disable=not progress, leave=False) as bar:
         for batch in batches(boxes, config):
-            for index, own, valid in zip(batch.positions, batch.boxes, batch.valid, strict=True):
+            for index, own, valid in zip(batch.positions, batch.boxes.boxes, batch.boxes.valid, strict=True):
                 own, index = own[valid], index[valid].numpy()
-                matches = anchor_matches(own, batch.sizes, config.strides, anchors)
+                matches = anchor_matches(own, batch.grid.sizes, config.strides, anchors)
                 for rule, matched in matches.items():
                     found[rule][index[matched.numpy()]] = True
                 bar.update(len(own))

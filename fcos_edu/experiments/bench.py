@@ -25,7 +25,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from .. import detectors
 from ..config import FCOSConfig
-from ..locations import feature_sizes
+from ..locations import Grid
 from ..model import FCOS
 from ..targets import assign, make_targets, pad_boxes
 from ..training.precision import pick_precision
@@ -132,28 +132,23 @@ def bench_assignment(turns: int = 20, device: str = "cpu") -> dict[str, Any]:
     config = FCOSConfig.torchvision()
     targets = random_boxes(batch, 20, height, width, config.num_classes)
     targets = [{k: v.to(device) for k, v in t.items()} for t in targets]
-    sizes = feature_sizes(height, width, config.strides)
+    grid = Grid.of(height, width, config, device)
 
     theirs = torchvision_fcos()
     theirs.head = _MatchOnly()
     images = ImageList(torch.empty(batch, 3, height, width, device=device), [(height, width)] * batch)
     generator: AnchorGenerator = theirs.anchor_generator
-    anchors = generator(images, [torch.empty(batch, 1, h, w, device=device) for h, w in sizes])
-    counts = [h * w for h, w in sizes]
-
-    ours = FCOS(config, load_backbone=False)
-    points = ours.locations(height, width, device)
+    anchors = generator(images, [torch.empty(batch, 1, h, w, device=device) for h, w in grid.sizes])
 
     def match() -> Tensor:
         boxes, _, valid = pad_boxes(targets, torch.device(device))
-        return assign(boxes, valid, sizes, config)
+        return assign(boxes, valid, grid.sizes, config)
 
     def whole() -> Any:
-        boxes, labels, valid = pad_boxes(targets, torch.device(device))
-        return make_targets(boxes, labels, valid, points, sizes, config)
+        return make_targets(pad_boxes(targets, torch.device(device)), grid, config)
 
     def peer() -> list[Tensor]:
-        return theirs.compute_loss(targets, {}, anchors, counts)  # type: ignore[return-value]
+        return theirs.compute_loss(targets, {}, anchors, grid.counts)  # type: ignore[return-value]
 
     if not torch.equal(match(), torch.stack(peer())):
         raise RuntimeError("ours and torchvision's assignment differ: their times cannot be compared")

@@ -30,7 +30,7 @@ from torch import Tensor
 from ..centerness import centerness
 from ..config import FCOSConfig
 from ..figures import CENTERNESS_COLORS, COLORS, LEVEL_COLORS, SIDE_COLORS
-from ..locations import axes, canvas_locations, feature_sizes
+from ..locations import Grid, axes
 from ..targets import assign, ltrb
 from .piece import Piece, pack
 
@@ -357,27 +357,26 @@ def _scene(
     }
 
 
-def _owners(data: Mapping[str, Any], config: FCOSConfig) -> tuple[Tensor, list[tuple[int, int]], Tensor]:
-    """The boxes (M, 4), the size of each level, and the box of each location of all levels (L,)."""
+def _owners(data: Mapping[str, Any], config: FCOSConfig) -> tuple[Tensor, Grid, Tensor]:
+    """The boxes (M, 4), the grid, and the box of each of its locations (L,)."""
     height, width = data["size"]
-    sizes = feature_sizes(height, width, config.strides)
+    grid = Grid.of(height, width, config)
     boxes = torch.tensor(data["boxes"], dtype=torch.float32)
-    owner = assign(boxes[None], torch.ones(1, len(boxes), dtype=torch.bool), sizes, config)[0]
-    return boxes, sizes, owner
+    owner = assign(boxes[None], torch.ones(1, len(boxes), dtype=torch.bool), grid.sizes, config)[0]
+    return boxes, grid, owner
 
 
 def _busiest_level(data: Mapping[str, Any], config: FCOSConfig) -> int:
-    _, sizes, owner = _owners(data, config)
-    return int(torch.stack([(part >= 0).sum() for part in owner.split([h * w for h, w in sizes])]).argmax())
+    _, grid, owner = _owners(data, config)
+    return int(torch.stack([(part >= 0).sum() for part in owner.split(grid.counts)]).argmax())
 
 
 def _first_place(data: Mapping[str, Any], config: FCOSConfig, least: int = 9) -> list[float]:
     """A location of the smallest box that has several, a little off its centre; the middle of the image if none has."""
-    boxes, sizes, owner = _owners(data, config)
-    points = canvas_locations(sizes, config)
+    boxes, grid, owner = _owners(data, config)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     for index in areas.argsort(stable=True).tolist():
-        own = points[owner == index]
+        own = grid.points[owner == index]
         if len(own) >= least:
             far = centerness(ltrb(own, boxes[index : index + 1])[:, 0])
             return own[(far - 0.5).abs().argmin()].tolist()
@@ -386,7 +385,7 @@ def _first_place(data: Mapping[str, Any], config: FCOSConfig, least: int = 9) ->
 
 def _levels(height: int, width: int, config: FCOSConfig) -> list[dict[str, Any]]:
     """Of each level: its number, stride, range (null: no upper bound), and the columns and rows of its locations."""
-    sizes = feature_sizes(height, width, config.strides)
+    sizes = Grid.of(height, width, config).sizes
     columns, rows = axes([w for _, w in sizes], config), axes([h for h, _ in sizes], config)
     bounds = config.level_bounds
     return [

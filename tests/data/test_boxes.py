@@ -18,7 +18,7 @@ import torch
 from fcos_edu import FCOSConfig, data
 from fcos_edu.data.boxes import Boxes, batches, load_boxes
 from fcos_edu.images import ImageBatcher
-from fcos_edu.locations import feature_sizes
+from fcos_edu.locations import Grid
 
 SMALL = FCOSConfig.paper(min_size=100, max_size=160)
 
@@ -76,11 +76,11 @@ def test_the_model_sees_the_same_boxes(tmp_path: Path) -> None:
             assert target["image_id"] == boxes.image_ids[image]
             plain = picture.as_subclass(torch.Tensor).float() / 255
             made, targets = batcher([plain], [{k: target[k].as_subclass(torch.Tensor) for k in ("boxes", "labels")}])
-            valid = batch.valid[row]
-            assert torch.equal(batch.boxes[row][valid], targets[0]["boxes"])
-            assert torch.equal(batch.labels[row][valid], targets[0]["labels"])
-            assert batch.canvas == tuple(made.tensor.shape[-2:])
-            assert batch.sizes == feature_sizes(*batch.canvas, config.strides)
+            valid = batch.boxes.valid[row]
+            assert torch.equal(batch.boxes.boxes[row][valid], targets[0]["boxes"])
+            assert torch.equal(batch.boxes.labels[row][valid], targets[0]["labels"])
+            assert batch.grid.canvas == tuple(made.tensor.shape[-2:])
+            assert batch.grid is Grid.of(*batch.grid.canvas, config)
             seen += 1
     assert seen == 6
 
@@ -104,12 +104,13 @@ def test_batches_hold_every_box_once() -> None:
     config = FCOSConfig.paper()
     positions = []
     for batch in batches(boxes, config):
-        assert batch.valid.any(dim=1).all()  # images without boxes are left out
-        assert (batch.boxes[~batch.valid] == 0).all()
-        own = batch.positions[batch.valid]
-        rows = torch.arange(len(batch.images))[:, None].expand_as(batch.valid)[batch.valid]
+        valid = batch.boxes.valid
+        assert valid.any(dim=1).all()  # images without boxes are left out
+        assert (batch.boxes.boxes[~valid] == 0).all()
+        own = batch.positions[valid]
+        rows = torch.arange(len(batch.images))[:, None].expand_as(valid)[valid]
         assert (boxes.image_index[own.numpy()] == batch.images[rows.numpy()]).all()
-        assert torch.equal(batch.labels[batch.valid], torch.from_numpy(boxes.labels)[own])
+        assert torch.equal(batch.boxes.labels[valid], torch.from_numpy(boxes.labels)[own])
         positions += own.tolist()
     assert sorted(positions) == list(range(len(boxes)))
 

@@ -11,7 +11,8 @@ from fcos_edu import FCOSConfig
 from fcos_edu.data.boxes import Boxes, load_boxes
 from fcos_edu.evaluation.ambiguity import Ambiguity, ambiguity, ambiguous_locations, radius_curve
 from fcos_edu.evaluation.recall import best_possible_recall
-from fcos_edu.targets import assign
+from fcos_edu.locations import Grid
+from fcos_edu.targets import PaddedBoxes, assign
 from tests.evaluation.test_recall import (
     COCO,
     CONFIGS,
@@ -24,6 +25,7 @@ from tests.evaluation.test_recall import (
 )
 
 ONE_MAP = FCOSConfig.paper(min_size=64, max_size=64, levels=(4,), level_bounds=(0, math.inf))
+GRID = Grid.of(64, 64, ONE_MAP)  # a map of 4 x 4 locations
 
 
 def slow_ambiguity(boxes: Boxes, config: FCOSConfig) -> Ambiguity:
@@ -100,14 +102,14 @@ def test_more_boxes_than_a_word_has_bits() -> None:
         for label, different in ((0, False), (1, True)):
             labels = torch.zeros(1, 150, dtype=torch.int64)
             labels[0, odd] = label
-            masks = ambiguous_locations(boxes[None], labels, valid, [(4, 4)], ONE_MAP)
+            masks = ambiguous_locations(PaddedBoxes(boxes[None], labels, valid), GRID, ONE_MAP)
             assert masks.positive.nonzero().tolist() == masks.ambiguous.nonzero().tolist() == [[0, 0]]
             assert bool(masks.different_classes.any()) is different
     # Two boxes in two words, with 70 small ones elsewhere between them.
     far = torch.tensor([[50.0, 50, 57, 57]]).repeat(70, 1)
     boxes = torch.cat([torch.tensor([[7.5, 7.5, 8.5, 8.5]]), far, torch.tensor([[0.0, 0, 20, 20]])])[None]
     labels = torch.tensor([[1] + [3] * 70 + [2]])
-    masks = ambiguous_locations(boxes, labels, torch.ones(1, 72, dtype=torch.bool), [(4, 4)], ONE_MAP)
+    masks = ambiguous_locations(PaddedBoxes(boxes, labels, torch.ones(1, 72, dtype=torch.bool)), GRID, ONE_MAP)
     assert masks.ambiguous.nonzero().tolist() == [[0, 0], [0, 15]]
     assert masks.different_classes.nonzero().tolist() == [[0, 0]]
 
@@ -116,12 +118,12 @@ def test_padding_and_empty_batches() -> None:
     boxes = torch.tensor([[[0.0, 0, 30, 30], [20, 20, 60, 60]]]).repeat(2, 1, 1)
     labels = torch.tensor([[0, 1], [0, 1]])
     valid = torch.tensor([[True, True], [True, False]])
-    masks = ambiguous_locations(boxes, labels, valid, [(4, 4)], ONE_MAP)
-    assert torch.equal(masks.positive, assign(boxes, valid, [(4, 4)], ONE_MAP) >= 0)
+    masks = ambiguous_locations(PaddedBoxes(boxes, labels, valid), GRID, ONE_MAP)
+    assert torch.equal(masks.positive, assign(boxes, valid, GRID.sizes, ONE_MAP) >= 0)
     assert masks.ambiguous.sum(dim=1).tolist() == masks.different_classes.sum(dim=1).tolist() == [1, 0]
     for b, m in ((2, 0), (0, 0)):
         none = torch.zeros(b, m, dtype=torch.bool)
-        masks = ambiguous_locations(torch.zeros(b, m, 4), none.long(), none, [(4, 4)], ONE_MAP)
+        masks = ambiguous_locations(PaddedBoxes(torch.zeros(b, m, 4), none.long(), none), GRID, ONE_MAP)
         assert all(mask.shape == (b, 16) and not mask.any() for mask in masks)
 
 

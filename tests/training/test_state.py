@@ -79,7 +79,7 @@ def test_a_step_never_waits_for_the_device():
     accelerator = Accelerator(cpu=True)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     real = FCOS(SMALL)
-    real.locations(64, 64)  # made once for each canvas, and kept: it must be a real tensor
+    real.grid(64, 64)  # made once for each canvas, and kept: it must be a real tensor
     model = copy.deepcopy(real).train()
     model.check_inputs = False
     for module in model.modules():  # the weights of a module cannot be swapped for fake ones in place

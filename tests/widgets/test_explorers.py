@@ -25,9 +25,9 @@ from fcos_edu.config import FCOSConfig
 from fcos_edu.evaluation.ambiguity import ambiguous_locations
 from fcos_edu.evaluation.coco_ap import coco_results, run_coco
 from fcos_edu.inference import class_wise_nms
-from fcos_edu.locations import canvas_locations, feature_sizes
+from fcos_edu.locations import Grid, canvas_locations, feature_sizes
 from fcos_edu.losses import box_loss, focal_loss, iou_and_giou
-from fcos_edu.targets import assign, assign_slow, candidates, ltrb, ltrb_to_boxes
+from fcos_edu.targets import PaddedBoxes, assign, assign_slow, candidates, ltrb, ltrb_to_boxes
 from fcos_edu.widgets import (
     Piece,
     box_explorer,
@@ -165,7 +165,8 @@ def test_every_location_learns_the_box_of_the_package(call: Call, name: str) -> 
         ]
         assert claims == expected
         (counts,) = call("countAmbiguous", [[claims, labels.tolist()]])
-        masks = ambiguous_locations(boxes[None], labels[None], valid, sizes, config)
+        padded = PaddedBoxes(boxes[None], labels[None], valid)
+        masks = ambiguous_locations(padded, Grid.of(height, width, config), config)
         assert list(counts.values()) == [int(mask.sum()) for mask in masks]
         positive, ambiguous = positive + counts["positive"], ambiguous + counts["ambiguous"]
     assert positive > 300 and ambiguous > 20, "the random boxes must overlap, or this test shows nothing"
@@ -579,13 +580,11 @@ def test_the_box_explorer_answers_the_keyboard(reader: Reader) -> None:
 
 def ambiguity_of(boxes: list[list[float]], labels: list[int], config: FCOSConfig, level: int) -> list[int]:
     """Positive, ambiguous and different on one level, by the package."""
-    sizes = feature_sizes(240, 320, config.strides)
+    grid = Grid.of(240, 320, config)
     valid = torch.ones(1, len(boxes), dtype=torch.bool)
-    masks = ambiguous_locations(
-        torch.tensor([boxes], dtype=torch.float32), torch.tensor([labels]), valid, sizes, config
-    )
-    lengths = [h * w for h, w in sizes]
-    return [int(mask[0].split(lengths)[config.levels.index(level)].sum()) for mask in masks]
+    padded = PaddedBoxes(torch.tensor([boxes], dtype=torch.float32), torch.tensor([labels]), valid)
+    masks = ambiguous_locations(padded, grid, config)
+    return [int(mask[0].split(grid.counts)[config.levels.index(level)].sum()) for mask in masks]
 
 
 def numbers_in(text: str) -> list[int]:
