@@ -28,17 +28,17 @@ class Given(FCOS):
 
     def __init__(self, detections: list[dict[str, Any]], **config: Any) -> None:
         super().__init__(FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64, **config))
-        self.detections = iter(detections)
+        self.given = iter(detections)
 
-    def forward(self, images: Any, targets: Any = None) -> Any:
-        return [next(self.detections) for _ in images]
+    def detections(self, seen: Any, config: Any = None) -> Any:
+        return [next(self.given) for _ in seen.images]
 
 
 class OnGrey(DetectionDataset):
     """Boxes on grey images of 64 x 64 pixels: for each image rows (label, x0, y0, x1, y1)."""
 
     def __init__(self, *images: list[tuple[float, ...]]) -> None:
-        super().__init__(data.SHAPES_CLASSES, image_ids=range(len(images)))
+        super().__init__(data.shapes.CLASSES, image_ids=range(len(images)))
         self.rows = [torch.tensor(rows, dtype=torch.float32).reshape(-1, 5) for rows in images]
 
     def __getitem__(self, index: int) -> Any:
