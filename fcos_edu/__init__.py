@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._version import __version__
-    from .config import ConfigError, FCOSConfig
+    from .config import FCOSConfig
     from .data.loading import load as load_dataset
     from .detectors import load as load_detector
     from .evaluation.coco_ap import evaluate
     from .model import FCOS
+    from .settings import ConfigError
     from .training.config import TrainConfig
     from .training.loop import train
     from .training.recipes import RECIPES
@@ -31,11 +32,12 @@ else:
         __name__,
         {
             "_version": ("__version__",),
-            "config": ("ConfigError", "FCOSConfig"),
+            "config": ("FCOSConfig",),
             "data.loading": ("load as load_dataset",),
             "detectors": ("load as load_detector",),
             "evaluation.coco_ap": ("evaluate",),
             "model": ("FCOS",),
+            "settings": ("ConfigError",),
             "training.config": ("TrainConfig",),
             "training.loop": ("train",),
             "training.recipes": ("RECIPES",),

@@ -299,14 +299,15 @@ MADE = "<!-- Written by make pages. Do not edit: change the module's docstring, 
 
 
 def lent(root: Path, package: str) -> dict[str, str]:
-    """The names that a package has from its files, and the module of each, as type checkers are told."""
+    """The names that a package has from its files, and the full name of each, as type checkers are told."""
     found = {}
     for node in ast.walk(ast.parse((root / package.replace(".", "/") / "__init__.py").read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
             source = f"{package}.{node.module}"
             inner = lent(root, source) if (root / source.replace(".", "/")).is_dir() else {}
-            found |= {alias.name: inner.get(alias.name, source) for alias in node.names}
-    return {name: source for name, source in found.items() if not name.startswith("_") and name != "lazy"}
+            for alias in node.names:
+                found[alias.asname or alias.name] = inner.get(alias.name, f"{source}.{alias.name}")
+    return {name: origin for name, origin in found.items() if not name.startswith("_") and name != "lazy"}
 
 
 def module_page(module: Module, modules: list[Module], face: dict[str, str]) -> str:
@@ -319,7 +320,7 @@ def module_page(module: Module, modules: list[Module], face: dict[str, str]) -> 
     lines += [f"**Tested in** [`{module.tests}`](../{module.tests})"] if module.has_tests else []
     text = f"# {module.name}\n\n{MADE}\n" + "".join(f"{line}\n\n" for line in lines)
     if module.name == PACKAGE and face:
-        names = [f"{{py:obj}}`{name} <{source}.{name}>`" for name, source in face.items()]
+        names = [f"{{py:obj}}`{name} <{origin}>`" for name, origin in face.items()]
         text += f"What most programs need can be imported from here: {', '.join(names)}.\n\n"
     text += f"```{{eval-rst}}\n.. automodule:: {module.name}\n```\n"
     inside = [other for other in modules if other.package == module.name != PACKAGE]

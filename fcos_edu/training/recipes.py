@@ -68,6 +68,9 @@ _VOC = TrainConfig(
     model=FCOSConfig.improved(num_classes=20, min_size=640, max_size=1000),
 )
 
+#: The recipes by their names, as ``fcos-edu train --recipe`` takes them.
+#:
+#: :meta hide-value:
 RECIPES: dict[str, Recipe] = {
     "shapes": Recipe(
         "a small FCOS on generated shapes: no download, no GPU",

@@ -166,7 +166,9 @@ def test_a_chapter_without_a_record_is_shown_as_such() -> None:
 
 def test_packages_inside_packages_have_pages_below_each_other(tree: Path) -> None:
     files = {
-        "__init__.py": '"""fcos_edu: all."""\nif TYPE_CHECKING:\n    from .wing import b\n    from .thing import a\n',
+        "__init__.py": (
+            '"""fcos_edu: all."""\nif TYPE_CHECKING:\n    from .wing import b\n    from .thing import a as other\n'
+        ),
         "_hidden.py": "",
         "wing/__init__.py": '"""A wing."""\nfrom .one import b as b\n',
         "wing/one.py": '"""The first one."""\n',
@@ -193,4 +195,4 @@ def test_packages_inside_packages_have_pages_below_each_other(tree: Path) -> Non
     assert "fcos_edu._hidden" not in api_pages
     assert "| [`wing.one`](fcos_edu.wing.one.md) | The first one |" in api_pages["fcos_edu.wing"]
     assert "wing.deep.two" not in api_pages["fcos_edu.wing"], "that is said on the page of wing.deep"
-    assert "{py:obj}`b <fcos_edu.wing.one.b>`, {py:obj}`a <fcos_edu.thing.a>`" in api_pages["fcos_edu"]
+    assert "{py:obj}`b <fcos_edu.wing.one.b>`, {py:obj}`other <fcos_edu.thing.a>`" in api_pages["fcos_edu"]
