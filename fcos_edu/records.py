@@ -10,6 +10,7 @@ import difflib
 import json
 import os
 import platform
+import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -80,6 +81,34 @@ def recorded(name: str) -> dict[str, Any]:
     return entry
 
 
+# An absolute path of two or more parts, in quotes with spaces in it; but not the rest of an address or of a fraction.
+_QUOTED = re.compile(r"""(?P<quote>['"])(?P<path>(?:~?/|[A-Za-z]:[\\/])[^'"]+)(?P=quote)""")
+_BARE = re.compile(r"""(?<![^\s=:,(\[])(?:~?/[^\s'"/]+(?:/[^\s'",;)\]]*)+|[A-Za-z]:[\\/][^\s'",;)\]]+)""")
+
+
+def without_places(value: Any) -> Any:
+    """Texts without the folders of this machine: of an absolute path its last part stays.
+
+    Of a run's ``model.safetensors`` the run's folder stays too: all runs have such a file.
+
+    Args:
+        value: a text, or lists and dicts of texts and other values, which stay as they are.
+    """
+    if isinstance(value, dict):
+        return {key: without_places(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_places(one) for one in value]
+    if not isinstance(value, str):
+        return value
+
+    def last(path: str) -> str:
+        parts = [part for part in re.split(r"[\\/]+", path) if part] or [path]
+        return "/".join(parts[-2:]) if parts[-1].startswith("model.") and len(parts) > 2 else parts[-1]
+
+    quoted = _QUOTED.sub(lambda match: f"{match['quote']}{last(match['path'])}{match['quote']}", value)
+    return _BARE.sub(lambda match: last(match[0]), quoted)
+
+
 def record(
     path: str | Path,
     *,
@@ -90,7 +119,7 @@ def record(
     paper: Any = None,
     **more: Any,
 ) -> None:
-    """Write one result file.
+    """Write one result file; its texts tell no folder of this machine (:func:`without_places`).
 
     Args:
         path: ``fcos_edu/results/NAME.json``.
@@ -112,5 +141,5 @@ def record(
         "date": datetime.date.today().isoformat(),
         **more,
     }
-    text = json.dumps(entry, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(without_places(entry), indent=1, ensure_ascii=False) + "\n"
     atomic_write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -41,3 +41,42 @@ def test_peak_memory_is_the_most_that_was_held():
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     before, full, after = (float(word) for word in told.split())
     assert 100 < full - before < 600 and after > full - 5  # the kernel counts in portions
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("study /home/ann/runs/x/model.safetensors --data /data/sets/mine", "study x/model.safetensors --data mine"),
+        ("fcos-edu evaluate --data=/home/ann/a.json --split test", "fcos-edu evaluate --data=a.json --split test"),
+        ("fcos-edu detect '/home/ann/my photos/a b.jpg' --out out", "fcos-edu detect 'a b.jpg' --out out"),
+        ("~/data/sets and ~ann/x", "sets and ~ann/x"),
+        (r"fcos-edu detect C:\Users\ann\a.jpg", "fcos-edu detect a.jpg"),
+        ("/home/ann/mine (test, 12 images)", "mine (test, 12 images)"),
+        ("/home/ann/a+/home/ann/b", "b"),
+        ("data (/home/ann/mine)", "data (mine)"),
+        ("https://example.org/a/b.zip", "https://example.org/a/b.zip"),
+        *[(text, text) for text in ("results/x.json", "3/4 of them and/or none", "per image / second", "'/'")],
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_no_text_tells_a_folder_of_this_machine(text, want):
+    assert records.without_places(text) == want
+    assert records.without_places({"a": [text, 3, None]}) == {"a": [want, 3, None]}
+
+
+def test_a_record_tells_no_folder_of_this_machine(tmp_path):
+    place = tmp_path / "mine"
+    records.record(
+        tmp_path / "x.json", what=f"of {place}", command=f"fcos-edu bench {place}", metrics={"path": str(place)},
+        data=str(place), note=f"see {place}",
+    )  # fmt: skip
+    text = (tmp_path / "x.json").read_text()
+    assert str(tmp_path) not in text and text.count("mine") == 5
+
+
+def test_the_packages_records_tell_none():
+    paths = sorted(records.RESULTS.glob("*.json"))
+    assert paths
+    for path in paths:
+        entry = json.loads(path.read_text("utf-8"))
+        assert records.without_places(entry) == entry, path.name
