@@ -33,7 +33,7 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
     if len(bounds) < 2 or not (bounds[0] > 0 and (np.diff(bounds) > 0).all() and np.isfinite(bounds).all()):
         raise ValueError(f"edges {bounds.tolist()}; a logarithmic axis needs positive, finite and rising ones")
     middles = np.sqrt(bounds[:-1] * bounds[1:])
-    figure = Picture(figsize=(7, 5), layout="constrained")
+    figure = Picture(figsize=(7, 5))
     whole, close = figure.subplots(2, 1, sharex=True)
     few = False
     for i, (name, counts) in enumerate(series.items()):
@@ -83,7 +83,7 @@ def recall_by_level(levels: Sequence[int], boxes: Array, lost: Array) -> Figure:
     if (gone > total).any() or (gone < 0).any():
         raise ValueError(f"{gone} lost of {total} boxes; on each level 0 <= lost <= boxes")
     percent = 100 * gone / np.maximum(total, 1)
-    figure = Picture(figsize=(6.4, 2.9), layout="constrained")
+    figure = Picture(figsize=(6.4, 2.9))
     axes = figure.subplots()
     names = [f"P{level}\n{count:,.0f} boxes" for level, count in zip(levels, total, strict=True)]
     drawn = axes.bar(names, percent, width=0.7, color=[LEVEL_COLORS[level] for level in levels], edgecolor="black")
@@ -117,7 +117,7 @@ def lost_boxes(widths: Array, heights: Array, reasons: Sequence[str], *, stride:
     sides = np.concatenate([wide, high])
     if not (sides > 0).all():
         raise ValueError(f"a side of {sides.min():g} pixels; a box on logarithmic axes needs positive width and height")
-    figure = Picture(figsize=(6.4, 4.6), layout="constrained")
+    figure = Picture(figsize=(6.4, 4.6))
     axes = figure.subplots()
     names, counts = np.unique(words, return_counts=True)
     # The most frequent reason is pale and lies below the others, which stand out in grey, too.
@@ -175,7 +175,7 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
         different=different,
     )
     names = ("best possible recall", "in several boxes", "in boxes of different classes")
-    figure = Picture(figsize=(6.4, 4.4), layout="constrained")
+    figure = Picture(figsize=(6.4, 4.4))
     above, below = figure.subplots(2, 1, sharex=True)
     order = np.argsort(at)
     for i, (axes, name, share) in enumerate(zip((above, below, below), names, shares, strict=True)):
@@ -218,7 +218,7 @@ def lost_on_grid(
     pixels, rows = as_pixels(image), as_boxes(boxes)
     hit = as_column(np.asarray(found, dtype=bool), len(rows), "found")
     assert hit is not None
-    figure = Picture(figsize=(7.0, 3.1), layout="constrained")
+    figure = Picture(figsize=(7.0, 3.1))
     left, right = figure.subplots(1, 2, width_ratios=(1.45, 1))
     draw_image(left, pixels, fade=0.5)
     left.set(xticks=[], yticks=[])
@@ -262,7 +262,7 @@ def lost_close_up(cases: Mapping[str, tuple[Array, int, Sequence[Array], Sequenc
         cases: title -> ``(M, 4)`` boxes in pixels, index of the lost one, for each level P3, P4, ... ``(L_i, 2)``
             locations in pixels, and ``(L_i,)`` the index of the box that each learns, or -1.
     """
-    figure = Picture(figsize=(2.3 * len(cases), 3.1), layout="constrained")
+    figure = Picture(figsize=(2.3 * len(cases), 3.1))
     seen: dict[str, Any] = {}
     for axes, (title, (boxes, lost, points, owners)) in zip(
         figure.subplots(1, len(cases), squeeze=False)[0], cases.items(), strict=True

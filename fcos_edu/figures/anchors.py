@@ -25,6 +25,7 @@ from .parts import (
     draw_image,
     empty_canvas,
     figure_size,
+    line_look,
     rectangle,
 )
 from .style import COLORS, LINES, Array, Picture
@@ -46,7 +47,7 @@ def anchors_on_image(
     height, width = pixels.shape[:2]
     around = margin * max(height, width)
     size = figure_size((round(height + 2 * around), round(width + 2 * around)), 5.0)
-    figure = Picture(figsize=size, layout="constrained")
+    figure = Picture(figsize=size)
     axes = figure.subplots()
     draw_image(axes, pixels, fade=0.6)
     total = sum(len(as_boxes(group)) for group in anchors.values())
@@ -86,7 +87,7 @@ def matched_anchors(image: Array, boxes: Array, anchors: Array, matched: Array, 
         title: written above the image.
     """
     pixels, rows, owner = as_pixels(image), as_boxes(boxes), np.asarray(matched)
-    figure = Picture(figsize=figure_size(pixels.shape[:2], 5.2), layout="constrained")
+    figure = Picture(figsize=figure_size(pixels.shape[:2], 5.2))
     axes = figure.subplots()
     draw_image(axes, pixels, fade=0.6)
     for i in range(len(rows)):
@@ -113,7 +114,7 @@ def intersection_and_union(first: Sequence[float], second: Sequence[float], canv
     low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
     both = float(np.prod(np.clip(high - low, 0, None)))
     union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - both
-    figure = Picture(figsize=(6.4, 2.9), layout="constrained")
+    figure = Picture(figsize=(6.4, 2.9))
     axes, side = figure.subplots(1, 2, width_ratios=(1.5, 1))
     empty_canvas(axes, *canvas)
     if both:
@@ -141,11 +142,11 @@ def counts_by_width(widths: Array, series: Mapping[str, Array], *, mark: tuple[f
         mark: a count to compare with, drawn as a line, and its name.
         ylabel: what is counted.
     """
-    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    figure = Picture(figsize=(7, 3.2))
     axes = figure.subplots()
     for i, (name, counts) in enumerate(series.items()):
         at, count = as_vectors(widths=widths, counts=counts)
-        axes.plot(at, count / 1000, LINES[i % len(LINES)], color=COLORS[i % len(COLORS)], linewidth=2, label=name)
+        axes.plot(at, count / 1000, **line_look(i), linewidth=2, label=name)
     value, words = mark
     axes.axhline(value / 1000, color="black", linewidth=1, linestyle=":", gid="mark", label=words)
     axes.set(xlabel="long side of the image in pixels", ylabel=f"{ylabel}, thousands", ylim=(0, None))
@@ -175,7 +176,7 @@ def anchor_coverage(boxes: Array, found: Array, anchors: Array, *, iou: float = 
     assert hit is not None
     width, height = (rows[:, 2:] - rows[:, :2]).T
     wide, high = (shapes[:, 2:] - shapes[:, :2]).T
-    figure = Picture(figsize=(4.8, 4.8), layout="constrained")
+    figure = Picture(figsize=(4.8, 4.8))
     axes = figure.subplots()
     low, top = 4.0, 1024.0
     sides = np.geomspace(low, top, 160)
@@ -212,7 +213,7 @@ def anchors_or_distances(
     (worth,) = as_vectors(ious=ious)
     best = int(worth.argmax())
     height, width = pixels.shape[:2]
-    figure = Picture(figsize=figure_size((height, 2 * width), 7.0), layout="constrained")
+    figure = Picture(figsize=figure_size((height, 2 * width), 7.0))
     left, right = figure.subplots(1, 2)
     for axes in (left, right):
         draw_image(axes, pixels, fade=0.45)

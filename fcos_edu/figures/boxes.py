@@ -10,10 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import patheffects
 from matplotlib.figure import Figure
 
-from .parts import as_boxes, as_column, as_pixels, draw_box, draw_image, draw_result, figure_size, rectangle
+from .parts import (
+    as_boxes,
+    as_column,
+    as_pixels,
+    draw_box,
+    draw_haloed,
+    draw_image,
+    draw_result,
+    figure_size,
+)
 from .style import Array, Picture
 
 if TYPE_CHECKING:
@@ -43,7 +51,7 @@ def show_boxes(
         ValueError: ``labels`` or ``scores`` are not as many as the boxes.
     """
     pixels, rows = as_pixels(image), as_boxes(boxes)
-    figure = Picture(figsize=figure_size(pixels.shape[:2], 6.4), layout="constrained")
+    figure = Picture(figsize=figure_size(pixels.shape[:2], 6.4))
     axes = figure.subplots()
     draw_image(axes, pixels)
     classes = as_column(labels, len(rows), "labels")
@@ -81,9 +89,7 @@ def detections(
     boxes, labels, scores = (np.asarray(result[key].detach().cpu())[keep] for key in ("boxes", "labels", "scores"))
     figure = show_boxes(image, boxes, labels, names, scores, title=title)
     for box in as_boxes(truth) if truth is not None else []:
-        patch = rectangle(box, edgecolor="white", linewidth=1.0, zorder=1)
-        patch.set_path_effects([patheffects.withStroke(linewidth=2.2, foreground="black")])
-        figure.axes[0].add_patch(patch)
+        draw_haloed(figure.axes[0], box, edgecolor="white", linewidth=1.0, halo="black", zorder=1)
     return figure
 
 
@@ -116,7 +122,7 @@ def gallery(
     height, width = as_pixels(images[0]).shape[:2]
     rows = -(-len(images) // columns)
     room = 0.3 if titles else 0.0
-    figure = Picture(figsize=(side * columns, rows * (side * height / width + room)), layout="constrained")
+    figure = Picture(figsize=(side * columns, rows * (side * height / width + room)))
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, image, result in zip(grid, images, results):
         draw_image(axes, as_pixels(image))

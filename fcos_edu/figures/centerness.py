@@ -35,7 +35,7 @@ def centerness_map(values: Array, box: Sequence[float]) -> Figure:
     x0, y0, x1, y1 = box
     x = x0 + (np.arange(grid.shape[1]) + 0.5) * (x1 - x0) / grid.shape[1]
     y = y0 + (np.arange(grid.shape[0]) + 0.5) * (y1 - y0) / grid.shape[0]
-    figure = Picture(figsize=(5.2, 3.6), layout="constrained")
+    figure = Picture(figsize=(5.2, 3.6))
     axes = figure.subplots()
     drawn = axes.imshow(grid, extent=(x0, x1, y1, y0), cmap=CENTERNESS_COLORS, vmin=0, vmax=1)
     lines = axes.contour(x, y, grid, levels=(0.2, 0.4, 0.6, 0.8), colors="white", linewidths=1.2)
@@ -61,7 +61,7 @@ def score_against_iou(scores_without: Array, scores_with: Array, ious: Array) ->
         ValueError: not as many of each.
     """
     without, with_, worth = as_vectors(scores_without=scores_without, scores_with=scores_with, ious=ious)
-    figure = Picture(figsize=(7, 3.9), layout="constrained")
+    figure = Picture(figsize=(7, 3.9))
     panels = figure.subplots(1, 2, sharey=True)
     for axes, name, scores in zip(panels, ("without center-ness", "with center-ness"), (without, with_), strict=True):
         under = worth < scores

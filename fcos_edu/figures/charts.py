@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from .parts import as_vectors
-from .style import COLORS, LINES, MARKERS, Array, Picture
+from .parts import as_vectors, line_look
+from .style import COLORS, MARKERS, Array, Picture
 
 
 def bars(
@@ -45,7 +45,7 @@ def bars(
     if spreads is not None and spreads.keys() != series.keys():
         raise ValueError(f"spreads of {sorted(spreads)} for series {sorted(series)}; each series needs its own")
     room = 1.5 + 1.0 * len(names) * max(1.0, len(series) * 0.8)
-    figure = Picture(figsize=(min(room, 7.0), 2.8), layout="constrained")
+    figure = Picture(figsize=(min(room, 7.0), 2.8))
     axes = figure.subplots()
     width = 0.8 / len(series)
     for i, (name, values) in enumerate(series.items()):
@@ -98,13 +98,13 @@ def lines(
     unknown = set(marks or {}) - set(names)
     if not panels or unknown:
         raise ValueError(f"{len(panels)} panels, and marks on {sorted(unknown)}; the lines are {names}")
-    figure = Picture(figsize=(7, 3.2 if len(panels) > 1 else 3.0), layout="constrained")
+    figure = Picture(figsize=(7, 3.2 if len(panels) > 1 else 3.0))
     grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, series) in zip(grid, panels.items(), strict=True):
         for name, values in series.items():
             at, y = as_vectors(x=x, values=values)
             i = names.index(name)
-            style = {"color": COLORS[i % len(COLORS)], "linestyle": LINES[i % len(LINES)], "linewidth": 1.8}
+            style = line_look(i) | {"linewidth": 1.8}
             few = {"marker": MARKERS[i % len(MARKERS)], "markersize": 4.5} if len(at) <= 20 else {}
             axes.plot(at, y, label=name, **style, **few)
             if marks and name in marks:
@@ -140,12 +140,12 @@ def value_and_slope(
     Raises:
         ValueError: not as many values or slopes as x.
     """
-    figure = Picture(figsize=(7, 3), layout="constrained")
+    figure = Picture(figsize=(7, 3))
     panels = figure.subplots(1, 2)
     for i, (name, both) in enumerate(curves.items()):
         for axes, values in zip(panels, both, strict=True):
             at, y = as_vectors(x=x, values=values)
-            axes.plot(at, y, LINES[i % len(LINES)], color=COLORS[i % len(COLORS)], linewidth=1.8, label=name)
+            axes.plot(at, y, **line_look(i), linewidth=1.8, label=name)
     for axes, title, (low, high) in zip(panels, titles, limits, strict=True):
         if base is not None:
             axes.set_xscale("log", base=base)

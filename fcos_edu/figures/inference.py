@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import patheffects
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from .parts import (
     as_column,
     as_pixels,
     as_vectors,
+    draw_haloed,
     draw_image,
     draw_result,
     figure_size,
@@ -56,7 +56,7 @@ def image_to_detections(
     """
     pixels = as_pixels(image)
     height, width = pixels.shape[:2]
-    figure = Picture(figsize=(7.2, 2.4 * height / width + 0.5), layout="constrained")
+    figure = Picture(figsize=(7.2, 2.4 * height / width + 0.5))
     where, boxes, final = figure.subplots(1, 3)
     draw_image(where, pixels, fade=0.6)
     for level, xy, score in zip(levels, points, scores):
@@ -98,7 +98,7 @@ def coordinate_errors(x: Array, errors: Mapping[str, Array]) -> Figure:
     Raises:
         ValueError: not one error for each place.
     """
-    figure = Picture(figsize=(7, 2.8), layout="constrained")
+    figure = Picture(figsize=(7, 2.8))
     axes = figure.subplots()
     for i, (name, error) in enumerate(errors.items()):
         at, off = as_vectors(x=x, errors=error)
@@ -132,7 +132,7 @@ def threshold_rules(
     if len(p) and not (min(p.min(), c.min()) > 0 and max(p.max(), c.max()) <= 1):
         raise ValueError("class scores and center-ness must be above 0 and at most 1")
     right = np.zeros(len(p), dtype=bool) if truth is None else np.asarray(truth, dtype=bool)
-    figure = Picture(figsize=(6.4, 3.8), layout="constrained")
+    figure = Picture(figsize=(6.4, 3.8))
     axes = figure.subplots()
     for mask, color, marker, size, name in (
         (~right, COLORS[4], "o", 5, "no box fits" if truth is not None else ""),
@@ -184,7 +184,7 @@ def class_offsets(boxes: Array, labels: Array, names: Sequence[str], offset: flo
     classes = as_column(labels, len(rows), "labels")
     assert classes is not None
     moved = rows + classes[:, None] * offset
-    figure = Picture(figsize=(7, 3.6), layout="constrained")
+    figure = Picture(figsize=(7, 3.6))
     before, after = figure.subplots(1, 2)
     for axes, drawn, title in ((before, rows, "as they are"), (after, moved, "moved by class × offset")):
         for box, label in zip(drawn, classes, strict=True):
@@ -216,7 +216,7 @@ def score_threshold(
         threshold: 0..1.
     """
     values, hit = as_vectors(scores=scores, right=right)
-    figure = Picture(figsize=(7, 3.3), layout="constrained")
+    figure = Picture(figsize=(7, 3.3))
     left, counts = figure.subplots(1, 2, width_ratios=(1.1, 1))
     draw_image(left, as_pixels(image))
     draw_result(left, result, names, threshold)
@@ -256,7 +256,7 @@ def origins(
     """
     pixels, xy = as_pixels(image), np.asarray(points, dtype=float)
     width, height = figure_size(pixels.shape[:2], 3.8)
-    figure = Picture(figsize=(width, height + 0.2), layout="constrained")
+    figure = Picture(figsize=(width, height + 0.2))
     axes = figure.subplots()
     draw_image(axes, pixels, fade=0.5)
     axes.set(xticks=[], yticks=[])
@@ -265,9 +265,7 @@ def origins(
         np.asarray(result[key].detach().cpu())[keep] for key in ("boxes", "labels", "levels", "locations")
     )
     for box, label, level, location in zip(boxes, labels, levels, where, strict=True):
-        patch = rectangle(box, edgecolor=LEVEL_COLORS[int(level)], linewidth=2)
-        patch.set_path_effects([patheffects.withStroke(linewidth=3.6, foreground="white"), patheffects.Normal()])
-        axes.add_patch(patch)
+        draw_haloed(axes, box, edgecolor=LEVEL_COLORS[int(level)], linewidth=2)
         x, y = xy[location]
         for end_x, end_y in ((box[0], y), (x, box[1]), (box[2], y), (x, box[3])):
             axes.plot([x, end_x], [y, end_y], color="0.2", linewidth=0.8)

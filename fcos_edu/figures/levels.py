@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from matplotlib import patheffects
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -20,13 +19,14 @@ from .parts import (
     as_boxes,
     as_pixels,
     draw_arrow,
+    draw_ground,
+    draw_haloed,
     draw_image,
     draw_slab,
-    empty_canvas,
     figure_size,
+    ground_size,
     level_style,
     rectangle,
-    room_around,
 )
 from .style import COLORS, LEVEL_COLORS, Array, Picture
 
@@ -43,7 +43,7 @@ def pyramid(sizes: Sequence[tuple[int, int]], strides: Sequence[int] = (8, 16, 3
     """
     if len(sizes) != 5 or len(strides) != 5:
         raise ValueError(f"{len(sizes)} sizes and {len(strides)} strides; the figure draws the five levels P3 to P7")
-    figure = Picture(figsize=(7.6, 4.4), layout="constrained")
+    figure = Picture(figsize=(7.6, 4.4))
     axes = figure.subplots()
     axes.set(xlim=(-0.2, 10.4), ylim=(-0.55, 5.2))
     axes.axis("off")
@@ -85,7 +85,7 @@ def level_ranges(
     finite = [b for b in bounds if 0 < b < np.inf]
     left, right = finite[0] / 8, finite[-1] * 3
     marks = spans or {}
-    figure = Picture(figsize=(7, 1.6 + 0.32 * len(marks)), layout="constrained")
+    figure = Picture(figsize=(7, 1.6 + 0.32 * len(marks)))
     axes = figure.subplots()
     for level, (low, high) in zip(levels, pairwise(bounds), strict=True):
         start, end = max(low, left), min(high, right)
@@ -127,7 +127,7 @@ def level_assignment(
     columns = min(2, panels)  # three would be too small to see P3's locations apart
     lines = -(-panels // columns)
     size = figure_size((pixels.shape[0] * lines, pixels.shape[1] * columns), 7.0)
-    figure = Picture(figsize=(size[0], size[1] + 0.2 * lines), layout="constrained")
+    figure = Picture(figsize=(size[0], size[1] + 0.2 * lines))
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes in grid:
         draw_image(axes, pixels, fade=0.55)
@@ -137,10 +137,8 @@ def level_assignment(
     for box, count in zip(rows, counts, strict=True):
         level = levels[int(count.argmax())] if count.sum() else None  # None: no location learns this box
         color, style = ("white", ":") if level is None else (LEVEL_COLORS[level], "-")
-        patch = rectangle(box, edgecolor=color, linestyle=style, linewidth=2.2)
         halo = "white" if level is not None and level < 6 else "black"
-        patch.set_path_effects([patheffects.withStroke(linewidth=3.8, foreground=halo), patheffects.Normal()])
-        grid[0].add_patch(patch)
+        draw_haloed(grid[0], box, edgecolor=color, linestyle=style, linewidth=2.2, halo=halo)
     grid[0].set_title("box: its main level", fontsize=10)
     for axes, level, xy, owner in zip(grid[1:], levels, points, matched, strict=False):
         hits = np.asarray(xy, dtype=float)[np.asarray(owner) >= 0]
@@ -176,7 +174,7 @@ def box_on_levels(
         levels: numbers of the levels.
     """
     x0, y0, x1, y1 = box
-    figure = Picture(figsize=(7, 3.7), layout="constrained")
+    figure = Picture(figsize=(7, 3.7))
     near, far, bars = figure.subplot_mosaic([["near", "far"], ["near", "bars"]], width_ratios=(1.25, 1)).values()
     hits = [np.asarray(xy, dtype=float)[np.asarray(owner) >= 0] for xy, owner in zip(points, matched, strict=True)]
     for axes in (near, far):
@@ -208,7 +206,7 @@ def positives_by_size(sides: Array, counts: Array, levels: Sequence[int] = (3, 4
         counts: ``(N, levels)`` positive locations.
         levels: numbers of the levels.
     """
-    figure = Picture(figsize=(7, 3), layout="constrained")
+    figure = Picture(figsize=(7, 3))
     axes = figure.subplots()
     for level, line in zip(levels, np.asarray(counts).T, strict=True):
         # Zeros only where the line leaves the axis: five levels of zeros would cover each other.
@@ -246,18 +244,13 @@ def samples_on_levels(
         canvas: (height, width) of an empty image.
         width: of a panel, in inches.
     """
-    pixels = as_pixels(image) if image is not None else None
-    rows, columns = pixels.shape[:2] if pixels is not None else canvas or room_around(as_boxes(boxes))
-    size = width * len(panels), width * rows / columns + 0.3
-    figure = Picture(figsize=(size[0], size[1] + 0.3), layout="constrained")
+    size = ground_size(image, canvas, boxes)
+    figure = Picture(figsize=(width * len(panels), width * size[0] / size[1] + 0.6))
     seen: dict[str, Any] = {}
     for axes, (name, (levels, points, positive, ambiguous)) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
     ):
-        if pixels is not None:
-            draw_image(axes, pixels, fade=0.6)
-        else:
-            empty_canvas(axes, rows, columns)
+        draw_ground(axes, image, size, fade=0.6)
         axes.set(xticks=[], yticks=[])
         for box in as_boxes(boxes):
             axes.add_patch(rectangle(box, edgecolor="black", linewidth=1.2))
@@ -294,7 +287,7 @@ def level_demands(values: Mapping[int, Array], *, xlabel: str, limits: tuple[flo
         limits: of the axis, so that frames of a moving figure can be compared.
         title: written above.
     """
-    figure = Picture(figsize=(7, 0.5 * len(values) + 1.2), layout="constrained")
+    figure = Picture(figsize=(7, 0.5 * len(values) + 1.2))
     axes = figure.subplots()
     for y, (level, row) in enumerate(values.items()):
         low, lower, middle, upper, high = np.percentile(np.asarray(row, dtype=float), (5, 25, 50, 75, 95))
@@ -344,7 +337,7 @@ def boxes_on_levels(
     edges = np.unique([*edges, *(b for b in bounds if limits[0] < b < limits[1])])
     # A box on a bound belongs to the finer level, as in the assignment.
     counts = np.bincount(np.searchsorted(edges[1:-1], values), minlength=len(edges) - 1)
-    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    figure = Picture(figsize=(7, 3.2))
     axes = figure.subplots()
     top = max(1, counts.max()) * 1.3
     for level, (low, high) in zip(levels, pairwise(bounds), strict=True):

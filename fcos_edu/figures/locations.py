@@ -15,7 +15,16 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from .parts import as_boxes, as_pixels, draw_box, draw_image, empty_canvas, figure_size, rectangle, room_around
+from .parts import (
+    as_boxes,
+    as_pixels,
+    draw_box,
+    draw_ground,
+    draw_image,
+    figure_size,
+    ground_size,
+    rectangle,
+)
 from .style import COLORS, HALO, SIDE_COLORS, Array, Picture
 
 
@@ -30,7 +39,7 @@ def location_grid(image: Array, points: Mapping[str, Array], stride: int) -> Fig
     pixels = as_pixels(image)
     height, width = pixels.shape[:2]
     size = figure_size((height, width * len(points)), 3.9 * len(points))
-    figure = Picture(figsize=size, layout="constrained")
+    figure = Picture(figsize=size)
     for axes, (name, xy) in zip(figure.subplots(1, len(points), squeeze=False)[0], points.items(), strict=True):
         draw_image(axes, pixels, fade=0.45)
         for x in range(0, width + 1, stride):
@@ -70,16 +79,13 @@ def locations_and_distances(
         canvas: (height, width) of an empty image.
         bars: draw the four numbers as bars beside the picture, too.
     """
-    height, width = as_pixels(image).shape[:2] if image is not None else canvas or room_around([box])
-    figure = Picture(figsize=(6.4 if bars else 4.6, 3.4), layout="constrained")
+    size = ground_size(image, canvas, [box])
+    figure = Picture(figsize=(6.4 if bars else 4.6, 3.4))
     if bars:
         axes, side = figure.subplots(1, 2, width_ratios=(2.2, 1))
     else:
         axes, side = figure.subplots(), None
-    if image is not None:
-        draw_image(axes, as_pixels(image), fade=0.4)
-    else:
-        empty_canvas(axes, height, width)
+    draw_ground(axes, image, size, fade=0.4)
     distances = four_distances(location, box)
     inside = min(distances.values()) > 0
     draw_box(axes, np.asarray(box, dtype=float), 6, "")
@@ -89,7 +95,7 @@ def locations_and_distances(
     axes.plot(x, y, "o", color=face, markeredgecolor="black", markersize=8, zorder=5, gid="location")
     axes.set_title("inside: a positive location" if inside else "outside: a negative location", fontsize=11)
     if side is not None:
-        _distance_bars(side, distances, max(width, height))
+        _distance_bars(side, distances, max(size))
     return figure
 
 
@@ -186,7 +192,7 @@ def assignment(
         title: written above the image.
     """
     pixels = as_pixels(image)
-    figure = Picture(figsize=figure_size(pixels.shape[:2], 6.4), layout="constrained")
+    figure = Picture(figsize=figure_size(pixels.shape[:2], 6.4))
     axes = figure.subplots()
     draw_image(axes, pixels, fade=0.5)
     xy, owner = np.asarray(points, dtype=float), np.asarray(matched)
@@ -226,12 +232,9 @@ def ambiguity(
         raise ValueError(f"the location {tuple(location)} lies in none of the {len(rows)} boxes")
     areas = (rows[:, 2] - rows[:, 0]) * (rows[:, 3] - rows[:, 1])
     smallest = min(holds, key=lambda i: areas[i])
-    figure = Picture(figsize=(4.8, 3.4), layout="constrained")
+    figure = Picture(figsize=(4.8, 3.4))
     axes = figure.subplots()
-    if image is not None:
-        draw_image(axes, as_pixels(image), fade=0.4)
-    else:
-        empty_canvas(axes, *(canvas or room_around(rows)))
+    draw_ground(axes, image, ground_size(image, canvas, rows), fade=0.4)
     for i, box in enumerate(rows):
         draw_box(axes, box, i, f"area {areas[i]:,.0f}")
         if i == smallest:
@@ -251,7 +254,7 @@ def rows_and_columns(column_fits: Array, row_fits: Array) -> Figure:
     """
     columns, rows = np.asarray(column_fits, dtype=bool), np.asarray(row_fits, dtype=bool)
     grid = rows[:, None] & columns[None, :]
-    figure = Picture(figsize=(6.2, 6.2 * (len(rows) + 1) / (len(columns) + 1) + 0.5), layout="constrained")
+    figure = Picture(figsize=(6.2, 6.2 * (len(rows) + 1) / (len(columns) + 1) + 0.5))
     top, corner, main, right = _strips(figure, len(rows), len(columns))
     corner.axis("off")
     for axes, cells in ((top, columns[None]), (right, rows[:, None]), (main, grid)):
@@ -280,7 +283,7 @@ def bit_words(column_words: Array, row_words: Array, names: Sequence[str], *, ro
     columns, rows = np.asarray(column_words), np.asarray(row_words)
     grid = rows[:, None] & columns[None, :]
     done = len(rows) if rows_done is None else rows_done
-    figure = Picture(figsize=(6.6, 6.6 * 0.62 * (len(rows) + 1) / (len(columns) + 1) + 0.8), layout="constrained")
+    figure = Picture(figsize=(6.6, 6.6 * 0.62 * (len(rows) + 1) / (len(columns) + 1) + 0.8))
     top, corner, main, right = _strips(figure, len(rows), len(columns))
     corner.axis("off")
     for axes, cells, strip in ((top, columns[None], True), (right, rows[:, None], True), (main, grid, False)):
@@ -330,7 +333,7 @@ def row_drift(height: int, rows: Mapping[str, Sequence[float]], *, longest: int)
     """
     if len(rows) != 2 or len({len(values) for values in rows.values()}) > 1:
         raise ValueError(f"rows has {[(k, len(v)) for k, v in rows.items()]}; give two rules with as many rows each")
-    figure = Picture(figsize=(4.5, 3.8), layout="constrained")
+    figure = Picture(figsize=(4.5, 3.8))
     axes = figure.subplots()
     axes.add_patch(Rectangle((-0.5, 0), 2, height, facecolor="#F1F3F5", edgecolor="#C9CDD2"))
     for column, ((name, values), color, marker) in enumerate(zip(rows.items(), COLORS, "os")):

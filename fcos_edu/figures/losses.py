@@ -32,7 +32,7 @@ def shares(x: Array, parts: Mapping[str, Array], *, xlabel: str, ylabel: str = "
     whole = np.sum(rows, axis=0)
     if not (whole > 0).all():
         raise ValueError(f"the parts add up to {whole.min():g}; a share needs a whole above zero")
-    figure = Picture(figsize=(6.4, 3.0), layout="constrained")
+    figure = Picture(figsize=(6.4, 3.0))
     axes = figure.subplots()
     below = np.zeros_like(at)
     for i, (name, row) in enumerate(zip(parts, rows, strict=True)):
@@ -58,7 +58,7 @@ def box_race(location: Sequence[float], truth: Sequence[float], predictions: Map
     """
     wanted = _box_at(location, truth)
     wide, high = wanted[2] - wanted[0], wanted[3] - wanted[1]
-    figure = Picture(figsize=(2.5 * len(predictions), 2.5 * high / wide + 0.5), layout="constrained")
+    figure = Picture(figsize=(2.5 * len(predictions), 2.5 * high / wide + 0.5))
     for i, (axes, (name, ltrb)) in enumerate(
         zip(figure.subplots(1, len(predictions), squeeze=False)[0], predictions.items(), strict=True)
     ):

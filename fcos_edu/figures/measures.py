@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .parts import as_boxes, as_column, as_pixels, as_vectors, draw_image, figure_size, rectangle
-from .style import COLORS, HALO, LINES, Array, Picture
+from .parts import (
+    as_boxes,
+    as_column,
+    as_pixels,
+    as_vectors,
+    draw_image,
+    draw_verdicts,
+    figure_size,
+    line_look,
+)
+from .style import COLORS, HALO, Array, Picture
 
 
 def hits_and_misses(
@@ -45,19 +53,18 @@ def hits_and_misses(
     assert right is not None and taken is not None
     pixels = as_pixels(image)
     width, height = figure_size(pixels.shape[:2], 3.8)
-    figure = Picture(figsize=(width, height + 0.2), layout="constrained")
+    figure = Picture(figsize=(width, height + 0.2))
     axes = figure.subplots()
     draw_image(axes, pixels, fade=0.35)
     axes.set(xticks=[], yticks=[])
     axes.set_title(title, fontsize=10)
-    looks = (("hit", COLORS[0], "-"), ("false", COLORS[1], "--"), ("missed", COLORS[6], ":"))
-    groups = (rows[right.astype(bool)], rows[~right.astype(bool)], true[~taken.astype(bool)])
-    for (name, color, line), group in zip(looks, groups, strict=True):
-        for box in group:
-            patch = rectangle(box, edgecolor=color, linestyle=line, linewidth=2.2, gid=name)
-            patch.set_path_effects([patheffects.withStroke(linewidth=4.2, foreground="white"), patheffects.Normal()])
-            axes.add_patch(patch)
-        axes.plot([], [], line, color=color, linewidth=2.2, label=f"{name}: {len(group)}")
+    right, taken = right.astype(bool), taken.astype(bool)
+    groups = {
+        "hit": (rows[right], COLORS[0], "-"),
+        "false": (rows[~right], COLORS[1], "--"),
+        "missed": (true[~taken], COLORS[6], ":"),
+    }
+    draw_verdicts(axes, groups)
     for box, ok, word in zip(rows, right, words):
         color = COLORS[0] if ok else COLORS[1]
         high = "top" if box[1] < 0.08 * pixels.shape[0] else "bottom"  # inside the picture
@@ -81,7 +88,7 @@ def average_precision_area(recall: Array, precision: Array, asked: Array, fallin
     """
     x, y = as_vectors(recall=recall, precision=precision)
     at, height = as_vectors(asked=asked, falling=falling)
-    figure = Picture(figsize=(5.6, 3.6), layout="constrained")
+    figure = Picture(figsize=(5.6, 3.6))
     axes = figure.subplots()
     axes.fill_between(at, height, step="mid", color=COLORS[4], alpha=0.35, linewidth=0, label="area: AP")
     axes.plot(x, y, "-", color=COLORS[1], linewidth=1.3, label="after each detection")
@@ -103,7 +110,7 @@ def precision_recall(curves: Mapping[str, tuple[Array, Array]], *, title: str = 
     Raises:
         ValueError: a curve whose recall and precision are not equally many.
     """
-    figure = Picture(figsize=(5.2, 3.6), layout="constrained")
+    figure = Picture(figsize=(5.2, 3.6))
     axes = figure.subplots()
     _draw_precision_recall(axes, curves)
     axes.set_title(title)
@@ -127,7 +134,7 @@ def precision_recall_by_iou(curves: Mapping[str, Mapping[float, tuple[Array, Arr
     first = next(iter(ious.values()), [])
     if not first or any(own != first for own in ious.values()):
         raise ValueError(f"curves at the IoUs {ious}; every method needs the same, at least one")
-    figure = Picture(figsize=(7, 2.9), layout="constrained")
+    figure = Picture(figsize=(7, 2.9))
     panels = figure.subplots(1, len(first), sharey=True, squeeze=False)[0]
     for axes, iou in zip(panels, first, strict=True):
         _draw_precision_recall(axes, {name: by_iou[iou] for name, by_iou in curves.items()})
@@ -143,7 +150,7 @@ def precision_recall_by_iou(curves: Mapping[str, Mapping[float, tuple[Array, Arr
 def _draw_precision_recall(axes: Axes, curves: Mapping[str, tuple[Array, Array]]) -> None:
     for i, (name, curve) in enumerate(curves.items()):
         recall, precision = as_vectors(recall=curve[0], precision=curve[1])
-        axes.plot(recall, precision, LINES[i % len(LINES)], color=COLORS[i % len(COLORS)], label=name)
+        axes.plot(recall, precision, **line_look(i), label=name)
     axes.set(xlabel="recall", xlim=(0, 1.01), ylim=(0, 1.03))
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -166,7 +173,7 @@ def ablation_ladder(
         raise ValueError(f"{len(names)} names for {len(values)} values; each row needs both")
     if at is not None and not 0 <= at < len(names):
         raise ValueError(f"at is {at}; with {len(names)} rows it must lie in 0..{len(names) - 1}")
-    figure = Picture(figsize=(6.5, 0.36 * len(names) + 1.0), layout="constrained")
+    figure = Picture(figsize=(6.5, 0.36 * len(names) + 1.0))
     axes = figure.subplots()
     start = baseline[0] if baseline else values[0]
     for row, (value, before) in enumerate(zip(values, [start, *values])):

@@ -40,7 +40,7 @@ def architecture(
         raise ValueError(f"shapes of {list(shapes)}; the figure needs image, C3 and so on, P3 and so on")
     if centerness not in ("classification", "regression"):
         raise ValueError(f"centerness is on {centerness!r}; it must be on 'classification' or 'regression'")
-    figure = Picture(figsize=(8.4, 4.7), layout="constrained")
+    figure = Picture(figsize=(8.4, 4.7))
     axes = figure.subplots()
     axes.set(xlim=(0.2, 14.6), ylim=(-1.55, 5.1))
     axes.axis("off")
@@ -119,7 +119,7 @@ def feature_map(image: Array, values: Array, title: str) -> Figure:
     """
     pixels, grid = as_pixels(image), np.asarray(values, dtype=float)
     height, width = pixels.shape[:2]
-    figure = Picture(figsize=(6.4, 3.2 * height / width + 0.35), layout="constrained")
+    figure = Picture(figsize=(6.4, 3.2 * height / width + 0.35))
     left, right = figure.subplots(1, 2)
     draw_image(left, pixels.mean(-1, keepdims=True).repeat(3, -1))  # grey, as few colours keep a moving figure small
     left.set_title("image", fontsize=10)
@@ -142,7 +142,7 @@ def influence(image: Array, maps: Mapping[str, Array], at: Sequence[float]) -> F
     """
     pixels = as_pixels(image)
     height, width = pixels.shape[:2]
-    figure = Picture(figsize=(3.3 * len(maps), 3.3 * height / width + 0.3), layout="constrained")
+    figure = Picture(figsize=(3.3 * len(maps), 3.3 * height / width + 0.3))
     for axes, (name, values) in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps.items(), strict=True):
         grid = np.asarray(values, dtype=float)
         draw_image(axes, pixels.mean(-1, keepdims=True).repeat(3, -1), fade=0.65)

@@ -75,6 +75,22 @@ def empty_canvas(axes: Axes, height: float, width: float) -> None:
     axes.tick_params(labelsize=8)
 
 
+def ground_size(image: Array | None, canvas: tuple[int, int] | None, boxes: Array) -> tuple[int, int]:
+    """(height, width) of what boxes are drawn on: the image, the canvas that is given, or one with room around them."""
+    if image is not None:
+        height, width = as_pixels(image).shape[:2]
+        return height, width
+    return canvas or room_around(as_boxes(boxes))
+
+
+def draw_ground(axes: Axes, image: Array | None, size: tuple[int, int], fade: float) -> None:
+    """The image, or an empty canvas of this (height, width)."""
+    if image is not None:
+        draw_image(axes, as_pixels(image), fade)
+    else:
+        empty_canvas(axes, *size)
+
+
 def room_around(boxes: Sequence[Sequence[float]] | NDArray[np.float64]) -> tuple[int, int]:
     """(height, width) of a canvas with some room around boxes."""
     rows = np.asarray(boxes, dtype=float)
@@ -87,12 +103,27 @@ def rectangle(box: NDArray[np.float64], *, fill: bool = False, **style: Any) -> 
     return Rectangle((x0, y0), x1 - x0, y1 - y0, fill=fill, **style)
 
 
+def draw_haloed(axes: Axes, box: NDArray[np.float64], *, linewidth: float, halo: str = "white", **style: Any) -> None:
+    """A box whose line has an edge of another colour on both sides, so that it is seen on every image."""
+    patch = rectangle(box, linewidth=linewidth, **style)
+    patch.set_path_effects([patheffects.withStroke(linewidth=linewidth + 1.5, foreground=halo), patheffects.Normal()])
+    axes.add_patch(patch)
+
+
+def draw_verdicts(
+    axes: Axes, groups: Mapping[str, tuple[NDArray[np.float64], str, str]], *, linewidth: float = 2.3
+) -> None:
+    """Boxes in groups that a line of the legend counts: name -> boxes ``(M, 4)``, colour, line style."""
+    for name, (boxes, color, line) in groups.items():
+        for box in boxes:
+            draw_haloed(axes, box, edgecolor=color, linestyle=line, linewidth=linewidth, gid=name)
+        axes.plot([], [], line, color=color, linewidth=linewidth, label=f"{name}: {len(boxes)}")
+
+
 def draw_box(axes: Axes, box: NDArray[np.float64], index: int, text: str) -> None:
     """A box in the colour and line style of its index, its text above its upper side."""
     color, style = COLORS[index % len(COLORS)], LINES[index // len(COLORS) % len(LINES)]
-    patch = rectangle(box, edgecolor=color, linewidth=2, linestyle=style)
-    patch.set_path_effects([patheffects.withStroke(linewidth=3.5, foreground="white"), patheffects.Normal()])
-    axes.add_patch(patch)
+    draw_haloed(axes, box, edgecolor=color, linewidth=2, linestyle=style)
     if text:
         # The text stays inside the picture when the box touches its upper border or begins far to the right.
         height, width = axes.get_ylim()[0], axes.get_xlim()[1]
@@ -118,6 +149,11 @@ def draw_result(axes: Axes, result: Mapping[str, Tensor], names: Sequence[str], 
         if scores is None or scores[i] >= threshold:
             text = names[labels[i]] if scores is None else f"{names[labels[i]]} {scores[i]:.2f}"
             draw_box(axes, boxes[i], int(labels[i]), text)
+
+
+def line_look(index: int) -> dict[str, Any]:
+    """How ``axes.plot`` draws the line of a series: neighbours differ in colour and in style."""
+    return {"color": COLORS[index % len(COLORS)], "linestyle": LINES[index % len(LINES)]}
 
 
 def level_style(level: int) -> dict[str, Any]:

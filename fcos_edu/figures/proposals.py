@@ -7,15 +7,25 @@ Checked against: the boxes, crops and lines that are drawn, which must be those 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from matplotlib import patheffects
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .parts import as_boxes, as_column, as_pixels, as_vectors, draw_arrow, draw_box, draw_image, figure_size, rectangle
-from .style import COLORS, LINES, MARKERS, Array, Picture
+from .parts import (
+    as_boxes,
+    as_column,
+    as_pixels,
+    as_vectors,
+    draw_arrow,
+    draw_box,
+    draw_image,
+    draw_verdicts,
+    figure_size,
+    line_look,
+    rectangle,
+)
+from .style import COLORS, MARKERS, Array, Picture
 
 
 def two_stages(first: str = "region proposal network\nor FCOS", proposals: int = 1000) -> Figure:
@@ -25,7 +35,7 @@ def two_stages(first: str = "region proposal network\nor FCOS", proposals: int =
         first: what makes the proposals.
         proposals: how many go on to the second stage.
     """
-    figure = Picture(figsize=(7, 3.3), layout="constrained")
+    figure = Picture(figsize=(7, 3.3))
     axes = figure.subplots()
     axes.set(xlim=(0, 14), ylim=(0, 6.4))
     axes.axis("off")
@@ -71,7 +81,7 @@ def region_crops(image: Array, boxes: Array, crops: Mapping[str, Sequence[Array]
     for name, row in crops.items():
         if len(row) != len(rows):
             raise ValueError(f"{len(row)} crops {name!r} of {len(rows)} regions; each region needs one")
-    figure = Picture(figsize=(7, 3.1), layout="constrained")
+    figure = Picture(figsize=(7, 3.1))
     grid = figure.add_gridspec(len(crops), len(rows) + 1, width_ratios=(2.2, *([1] * len(rows))))
     whole = figure.add_subplot(grid[:, 0])
     draw_image(whole, as_pixels(image))
@@ -106,7 +116,7 @@ def best_proposals(image: Array, boxes: Array, truth: Array, found: Array, *, ti
     fits = as_column(found, len(true), "verdicts")
     assert fits is not None
     width, height = figure_size(pixels.shape[:2], 5.2)
-    figure = Picture(figsize=(width, height + 0.25), layout="constrained")
+    figure = Picture(figsize=(width, height + 0.25))
     axes = figure.subplots()
     draw_image(axes, pixels, fade=0.4)
     axes.set(xticks=[], yticks=[])
@@ -115,15 +125,8 @@ def best_proposals(image: Array, boxes: Array, truth: Array, found: Array, *, ti
     alpha = float(np.clip(12 / max(1, len(rows)), 0.12, 0.9))  # a thousand boxes must not be a black square
     for box in rows:
         axes.add_patch(rectangle(box, edgecolor="black", linewidth=0.7, alpha=alpha, gid="proposal"))
-    for name, color, line, group in (
-        ("found", COLORS[0], "-", true[fits.astype(bool)]),
-        ("not found", COLORS[1], ":", true[~fits.astype(bool)]),
-    ):
-        for box in group:
-            patch = rectangle(box, edgecolor=color, linestyle=line, linewidth=2.4, gid=name)
-            patch.set_path_effects([patheffects.withStroke(linewidth=4.4, foreground="white"), patheffects.Normal()])
-            axes.add_patch(patch)
-        axes.plot([], [], line, color=color, linewidth=2.4, label=f"{name}: {len(group)}")
+    fits = fits.astype(bool)
+    draw_verdicts(axes, {"found": (true[fits], COLORS[0], "-"), "not found": (true[~fits], COLORS[1], ":")})
     figure.legend(fontsize=9, frameon=False, ncols=2, loc="outside upper center")
     return figure
 
@@ -141,13 +144,11 @@ def recall_by_count(counts: Array, series: Mapping[str, Array]) -> Figure:
     (x,) = as_vectors(counts=counts)
     if not (len(x) and x[0] > 0 and (np.diff(x) > 0).all()):
         raise ValueError(f"counts {x.tolist()}; they must be positive and rise")
-    figure = Picture(figsize=(6.4, 3.2), layout="constrained")
+    figure = Picture(figsize=(6.4, 3.2))
     axes = figure.subplots()
     for i, (name, recall) in enumerate(series.items()):
         at, y = as_vectors(counts=counts, recall=recall)
-        style: dict[str, Any] = {"marker": MARKERS[i % len(MARKERS)], "color": COLORS[i % len(COLORS)]}
-        style["linestyle"] = LINES[i % 4]
-        axes.plot(at, y, markersize=5, label=name, **style)
+        axes.plot(at, y, marker=MARKERS[i % len(MARKERS)], markersize=5, label=name, **line_look(i))
     axes.set(xscale="log", ylim=(0, 1.02), xlabel="proposals of an image", ylabel="recall")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(axis="y", color="0.9")

@@ -7,7 +7,7 @@ ordered colours, which may only rise.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from matplotlib import patheffects
@@ -39,6 +39,9 @@ HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
 
 class Picture(Figure):
     """A Figure that a notebook shows and stores small. All functions of this package return one."""
+
+    def __init__(self, *args: Any, layout: Any = "constrained", **more: Any) -> None:
+        super().__init__(*args, layout=layout, **more)
 
     def _repr_png_(self) -> bytes:
         return png(self, dpi=100, colors=256)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
-from .parts import as_vectors
+from .parts import as_vectors, line_look
 from .style import COLORS, LINES, Array, Picture
 
 # What a line of the log has beside the terms of the loss.
@@ -33,7 +33,7 @@ def training_curves(log: str | Path) -> Figure:
             center-ness loss can have, is drawn dotted.
     """
     entries = [json.loads(line) for line in Path(log).read_text().splitlines() if line.strip()]
-    figure = Picture(figsize=(7, 4), layout="constrained")
+    figure = Picture(figsize=(7, 4))
     losses, rate = figure.subplots(2, 1, height_ratios=(3.5, 1), sharex=True)
     steps = np.array([entry["step"] for entry in entries])
     window = max(1, len(entries) // 30)
@@ -79,11 +79,11 @@ def loss_curves(losses: Mapping[str, Array], *, floor: float | None = None) -> F
         losses: name of the term -> one value for each step.
         floor: lowest value that the center-ness term can reach, drawn as a line.
     """
-    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    figure = Picture(figsize=(7, 3.2))
     axes = figure.subplots()
     for i, (name, values) in enumerate(losses.items()):
         label = name.replace("_", " ")
-        axes.plot(np.asarray(values, dtype=float), LINES[i % len(LINES)], color=COLORS[i % len(COLORS)], label=label)
+        axes.plot(np.asarray(values, dtype=float), **line_look(i), label=label)
     if floor is not None:
         axes.axhline(floor, color="black", linewidth=0.8, linestyle=":", label="floor of center-ness")
     axes.set(xlabel="step", ylabel="loss", yscale="log")
@@ -103,7 +103,7 @@ def learning_rates(rates: Mapping[str, Array]) -> Figure:
     """
     if not rates or any(len(np.asarray(values)) == 0 for values in rates.values()):
         raise ValueError(f"schedules {dict.fromkeys(rates)}; give at least one, each with a rate for each step")
-    figure = Picture(figsize=(7, 2.5), layout="constrained")
+    figure = Picture(figsize=(7, 2.5))
     for axes, (name, values) in zip(figure.subplots(1, len(rates), squeeze=False)[0], rates.items(), strict=True):
         rate = np.asarray(values, dtype=float)
         axes.plot(np.arange(len(rate)), rate, color=COLORS[0], linewidth=1.8)
@@ -126,7 +126,7 @@ def run_losses(runs: Mapping[str, Array], iterations: int, *, highest: float = n
     Raises:
         ValueError: a run with more steps than ``iterations``, or with a loss that is not finite.
     """
-    figure = Picture(figsize=(7, 3.2), layout="constrained")
+    figure = Picture(figsize=(7, 3.2))
     axes = figure.subplots()
     for i, (name, values) in enumerate(runs.items()):
         losses = np.asarray(values, dtype=float)
@@ -152,7 +152,7 @@ def weight_average(weights: Array, averages: Array, *, wanted: float) -> Figure:
         wanted: the best value, drawn dotted.
     """
     walk, smooth = as_vectors(weights=weights, averages=averages)
-    figure = Picture(figsize=(7, 2.6), layout="constrained")
+    figure = Picture(figsize=(7, 2.6))
     axes = figure.subplots()
     axes.plot(walk, color=COLORS[5], linewidth=1.0, label="weight")
     axes.plot(smooth, color=COLORS[0], linewidth=2.2, label="its average")

@@ -1,22 +1,44 @@
-"""Figures that move, and need neither a kernel nor a network: :func:`stack` over prepared frames, and explorers.
+"""Figures that move, and need neither a kernel nor a network: :func:`.stack` over prepared frames, and explorers.
 
-Each is one :class:`Piece` of HTML with its own script, which the notebook stores as the output of its cell. So it works
+Each is one :class:`.Piece` of HTML with its own script, which the notebook stores as the output of its cell. So it works
 alike on the book's pages, from a disk, in Colab, on Kaggle and in JupyterLab.
 """
 
 from __future__ import annotations
 
-from .explorers import (
-    box_explorer,
-    centerness_explorer,
-    focal_explorer,
-    iou_explorer,
-    nms_explorer,
-    overlap_explorer,
-    pr_explorer,
-)
-from .frames import MAX_FRAMES, stack
-from .piece import Piece
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .explorers import (
+        box_explorer,
+        centerness_explorer,
+        focal_explorer,
+        iou_explorer,
+        nms_explorer,
+        overlap_explorer,
+        pr_explorer,
+    )
+    from .frames import MAX_FRAMES, stack
+    from .piece import Piece
+else:
+    from .._lazy import lazy
+
+    __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "explorers": (
+                "box_explorer",
+                "centerness_explorer",
+                "focal_explorer",
+                "iou_explorer",
+                "nms_explorer",
+                "overlap_explorer",
+                "pr_explorer",
+            ),
+            "frames": ("MAX_FRAMES", "stack"),
+            "piece": ("Piece",),
+        },
+    )
 
 __all__ = [
     "MAX_FRAMES",

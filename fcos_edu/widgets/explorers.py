@@ -29,7 +29,7 @@ from torch import Tensor
 
 from ..centerness import centerness
 from ..config import FCOSConfig
-from ..figures import CENTERNESS_COLORS, COLORS, LEVEL_COLORS, SIDE_COLORS
+from ..figures.style import CENTERNESS_COLORS, COLORS, LEVEL_COLORS, SIDE_COLORS
 from ..locations import Grid, axes
 from ..targets import assign, ltrb
 from .piece import Piece, pack

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..figures import png
+from ..figures.style import png
 from .piece import Piece, escaped, pack
 
 MAX_FRAMES = 15  # the pictures are stored in the notebook: about 20 kB each

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from matplotlib import patheffects
 from matplotlib.colors import to_hex
 
 from fcos_edu.figures import parts
@@ -57,6 +59,19 @@ class TestCanvas:
         assert parts.figure_size((40, 60), 6) == pytest.approx((6, 4.3))
         assert parts.figure_size((60, 40), 6) == pytest.approx((4, 6.3))
 
+    @pytest.mark.parametrize("image, canvas, size", [(IMAGE, (7, 8), (40, 60)), (None, (7, 8), (7, 8))])
+    def test_boxes_are_drawn_on_the_image_or_on_an_empty_canvas(
+        self, image: Any, canvas: tuple[int, int], size: tuple[int, int]
+    ) -> None:
+        assert parts.ground_size(image, canvas, BOXES) == size
+        axes = Picture().subplots()
+        parts.draw_ground(axes, image, size, fade=0.0)
+        assert (axes.get_xlim(), axes.get_ylim()) == ((0, size[1]), (size[0], 0))
+        assert len(axes.images) == (image is not None)
+
+    def test_without_either_there_is_room_around_the_boxes(self) -> None:
+        assert parts.ground_size(None, None, BOXES) == parts.room_around(BOXES)
+
     def test_the_room_around_boxes_holds_them(self) -> None:
         height, width = parts.room_around(BOXES)
         assert height >= BOXES[:, 3].max() and width >= BOXES[:, 2].max()
@@ -71,12 +86,36 @@ class TestBoxes:
             parts.draw_box(axes, BOXES[0].numpy(), i, "")
         assert len({(to_hex(p.get_edgecolor()), p.get_linestyle()) for p in axes.patches}) == many
 
+    def test_a_halo_is_wider_than_its_line_and_lies_below_it(self) -> None:
+        axes = Picture().subplots()
+        parts.draw_haloed(axes, BOXES[0].numpy(), linewidth=2, halo="black", edgecolor="white", gid="box")
+        (patch,) = axes.patches
+        halo, line = patch.get_path_effects()
+        assert halo._gc["linewidth"] > patch.get_linewidth() == 2 and halo._gc["foreground"] == "black"
+        assert type(line) is patheffects.Normal
+        assert rectangles(axes) == BOXES[:1].tolist() and patch.get_gid() == "box"
+
+    def test_verdicts_are_counted_in_the_legend_also_those_without_a_box(self) -> None:
+        axes = Picture().subplots()
+        boxes = parts.as_boxes(BOXES)
+        parts.draw_verdicts(axes, {"found": (boxes[:2], COLORS[0], "-"), "lost": (boxes[:0], COLORS[1], ":")})
+        assert rectangles(axes) == BOXES[:2].tolist()
+        assert [line.get_label() for line in axes.lines] == ["found: 2", "lost: 0"]
+        assert [line.get_linestyle() for line in axes.lines] == ["-", ":"]
+
     def test_the_surest_result_lies_on_top(self) -> None:
         axes = Picture().subplots()
         axes.set(xlim=(0, 60), ylim=(40, 0))
         parts.draw_result(axes, RESULT, NAMES, 0.5)
         assert rectangles(axes) == [BOXES[1].tolist(), BOXES[0].tolist()]
         assert [text.get_text() for text in axes.texts] == ["disc 0.50", "ring 0.90"]
+
+
+def test_neighbouring_lines_differ_in_colour_and_in_style() -> None:
+    looks = [parts.line_look(i) for i in range(40)]
+    for one, next_ in pairwise(looks):
+        assert one["color"] != next_["color"] and one["linestyle"] != next_["linestyle"]
+    assert len({tuple(look.values()) for look in looks}) == len(COLORS) * len(LINES)
 
 
 def test_every_level_has_a_colour_and_levels_side_by_side_a_marker_of_their_own() -> None:
