@@ -1,7 +1,7 @@
 """Figures that move, and need neither a kernel nor a network: :func:`.stack` over prepared frames, and explorers.
 
-Each is one :class:`.Piece` of HTML with its own script, which the notebook stores as the output of its cell. So it works
-alike on the book's pages, from a disk, in Colab, on Kaggle and in JupyterLab.
+Each is one :class:`.Piece` of HTML with its own script, which the notebook stores as the output of its cell. So it
+works alike on the book's pages, from a disk, in Colab, on Kaggle and in JupyterLab.
 """
 
 from __future__ import annotations
