@@ -76,6 +76,27 @@ def forget_precision() -> None:
         vars(AcceleratorState()).clear()
 
 
+def forget_device(device: str) -> bool:
+    """Let the next ``Accelerator`` of this process compute on ``device``, whatever the last one did.
+
+    Accelerate keeps the device of the first one for good. Workers that were started together keep theirs: their process
+    group belongs to it.
+
+    Args:
+        device: ``"cpu"`` or ``"cuda"``.
+
+    Returns:
+        Whether the next one will be there.
+    """
+    from accelerate.state import PartialState
+
+    state = PartialState(cpu=device == "cpu")  # as the next one would make it, if there is none yet
+    if state.device.type != device and state.num_processes == 1:
+        vars(state).clear()  # one dict for all its objects
+        state = PartialState(cpu=device == "cpu")
+    return state.device.type == device
+
+
 @contextlib.contextmanager
 def prepared(accelerator: Any, model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[nn.Module, Any]]:
     """``accelerator.prepare`` for a while: afterwards the model is as it was before.

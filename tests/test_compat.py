@@ -139,6 +139,31 @@ def test_a_second_accelerator_has_its_own_precision(monkeypatch, gone):
     compat.forget_precision()  # nothing is left to forget
 
 
+def test_an_accelerator_after_one_on_a_gpu_can_be_on_the_cpu():
+    """Accelerate keeps the first device for good; no GPU is needed to see it."""
+    from accelerate.state import PartialState
+
+    compat.forget_precision()
+    vars(PartialState(cpu=True))["device"] = torch.device("cuda", 0)
+    assert Accelerator(cpu=True).device.type == "cuda"
+    compat.forget_precision()
+    assert compat.forget_device("cpu")
+    assert Accelerator(cpu=True).device.type == "cpu"
+    compat.forget_precision()
+
+
+def test_workers_keep_the_device_of_their_group():
+    from accelerate.state import PartialState
+
+    compat.forget_precision()
+    state = PartialState(cpu=True)
+    try:
+        vars(state).update(device=torch.device("cuda", 0), num_processes=2)
+        assert not compat.forget_device("cpu") and state.device.type == "cuda"
+    finally:
+        vars(state).clear()
+
+
 @pytest.mark.parametrize("mark", ["_is_accelerate_prepared", "_another_name"])
 def test_a_model_is_as_it_was_whatever_is_written_on_it(mark):
     """What Accelerate writes is seen, not known: another name is taken away too."""

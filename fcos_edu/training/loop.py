@@ -1,7 +1,7 @@
 """Section 4's training, on Hugging Face Accelerate: one loop that reads from top to bottom.
 
 Taught in the chapter *Training*. Checked against: overfitting, one worker against two, runs that were killed, and the
-recorded runs in ``results/``.
+recorded runs in ``fcos_edu/results/``.
 
 What a step is stands in :mod:`~fcos_edu.training.state`; what is trained, and how, in
 :mod:`~fcos_edu.training.recipes`; where images come from in :mod:`~fcos_edu.training.loading`; what a run leaves on
@@ -46,6 +46,7 @@ def train(
     resume: bool = False,
     allow_changes: bool = False,
     progress: bool = True,
+    device: str | None = None,
 ) -> dict[str, Any]:
     """Train, and leave a :class:`~fcos_edu.training.runs.Run` in ``folder``. Every worker of a distributed run calls
     this.
@@ -61,12 +62,15 @@ def train(
             begin it.
         allow_changes: resume although the configuration differs.
         progress: show bars and the table of figures.
+        device: ``"cpu"`` or ``"cuda"``; None for the GPU if there is one. On a CPU the same run gives the same weights
+            bit for bit; a GPU adds in another order each time.
 
     Returns:
         ``seconds`` of training, ``cpu_seconds`` of all threads of this process and, on the main process, with a
         ``test_split``, COCO's twelve numbers (EMA weights if there are any).
 
     Raises:
+        ValueError: there is no such device.
         FileExistsError, ConfigError: as :meth:`Run.check <fcos_edu.training.runs.Run.check>`.
         NonFiniteLossError: with the term, the step and its images; the last good checkpoint is kept.
         CorruptImageError: with the file, unless ``on_corrupt="skip"``.
@@ -74,7 +78,7 @@ def train(
         PreemptedError: after SIGTERM; a program that does not catch it ends with the exit code 75.
     """
     run, kind = Run(folder), config.detector if model is None else "custom"
-    accelerator = make_accelerator(config.precision)
+    accelerator = make_accelerator(config.precision, device)
     worker, workers = accelerator.process_index, accelerator.num_processes
     with StopRequest() as stop, explained(out_of_memory(config, workers)):
         stop.release()  # there is nothing to save yet

@@ -1,6 +1,6 @@
 """The named recipes: configurations of a run, each with what it should give and what it costs (section 4).
 
-Taught in the chapter *Training*. Checked against: the paper's schedule, and the recorded runs in ``results/``.
+Taught in the chapter *Training*. Checked against: the paper's schedule, and the recorded runs in ``fcos_edu/results/``.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ RECIPES: dict[str, Recipe] = {
                 num_classes=5, min_size=256, max_size=256, level_bounds=(0.0, 64.0, 128.0, 256.0, 512.0, math.inf)
             ),
         ),
-        source="measured: results/train_shapes.json, one seed",
+        source="measured: fcos_edu/results/train_shapes.json, one seed",
         cost="about 4 minutes on two CPU cores",
         memory="about 1 GB",
         expected={"AP": 0.692, "AP50": 0.912},
@@ -99,7 +99,7 @@ RECIPES: dict[str, Recipe] = {
             ema_decay=0.998,
             model=FCOSConfig.tiny(num_classes=3),
         ),
-        source="measured: results/torchvision_bccd.json, the mean of three seeds",
+        source="measured: fcos_edu/results/torchvision_bccd.json, the mean of three seeds",
         cost="about 11 minutes of one CPU core",
         memory="about 1 GB",
         expected={"AP": 0.601, "AP50": 0.902},

@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast, gather_object
 from torch import nn
 
-from ..compat import forget_precision
+from ..compat import forget_device, forget_precision
 from ..data import DetectionDataset
 from ..evaluation import coco_metrics, predict
 from .config import TrainConfig
@@ -24,11 +24,30 @@ from .precision import pick_precision
 T = TypeVar("T")
 
 
-def make_accelerator(precision: str) -> Accelerator:
-    """This worker's accelerator, in mixed precision where the hardware has one (:func:`pick_precision`)."""
-    forget_precision()  # a notebook may train twice in one process, with another precision
-    # Without CUDA on the CPU: other devices lack the float64 that areas and NMS are computed in.
-    accelerator = Accelerator(mixed_precision=pick_precision(precision), cpu=not torch.cuda.is_available())
+DEVICES = ("cpu", "cuda")
+
+
+def make_accelerator(precision: str, device: str | None = None) -> Accelerator:
+    """This worker's accelerator, in mixed precision where the hardware has one (:func:`pick_precision`).
+
+    Args:
+        precision: as ``TrainConfig.precision``.
+        device: ``"cpu"`` or ``"cuda"``; None for the GPU if there is one.
+
+    Raises:
+        ValueError: no such device here, or these workers were started on another one.
+    """
+    if device is None:
+        # Without CUDA on the CPU: other devices lack the float64 that areas and NMS are computed in.
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in DEVICES:
+        raise ValueError(f"device is {device!r}; it must be one of {', '.join(map(repr, DEVICES))}, or None")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is 'cuda', but torch sees no GPU here; leave it out, or say 'cpu'")
+    forget_precision()  # a notebook may train twice in one process, with another precision, or on another device
+    if not forget_device(device):
+        raise ValueError(f"device is {device!r}, but these workers were started on another one; leave it out")
+    accelerator = Accelerator(mixed_precision=pick_precision(precision, device), cpu=device == "cpu")
     accelerator.sync_gradients = True  # another accelerator in a notebook may have left it off
     return accelerator
 

@@ -23,22 +23,23 @@ def settings(model: FCOSConfig, **training: Any) -> str:
 
 def train_coco(run: str, model: FCOSConfig, **training: Any) -> str:
     """The command that trains on COCO and records its figures."""
-    return f"fcos-edu train --data coco2017 --out runs/{run} --record results/{run}.json{settings(model, **training)}"
+    where = f"--out runs/{run} --record fcos_edu/results/{run}.json"
+    return f"fcos-edu train --data coco2017 {where}{settings(model, **training)}"
 
 
 def count(name: str, data: str) -> str:
     """The command of Tables 1 and 2."""
     boxes = "annotations/instances_val2017.json" if data == "coco" else data
-    return f"fcos-edu tables {name} --annotations {boxes} --record results/{name}_{data}.json"
+    return f"fcos-edu tables {name} --annotations {boxes} --record fcos_edu/results/{name}_{data}.json"
 
 
 def study(name: str, data: str) -> str:
     """The command of a comparison that trains."""
     if data != "coco":
-        return f"fcos-edu study {name} --data {data} --record results/{name}_{data}.json"
+        return f"fcos-edu study {name} --data {data} --record fcos_edu/results/{name}_{data}.json"
     # One seed: a run of the paper's takes days.
     changes = settings(FCOSConfig.paper())
-    return f"fcos-edu study {name} --data coco2017 --seeds 0 --record results/{name}_coco.json{changes}"
+    return f"fcos-edu study {name} --data coco2017 --seeds 0 --record fcos_edu/results/{name}_coco.json{changes}"
 
 
 def analysis(table: str, data: str) -> tuple[str, ...]:
@@ -47,4 +48,4 @@ def analysis(table: str, data: str) -> tuple[str, ...]:
     runs = ["runs/coco_gn"] if data == "coco" else [f"runs/{data}/fcos-{seed}" for seed in range(3)]
     trained = train_coco("coco_gn", FCOSConfig.paper()) if data == "coco" else study("centerness", data)
     command = f"fcos-edu tables {table.replace('_', '-')} {' '.join(f'{run}/model.safetensors' for run in runs)}"
-    return trained, f"{command} --data {source} --record results/{table}_plain_{data}.json"
+    return trained, f"{command} --data {source} --record fcos_edu/results/{table}_plain_{data}.json"

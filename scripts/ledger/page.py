@@ -27,7 +27,7 @@ HEAD = """# The ledger
   .bd-article table td p, .bd-article table th p {{ margin: 0; }}
 </style>
 
-<!-- Written by make ledger from results/*.json. Do not edit this page: change scripts/ledger/. -->
+<!-- Written by make ledger from fcos_edu/results/*.json. Do not edit this page: change scripts/ledger/. -->
 
 Can you believe this book? Here is every equation, figure and table of the paper, beside what was measured with this
 package: also where we differ, and where we did not measure at all. Read a row from the left: what the paper has, what
@@ -130,7 +130,7 @@ def page(parts: Sequence[Section], chapters: Mapping[str, str], drawn: Collectio
 
 
 def load_results(root: Path) -> dict[str, dict[str, Any]]:
-    """The files of results/ by their names.
+    """The files of fcos_edu/results/ by their names.
 
     Raises:
         ValueError: a file that is not JSON.
@@ -140,7 +140,7 @@ def load_results(root: Path) -> dict[str, dict[str, Any]]:
         try:
             results[path.stem] = json.loads(path.read_text("utf-8"))
         except json.JSONDecodeError as error:
-            raise ValueError(f"results/{path.name} is not JSON: {error}") from error
+            raise ValueError(f"fcos_edu/results/{path.name} is not JSON: {error}") from error
     return results
 
 
@@ -151,7 +151,7 @@ def ledger(root: Path) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Write book/ledger.md from results/*.json.")
+    parser = argparse.ArgumentParser(description="Write book/ledger.md from fcos_edu/results/*.json.")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if the page is behind")
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
@@ -163,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     behind = not target.exists() or target.read_text("utf-8") != text
     if args.check and behind:
-        print("book/ledger.md is behind results/: run make ledger", file=sys.stderr)
+        print("book/ledger.md is behind fcos_edu/results/: run make ledger", file=sys.stderr)
         return 1
     if behind:
         atomic_write(target, lambda path: path.write_text(text, "utf-8"))

@@ -12,7 +12,7 @@ EQUAL, NEAR, SAME, UNSEEN, DIFFERS, NOT_RUN = WORDS = (
 )  # fmt: skip
 NEAR_SHARE, NEAR_AP = 1.0, 0.5  # percentage points
 
-Results = Mapping[str, dict[str, Any]]  # stem of the file in results/: its contents
+Results = Mapping[str, dict[str, Any]]  # stem of the file in fcos_edu/results/: its contents
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def measured(results: Results, file: str, *keys: str) -> Measured:
         value = value.get(key) if isinstance(value, dict) else None
     mean, std = (value.get("mean"), value.get("std")) if isinstance(value, dict) else (value, 0.0)
     if not isinstance(mean, int | float):
-        raise ValueError(f"results/{file}.json: metrics has no figure at {' > '.join(keys)}, but {value!r}")
+        raise ValueError(f"fcos_edu/results/{file}.json: metrics has no figure at {' > '.join(keys)}, but {value!r}")
     return Measured(mean, math.inf if std is None else std)
 
 

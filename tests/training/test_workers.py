@@ -82,3 +82,24 @@ def test_another_accelerator_that_accumulates_does_not_stop_ours(tmp_path):
     before = model.head.classification.weight.detach().clone()
     train(small(iterations=2), tmp_path, model=model, progress=False)
     assert not torch.equal(model.head.classification.weight, before)
+
+
+@pytest.mark.parametrize(
+    ("device", "message"), [("cuda", "sees no GPU"), ("tpu", "device is 'tpu'; it must be one of")]
+)
+def test_a_device_that_is_not_there_is_refused(tmp_path, monkeypatch, device, message):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=message):
+        train(small(), tmp_path / "run", progress=False, device=device)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_on_the_cpu_after_one_on_a_gpu(monkeypatch):
+    """No GPU is needed to see it: Accelerate only remembers the device of the first."""
+    from accelerate.state import PartialState
+
+    workers.make_accelerator("no", "cpu")
+    vars(PartialState())["device"] = torch.device("cuda", 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert workers.make_accelerator("no", "cpu").device.type == "cpu"
+    assert workers.make_accelerator("auto", "cpu").mixed_precision in ("no", "bf16")

@@ -48,7 +48,9 @@ def test_the_command_line_takes_every_command(command: str) -> None:
     ],
 )  # fmt: skip
 def test_training_on_coco_gets_the_papers_configuration(run: str, model: dict[str, Any], training: Any) -> None:
-    (command,) = [c for c in commands() if f"--record results/{run}.json" in c and c.startswith("fcos-edu train")]
+    (command,) = [
+        c for c in commands() if f"--record fcos_edu/results/{run}.json" in c and c.startswith("fcos-edu train")
+    ]
     arguments = build_parser().parse_args(shlex.split(command)[1:])
     config = TrainConfig(data=arguments.data).replace(**dict(parse_setting(text) for text in arguments.set))
     assert config == TrainConfig(data="coco2017", model=FCOSConfig.paper(**model), **training)

@@ -92,7 +92,7 @@ def test_the_command_writes_checks_and_names_a_broken_file(tmp_path: Path, capsy
     (tmp_path / "fcos_edu" / "results" / "recall_coco.json").write_text("{")
     capsys.readouterr()
     assert main(root) == 2
-    assert "results/recall_coco.json is not JSON" in capsys.readouterr().err
+    assert "fcos_edu/results/recall_coco.json is not JSON" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("how", [["-m", "scripts.make_ledger"], ["scripts/make_ledger.py"], ["-m", "scripts.ledger"]])

@@ -42,7 +42,7 @@ def test_every_figure_of_a_row_counts() -> None:
 
 def test_a_result_without_the_figure_is_named() -> None:
     for metrics, said in [({}, "None"), ({"fcos_p4": {"mean": None, "std": None}}, "mean"), ({"fcos_p4": "x"}, "'x'")]:
-        with pytest.raises(ValueError, match=f"results/recall_coco.json.*fcos_p4.*{said}"):
+        with pytest.raises(ValueError, match=f"fcos_edu/results/recall_coco.json.*fcos_p4.*{said}"):
             measured({"recall_coco": result(metrics)}, "recall_coco", "fcos_p4")
 
 
