@@ -13,29 +13,35 @@ In short::
 Its names are imported when they are first used, so that this package and its list of data sets load no torch.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import boxes, coco, dataset, downloads, loading, shapes, sources, transforms, voc
-    from .coco import COCODataset
-    from .dataset import (
-        CachedDataset,
-        CorruptImageError,
-        DetectionDataset,
-        FileDataset,
-        JoinedDataset,
-        Summary,
-        cached,
-        collate,
-        read_image,
-        summary,
+    from . import (
+        annotations,
+        boxes,
+        coco,
+        combined,
+        dataset,
+        decoding,
+        downloads,
+        formats,
+        loading,
+        shapes,
+        sources,
+        statistics,
+        transforms,
+        voc,
     )
+    from .annotations import Annotations
+    from .coco import COCODataset
+    from .combined import CachedDataset, JoinedDataset, cached
+    from .dataset import DetectionDataset, FileDataset, collate
+    from .decoding import IMAGE_SUFFIXES, CorruptImageError, read_image
     from .downloads import DownloadError, fetch
     from .loading import load
     from .shapes import ShapesDataset
     from .sources import BCCD_CLASSES, NAMES, VOC_CLASSES, data_root
+    from .statistics import Summary, summary
     from .voc import VOCDataset
 else:
     from .._lazy import lazy
@@ -43,55 +49,70 @@ else:
     __getattr__, __dir__ = lazy(
         __name__,
         {
+            "annotations": ("Annotations",),
             "coco": ("COCODataset",),
-            "dataset": (
-                "CachedDataset",
-                "CorruptImageError",
-                "DetectionDataset",
-                "FileDataset",
-                "JoinedDataset",
-                "Summary",
-                "cached",
-                "collate",
-                "read_image",
-                "summary",
-            ),
+            "combined": ("CachedDataset", "JoinedDataset", "cached"),
+            "dataset": ("DetectionDataset", "FileDataset", "collate"),
+            "decoding": ("IMAGE_SUFFIXES", "CorruptImageError", "read_image"),
             "downloads": ("DownloadError", "fetch"),
             "loading": ("load",),
             "shapes": ("ShapesDataset",),
             "sources": ("BCCD_CLASSES", "NAMES", "VOC_CLASSES", "data_root"),
+            "statistics": ("Summary", "summary"),
             "voc": ("VOCDataset",),
         },
-        modules=("boxes", "coco", "dataset", "downloads", "loading", "shapes", "sources", "transforms", "voc"),
+        modules=(
+            "annotations",
+            "boxes",
+            "coco",
+            "combined",
+            "dataset",
+            "decoding",
+            "downloads",
+            "formats",
+            "loading",
+            "shapes",
+            "sources",
+            "statistics",
+            "transforms",
+            "voc",
+        ),
     )
 
 __all__ = [
+    "Annotations",
     "BCCD_CLASSES",
-    "NAMES",
-    "VOC_CLASSES",
     "COCODataset",
     "CachedDataset",
     "CorruptImageError",
     "DetectionDataset",
     "DownloadError",
     "FileDataset",
+    "IMAGE_SUFFIXES",
     "JoinedDataset",
+    "NAMES",
     "ShapesDataset",
     "Summary",
     "VOCDataset",
+    "VOC_CLASSES",
+    "annotations",
     "boxes",
     "cached",
     "coco",
     "collate",
+    "combined",
     "data_root",
     "dataset",
+    "decoding",
     "downloads",
     "fetch",
+    "formats",
     "load",
     "loading",
     "read_image",
     "shapes",
     "sources",
+    "statistics",
     "summary",
     "transforms",
     "voc",

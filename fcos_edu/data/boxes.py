@@ -9,11 +9,10 @@ arrays; so it is read once, and the dicts are dropped.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,9 +23,9 @@ from ..config import FCOSConfig
 from ..images import resized_size
 from ..locations import Grid
 from ..targets import PaddedBoxes
-from . import voc
-from .coco import coco_splits, read_annotations
+from .annotations import Annotations
 from .downloads import fetch
+from .formats import FORMATS, format_of
 from .shapes import ShapesDataset
 from .sources import NAMES, SOURCES, data_root
 
@@ -49,6 +48,37 @@ class Boxes:
     boxes: NDArray[np.float32]  # (T, 4) xyxy
     labels: NDArray[np.int64]  # (T,) 0..C-1
     left_out: dict[str, int]  # boxes that are not here, by reason
+
+    @classmethod
+    def of(cls, annotations: Annotations, *, crowds: bool = False, last_pixel: bool = False) -> Boxes:
+        """Cut at the border, without what training leaves out; for the arguments and errors see `load_boxes`."""
+        name = annotations.file or annotations.name
+        annotations = _sized(annotations, name)
+        height, width, images = annotations.heights, annotations.widths, annotations.image_index
+        border = np.stack([width, height, width, height], axis=1)[images]
+        cut = (annotations.boxes - [0, 0, last_pixel, last_pixel]).clip(0, border - last_pixel)
+        clipped = cut.astype(np.float32)  # as targets are
+        solid = np.isfinite(annotations.boxes).all(axis=1) & (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+        left = annotations.ignored & (not crowds)
+        counts = {annotations.ignored_reason: int(left.sum()), **annotations.left_out}
+        counts["degenerate boxes"] = int((~solid & ~left).sum())
+        keep = solid & ~left
+        if not keep.any():
+            told = ", ".join(f"{n} {reason}" for reason, n in counts.items() if n) or "none at all"
+            raise ValueError(
+                f"{name} has no boxes to count ({told} in {annotations.images} images); give annotations with boxes"
+            )
+        return cls(
+            name,
+            annotations.classes,
+            annotations.image_ids,
+            height,
+            width,
+            images[keep],
+            clipped[keep],
+            annotations.labels[keep],
+            {reason: count for reason, count in counts.items() if count},
+        )
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -150,144 +180,31 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
         ValueError: a file that is not in COCO's or VOC's format, a split that does not exist, or no boxes at all. The
             text names file and value.
     """
-    if str(path) == "shapes":
-        split = split or "train"
-        return _from_coco(f"shapes ({split})", ShapesDataset(split=split).ground_truth(), crowds, last_pixel)
-    folder = _known_folder(str(path)) or Path(path).expanduser()
-    if (folder / "Annotations").is_dir():
-        return _from_voc(folder, split, crowds, last_pixel)
-    if folder.is_dir():
-        folder = _coco_file(folder, split)
-    elif not folder.is_file():
-        if str(path) in SOURCES:
+    source = SOURCES.get(str(path))
+    if source is not None and source.layout == "shapes":
+        return Boxes.of(ShapesDataset(split=split or "train").annotations(), crowds=crowds, last_pixel=last_pixel)
+    if source is not None and source.fetched_unasked:
+        place = fetch(str(path))
+    else:
+        place = Path(path).expanduser() if source is None else data_root() / source.folder
+    if not place.exists():
+        if source is not None:
             raise FileNotFoundError(
                 f"{path} is not in the data folder: fetch it with fcos-edu data download {path}, or give its "
                 f"annotations as a file or folder"
             )
         raise FileNotFoundError(
-            f"there is no annotation file or folder {folder}; give a COCO-format JSON file, a folder in COCO's or "
+            f"there is no annotation file or folder {place}; give a COCO-format JSON file, a folder in COCO's or "
             f"VOC's layout, or one of {', '.join(NAMES)}"
         )
-    elif split is not None:
-        raise ValueError(f"{folder} is a single file and has no split {split!r}; leave the split out")
-    return _from_coco(folder.name, read_annotations(folder), crowds, last_pixel)
+    reader = format_of(place) if source is None else FORMATS[source.layout]
+    return Boxes.of(reader.read(place, split, pictures=False), crowds=crowds, last_pixel=last_pixel)
 
 
-def _known_folder(name: str) -> Path | None:
-    """Where a data set known by name lies; None for other names, and for those that are not in the data folder."""
-    if name not in SOURCES:
-        return None
-    if SOURCES[name].fetched_unasked:
-        return fetch(name)
-    folder = data_root() / SOURCES[name].folder
-    return folder if folder.is_dir() else None
-
-
-def _coco_file(folder: Path, split: str | None) -> Path:
-    """The annotation file of one split of a folder."""
-    present = coco_splits(folder)
-    if not present:
-        raise ValueError(f"{folder} has neither VOC's layout (Annotations) nor COCO's (a file such as train.json)")
-    if split is None and len(present) == 1:
-        return next(iter(present.values()))
-    if split not in present:
-        told = f"has no split {split!r}" if split else "has several splits"
-        raise ValueError(f"{folder} {told}; choose one of {', '.join(sorted(present))}")
-    return present[split]
-
-
-def _from_coco(name: str, data: dict[str, Any], crowds: bool, last_pixel: bool) -> Boxes:
-    """Arrays from the dicts of a COCO-format file; labels follow the category ids in ascending order."""
-    categories = {int(c["id"]): str(c["name"]) for c in data["categories"]}
-    label_of = {category: label for label, category in enumerate(sorted(categories))}
-    images = sorted(data["images"], key=lambda image: image["id"])
-    for image in images:
-        for key in ("height", "width"):
-            if not isinstance(image.get(key), (int, float)) or image[key] < 1:
-                raise ValueError(f"{name}: image {image['id']} has {key} {image.get(key)!r}; it must be above 0")
-    position = {image["id"]: i for i, image in enumerate(images)}
-    entries = [a for a in data["annotations"] if a["category_id"] in label_of]
-    xywh = np.array([a["bbox"] for a in entries], dtype=np.float64).reshape(-1, 4)
-    return _gather(
-        name,
-        [categories[i] for i in label_of],
-        [image["id"] for image in images],
-        [(image["height"], image["width"]) for image in images],
-        np.array([position[a["image_id"]] for a in entries], dtype=np.int64),
-        np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
-        np.array([label_of[a["category_id"]] for a in entries], dtype=np.int64),
-        np.array([bool(a.get("iscrowd", 0)) for a in entries], dtype=np.bool_),
-        crowds,
-        last_pixel,
-        Counter({"crowd boxes": 0, "boxes of unknown classes": len(data["annotations"]) - len(entries)}),
-    )
-
-
-def _from_voc(folder: Path, split: str | None, crowds: bool, last_pixel: bool) -> Boxes:
-    """Arrays from VOC's XML files, read as for training; no photograph is needed where a file tells the size."""
-    if split is None:
-        names = sorted(file.stem for file in (folder / "Annotations").glob("*.xml"))
-        if not names:
-            raise ValueError(f"{folder / 'Annotations'} holds no XML file")
-    else:
-        names = voc.split_names(folder, split)
-    classes = voc.all_classes(folder)
-    label_of = {name: label for label, name in enumerate(classes)}
-    unknown: Counter[str] = Counter()
-    records = [
-        voc.read_record(folder, name, i, f"{name}.jpg", label_of, unknown) for i, name in enumerate(names, start=1)
-    ]
-    return _gather(
-        folder.name if split is None else f"{folder.name} ({split})",
-        classes,
-        [record.image_id for record in records],
-        [(record.height, record.width) for record in records],
-        np.repeat(np.arange(len(records)), [len(record.boxes) for record in records]),
-        np.concatenate([record.boxes for record in records]),
-        np.concatenate([record.labels for record in records]),
-        np.concatenate([record.ignored for record in records]),
-        crowds,
-        last_pixel,
-        Counter({"boxes marked difficult": 0}),
-    )
-
-
-def _gather(
-    name: str,
-    classes: Sequence[str],
-    image_ids: Sequence[int],
-    sizes: Sequence[tuple[int, int]],
-    image_index: NDArray[np.int64],
-    xyxy: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    ignored: NDArray[np.bool_],
-    crowds: bool,
-    last_pixel: bool,
-    counts: Counter[str],
-) -> Boxes:
-    """Cut at the border, leave out what training leaves out, sort by image; the first of ``counts`` is the crowds'."""
-    height, width = np.array(sizes, dtype=np.int64).reshape(-1, 2).T
-    border = np.stack([width, height, width, height], axis=1)[image_index]
-    clipped = (xyxy - [0, 0, last_pixel, last_pixel]).clip(0, border - last_pixel).astype(np.float32)  # as targets are
-    solid = np.isfinite(xyxy).all(axis=1) & (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
-    left = ignored & (not crowds)
-    counts[next(iter(counts))] += int(left.sum())
-    counts["degenerate boxes"] += int((~solid & ~left).sum())
-    keep = np.flatnonzero(solid & ~left)
-    keep = keep[np.argsort(image_index[keep], kind="stable")]
-    if len(keep) == 0:
-        told = ", ".join(f"{n} {reason}" for reason, n in counts.items() if n) or "none at all"
-        raise ValueError(
-            f"{name} has no boxes to count ({told} in {len(image_ids)} images); give annotations with boxes"
-        )
-    return Boxes(
-        name,
-        tuple(classes),
-        np.array(image_ids, dtype=np.int64),
-        height,
-        width,
-        image_index[keep],
-        clipped[keep],
-        labels[keep],
-        {reason: count for reason, count in counts.items() if count},
-    )
+def _sized(annotations: Annotations, name: str) -> Annotations:
+    """With the sizes of all images, from their pictures if need be and if there are any."""
+    for key in ("heights", "widths"):
+        for i in np.flatnonzero(getattr(annotations, key) < 1):
+            if not annotations.folders or not annotations.path(int(i)).is_file():
+                raise ValueError(f"{name}: image {annotations.image_ids[i]} has {key[:-1]} 0; it must be above 0")
+    return annotations.sized()

@@ -10,21 +10,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .dataset import IMAGE_SUFFIXES, FileDataset, Record, Transforms, image_size
+from .annotations import Annotations, join
+from .dataset import FileDataset, Transforms
+from .decoding import IMAGE_SUFFIXES
 
+LAYOUT = "COCO's (train.json and val.json with images/, or annotations/instances_*.json and image folders)"
 _SPLIT_NAMES = ("train", "val", "valid", "test")
 
 
-def is_coco_folder(folder: str | Path) -> bool:
-    """Whether a split's annotation file lies in the folder."""
-    return bool(coco_splits(folder))
+def recognises(path: Path) -> bool:
+    """Whether it is a file, or a folder with the annotation file of a split."""
+    return path.is_file() or bool(coco_splits(path))
 
 
 def coco_splits(folder: str | Path) -> dict[str, Path]:
@@ -78,47 +82,70 @@ class COCODataset(FileDataset):
         on_corrupt: str = "error",
         transforms: Transforms | None = None,
     ) -> None:
-        folder = Path(folder)
-        present = coco_splits(folder)
-        if split in present:
-            parts = [split]
-        elif split in ("train+val", "trainval"):
-            parts = ["train", "val"]
-        else:
-            parts = split.split("+")
-        for part in parts:
-            if part not in present:
-                told = ", ".join(sorted(present)) or "no split at all: it needs a file such as train.json"
-                raise ValueError(f"{folder} has no split {part!r}; it has {told}.")
-        categories: dict[int, str] = {}
-        records: list[Record] = []
-        counts: Counter[str] = Counter()
-        for part in parts:
-            data = read_annotations(present[part])
-            own = {int(c["id"]): str(c["name"]) for c in data["categories"]}
-            if categories and own != categories:
-                raise ValueError(
-                    f"{present[part]} has other categories than {present[parts[0]]}; they cannot be joined."
-                )
-            categories = own
-            category_ids = _chosen(categories, classes, present[part])
-            label_of = {category_id: label for label, category_id in enumerate(category_ids)}
-            images = _image_folder(folder, part, present[part], data["images"])
-            records += _records(data, images, label_of, categories, counts)
-        repeated = [i for i, n in Counter(r.image_id for r in records).items() if n > 1]
-        if repeated:
-            raise ValueError(f"{folder} ({split}): image id {repeated[0]} occurs more than once.")
         super().__init__(
-            records,
-            [categories[i] for i in category_ids],
-            category_ids=category_ids,
-            counts=counts,
+            read(Path(folder), split, classes=classes),
             keep_empty=keep_empty,
             on_corrupt=on_corrupt,
             transforms=transforms,
-            name=f"{folder.name} ({split})",
         )
-        self.split = split
+
+
+def read(
+    path: Path, split: str | None = None, *, classes: Sequence[str] | None = None, pictures: bool = True
+) -> Annotations:
+    """The annotations of a folder's split, or of a single file; arguments and errors as `COCODataset` has them.
+
+    Args:
+        path: the folder, or one file, whose pictures may lie anywhere.
+        split: None for the only one of a folder.
+        classes: take only these categories, labelled in this order; all by default.
+        pictures: look for the photographs; without them only boxes can be counted.
+    """
+    if path.is_file():
+        if split is not None:
+            raise ValueError(f"{path} is a single file and has no split {split!r}; leave the split out")
+        folder, files, name = path.parent, {"": path}, path.name
+    else:
+        folder, files = path, _split_files(path, split)
+        name = f"{folder.name} ({split or next(iter(files))})"
+    parts: list[Annotations] = []
+    categories: dict[int, str] = {}
+    for part, file in files.items():
+        document = read_annotations(file)
+        own = {int(c["id"]): str(c["name"]) for c in document["categories"]}
+        if parts and own != categories:
+            raise ValueError(f"{file} has other categories than {next(iter(files.values()))}; they cannot be joined.")
+        categories = own
+        columns = _columns(document, categories, _chosen(categories, classes, file))
+        if pictures or not (columns["heights"].all() and columns["widths"].all()):
+            try:
+                columns["folders"] = (_image_folder(folder, part, file, columns["file_names"]),)
+            except FileNotFoundError:
+                if pictures:
+                    raise
+        parts.append(Annotations(name=name, split=split or "", file=file.name, **columns))
+    if len(parts) == 1:
+        return parts[0]
+    file_names = "+".join(part.file for part in parts)
+    return join(parts, name, split=split, file=file_names)
+
+
+def _split_files(folder: Path, split: str | None) -> dict[str, Path]:
+    """The annotation files of a split, each under the name of its own split; "train+val" has two."""
+    present = coco_splits(folder)
+    if split is None:
+        if len(present) != 1:
+            raise ValueError(f"{folder} has several splits; choose one of {', '.join(sorted(present))}")
+        return present
+    if split in present:
+        parts = [split]
+    else:
+        parts = ["train", "val"] if split == "trainval" else split.split("+")
+    for part in parts:
+        if part not in present:
+            told = ", ".join(sorted(present)) or "no split at all: it needs a file such as train.json"
+            raise ValueError(f"{folder} has no split {part!r}; it has {told}.")
+    return {part: present[part] for part in parts}
 
 
 def read_annotations(path: str | Path) -> dict[str, Any]:
@@ -186,7 +213,7 @@ def _chosen(categories: dict[int, str], classes: Sequence[str] | None, path: Pat
     return [id_of[name] for name in classes]
 
 
-def _image_folder(folder: Path, split: str, annotations: Path, images: list[dict[str, Any]]) -> Path:
+def _image_folder(folder: Path, split: str, annotations: Path, images: Sequence[str]) -> Path:
     """The folder that holds the split's photographs."""
     with_year = annotations.stem.removeprefix("instances_")
     names = list(dict.fromkeys([f"images/{split}", f"images/{with_year}", with_year, split, "images"]))
@@ -194,7 +221,7 @@ def _image_folder(folder: Path, split: str, annotations: Path, images: list[dict
     if not images:
         raise ValueError(f"{annotations} lists no images.")
     for candidate in candidates:
-        if (candidate / images[0]["file_name"]).is_file():
+        if (candidate / images[0]).is_file():
             return candidate
     # The first image may be the one that is missing: any folder with images will do, and the check of files
     # names what is not there.
@@ -202,49 +229,47 @@ def _image_folder(folder: Path, split: str, annotations: Path, images: list[dict
         if candidate.is_dir() and any(f.suffix.lower() in IMAGE_SUFFIXES for f in candidate.iterdir()):
             return candidate
     raise FileNotFoundError(
-        f"{folder} holds no images: {images[0]['file_name']!r}, the first image of {annotations.name}, "
+        f"{folder} holds no images: {images[0]!r}, the first image of {annotations.name}, "
         f"was looked for in {', '.join(names)} and beside the file."
     )
 
 
-def _records(
-    data: dict[str, Any],
-    images: Path,
-    label_of: dict[int, int],
-    categories: dict[int, str],
-    counts: Counter[str],
-) -> list[Record]:
-    """One record for each image, in the order of image ids, as torchvision's and COCO's own tools have it."""
-    by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for entry in data["annotations"]:
-        if entry["category_id"] in label_of:
-            by_image[entry["image_id"]].append(entry)
-        elif entry["category_id"] in categories:
-            counts["boxes of classes not asked for"] += 1
-        else:
-            counts["boxes of unknown classes"] += 1
-    records = []
-    for image in sorted(data["images"], key=lambda entry: entry["id"]):
-        entries = by_image[image["id"]]
-        xywh = np.array([entry["bbox"] for entry in entries], dtype=np.float64).reshape(-1, 4)
-        path = images / image["file_name"]
-        width, height = int(image.get("width") or 0), int(image.get("height") or 0)
-        if width <= 0 or height <= 0:
-            width, height = image_size(path)
-        records.append(
-            Record(
-                image_id=int(image["id"]),
-                file_name=str(image["file_name"]),
-                path=path,
-                width=width,
-                height=height,
-                boxes=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
-                labels=np.array([label_of[entry["category_id"]] for entry in entries], dtype=np.int64),
-                ignored=np.array([bool(entry.get("iscrowd", 0)) for entry in entries], dtype=np.bool_),
-                areas=np.array(
-                    [float(entry.get("area") or entry["bbox"][2] * entry["bbox"][3]) for entry in entries],
-                    dtype=np.float64,
-                ),
-            )
-        )
-    return records
+def _columns(document: dict[str, Any], categories: dict[int, str], category_ids: list[int]) -> dict[str, Any]:
+    """Fields of `Annotations`: images in the order of their ids, as torchvision's and COCO's own tools have them."""
+    label_of = {category_id: label for label, category_id in enumerate(category_ids)}
+    images = sorted(document["images"], key=lambda image: image["id"])
+    position = {image["id"]: i for i, image in enumerate(images)}
+    entries = [entry for entry in document["annotations"] if entry["category_id"] in label_of]
+    known = sum(entry["category_id"] in categories for entry in document["annotations"])
+    counts = {
+        "boxes of classes not asked for": known - len(entries),
+        "boxes of unknown classes": len(document["annotations"]) - known,
+    }
+    number = len(entries)
+    image_index = np.fromiter((position[entry["image_id"]] for entry in entries), np.int64, number)
+    bbox = chain.from_iterable(entry["bbox"] for entry in entries)
+    xywh = np.fromiter(bbox, np.float64, 4 * number).reshape(-1, 4)
+    areas = (float(entry.get("area") or entry["bbox"][2] * entry["bbox"][3]) for entry in entries)
+    order = np.argsort(image_index, kind="stable")
+    return dict(
+        classes=tuple(categories[i] for i in category_ids),
+        category_ids=tuple(category_ids),
+        image_ids=np.array([image["id"] for image in images], dtype=np.int64),
+        file_names=tuple(str(image["file_name"]) for image in images),
+        heights=np.array([_side(image, "height") for image in images], dtype=np.int64),
+        widths=np.array([_side(image, "width") for image in images], dtype=np.int64),
+        image_index=image_index[order],
+        boxes=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)[order],
+        labels=np.fromiter((label_of[entry["category_id"]] for entry in entries), np.int64, number)[order],
+        ignored=np.fromiter((bool(entry.get("iscrowd", 0)) for entry in entries), np.bool_, number)[order],
+        areas=np.fromiter(areas, np.float64, number)[order],
+        left_out={reason: count for reason, count in counts.items() if count},
+    )
+
+
+def _side(image: dict[str, Any], key: str) -> int:
+    """Height or width of an image; 0 where the file does not say."""
+    try:
+        return max(0, int(image.get(key) or 0))
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"image {image['id']} has {key} {image[key]!r}; it must be a number of pixels") from None

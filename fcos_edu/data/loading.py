@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .coco import COCODataset, is_coco_folder
-from .dataset import DetectionDataset, JoinedDataset, Transforms
+from .combined import JoinedDataset
+from .dataset import DetectionDataset, FileDataset, Transforms
 from .downloads import fetch
-from .shapes import CLASSES as SHAPES_CLASSES
+from .formats import FORMATS, format_of
 from .shapes import ShapesDataset
 from .sources import NAMES, SOURCES
-from .voc import VOCDataset, inside_devkit, is_voc_folder
 
 
 def load(
@@ -55,15 +54,16 @@ def load(
         common: dict[str, Any] = dict(classes=classes, root=root, download=download, keep_empty=keep_empty)
         parts = [load(part, split, on_corrupt=on_corrupt, **common, **options) for part in name.split("+")]
         return JoinedDataset(parts, transforms=transforms)
-    if name == "shapes":
+    source = SOURCES.get(name)
+    if source is not None and source.layout == "shapes":
         if classes is not None:
-            raise ValueError(f"shapes has its own classes, {', '.join(SHAPES_CLASSES)}; leave classes out.")
+            raise ValueError(f"{name} has its own classes, {', '.join(source.classes)}; leave classes out.")
         return ShapesDataset(split=split, transforms=transforms, **options)
     if options:
         raise TypeError(f"{name} takes no option {', '.join(sorted(options))}; only shapes has options of its own.")
-    if name in NAMES:
-        source = SOURCES[name]
+    if source is not None:
         folder = fetch(name, split, root=root, download=source.fetched_unasked if download is None else download)
+        reader = FORMATS[source.layout]
         classes = (source.classes or None) if classes is None else classes
     else:
         folder = Path(name_or_path).expanduser()
@@ -71,21 +71,9 @@ def load(
             raise FileNotFoundError(
                 f"{name!r} is neither a folder nor a known dataset; the known ones are {', '.join(NAMES)}."
             )
-    folder = inside_devkit(folder)
-    reader: type[VOCDataset] | type[COCODataset]
-    if is_voc_folder(folder):
-        reader = VOCDataset
-    elif is_coco_folder(folder):
-        reader = COCODataset
-    else:
-        raise ValueError(
-            f"{folder} has neither VOC's layout (Annotations, ImageSets/Main, JPEGImages) nor "
-            "COCO's (train.json and val.json with images/, or annotations/instances_*.json and image folders)."
-        )
-    return reader(
-        folder,
-        split,
-        classes=classes,
+        reader = format_of(folder)
+    return FileDataset(
+        reader.read(folder, split, classes=classes),
         keep_empty="train" not in split if keep_empty is None else keep_empty,
         on_corrupt=on_corrupt,
         transforms=transforms,

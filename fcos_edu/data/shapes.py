@@ -21,7 +21,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision import tv_tensors
 
+from .annotations import Annotations, Record
 from .dataset import DetectionDataset, Sample, Transforms, make_target
 from .sources import SOURCES
 
@@ -254,28 +254,24 @@ class ShapesDataset(DetectionDataset):
             self._layouts[index] = self._layout(index)
         return self._layouts[index]
 
-    def ground_truth(self) -> dict[str, Any]:
-        """All boxes in COCO's format; paints nothing."""
+    def annotations(self) -> Annotations:
+        """All boxes as arrays; paints nothing."""
         height, width = self.size
-        images: list[dict[str, Any]] = []
-        annotations: list[dict[str, Any]] = []
+        records = []
         for index, image_id in enumerate(self.image_ids):
-            images.append({"id": image_id, "file_name": self.file_name(index), "width": width, "height": height})
-            for shape in self.shapes(index):
-                # float32 first: the same numbers as in the targets
-                x1, y1, x2, y2 = (float(v) for v in np.asarray(shape.box, dtype=np.float32))
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,
-                        "image_id": image_id,
-                        "category_id": self.category_ids[shape.label],
-                        "bbox": [x1, y1, x2 - x1, y2 - y1],
-                        "area": (x2 - x1) * (y2 - y1),
-                        "iscrowd": 0,
-                        "ignore": 0,
-                    }
+            shapes = self.shapes(index)
+            records.append(
+                Record(
+                    image_id,
+                    self.file_name(index),
+                    width,
+                    height,
+                    boxes=np.array([shape.box for shape in shapes], dtype=np.float32),  # the same numbers as in targets
+                    labels=np.array([shape.label for shape in shapes]),
+                    ignored=np.zeros(len(shapes)),
                 )
-        return {"info": {}, "images": images, "annotations": annotations, "categories": self.categories()}
+            )
+        return Annotations.of(records, self.classes, name=f"shapes ({self.split})", split=self.split)
 
     def export_coco(self, folder: str | Path) -> Path:
         """Write images to `folder`/images and boxes to `folder`/<split>.json; returns the path of the latter.

@@ -17,13 +17,23 @@ from xml.etree import ElementTree
 import numpy as np
 from torchvision.datasets import VOCDetection
 
-from .dataset import IMAGE_SUFFIXES, FileDataset, Record, Transforms, image_size
+from .annotations import Annotations, Record
+from .dataset import FileDataset, Transforms
+from .decoding import IMAGE_SUFFIXES
 from .sources import SOURCES, VOC_CLASSES
 
+LAYOUT = "VOC's layout (Annotations, ImageSets/Main, JPEGImages)"
 
-def is_voc_folder(folder: str | Path) -> bool:
-    """Whether the folder has an Annotations and an ImageSets folder."""
-    return (Path(folder) / "Annotations").is_dir() and (Path(folder) / "ImageSets").is_dir()
+
+def recognises(path: Path) -> bool:
+    """Whether it is a folder with annotations in XML, or one that holds such folders by year."""
+    return any(_is_year(inner) for inner in (path, *path.glob("VOCdevkit/VOC*")))
+
+
+def _is_year(folder: Path) -> bool:
+    # Where the file system knows no case, a COCO folder has "Annotations" too.
+    inner = folder / "Annotations"
+    return inner.is_dir() and ((folder / "ImageSets").is_dir() or any(inner.glob("*.xml")))
 
 
 class VOCDataset(FileDataset):
@@ -60,32 +70,46 @@ class VOCDataset(FileDataset):
         on_corrupt: str = "error",
         transforms: Transforms | None = None,
     ) -> None:
-        folder = Path(folder)
-        names = split_names(folder, split)
-        images = _image_files(folder / "JPEGImages")
-        if classes is None:
-            classes = all_classes(folder)
-        label_of = {name: label for label, name in enumerate(classes)}
-        unknown: Counter[str] = Counter()
-        records = [
-            read_record(folder, name, image_id, images.get(name, f"{name}.jpg"), label_of, unknown)
-            for image_id, name in enumerate(names, start=1)
-        ]
-        counts = {"boxes of unknown classes": unknown.total()}
-        if unknown:
-            told = ", ".join(f"{name!r}" for name in sorted(unknown))
-            counts = {f"boxes of unknown classes ({told})": unknown.total()}
         super().__init__(
-            records,
-            classes,
-            counts=counts,
-            ignored_reason="boxes marked difficult",
+            read(Path(folder), split, classes=classes),
             keep_empty=keep_empty,
             on_corrupt=on_corrupt,
             transforms=transforms,
-            name=f"{folder.name} ({split})",
         )
-        self.split = split
+
+
+def read(
+    path: Path, split: str | None = None, *, classes: Sequence[str] | None = None, pictures: bool = True
+) -> Annotations:
+    """The annotations of a folder's split; arguments and errors as `VOCDataset` has them.
+
+    Args:
+        path: the folder.
+        split: None for all annotations of the folder, whatever split they belong to.
+        classes: names in the order of the labels.
+        pictures: without them, only boxes can be counted.
+    """
+    folder = inside_devkit(path)
+    names = _all_names(folder) if split is None else split_names(folder, split)
+    images = _image_files(folder / "JPEGImages", required=pictures)
+    if classes is None:
+        classes = all_classes(folder)
+    label_of = {name: label for label, name in enumerate(classes)}
+    unknown: Counter[str] = Counter()
+    records = [
+        _record(folder, name, image_id, images.get(name, f"{name}.jpg"), label_of, unknown)
+        for image_id, name in enumerate(names, start=1)
+    ]
+    told = ", ".join(f"{name!r}" for name in sorted(unknown))
+    return Annotations.of(
+        records,
+        classes,
+        name=folder.name if split is None else f"{folder.name} ({split})",
+        folder=folder / "JPEGImages",
+        ignored_reason="boxes marked difficult",
+        left_out={f"boxes of unknown classes ({told})": unknown.total()} if unknown else {},
+        split=split or "",
+    )
 
 
 def inside_devkit(folder: Path) -> Path:
@@ -94,7 +118,7 @@ def inside_devkit(folder: Path) -> Path:
     Raises:
         ValueError: it holds several years; the text lists them.
     """
-    years = sorted(path for path in (folder / "VOCdevkit").glob("VOC*") if is_voc_folder(path))
+    years = sorted(path for path in (folder / "VOCdevkit").glob("VOC*") if _is_year(path))
     if len(years) > 1:
         told = ", ".join(str(path) for path in years)
         raise ValueError(f"{folder} holds several years: give one of {told}, or two joined by a plus sign")
@@ -121,10 +145,18 @@ def split_names(folder: Path, split: str) -> list[str]:
     return names
 
 
-def _image_files(folder: Path) -> dict[str, str]:
+def _all_names(folder: Path) -> list[str]:
+    """Image names of all annotations, in alphabetical order."""
+    names = sorted(file.stem for file in (folder / "Annotations").glob("*.xml"))
+    if not names:
+        raise ValueError(f"{folder / 'Annotations'} holds no XML file")
+    return names
+
+
+def _image_files(folder: Path, *, required: bool) -> dict[str, str]:
     """File name for each image name of the folder."""
     found = {f.stem: f.name for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES} if folder.is_dir() else {}
-    if not found:
+    if required and not found:
         raise FileNotFoundError(f"{folder} holds no images; VOC's layout has the photographs there.")
     return found
 
@@ -156,13 +188,12 @@ def all_classes(folder: Path) -> tuple[str, ...]:
     return VOC_CLASSES if found <= set(VOC_CLASSES) else tuple(sorted(found))
 
 
-def read_record(
+def _record(
     folder: Path, name: str, image_id: int, file_name: str, label_of: dict[str, int], unknown: Counter[str]
 ) -> Record:
     """Read one annotation file; names that are no class are counted in `unknown`."""
     path = folder / "Annotations" / f"{name}.xml"
     parsed = _parse(path)
-    picture = folder / "JPEGImages" / file_name
     boxes: list[list[float]] = []
     labels: list[int] = []
     difficult: list[bool] = []
@@ -187,18 +218,5 @@ def read_record(
     try:
         width, height = int(float(parsed["size"]["width"])), int(float(parsed["size"]["height"]))
     except (KeyError, TypeError, ValueError):
-        width = height = 0
-    if width <= 0 or height <= 0:
-        width, height = image_size(picture)  # some annotation tools leave the size out or write 0
-    sides = xyxy[:, 2:] - xyxy[:, :2]
-    return Record(
-        image_id=image_id,
-        file_name=file_name,
-        path=picture,
-        width=width,
-        height=height,
-        boxes=xyxy,
-        labels=np.array(labels, dtype=np.int64),
-        ignored=np.array(difficult, dtype=np.bool_),
-        areas=sides[:, 0] * sides[:, 1],
-    )
+        width = height = 0  # some annotation tools leave the size out or write 0: the picture tells
+    return Record(image_id, file_name, width, height, xyxy, np.array(labels), np.array(difficult))

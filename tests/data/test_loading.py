@@ -22,9 +22,9 @@ def test_shapes_by_name() -> None:
 
 def test_layout_of_a_folder_is_found(tmp_path) -> None:
     voc = data.load(write_voc(tmp_path / "voc", {"a": [("cat", 1, 1, 9, 9)]}))
-    assert isinstance(voc, data.VOCDataset)
+    assert voc.annotations().ignored_reason == "boxes marked difficult" and voc.name == "voc (train)"
     coco = data.load(str(write_coco(tmp_path / "coco", [entry(1, 3, 1, 1, 9, 9)], images=1)))
-    assert isinstance(coco, data.COCODataset)
+    assert coco.annotations().file == "train.json" and coco.split == "train"
 
 
 def test_only_training_leaves_images_without_boxes_out(tmp_path) -> None:
