@@ -43,7 +43,7 @@ def _add_box_options(parser: Parser) -> None:
         help=f"a COCO-format JSON file; a folder in COCO's or VOC's layout; {', '.join(NAMES)}. No images are needed",
     )  # fmt: skip
     parser.add_argument(
-        "--split", metavar="NAME", help="of a folder or a name (default: all of VOC and of bccd, train of shapes)"
+        "--split", metavar="NAME", help="of a folder or a name (default: all of a VOC folder, train of shapes)"
     )
     parser.add_argument("--crowds", action="store_true", help="count crowd boxes too (VOC: difficult ones)")
     parser.add_argument(

@@ -123,7 +123,7 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
     Raises:
         FileNotFoundError: a path that does not exist, or a folder without images.
     """
-    from ..data.dataset import IMAGE_SUFFIXES
+    from ..data.decoding import IMAGE_SUFFIXES
 
     files: list[Path] = []
     for path in paths:

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from .annotations import Annotations
     from .coco import COCODataset
     from .combined import CachedDataset, JoinedDataset, cached
-    from .dataset import DetectionDataset, FileDataset, collate
+    from .dataset import DetectionDataset, FileDataset, Transforms, collate
     from .decoding import IMAGE_SUFFIXES, CorruptImageError, read_image
     from .downloads import DownloadError, fetch
     from .loading import load
     from .shapes import ShapesDataset
-    from .sources import BCCD_CLASSES, NAMES, VOC_CLASSES, data_root
+    from .sources import BCCD_CLASSES, NAMES, SHAPES_CLASSES, VOC_CLASSES, data_root
     from .statistics import Summary, summary
     from .voc import VOCDataset
 else:
@@ -52,12 +52,12 @@ else:
             "annotations": ("Annotations",),
             "coco": ("COCODataset",),
             "combined": ("CachedDataset", "JoinedDataset", "cached"),
-            "dataset": ("DetectionDataset", "FileDataset", "collate"),
+            "dataset": ("DetectionDataset", "FileDataset", "Transforms", "collate"),
             "decoding": ("IMAGE_SUFFIXES", "CorruptImageError", "read_image"),
             "downloads": ("DownloadError", "fetch"),
             "loading": ("load",),
             "shapes": ("ShapesDataset",),
-            "sources": ("BCCD_CLASSES", "NAMES", "VOC_CLASSES", "data_root"),
+            "sources": ("BCCD_CLASSES", "NAMES", "SHAPES_CLASSES", "VOC_CLASSES", "data_root"),
             "statistics": ("Summary", "summary"),
             "voc": ("VOCDataset",),
         },
@@ -91,8 +91,10 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "JoinedDataset",
     "NAMES",
+    "SHAPES_CLASSES",
     "ShapesDataset",
     "Summary",
+    "Transforms",
     "VOCDataset",
     "VOC_CLASSES",
     "annotations",

@@ -29,22 +29,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
 from .annotations import Annotations
-from .decoding import IMAGE_SUFFIXES, CorruptImageError, read_image
-
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "ON_CORRUPT",
-    "CorruptImageError",
-    "DetectionDataset",
-    "FileDataset",
-    "Sample",
-    "Target",
-    "Transforms",
-    "clip",
-    "collate",
-    "make_target",
-    "read_image",
-]
+from .decoding import CorruptImageError, read_image
 
 Target = dict[str, Any]
 Sample = tuple[tv_tensors.Image, Target]

@@ -30,9 +30,8 @@ from torchvision import tv_tensors
 
 from .annotations import Annotations, Record
 from .dataset import DetectionDataset, Sample, Transforms, make_target
-from .sources import SOURCES
+from .sources import SHAPES_CLASSES as CLASSES
 
-CLASSES = SOURCES["shapes"].classes
 SPLITS = {"train": 0, "val": 1, "test": 2}
 DEFAULT_IMAGES = {"train": 3000, "val": 200, "test": 500}
 

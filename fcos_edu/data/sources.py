@@ -157,7 +157,7 @@ SOURCES: dict[str, Source] = {
     ),
 }
 NAMES = tuple(SOURCES)
-BCCD_CLASSES = SOURCES["bccd"].classes
+BCCD_CLASSES, SHAPES_CLASSES = SOURCES["bccd"].classes, SOURCES["shapes"].classes
 
 
 def fetched() -> dict[str, Source]:

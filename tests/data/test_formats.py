@@ -27,9 +27,7 @@ def test_folders_are_recognised(tmp_path: Path) -> None:
     write_coco(tmp_path / "coco", [entry(1, 3, 1, 1, 9, 9)])
     assert format_of(tmp_path / "voc") is format_of(tmp_path / "kit") is voc
     assert format_of(tmp_path / "coco") is format_of(tmp_path / "coco" / "train.json") is coco
-    (tmp_path / "other" / "Annotations").mkdir(
-        parents=True
-    )  # where names have no case, COCO's folder has this name too
+    (tmp_path / "other" / "Annotations").mkdir(parents=True)  # COCO's folder, where names have no case
     write_coco(tmp_path / "other", [entry(1, 3, 1, 1, 9, 9)], name="annotations/train.json")
     assert format_of(tmp_path / "other") is coco
     with pytest.raises(ValueError, match=r"has neither VOC's layout \(Annotations, .*\) nor COCO's \(train\.json"):
