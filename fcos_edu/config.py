@@ -7,13 +7,13 @@ Checked against: the presets' own tests, and torchvision's ``fcos_resnet50_fpn``
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Annotated, Any, Literal
 
-from .settings import INF, ConfigError, check_choices, check_field_names, from_json, to_json
+from .settings import INF, INFERENCE, ConfigError, Inside, Positive, Range, Settings, Share, check_field_names
 
 Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "tiny"]
+CenternessKind = Literal["branch", "computed", "oracle", "none"]
 # What :func:`fcos_edu.detectors.build` makes, and which trained ones come with the package. Here, without torch: a
 # configuration is checked, and ``--help`` is shown, before anything is built.
 Detector = Literal["fcos", "torchvision_fcos", "retinanet", "faster_rcnn", "faster_rcnn_fcos"]
@@ -21,7 +21,7 @@ PACKAGED = ("shapes", "bccd")
 
 
 @dataclass(frozen=True)
-class FCOSConfig:
+class FCOSConfig(Settings):
     """All of FCOS's settings. The defaults are the paper's final model of Table 3, row "GN" (AP 37.1).
 
     Make variants with the presets and keyword overrides, or with :meth:`replace`::
@@ -34,30 +34,32 @@ class FCOSConfig:
     """
 
     # -- what is detected
-    num_classes: int = 80  # C. Labels are 0..C-1 and index the C logits: there is no background class.
+    num_classes: Annotated[int, Range(1, 100_000)] = (
+        80  # C. Labels are 0..C-1 and index the C logits: there is no background class.
+    )
     class_names: tuple[str, ...] = ()  # names of the C classes, or empty
 
     # -- images (section 4: short side 800, long side at most 1333)
-    min_size: int = 800
-    max_size: int = 1333
-    size_divisor: int = 128  # the padded canvas is a multiple of it; 128 = the stride of P7
+    min_size: Annotated[int, Range(1, 16_384), INFERENCE] = 800
+    max_size: Annotated[int, Range(1, 16_384), INFERENCE] = 1333
+    size_divisor: Annotated[int, Range(1, 1024)] = 128  # the padded canvas is a multiple of it; 128 = the stride of P7
 
     # -- network (Fig. 2)
     backbone: Backbone = "resnet50"
     backbone_weights: Literal["imagenet", "random"] = "imagenet"
-    frozen_stages: int = 2  # stages without gradient, counted from the stem: 0 none, 1 stem, 2 stem and C2, ... 5 all
-    fpn_channels: int = 256
-    num_head_convs: int = 4  # convolutions of each tower
+    frozen_stages: Annotated[int, Range(0, 5)] = 2  # without gradient, from the stem: 1 stem, 2 stem and C2, ... 5 all
+    fpn_channels: Annotated[int, Range(1, 8192)] = 256
+    num_head_convs: Annotated[int, Range(0, 64)] = 4  # convolutions of each tower
     levels: tuple[int, ...] = (3, 4, 5, 6, 7)  # P3..P7; (4,) is "without FPN" in Tables 1 and 2
     extra_levels_from: Literal["P5", "C5"] = "P5"  # Table 3 rows 2 and 3, Table 8 rows 3 and 4
     group_norm: bool = True  # in the towers; Table 3 row 5, Table 8 row 5
     box_activation: Literal["exp_scaled", "exp", "relu"] = "exp_scaled"  # exp(s_i x); without s_i: Table 8 row 5
     centerness_branch: Literal["classification", "regression", "none"] = "classification"  # Table 3 "ctr. on reg."
-    prior_probability: float = 0.01  # of a foreground class at initialisation (RetinaNet)
+    prior_probability: Inside = 0.01  # of a foreground class at initialisation (RetinaNet)
 
     # -- targets (sections 3.1 and 3.2)
     level_bounds: tuple[float, ...] = (0.0, 64.0, 128.0, 256.0, 512.0, INF)  # m_2 .. m_7, pixels, inclusive
-    center_sampling_radius: float | None = None  # in strides; Table 3 "ctr. sampling" uses 1.5
+    center_sampling_radius: Positive | None = None  # in strides; Table 3 "ctr. sampling" uses 1.5
     normalize_targets: bool = False  # ltrb divided by the stride; Table 3 "normalization"
     location_offset: Literal["half_stride", "none"] = "half_stride"  # floor(s/2) + x s, or x s
 
@@ -68,25 +70,16 @@ class FCOSConfig:
     focal_gamma: float = 2.0
 
     # -- inference (section 4)
-    centerness_inference: Literal["branch", "computed", "oracle", "none"] = (
-        "branch"  # Table 4; oracle needs the targets
-    )
-    score_threshold: float = 0.05
-    threshold_on: Literal["class", "product"] = "class"  # before or after the multiplication with center-ness
-    sqrt_score: bool = False  # rank by sqrt(class x center-ness), as torchvision and detectron2 do
-    pre_nms_top_k: int = 1000  # for each level
-    nms_threshold: float = 0.6  # 0.5 in Table 3 rows 1 to 3
-    detections_per_image: int = 100
+    centerness_inference: Annotated[CenternessKind, INFERENCE] = "branch"  # Table 4; oracle needs the targets
+    score_threshold: Annotated[Share, INFERENCE] = 0.05
+    threshold_on: Annotated[Literal["class", "product"], INFERENCE] = "class"  # before or after times center-ness
+    sqrt_score: Annotated[bool, INFERENCE] = False  # sqrt(class x center-ness), as torchvision and detectron2 rank
+    pre_nms_top_k: Annotated[int, Range(1, 1_000_000), INFERENCE] = 1000  # for each level
+    nms_threshold: Annotated[Share, INFERENCE] = 0.6  # 0.5 in Table 3 rows 1 to 3
+    detections_per_image: Annotated[int, Range(1, 1_000_000), INFERENCE] = 100
 
     # -- torchvision's departures from the paper, needed to run its published weights as they were trained
     torchvision_quirks: bool = False
-
-    if not TYPE_CHECKING:  # type checkers see the dataclass's own __init__
-
-        def __new__(cls, *args: Any, **fields: Any) -> FCOSConfig:
-            """Refuse a misspelt field before the generated ``__init__``, which would not name the right one."""
-            check_field_names(cls, fields)
-            return super().__new__(cls)
 
     # ------------------------------------------------------------------ presets
     @classmethod
@@ -150,47 +143,20 @@ class FCOSConfig:
         check_field_names(cls, overrides)
         return cls(**(preset | overrides))
 
-    def replace(self, **changes: Any) -> FCOSConfig:
-        """A copy with some fields changed; checked like a new one."""
-        check_field_names(type(self), changes)
-        return dataclasses.replace(self, **changes)
-
     # ------------------------------------------------------------------ derived
     @property
     def strides(self) -> tuple[int, ...]:
         """The total stride of each level (8, 16, 32, 64, 128 for P3 to P7)."""
         return tuple(2**level for level in self.levels)
 
-    # ------------------------------------------------------------------ as data
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values only, ready for JSON: tuples become lists, infinity the string ``"inf"``."""
-        return {f.name: to_json(getattr(self, f.name)) for f in dataclasses.fields(self)}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> FCOSConfig:
-        """The inverse of :meth:`to_dict`."""
-        check_field_names(cls, values)
-        return cls(**{name: from_json(value) for name, value in values.items()})
-
     # ------------------------------------------------------------------ checks
     def __post_init__(self) -> None:
-        # JSON and the command line give lists; a frozen (hashable) config needs tuples.
-        for name, kind in (("levels", int), ("level_bounds", (int, float)), ("class_names", str)):
-            value = getattr(self, name)
-            if not isinstance(value, (tuple, list)) or not all(isinstance(v, kind) for v in value):
-                what = {"levels": "whole numbers", "level_bounds": "numbers", "class_names": "names"}[name]
-                raise ConfigError(f"{name} is {value!r}; it must be a list or tuple of {what}")
-            object.__setattr__(self, name, tuple(value))
-        check_choices(self)
+        super().__post_init__()
 
         def require(condition: bool, message: str) -> None:
             if not condition:
                 raise ConfigError(message)
 
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            require(value >= low, f"{name} is {value}; it must be at least {low}")
-            require(value <= high, f"{name} is {value}; it must be at most {high}")
         longest = max(self.class_names, key=len, default="")
         require(len(longest) <= 1000, f"the class name {longest[:20]!r}... has {len(longest)} characters; 1000 at most")
         require(
@@ -202,7 +168,6 @@ class FCOSConfig:
             not self.class_names or len(self.class_names) == self.num_classes,
             f"class_names has {len(self.class_names)} names, but num_classes is {self.num_classes}",
         )
-        require(0 <= self.frozen_stages <= 5, f"frozen_stages is {self.frozen_stages}; it must be 0 (none) to 5 (all)")
         require(
             len(self.levels) > 0
             and all(2 <= i <= 7 for i in self.levels)
@@ -218,14 +183,6 @@ class FCOSConfig:
             all(low < high for low, high in zip(bounds, bounds[1:], strict=False)) and bounds[0] >= 0,
             f"level_bounds is {bounds}; the bounds must rise from 0",
         )
-        radius = self.center_sampling_radius
-        require(
-            radius is None or radius > 0,
-            f"center_sampling_radius is {radius}; it must be above 0, or None for no center sampling",
-        )
-        for name in ("score_threshold", "nms_threshold"):
-            require(0 <= getattr(self, name) <= 1, f"{name} is {getattr(self, name)}; it must lie in 0..1")
-        require(0 < self.prior_probability < 1, f"prior_probability is {self.prior_probability}; it must lie in (0, 1)")
         require(
             not self.group_norm or self.fpn_channels % 8 == 0,
             f"fpn_channels is {self.fpn_channels}; group norm needs a multiple of 8",
@@ -263,15 +220,3 @@ class FCOSConfig:
 _IMPROVED: dict[str, Any] = dict(
     centerness_branch="regression", center_sampling_radius=1.5, box_loss="giou", normalize_targets=True
 )
-
-# Above them nothing works any more, but a slip, or a checkpoint of somebody else's, would take all memory first.
-_RANGES: dict[str, tuple[int, int]] = {
-    "num_classes": (1, 100_000),
-    "min_size": (1, 16_384),
-    "max_size": (1, 16_384),
-    "size_divisor": (1, 1024),
-    "fpn_channels": (1, 8192),
-    "num_head_convs": (0, 64),
-    "pre_nms_top_k": (1, 1_000_000),
-    "detections_per_image": (1, 1_000_000),
-}

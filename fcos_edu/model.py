@@ -23,12 +23,8 @@ from .inference import detect
 from .locations import Grid
 from .losses import centerness_floor, fcos_losses
 from .network import Head, HeadOutput, Pyramid, replace_folded
+from .settings import INFERENCE, fields_marked
 from .targets import PaddedBoxes, Targets, make_targets, pad_boxes
-
-_INFERENCE_FIELDS = frozenset(
-    "centerness_inference score_threshold threshold_on sqrt_score pre_nms_top_k nms_threshold detections_per_image "
-    "min_size max_size".split()
-)
 
 
 class Predictions(NamedTuple):
@@ -187,11 +183,9 @@ class FCOS(nn.Module):
             ConfigError: a field that is part of the trained model.
         """
         new = self.config.replace(**changes)
-        fixed = sorted(set(changes) - _INFERENCE_FIELDS)
-        if fixed:
-            raise ConfigError(
-                f"{fixed[0]} is part of the trained model; inference can change {sorted(_INFERENCE_FIELDS)}"
-            )
+        free = fields_marked(FCOSConfig, INFERENCE)
+        if fixed := sorted(set(changes) - free):
+            raise ConfigError(f"{fixed[0]} is part of the trained model; inference can change {sorted(free)}")
         self.config = self.batcher.config = new
         return self
 

@@ -278,3 +278,11 @@ def test_json_is_what_was_given(tmp_path: Path) -> None:
     values = {"a": [1, 2.5, None, "é"], "b": {"c": True}}
     write_json(tmp_path / "x.json", values)
     assert json.loads((tmp_path / "x.json").read_text("utf-8")) == values
+
+
+def test_it_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order, sync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (order.append("flush"), sync(number))[1])
+    monkeypatch.setattr(os, "replace", lambda *paths: (order.append("rename"), replace(*paths))[1])
+    put(tmp_path / "x")
+    assert order == ["flush", "rename"]
