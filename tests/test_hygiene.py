@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,67 @@ def test_every_module_has_its_test_file() -> None:
     assert modules
     missing = [file_of_tests(relative(p)) for p in modules if ROOT / file_of_tests(relative(p)) not in FILES]
     assert not missing, f"modules without their test file: {missing}"
+
+
+# ---- sizes of files and functions -----------------------------------------------------------------------------
+
+MOST_LINES = {"file": 600, "function": 60}
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def lines_of_code(text: str) -> set[int]:
+    """The numbers of the lines that hold code: no docstring, no comment, no blank line."""
+    layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in layout:
+            lines |= set(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | Function) and ast.get_docstring(node) is not None:
+            lines -= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    return lines
+
+
+def long_functions(text: str) -> list[str]:
+    """Functions with too many lines of code, nested ones and decorators included, and with how many.
+
+    One that has to be long says why in its docstring: "Long because ...".
+    """
+    code, found = lines_of_code(text), []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, Function) and not re.search(r"\bLong because \w", ast.get_docstring(node) or ""):
+            first = min(n.lineno for n in (node, *node.decorator_list))
+            count = len(code & set(range(first, (node.end_lineno or 0) + 1)))
+            if count > MOST_LINES["function"]:
+                found.append(f"{node.name} has {count} lines of code")
+    return found
+
+
+def test_a_long_function_is_found() -> None:
+    def function(lines: int, docstring: str = "Do it.", between: str = "") -> str:
+        body = "".join(f"    x = {number}\n{between}" for number in range(lines))
+        return f'def f():\n    """{docstring}\n\n    More.\n    """\n{body}'
+
+    most = MOST_LINES["function"]
+    assert long_functions(function(most - 1)) == []
+    assert long_functions(function(most)) == [f"f has {most + 1} lines of code"]
+    assert long_functions(function(most - 1, between="\n    # Why.\n")) == [], "blank lines and comments do not count"
+    assert long_functions(function(most, "Long because the paper has a long list.")) == []
+    assert long_functions(function(most, "It is long.")) == [f"f has {most + 1} lines of code"]
+    text = "class A:\n    async def g(self):\n        return [\n" + "            1,\n" * most + "        ]\n"
+    assert long_functions(text) == [f"g has {most + 3} lines of code"], "methods, and lines of one expression"
+
+
+def test_no_file_and_no_function_of_the_package_is_long() -> None:
+    """Of the package and of the scripts: files whole, functions by their lines of code."""
+    faults = []
+    for path in FILES:
+        if path.suffix == ".py" and relative(path).split("/")[0] in ("fcos_edu", "scripts"):
+            text = path.read_text("utf-8")
+            if (lines := len(text.splitlines())) > MOST_LINES["file"]:
+                faults.append(f"{relative(path)} has {lines} lines, at most {MOST_LINES['file']}")
+            faults += [f"{relative(path)}: {fault}" for fault in long_functions(text)]
+    assert not faults, "split it, or say in the docstring why not:\n" + "\n".join(faults)
 
 
 # ---- links ----------------------------------------------------------------------------------------------------
