@@ -152,69 +152,73 @@ class FCOSConfig(Settings):
     # ------------------------------------------------------------------ checks
     def __post_init__(self) -> None:
         super().__post_init__()
-
-        def require(condition: bool, message: str) -> None:
-            if not condition:
-                raise ConfigError(message)
-
         longest = max(self.class_names, key=len, default="")
-        require(len(longest) <= 1000, f"the class name {longest[:20]!r}... has {len(longest)} characters; 1000 at most")
-        require(
+        _require(
+            len(longest) <= 1000, f"the class name {longest[:20]!r}... has {len(longest)} characters; 1000 at most"
+        )
+        _require(
             self.max_size >= self.min_size,
             f"max_size is {self.max_size}, smaller than min_size {self.min_size}: the limit of the long side must be "
             "at least the size of the short side",
         )
-        require(
+        _require(
             not self.class_names or len(self.class_names) == self.num_classes,
             f"class_names has {len(self.class_names)} names, but num_classes is {self.num_classes}",
         )
-        require(
+        _require(
             len(self.levels) > 0
             and all(2 <= i <= 7 for i in self.levels)
             and list(self.levels) == list(range(self.levels[0], self.levels[0] + len(self.levels))),
             f"levels is {self.levels}; it must be neighbouring pyramid levels between 2 and 7, such as (3, 4, 5, 6, 7)",
         )
         bounds = self.level_bounds
-        require(
+        _require(
             len(bounds) == len(self.levels) + 1,
             f"level_bounds has {len(bounds)} numbers; {len(self.levels)} levels need {len(self.levels) + 1}",
         )
-        require(
+        _require(
             all(low < high for low, high in zip(bounds, bounds[1:], strict=False)) and bounds[0] >= 0,
             f"level_bounds is {bounds}; the bounds must rise from 0",
         )
-        require(
+        _require(
             not self.group_norm or self.fpn_channels % 8 == 0,
             f"fpn_channels is {self.fpn_channels}; group norm needs a multiple of 8",
         )
+        self._check_combinations()
 
-        # Combinations that cannot be.
-        require(
+    def _check_combinations(self) -> None:
+        """Fields that are right alone, but not together."""
+        _require(
             not (self.centerness_branch == "none" and self.centerness_inference == "branch"),
             "centerness_inference='branch' needs a branch, but centerness_branch is 'none': "
             "choose 'computed', 'oracle' or 'none'",
         )
-        require(
+        _require(
             not (self.backbone == "tiny" and self.backbone_weights == "imagenet"),
             "there are no ImageNet weights for backbone 'tiny': set backbone_weights='random'",
         )
-        require(
+        _require(
             not (self.backbone_weights == "random" and self.frozen_stages > 0),
             f"frozen_stages={self.frozen_stages} would freeze random weights for good: set frozen_stages=0, "
             "or backbone_weights='imagenet'",
         )
-        require(
+        _require(
             not (self.extra_levels_from == "C5" and max(self.levels) <= 5),
             f"extra_levels_from='C5' has no effect with levels {self.levels}: there is no level above P5",
         )
-        require(
+        _require(
             not (max(self.levels) > 5 and 5 not in self.levels),
             f"levels {self.levels} lacks P5, from which P6 and P7 are made",
         )
-        require(
+        _require(
             not (self.torchvision_quirks and self.location_offset != "none"),
             "torchvision_quirks needs location_offset='none': torchvision's locations have no half stride",
         )
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
 
 
 _IMPROVED: dict[str, Any] = dict(
