@@ -30,7 +30,7 @@ class FCOSConfig(Settings):
         FCOSConfig.paper().replace(box_loss="giou")
 
     A misspelt field is refused with the nearest right name; values that cannot be, or that contradict each other,
-    raise :class:`ConfigError`.
+    raise :class:`~fcos_edu.settings.ConfigError`.
     """
 
     # -- what is detected

@@ -64,7 +64,7 @@ class Printed:
 
     @property
     def share(self) -> float:
-        """The fraction, in 0..1: the float that is nearest to it."""
+        """The fraction in 0..1, as the float that is nearest to it."""
         return round(self.percent / 100, self.decimals + 2)
 
     def __str__(self) -> str:

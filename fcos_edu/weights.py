@@ -168,7 +168,7 @@ def _check_values(path: Path, state: dict[str, Tensor]) -> None:
 
 
 def check_fit(own: dict[str, Tensor], checkpoint: Checkpoint, path: str | Path) -> None:
-    """Refuse a checkpoint whose tensors are not those of the model (:class:`CheckpointError` with one sentence)."""
+    """Refuse a checkpoint whose tensors are not those of the model (:class:`~fcos_edu.integrity.CheckpointError`)."""
     head = "head.classification.bias"
     state = checkpoint.state
     if head in own and head in state and len(own[head]) != len(state[head]):
