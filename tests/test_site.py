@@ -173,7 +173,7 @@ def test_every_make_target_of_a_page_exists() -> None:
 def test_the_python_of_every_page_runs() -> None:
     """What the copy button copies runs as it is; a comment that is a number is what the line gives."""
     compared = 0
-    for path in HAND_WRITTEN:
+    for path in HAND_WRITTEN[1:]:  # README.md has a test of its own
         names: dict[str, Any] = {"image": torch.rand(3, 64, 64)}
         for block in blocks(path, "python"):
             exec(compile(block.replace("range(150)", "range(2)"), path.name, "exec"), names)

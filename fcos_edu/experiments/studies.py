@@ -9,7 +9,6 @@ Both sides of a comparison have the same backbone, data, steps, batch, optimizer
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -82,6 +81,8 @@ STUDIES: dict[str, Study] = {
 
 def spread(values: Sequence[float | None]) -> dict[str, Any]:
     """Mean and sample standard deviation; None where a value is missing, or of a single one."""
+    import statistics  # a hundredth of a second, which ``--help`` does not need
+
     known = [value for value in values if value is not None]
     if len(known) < len(values) or not known:
         return {"mean": None, "std": None, "values": list(values)}
