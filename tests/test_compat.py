@@ -54,11 +54,6 @@ def test_private_names_of_others_stand_in_compat_alone(path):
         assert list(foreign_names(ast.parse(path.read_text("utf-8")))) == []
 
 
-def test_compat_is_a_leaf():
-    tree = ast.parse((PACKAGE / "compat.py").read_text("utf-8"))
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
-
-
 # ---------------------------------------------------------------------- one by one
 def test_without_the_current_dispatch_mode_constants_are_made_anew(monkeypatch):
     made = []

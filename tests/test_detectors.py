@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from torch import nn
 from torchvision.models import detection
 from torchvision.models.detection.retinanet import RetinaNetHead, retinanet_resnet50_fpn
@@ -15,8 +18,11 @@ from fcos_edu import FCOS, ConfigError, FCOSConfig, data, detectors, weights
 from fcos_edu.evaluation import predict
 from fcos_edu.network import GroupNorm
 from fcos_edu.proposals import LEVELS, anchor_sizes
+from fcos_edu.training import loop
 from fcos_edu.training.config import TrainConfig
+from fcos_edu.training.loading import Batch
 from fcos_edu.training.loop import train
+from fcos_edu.training.state import backward
 
 SMALL = FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64, fpn_channels=16, num_head_convs=1)
 
@@ -175,3 +181,78 @@ def test_an_ordinary_checkpoint_is_an_fcos(tmp_path):
     FCOS(SMALL).save(tmp_path / "a.safetensors")
     assert isinstance(detectors.load(tmp_path / "a.safetensors"), FCOS)
     assert isinstance(detectors.load(tmp_path / "a.safetensors"), nn.Module)
+
+
+# ---------------------------------------------------------------------- what the trainer asks
+class Counting(nn.Module):
+    """A detector of one's own: one weight, whose loss is its distance to the number of boxes."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.seen = []
+
+    def forward(self, images, targets=None):
+        if not self.training:
+            return [{"boxes": torch.zeros(0, 4), "scores": torch.zeros(0), "labels": torch.zeros(0).long()}]
+        self.seen.append(len(images))
+        boxes = sum(len(target["boxes"]) for target in targets)
+        return {"distance": (self.weight - boxes).abs()}
+
+
+def test_each_detector_answers_or_something_neutral_answers_for_it():
+    for name in detectors.DETECTORS:
+        model = detectors.build(name, config_for(name))
+        assert (detectors.as_learner(model) is model) == (name == "fcos")
+    plain = detectors.as_learner(Counting())
+    assert plain.count_positive([torch.rand(3, 8, 8)], [{}]) is None and plain.notes() == {}
+
+
+def test_a_model_is_set_for_a_run_and_as_it_was_afterwards():
+    model = FCOS(SMALL)
+    for before in ((True, True), (False, True), (True, False)):
+        model.check_inputs, model.batcher.resize_in_training = before
+        with pytest.raises(ZeroDivisionError), model.in_training(resize=False, compiled=False):
+            assert not model.check_inputs and not model.batcher.resize_in_training
+            raise ZeroDivisionError
+        assert (model.check_inputs, model.batcher.resize_in_training) == before
+        with model.in_training():
+            assert not model.check_inputs and model.batcher.resize_in_training
+        assert (model.check_inputs, model.batcher.resize_in_training) == before
+
+
+def test_tests_of_a_two_stage_detector_are_left_out_in_a_run():
+    model = detectors.build("faster_rcnn", config_for("faster_rcnn"))
+    with pytest.raises(ZeroDivisionError), detectors.as_learner(model).in_training(resize=True, compiled=False):
+        assert not model.check_inputs
+        raise ZeroDivisionError
+    assert model.check_inputs
+    bare = Counting()
+    with detectors.as_learner(bare).in_training(resize=True, compiled=True):
+        assert not hasattr(bare, "check_inputs")
+
+
+def test_notes_are_of_the_last_step():
+    model = FCOS(SMALL).train()
+    assert model.notes() == {}
+    model([torch.rand(3, 64, 64)], [{"boxes": torch.tensor([[8.0, 8, 40, 40]]), "labels": torch.tensor([1])}])
+    assert set(model.notes()) == {"centerness_floor"} and 0 < model.notes()["centerness_floor"] < 1
+
+
+def test_a_step_of_ones_own_detector_is_the_mean_of_its_passes():
+    model = Counting().train()
+    boxes = torch.tensor([[1.0, 1, 5, 5]])
+    passes = [
+        Batch([torch.rand(3, 8, 8)], [{"boxes": boxes.repeat(n, 1), "labels": torch.zeros(n).long()}], [n], 0)
+        for n in (3, 5)
+    ]
+    losses = backward(Accelerator(cpu=True), model, passes)
+    assert losses["distance"] == 4.0 and model.weight.grad == -1.0 and model.seen == [1, 1]
+
+
+def test_the_trainer_knows_no_detector_by_name():
+    for path in Path(loop.__file__).parent.glob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level}
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        assert not modules & {"model", "proposals"} and not names & {"FCOS", "TwoStage", "RetinaNet"}, path.name

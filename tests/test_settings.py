@@ -1,6 +1,5 @@
 """Settings: names, types, ranges, and the way through JSON, on a hand-made configuration and on both real ones."""
 
-import ast
 import dataclasses
 import json
 import math
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcos_edu import FCOSConfig, settings
+from fcos_edu import FCOSConfig
 from fcos_edu.settings import INFERENCE, ConfigError, Count, Positive, Range, Settings, Share, fields_marked, to_json
 from fcos_edu.training.config import TrainConfig
 
@@ -148,8 +147,3 @@ def test_the_field_tells_what_inference_may_change():
         "min_size", "max_size", "centerness_inference", "score_threshold", "threshold_on", "sqrt_score",
         "pre_nms_top_k", "nms_threshold", "detections_per_image",
     }  # fmt: skip
-
-
-def test_settings_is_a_leaf():
-    tree = ast.parse(Path(settings.__file__).read_text("utf-8"))
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]

@@ -51,3 +51,11 @@ def test_a_worker_that_waits_for_others_can_be_ended():
 def test_a_program_that_does_not_catch_it_ends_with_the_code():
     code = "from fcos_edu.training.signals import PreemptedError; raise PreemptedError('asked to stop')"
     assert subprocess.run([sys.executable, "-c", code]).returncode == PREEMPTED
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, PreemptedError), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_run_that_was_asked_leaves_as_it_was_asked(number, error):
+    with pytest.raises(error), StopRequest() as stop:
+        os.kill(os.getpid(), number)
+        assert stop.agreed() == number
+        stop.leave("its state is saved")

@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
+from torch.utils._pytree import tree_leaves
 
 from fcos_edu import FCOS, ConfigError, FCOSConfig
 from fcos_edu.training import loop
@@ -17,7 +18,7 @@ from fcos_edu.training.loading import Batch
 from fcos_edu.training.loop import train
 from fcos_edu.training.optimizer import make_optimizer
 from fcos_edu.training.runs import Run
-from fcos_edu.training.state import backward
+from fcos_edu.training.state import Spent, State, backward
 from fcos_edu.training.watch import Watch
 from tests.training.parts import ALONE, SMALL, TWO, launch, small
 
@@ -174,3 +175,67 @@ def test_an_average_that_is_asked_for_later_begins_with_the_trained_weights(tmp_
         changed = config.replace(ema_decay=0.9, test_split="val")
         train(changed, tmp_path, resume=True, allow_changes=True, progress=False)
     assert all(torch.equal(seen[0][name], trained[name]) for name in trained)
+
+
+# ---------------------------------------------------------------------- saving beside restoring
+def trained(config, steps, saved=None):
+    """A state after some steps of a fixed stream, from the beginning or from what was saved."""
+    torch.manual_seed(0)
+    images, targets = batch_of(BOXES)
+    one = State(Accelerator(cpu=True), config, FCOS(SMALL))
+    if saved is not None:
+        one.load_state_dict(copy.deepcopy(saved), "a test")
+    with one.in_training():
+        while one.done < steps:
+            k = one.done % 3
+            one.step([Batch(images[k : k + 2], targets[k : k + 2], [k, k + 1], 0)])
+    return one
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_state_that_is_restored_is_the_state_that_was_saved(optimizer):
+    config = small(iterations=9, optimizer=optimizer, ema_decay=0.5)
+    saved = copy.deepcopy(trained(config, 4).state_dict())
+    again = trained(config, 4, saved).state_dict()
+    leaves, others = (tree_leaves({k: v for k, v in s.items() if k != "spent"}) for s in (saved, again))
+    assert len(leaves) == len(others) > 300
+    assert all(torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in zip(leaves, others))
+    assert again["spent"]["seconds"] >= saved["spent"]["seconds"] > 0
+    whole, parted = trained(config, 8), trained(config, 8, saved)
+    for one, other in ((whole.model, parted.model), (whole.best, parted.best)):
+        a, b = one.state_dict(), other.state_dict()
+        assert all(torch.equal(a[name], b[name]) for name in a)
+    assert whole.best is not whole.model
+    report, other = whole.report(), parted.report()
+    assert report["step"] == 8 and {k: report[k] for k in ("loss", "lr")} == {k: other[k] for k in ("loss", "lr")}
+
+
+def test_an_error_of_the_data_saves_once_and_one_of_the_step_does_not():
+    one = State(Accelerator(cpu=True), small(iterations=3), FCOS(SMALL))
+    calls = []
+
+    def damaged():
+        yield Batch([], [], [1], 2)
+        raise ValueError("damaged")
+
+    seen = one.batches(damaged(), lambda: calls.append("saved"))
+    assert [batch.skipped for batch in next(seen)] == [2] and one.spent.skipped == 2
+    with pytest.raises(ValueError, match="damaged"):
+        next(seen)
+    assert calls == ["saved"]
+    with pytest.raises(OSError, match="full"):
+        for _ in one.batches(iter([Batch([], [], [1], 0)]), lambda: calls.append("saved again")):
+            raise OSError("full")
+    assert calls == ["saved"]
+
+
+def test_time_is_added_up_over_the_parts_of_a_run():
+    spent = Spent(workers=2)
+    spent.before = {"seconds": 10.0, "cpu_seconds": 5.0, "waited": 1.0, "skipped": 3.0}
+    spent.waited, spent.skipped = 4.0, 2
+    spent.add_up()  # this worker alone: the mean of two, one of which has not waited
+    assert spent.total() == {"seconds": 10.0, "cpu_seconds": 5.0, "waited": 3.0, "skipped": 5.0}
+    spent.start()
+    spent.stop()
+    stopped = spent.total()
+    assert stopped["seconds"] > 10.0 and spent.total() == stopped

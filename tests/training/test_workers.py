@@ -103,3 +103,12 @@ def test_a_run_on_the_cpu_after_one_on_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert workers.make_accelerator("no", "cpu").device.type == "cpu"
     assert workers.make_accelerator("auto", "cpu").mixed_precision in ("no", "bf16")
+
+
+def test_workers_go_on_from_the_same_step_or_not_at_all(monkeypatch):
+    """Two machines with a folder each would train two models."""
+    assert workers.agreed_step(7, "runs/x") == 7
+    monkeypatch.setattr(workers, "gather_object", lambda mine: [*mine, 4])
+    assert workers.agreed_step(4, "runs/x") == 4
+    with pytest.raises(FileNotFoundError, match=r"runs/x: workers see checkpoints of the steps \[4, 7\]"):
+        workers.agreed_step(7, "runs/x")
