@@ -41,7 +41,7 @@ class Range:
 
     def words(self, value: float) -> str:
         """Which end ``value`` has passed."""
-        if value <= self.low:
+        if value < self.low or (value == self.low and self.open_low):
             return f"{'above' if self.open_low else 'at least'} {self.low}"
         return f"{'below' if self.open_high else 'at most'} {self.high}"
 
