@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..atomic import write_json
 from .options import Commands, add_command, add_corrupt_option, place
 
 if TYPE_CHECKING:
@@ -42,6 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from .. import data
+    from ..atomic import write_json
     from ..config import FCOSConfig
     from ..detectors import load
     from ..drawing import draw_detections

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..atomic import write_json
 from .options import OURS, Commands, add_command, add_corrupt_option, place
 
 
@@ -32,6 +31,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print COCO's twelve numbers of a detector, or of a file of detections."""
     from .. import data
+    from ..atomic import write_json
     from ..data.transforms import eval_transforms
     from ..detectors import load_for
     from ..evaluation.coco_ap import coco_metrics, evaluate, metrics_table, read_detections

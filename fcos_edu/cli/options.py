@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..atomic import atomic_write
 from ..config import PACKAGED
 
 Commands = Any  # what ArgumentParser.add_subparsers returns; argparse has no public name for it
@@ -117,6 +116,7 @@ def save_figure(path: Path | None, draw: Callable[[], Any]) -> None:
     """Write what ``draw`` draws as PNG, if a path was given, and say where it is."""
     if path:
         from .. import figures
+        from ..atomic import atomic_write
 
         content = figures.png(draw(), dpi=120, colors=256)
         atomic_write(path, lambda temporary: temporary.write_bytes(content))
