@@ -65,11 +65,12 @@ def select_candidates(logits: Tensor, quality: Tensor | None, config: FCOSConfig
 def class_wise_nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float) -> Tensor:
     """Indices of the boxes that survive NMS within their class, highest score first.
 
-    One call for all classes: each class is moved to a place of its own, so that boxes of two classes never overlap.
-    In float64, because a far-away class would lose the fractions of its pixels in float32.
+    One call for all classes: each class is moved to a place of its own, so that boxes of two classes never overlap
+    (their borders may touch, which is an IoU of 0). In float64, because a far-away class would lose the fractions of
+    its pixels in float32.
     """
     boxes = boxes.double()
-    side = boxes.amax() - boxes.amin() + 1.0 if len(boxes) else 0.0
+    side = boxes.amax() - boxes.amin() if len(boxes) else 0.0
     return nms(boxes + (labels * side)[:, None], scores.double(), threshold)
 
 

@@ -93,11 +93,10 @@ def fcos_losses(
         ``classification``, ``bbox_regression`` (times lambda) and, with a branch, ``centerness``: scalars.
     """
     positive = targets.labels >= 0  # (B, L); not the property, which torch.compile of torch 2.6 cannot follow
-    # At background the target is 0; any fixed box there keeps the masked-out terms (and their gradients) finite.
-    wanted = torch.where(positive[..., None], targets.ltrb, 1.0)
     if num_positive is None:
         num_positive = count_over_workers(positive.sum())
-    box = torch.where(positive, box_loss(distances, wanted, config.box_loss), 0.0).sum()
+    # At background the target is an empty box. Its terms are masked out, and _EPS keeps their gradients finite.
+    box = torch.where(positive, box_loss(distances, targets.ltrb, config.box_loss), 0.0).sum()
     losses = {
         "classification": focal_loss(logits, targets.labels, config.focal_alpha, config.focal_gamma) / num_positive,
         "bbox_regression": config.box_loss_weight * box / num_positive,

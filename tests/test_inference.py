@@ -374,6 +374,28 @@ def test_detections_carry_no_gradient() -> None:
     assert not found["boxes"].requires_grad and not found["scores"].requires_grad
 
 
+def test_two_classes_at_opposite_corners_do_not_meet() -> None:
+    """The last box of a class and the first of the next: moved apart by one pixel less, they would be one box."""
+    boxes = torch.tensor([[9.0, 9.0, 10.0, 10.0], [0.0, 0.0, 1.0, 1.0]])
+    kept = class_wise_nms(boxes, torch.tensor([0.9, 0.8]), torch.tensor([0, 1]), 0.0)
+    assert kept.tolist() == [0, 1]
+
+
+def test_where_the_best_do_not_suffice_the_rest_counts() -> None:
+    """The best twenty are one object, which leaves one detection of the two that are wanted."""
+    config = config_of(detections_per_image=2)
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0]]).repeat(22, 1)
+    boxes[-1] += 50
+    scores = torch.linspace(0.9, 0.1, 22)
+    assert best_after_nms(boxes, scores, torch.zeros(22, dtype=torch.int64), config).tolist() == [0, 21]
+
+
+def test_each_image_needs_its_size() -> None:
+    config = config_of()
+    with pytest.raises(ValueError, match="zip"):
+        detect(blank(config, batch=2), Grid.of(64, 64, config), [(64, 64)], config)
+
+
 @pytest.mark.parametrize(("spread", "enough"), [(4.0, False), (2000.0, True)])
 def test_trying_the_best_first_changes_nothing(spread: float, enough: bool) -> None:
     """Crowded boxes (too few of the best thousand survive) and scattered ones (they suffice)."""

@@ -15,6 +15,7 @@ from fcos_edu.locations import (
     axis,
     canvas_locations,
     feature_sizes,
+    kept,
     level_locations,
     locations,
     pitches,
@@ -134,3 +135,29 @@ def test_a_grid_is_made_once_for_each_canvas() -> None:
     assert Grid.of(96, 128, config) is not Grid.of(128, 96, config)
     with pytest.raises(AttributeError):
         Grid.of(96, 128, config).sizes = ()  # type: ignore[misc]
+
+
+def test_a_grid_made_in_inference_mode_serves_training() -> None:
+    with torch.inference_mode():
+        grid = Grid.of(72, 88, FCOSConfig.paper())
+    assert not grid.points.is_inference() and not grid.strides.is_inference()
+
+
+def test_grids_are_told_apart_without_reading_their_tensors() -> None:
+    one, other = Grid.of(64, 64, FCOSConfig.paper()), Grid.of(64, 96, FCOSConfig.paper())
+    assert one == one and one != other
+
+
+def test_a_kept_constant_keeps_its_name() -> None:
+    @kept
+    def constant(size: int) -> torch.Tensor:
+        """So many zeros."""
+        return torch.zeros(size)
+
+    assert (constant.__name__, constant.__doc__) == ("constant", "So many zeros.")
+
+
+@pytest.mark.parametrize("sizes", [[(8, 8)], [(8, 8)] * 6])
+def test_each_level_needs_its_size(sizes: list[tuple[int, int]]) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        canvas_locations(sizes, FCOSConfig.paper())

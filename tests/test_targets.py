@@ -217,6 +217,26 @@ def test_large_boxes_with_nearly_equal_areas_are_told_apart() -> None:
         assert (check(boxes, (64, 64), CONFIGS["one level"]) == want).all()
 
 
+def test_widths_that_float32_rounds_alike_are_told_apart() -> None:
+    """3000 - 0.0001 is 3000 in float32; the second box is the smaller one by a third of a square pixel."""
+    boxes = boxes_of((0, 0, 3000, 3000), (0.0001, 0, 3000, 3000))
+    found = check(boxes, (128, 128), CONFIGS["one level"])
+    assert set(found.tolist()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("left", "found"),
+    [
+        (4.0, 0),  # l = 64: on the bound, so the location may learn the box
+        (4 - 2**-22, -1),  # l = 64 and a quarter of a millionth, which float32 would round onto the bound
+    ],
+)
+def test_a_distance_just_above_a_bound_is_above_it(left: float, found: int) -> None:
+    config = FCOSConfig.paper()
+    at = points_of((128, 128), config)[0].tolist().index([68.0, 68.0])
+    assert check(boxes_of((left, 60, 72, 76)), (128, 128), config)[at] == found
+
+
 @pytest.mark.parametrize("position", range(63))
 def test_lowest_bit(position: int) -> None:
     high = (1 << 62) | (1 << position)
