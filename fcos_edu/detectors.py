@@ -22,10 +22,12 @@ from torchvision.models import detection
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOSHead
 from torchvision.models.detection.retinanet import RetinaNetHead
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from . import weights
 from .config import ConfigError, Detector, FCOSConfig
 from .data import DetectionDataset
+from .images import check_thin
 from .model import FCOS
 from .network import GroupNorm
 from .proposals import Backbone, TwoStage, anchor_sizes, faster_rcnn
@@ -107,12 +109,23 @@ def build(name: str, config: FCOSConfig, *, load_backbone: bool = True) -> nn.Mo
         return FCOS(config, load_backbone=load_backbone)
     if name not in DETECTORS:
         raise ConfigError(f"detector is {name!r}; it must be one of {', '.join(DETECTORS)}")
+    model: nn.Module
     if name == "retinanet":
-        return retinanet(config, load_backbone=load_backbone)
-    if name == "torchvision_fcos":
-        return torchvision_fcos(config, load_backbone=load_backbone)
-    kind: Literal["fcos", "rpn"] = "fcos" if name == "faster_rcnn_fcos" else "rpn"
-    return faster_rcnn(config, kind, load_backbone=load_backbone)
+        model = retinanet(config, load_backbone=load_backbone)
+    elif name == "torchvision_fcos":
+        model = torchvision_fcos(config, load_backbone=load_backbone)
+    else:
+        kind: Literal["fcos", "rpn"] = "fcos" if name == "faster_rcnn_fcos" else "rpn"
+        model = faster_rcnn(config, kind, load_backbone=load_backbone)
+    for part in model.modules():
+        if isinstance(part, GeneralizedRCNNTransform):
+            part.register_forward_pre_hook(_refuse_thin)
+    return model
+
+
+def _refuse_thin(transform: nn.Module, inputs: tuple[Any, ...]) -> None:
+    sizes: Any = transform
+    check_thin(inputs[0], sizes.min_size[-1], sizes.max_size)
 
 
 class Float32RetinaNetHead(RetinaNetHead):

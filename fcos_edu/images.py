@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat
 
 from .config import FCOSConfig
 
@@ -33,9 +34,8 @@ def resized_size(height: int, width: int, config: FCOSConfig) -> tuple[int, int]
     """(height, width) after scaling the short side to ``min_size``, unless the long side would exceed ``max_size``."""
     short, long = min(height, width), max(height, width)
     scale = min(config.min_size / short, config.max_size / long)
-    if config.torchvision_quirks:
-        return int(height * scale), int(width * scale)
-    return max(1, round(height * scale)), max(1, round(width * scale))
+    to_whole = int if config.torchvision_quirks else round
+    return max(1, to_whole(height * scale)), max(1, to_whole(width * scale))  # 4000 x 3 has a side left
 
 
 class ImageBatcher(nn.Module):
@@ -74,6 +74,7 @@ class ImageBatcher(nn.Module):
                 image = image.to(canvas.dtype)  # NumPy's images are often float64
                 image = F.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
             canvas[i, :, : size[0], : size[1]].copy_(image)
+        canvas = canvas.clamp_(0, 1)  # a resize or a blur goes beyond white and black by a rounding
         canvas = canvas.sub_(self.mean).div_(self.std)
         return Batch(canvas, sizes), None if targets is None else self.scale(images, targets, sizes)
 
@@ -91,7 +92,7 @@ class ImageBatcher(nn.Module):
     ) -> list[dict[str, Tensor]]:
         """Targets in the pixels of the resized images."""
         return [
-            {"boxes": scale_boxes(t["boxes"], tuple(i.shape[-2:]), size), "labels": t["labels"]}
+            {"boxes": scale_boxes(as_xyxy(t["boxes"]), tuple(i.shape[-2:]), size), "labels": t["labels"]}
             for t, i, size in zip(targets, images, sizes, strict=True)
         ]
 
@@ -104,8 +105,51 @@ def scale_boxes(boxes: Tensor, size: Sequence[int], new_size: Sequence[int]) -> 
     return torch.stack([boxes[:, 0::2] * x, boxes[:, 1::2] * y], dim=2).flatten(1).float()  # (M, 2 corners, xy)
 
 
+def as_xyxy(boxes: Tensor) -> Tensor:
+    """Boxes as corners: torchvision's ``BoundingBoxes`` say which format they have, plain tensors are xyxy already.
+
+    Raises:
+        ValueError: rotated boxes, of which FCOS knows nothing.
+    """
+    if not isinstance(boxes, BoundingBoxes):
+        return boxes
+    kind, plain = boxes.format, boxes.as_subclass(Tensor)
+    if kind == BoundingBoxFormat.XYXY:
+        return plain
+    if kind not in (BoundingBoxFormat.XYWH, BoundingBoxFormat.CXCYWH):
+        raise ValueError(
+            f"boxes have the format {kind.value}; FCOS finds upright boxes: convert them to XYXY first, such as by "
+            "torchvision.transforms.v2.ConvertBoundingBoxFormat"
+        )
+    start, sides = plain[..., :2], plain[..., 2:]
+    if kind == BoundingBoxFormat.CXCYWH:
+        start = start - sides / 2
+    return torch.cat([start, start + sides], dim=-1)
+
+
+def check_thin(images: Sequence[Tensor], min_size: int, max_size: int) -> None:
+    """Refuse images that torchvision's own resizing, which rounds down, leaves without a side.
+
+    Raises:
+        ValueError: names the image and its size.
+    """
+    for i, image in enumerate(images):
+        height, width = image.shape[-2:]
+        short, long = min(height, width), max(height, width)
+        if int(short * min(min_size / short, max_size / long)) < 1:
+            raise ValueError(
+                f"image {i} is {width} x {height}; with a long side of at most {max_size} nothing is left of its short "
+                "one: crop it, or raise max_size"
+            )
+
+
+def _digits(value: float) -> str:
+    """Six digits, or as many as it takes to see on which side of 0 and 1 a value lies."""
+    return f"{value:g}" if f"{value:g}" not in ("0", "1", "-0") or value in (0, 1) else f"{value:.17g}"
+
+
 def check_images(images: Sequence[Tensor]) -> None:
-    """Refuse what is not a list of images ``(3, H, W)``, floats in 0..1 or uint8.
+    """Refuse what is not a list of images ``(3, H, W)``, floats in 0..1 (but for rounding) or uint8.
 
     Raises:
         TypeError: not a list of tensors, or whole numbers that are not uint8.
@@ -130,13 +174,18 @@ def check_images(images: Sequence[Tensor]) -> None:
         if not image.is_floating_point():
             raise TypeError(f"image {i} has dtype {image.dtype}; it must be uint8, or floating point in 0..1")
         low, high = (v.item() for v in torch.aminmax(image.detach()))
-        if not (low >= 0.0 and high <= 1.0):  # written so that NaN fails too
-            hint = ": divide by 255" if 1.0 < high <= 255.0 and low >= 0 else ""
-            raise ValueError(f"image {i} has values from {low:g} to {high:g}; they must lie in 0..1{hint}")
+        slack = max(1e-6, 4 * torch.finfo(image.dtype).eps)  # of rounding; the batcher clamps it
+        if not (low >= -slack and high <= 1 + slack):  # written so that NaN fails too
+            hint = ": divide by 255" if 1.5 < high <= 255.0 and low >= 0 else ""
+            raise ValueError(
+                f"image {i} has values from {_digits(low)} to {_digits(high)}; they must lie in 0..1{hint}"
+            )
 
 
 def check_targets(images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]], num_classes: int) -> None:
     """Refuse targets that a detector cannot learn.
+
+    Boxes are plain tensors, xyxy, or torchvision's ``BoundingBoxes`` (:func:`as_xyxy`).
 
     Raises:
         ValueError: a number of targets that is not that of images; a target without ``boxes`` or ``labels``; wrong
@@ -151,7 +200,7 @@ def check_targets(images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]]
         for key in ("boxes", "labels"):
             if not isinstance(target.get(key), Tensor):
                 raise ValueError(f"target {i} lacks the tensor {key!r}; it has {sorted(target)}")
-        boxes, labels = target["boxes"], target["labels"]
+        boxes, labels = as_xyxy(target["boxes"]), target["labels"]
         if boxes.dim() != 2 or boxes.shape[-1] != 4:
             raise ValueError(f"target {i}: boxes has shape {tuple(boxes.shape)}; it must be (M, 4) xyxy")
         if labels.shape != boxes.shape[:1]:

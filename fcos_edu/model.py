@@ -241,12 +241,19 @@ class FCOS(nn.Module):
 
         Args:
             dtype: of the network, for instance ``torch.bfloat16``; None for float32. Scores and boxes stay float32.
+
+        Raises:
+            TypeError: no type of fractions that torch's convolutions know.
         """
-        model = copy.deepcopy(self).eval().requires_grad_(False)
+        if dtype not in (None, torch.float32, torch.bfloat16, torch.float16, torch.float64):
+            raise TypeError(
+                f"dtype is {dtype!r}; it must be torch.float32, torch.bfloat16, torch.float16 or torch.float64"
+            )
+        model = copy.deepcopy(self).eval()
         replace_folded(model.pyramid)
         for part in (model.pyramid, *model.head.children()):  # not the head's scales: with 8 bits boxes move by pixels
             part.to(dtype or torch.float32)
-        return model
+        return model.requires_grad_(False)  # the folded weights too, so that nothing is kept for a backward pass
 
     # ------------------------------------------------------------------ weights
     def save(self, path: str | Path, *, half: bool = False, **about: Any) -> None:

@@ -257,7 +257,8 @@ class GroupNorm(nn.GroupNorm):
             # its gradient of a 1x1 map (P7 of a small image) is garbage from unset memory (seen in torch 2.15).
             weight, bias = weight.to(x.dtype), bias.to(x.dtype)
         elif torch.is_grad_enabled() and x.requires_grad:
-            x = x.float()
+            wide = torch.promote_types(x.dtype, torch.float32)  # float64 after model.double()
+            x, weight, bias = x.to(wide), weight.to(wide), bias.to(wide)
         with torch.autocast(x.device.type, enabled=False):
             return F.group_norm(x, self.num_groups, weight, bias, self.eps).to(given)
 

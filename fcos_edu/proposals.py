@@ -26,7 +26,7 @@ from torchvision.ops import MultiScaleRoIAlign, remove_small_boxes
 
 from . import weights
 from .config import ConfigError, FCOSConfig
-from .images import check_images, check_targets, scale_boxes
+from .images import as_xyxy, check_images, check_targets, scale_boxes
 from .inference import detect
 from .locations import Grid
 from .losses import fcos_losses
@@ -248,7 +248,7 @@ class TwoStage(nn.Module):
                 check_targets(images, targets, self.config.num_classes)
         shifted = None
         if targets is not None:  # torchvision's class 0 is background
-            shifted = [{"boxes": t["boxes"].float(), "labels": t["labels"].long() + 1} for t in targets]
+            shifted = [{"boxes": as_xyxy(t["boxes"]).float(), "labels": t["labels"].long() + 1} for t in targets]
         result = self.detector([image.float() for image in images], shifted)
         if not self.training:
             for found in result:

@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from torch import nn
 from torchvision.models import detection
 from torchvision.models.detection.retinanet import RetinaNetHead, retinanet_resnet50_fpn
+from torchvision.tv_tensors import BoundingBoxes
 
 from fcos_edu import FCOS, ConfigError, FCOSConfig, data, detectors, weights
 from fcos_edu.evaluation import predict
@@ -256,3 +257,24 @@ def test_the_trainer_knows_no_detector_by_name():
         modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level}
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         assert not modules & {"model", "proposals"} and not names & {"FCOS", "TwoStage", "RetinaNet"}, path.name
+
+
+@pytest.mark.parametrize("name", [n for n in detectors.DETECTORS if n != "fcos"])
+def test_an_image_too_thin_for_torchvisions_resizing_is_named(name):
+    """It was a traceback from within: "Input and output sizes should be greater than 0"."""
+    model = detectors.build(name, config_for(name)).eval()
+    with torch.no_grad():
+        assert len(model([torch.rand(3, 70, 4000)])) == 1
+        with pytest.raises(ValueError, match="image 1 is 4000 x 3; with a long side of at most 64 nothing is left of"):
+            model([torch.rand(3, 64, 64), torch.rand(3, 3, 4000)])
+
+
+def test_a_two_stage_detector_reads_boxes_by_their_format():
+    torch.manual_seed(0)
+    model = detectors.build("faster_rcnn", config_for("faster_rcnn")).train()
+    image, losses = torch.rand(3, 64, 64), []
+    for kind, box in (("XYXY", [10.0, 20, 40, 60]), ("XYWH", [10.0, 20, 30, 40])):
+        torch.manual_seed(1)  # it draws samples
+        boxes = BoundingBoxes(torch.tensor([box]), format=kind, canvas_size=(64, 64))
+        losses.append(model([image], [{"boxes": boxes, "labels": torch.tensor([1])}]))
+    assert losses[0] == losses[1]

@@ -10,14 +10,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.transforms.functional import gaussian_blur
+from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat
 
 from fcos_edu import FCOSConfig
 from fcos_edu.images import (
     IMAGE_MEAN,
     IMAGE_STD,
     ImageBatcher,
+    as_xyxy,
     check_images,
     check_targets,
+    check_thin,
     resized_size,
     scale_boxes,
 )
@@ -43,6 +47,7 @@ def target(boxes: list[Any], labels: list[int]) -> dict[str, Tensor]:
         ((800, 1333), (800, 1333)),
         ((1600, 1600), (800, 800)),
         ((1, 5000), (1, 1333)),  # never nothing
+        ((4000, 3), (1333, 1)),
     ],
 )
 def test_the_papers_sizes(size: tuple[int, int], want: tuple[int, int]) -> None:
@@ -51,6 +56,7 @@ def test_the_papers_sizes(size: tuple[int, int], want: tuple[int, int]) -> None:
 
 def test_torchvision_rounds_down() -> None:
     assert resized_size(480, 640, FCOSConfig.torchvision()) == (800, 1066)
+    assert resized_size(3, 4000, FCOSConfig.torchvision()) == (1, 1333)  # to 0.99 pixels, but never to none
 
 
 def test_boxes_scale_with_their_image() -> None:
@@ -189,6 +195,95 @@ def test_images_that_are_accepted() -> None:
     check_images([torch.zeros(3, 1, 1), torch.ones(3, 5, 9), image().double(), image().half()])
     check_images([(image() * 255).byte(), image()])
     check_images(torch.rand(2, 3, 8, 8))  # type: ignore[arg-type]  # a batch tensor iterates like a list
+
+
+# ------------------------------------------------------------------ white is 1, but for rounding
+@pytest.mark.parametrize("how", ["resize", "antialias", "blur", "bicubic"])
+@pytest.mark.parametrize("side", range(33, 76, 3))
+def test_a_white_image_is_accepted_after_what_is_done_to_images(side: int, how: str) -> None:
+    """22 of 43 sizes were refused with "has values from 1 to 1"."""
+    white = torch.ones(1, 3, 100, 90)
+    if how == "blur":
+        changed = gaussian_blur(white[0], [5, 5], [side / 30])
+    elif how == "bicubic":
+        changed = F.interpolate(white, size=(side, side), mode="bicubic", antialias=True)[0]
+    else:
+        changed = F.interpolate(white, size=(side, side), mode="bilinear", antialias=how == "antialias")[0]
+    check_images([changed, 1 - changed])  # black too
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_rounding_is_clamped(dtype: torch.dtype) -> None:
+    step = torch.finfo(dtype).eps
+    over, under = torch.full((3, 64, 64), 1 + 2 * step, dtype=dtype), torch.full((3, 64, 64), -2 * step, dtype=dtype)
+    check_images([over, under])
+    batch, _ = ImageBatcher(CONFIG)([over, under], None)
+    want, _ = ImageBatcher(CONFIG)([torch.ones(3, 64, 64), torch.zeros(3, 64, 64)], None)
+    assert torch.equal(batch.tensor, want.tensor)
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (1.00001, r"has values from 1.0000\d* to 1.0000\d*; they must lie in 0\.\.1$"),
+        (-1e-5, r"has values from -1e-05 to -1e-05; they must lie in 0\.\.1$"),
+        (1.2, r"has values from 1.2 to 1.2; they must lie in 0\.\.1$"),
+    ],
+)
+def test_more_than_rounding_is_refused_with_its_digits(value: float, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        check_images([torch.full((3, 8, 8), value)])
+    with pytest.raises(ValueError, match=r"from 1.00000\d+ to"):
+        check_images([torch.full((3, 8, 8), 1 + 2e-6)])  # six digits would say 1
+
+
+# ------------------------------------------------------------------ boxes that say their format
+FORMATS = {  # the same box, (10, 20) to (40, 60)
+    "XYXY": [10.0, 20, 40, 60],
+    "XYWH": [10.0, 20, 30, 40],
+    "CXCYWH": [25.0, 40, 30, 40],
+}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
+def test_boxes_are_read_by_their_format(kind: str, dtype: torch.dtype) -> None:
+    boxes = BoundingBoxes(torch.tensor([FORMATS[kind]]).to(dtype), format=kind, canvas_size=(64, 96))  # type: ignore[call-overload]
+    one = {"boxes": boxes, "labels": torch.tensor([1])}
+    assert type(as_xyxy(boxes)) is Tensor and as_xyxy(boxes).tolist() == [FORMATS["XYXY"]]
+    assert as_xyxy(boxes[:0]).shape == (0, 4)
+    check_targets([image(64, 96)], [one], 3)
+    for size, factor in (((64, 96), 1), ((32, 48), 2)):  # as it is, and resized
+        _, scaled = ImageBatcher(CONFIG)([image(*size)], [one])
+        assert scaled is not None and type(scaled[0]["boxes"]) is Tensor
+        assert scaled[0]["boxes"].tolist() == [[factor * v for v in FORMATS["XYXY"]]]
+
+
+def test_a_box_is_refused_by_its_format() -> None:
+    """Corners in the wrong order are fine as sides; sides that are negative are not."""
+    sides = BoundingBoxes(torch.tensor([[30.0, 30, 5, 5]]), format="XYWH", canvas_size=(64, 96))  # type: ignore[call-overload]
+    check_targets([image()], [{"boxes": sides, "labels": torch.tensor([0])}], 1)
+    flat = BoundingBoxes(torch.tensor([[3.0, 3, 5, 0]]), format="XYWH", canvas_size=(64, 96))  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match=r"box 0 is \[3.0, 3.0, 8.0, 3.0\]"):
+        check_targets([image()], [{"boxes": flat, "labels": torch.tensor([0])}], 1)
+
+
+@pytest.mark.parametrize("kind", [k for k in BoundingBoxFormat.__members__ if k not in FORMATS])
+def test_rotated_boxes_are_refused(kind: str) -> None:
+    width = 8 if kind == "XYXYXYXY" else 5
+    boxes = BoundingBoxes(torch.ones(2, width), format=kind, canvas_size=(64, 96))  # type: ignore[call-overload]
+    with pytest.raises(
+        ValueError, match=f"boxes have the format {kind}; FCOS finds upright boxes: convert them to XYXY"
+    ):
+        check_targets([image()], [{"boxes": boxes, "labels": torch.tensor([0, 0])}], 1)
+
+
+def test_a_thin_image_is_named_where_torchvision_resizes() -> None:
+    check_thin([image(), torch.rand(3, 4, 4000)], 800, 1333)
+    with pytest.raises(
+        ValueError, match="image 1 is 4000 x 3; with a long side of at most 1333 nothing is left of its"
+    ):
+        check_thin([image(), torch.rand(3, 3, 4000)], 800, 1333)
 
 
 # ------------------------------------------------------------------ targets that are refused

@@ -15,11 +15,13 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torchvision import tv_tensors
 from torchvision.models.detection import FCOS as TorchvisionFCOS
 from torchvision.models.detection import fcos_resnet50_fpn
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d, box_iou
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+from torchvision.transforms.v2.functional import convert_bounding_box_format
 
 from fcos_edu import FCOS, ConfigError, FCOSConfig
 from fcos_edu import locations as locations_module
@@ -630,6 +632,72 @@ def test_a_model_for_inference_in_bf16(tiny: FCOS) -> None:
                 torch.testing.assert_close(getattr(got, name), value, rtol=0.05, atol=0.05)
     assert tiny.head.classification.weight.dtype == torch.float32  # the model itself stays as it is
     assert all(p.requires_grad for p in tiny.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("how", ["for_inference", "to", "no_grad"])
+def test_a_model_in_another_type_detects_with_and_without_gradients(tiny: FCOS, dtype: torch.dtype, how: str) -> None:
+    """Outside of no_grad, group norm was given two types: "mixed dtype (CPU)"."""
+    tiny.eval()
+    image = picture(96, 128)
+    model = tiny.for_inference(dtype) if how == "for_inference" else copy.deepcopy(tiny).to(dtype)
+    with torch.set_grad_enabled(how != "no_grad"):
+        batch = model.batcher([image], None)[0].tensor
+        got = model.predict(batch)
+    want = tiny.predict(tiny.batcher([image], None)[0].tensor)
+    for name, value in want._asdict().items():
+        assert getattr(got, name).dtype == torch.float32
+        torch.testing.assert_close(getattr(got, name), value, rtol=0.05, atol=0.05)
+    if how == "for_inference":
+        assert not any(p.requires_grad for p in model.parameters())
+        assert not any(value.requires_grad for value in got._asdict().values())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_model_in_another_type_learns(tiny: FCOS, dtype: torch.dtype) -> None:
+    model = tiny.to(dtype).train()
+    target = {"boxes": torch.tensor([[20.0, 20, 80, 80]]), "labels": torch.tensor([1])}
+    losses = model([picture(96, 128)], [target])
+    sum(losses.values()).backward()  # type: ignore[union-attr]
+    for parameter in model.parameters():
+        assert parameter.grad is not None and torch.isfinite(parameter.grad).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.complex64, "bfloat16", float])
+def test_a_type_that_no_network_runs_in_is_named(tiny: FCOS, dtype: object) -> None:
+    with pytest.raises(TypeError, match="^dtype is .*; it must be torch.float32, torch.bfloat16, torch.float16 or"):
+        tiny.for_inference(dtype)  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------ what people hand in
+@pytest.mark.parametrize("kind", ["XYWH", "CXCYWH"])
+def test_losses_are_those_of_the_box_whatever_its_format(tiny: FCOS, kind: str) -> None:
+    """XYWH was read as xyxy, without a word."""
+    corners = torch.tensor([[20.0, 30, 80, 60], [5, 5, 30, 90]])
+    boxes = tv_tensors.BoundingBoxes(corners, format="XYXY", canvas_size=(96, 128))  # type: ignore[call-overload]
+    other = convert_bounding_box_format(boxes, new_format=tv_tensors.BoundingBoxFormat[kind])
+    labels = torch.tensor([0, 1])
+    losses, targets = [], []
+    for given in (corners, boxes, other):
+        target = {"boxes": given, "labels": labels}
+        losses.append(tiny.train()([picture(96, 128)], [target]))
+        targets.append(tiny.count_positive([picture(96, 128)], [target]))
+    assert targets[0] == targets[1] == targets[2] > 0
+    for name, value in losses[0].items():
+        assert losses[1][name] == value and losses[2][name] == value
+
+
+@pytest.mark.parametrize("size", [(3, 4000), (4000, 3), (1, 1), (1, 5000), (700, 1)])
+@pytest.mark.parametrize("preset", ["tiny", "torchvision"])
+def test_a_thin_image_is_detected_in(preset: str, size: tuple[int, int]) -> None:
+    """A side became 0 after resizing."""
+    changes = {"fpn_channels": 16} if preset == "tiny" else {"backbone": "resnet18", "num_head_convs": 0}
+    config = getattr(FCOSConfig, preset)(num_classes=2, min_size=64, max_size=96, score_threshold=0.0, **changes)
+    model = FCOS(config, load_backbone=False).eval()
+    with torch.no_grad():
+        (found,) = model([torch.rand(3, *size)])
+    assert len(found["boxes"]) and torch.isfinite(found["boxes"]).all()
+    assert (found["boxes"][:, 2::2] <= size[1]).all() and (found["boxes"][:, 3::2] <= size[0]).all()
 
 
 # ------------------------------------------------------------------ one image, overfitted

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if arguments.debug or not is_expected(error):
             raise
-        print(f"fcos-edu: error: {error}", file=sys.stderr)
+        print(f"fcos-edu: error: {sentence(error)}", file=sys.stderr)
         return 1
     return 0
 
@@ -69,6 +69,19 @@ def is_expected(error: Exception) -> bool:
         return True
     from ..data import CorruptImageError, DownloadError
     from ..training.watch import NonFiniteLossError
-    from ..training.workers import OutOfMemoryError
+    from ..training.workers import OutOfMemoryError, exhausted
 
-    return isinstance(error, (NonFiniteLossError, OutOfMemoryError, CorruptImageError, DownloadError))
+    return (
+        isinstance(error, (NonFiniteLossError, OutOfMemoryError, CorruptImageError, DownloadError))
+        or exhausted(error) is not None
+    )
+
+
+def sentence(error: Exception) -> str:
+    """What to say of an expected error: its message, or of memory that ran out, what to do."""
+    if isinstance(error, RuntimeError | MemoryError):
+        from ..training.workers import exhausted
+
+        if kind := exhausted(error):
+            return f"out of {kind} memory: take fewer images at once (--batch-size) or smaller ones (model.max_size)"
+    return str(error)

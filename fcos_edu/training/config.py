@@ -117,7 +117,12 @@ class TrainConfig(Settings):
         if name.startswith("torchvision:"):
             model = FCOSConfig.torchvision()
         else:
-            model = weights.load(weights.packaged(name) if name in weights.PACKAGED else name).config
+            checkpoint = weights.load(weights.packaged(name) if name in weights.PACKAGED else name)
+            if checkpoint.about.get("detector") == "custom":
+                raise weights.CheckpointError(
+                    f"{source} holds a detector of somebody's own, whose network is not known"
+                )
+            model = checkpoint.config
         if keep_sizes or self.train_sizes:
             model = model.replace(min_size=self.model.min_size, max_size=self.model.max_size)
         return self.replace(start_from=name, model=model)

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from .. import data
-from ..images import check_images, check_targets
+from ..images import as_xyxy, check_images, check_targets
 from ..settings import ConfigError
 from .config import TrainConfig
 
@@ -191,7 +191,10 @@ class CheckedCollate:
     def __call__(self, samples: Sequence[tuple[Tensor, dict[str, Any], int]]) -> Batch:
         """Raises ValueError for what :func:`check_images` and :func:`check_targets` refuse."""
         images = [image.as_subclass(Tensor) for image, _, _ in samples]
-        targets = [{k: target[k].as_subclass(Tensor) for k in ("boxes", "labels")} for _, target, _ in samples]
+        targets = [
+            {"boxes": as_xyxy(target["boxes"]).as_subclass(Tensor), "labels": target["labels"].as_subclass(Tensor)}
+            for _, target, _ in samples
+        ]
         check_images(images)
         check_targets(images, targets, self.num_classes)
         ids = [target["image_id"] for _, target, _ in samples]

@@ -21,6 +21,7 @@ from typing import Any, TextIO
 import torch
 
 from ..atomic import atomic_write
+from ..integrity import CheckpointError, check_seal, seal
 from ..settings import ConfigError
 from .config import TrainConfig, differences
 
@@ -104,6 +105,7 @@ class Run:
         def write(path: Path) -> None:
             with open(path, "wb") as file:  # given a name, torch reports a full disk as a RuntimeError
                 torch.save(dict(state), file)
+            seal(path)  # torch compares no checksums when it loads
 
         atomic_write(self.path(state["step"]), write)
         until = [step for step in self.steps() if step <= state["step"]]
@@ -117,9 +119,10 @@ class Run:
         """
         for step in reversed(self.steps()):
             try:
+                check_seal(self.path(step))
                 state: dict[str, Any] = torch.load(self.path(step), map_location="cpu", weights_only=True)
                 return state
-            except (RuntimeError, EOFError, OSError, UnpicklingError) as error:
+            except (CheckpointError, RuntimeError, EOFError, OSError, UnpicklingError) as error:
                 warnings.warn(f"{self.path(step)} cannot be read ({error}): going on from an older one", stacklevel=2)
         return None
 

@@ -111,20 +111,35 @@ def evaluate_shared(
 
 
 class OutOfMemoryError(RuntimeError):
-    """The GPU's memory does not suffice; the message says what to lower."""
+    """The memory of the GPU or of the machine does not suffice; the message says what to lower."""
+
+
+def exhausted(error: BaseException) -> str | None:
+    """Which memory ran out, ``"GPU"`` or ``"main"``; None where the error is another one.
+
+    Of main memory torch says so in the text of a RuntimeError alone.
+    """
+    if isinstance(error, torch.OutOfMemoryError):
+        return "GPU"
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)):
+        return "main"
+    return None
 
 
 @contextlib.contextmanager
 def explained(message: str) -> Iterator[None]:
-    """Where the GPU's memory runs out, say this."""
+    """Where memory runs out, say this."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemoryError(f"out of GPU memory {message}") from error
+    except (RuntimeError, MemoryError) as error:
+        kind = exhausted(error)
+        if kind is None:
+            raise
+        raise OutOfMemoryError(f"out of {kind} memory {message}") from error
 
 
 def out_of_memory(config: TrainConfig, workers: int) -> str:
-    """What to say when the GPU's memory does not suffice."""
+    """What to say when memory does not suffice."""
     each = config.batch_size // (workers * config.accumulate)
     size = config.model
     halves = f"set accumulate={2 * config.accumulate} (the same step in half the memory), or " if each % 2 == 0 else ""

@@ -3,10 +3,12 @@
 import json
 
 import pytest
+import torch
 
-from fcos_edu import FCOS, ConfigError, FCOSConfig
+from fcos_edu import FCOS, ConfigError, FCOSConfig, weights
 from fcos_edu.training.config import TrainConfig, differences
 from fcos_edu.training.recipes import RECIPES
+from fcos_edu.weights import CheckpointError
 
 
 # ---------------------------------------------------------------------- fine-tuning and differences
@@ -69,3 +71,11 @@ def test_a_misspelt_field_is_refused_with_the_nearest():
     with pytest.raises(TypeError, match="did you mean 'box_loss'"):
         config.replace(**{"model.box_los": "giou"})
     assert config.replace(**{"model.box_loss": "iou"}).model.box_loss == "iou"
+
+
+def test_a_detector_of_somebodys_own_is_nothing_to_start_from(tmp_path):
+    """What its configuration says builds another network than it has."""
+    path = tmp_path / "own.safetensors"
+    weights.save(path, {"w": torch.zeros(3)}, FCOSConfig.tiny(fpn_channels=8192), about={"detector": "custom"})
+    with pytest.raises(CheckpointError, match="own.safetensors holds a detector of somebody's own"):
+        TrainConfig().fine_tune(path)

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from fcos_edu import FCOS
 from fcos_edu.training import state, workers
 from fcos_edu.training.loop import train
-from fcos_edu.training.workers import OutOfMemoryError, first_on_each_machine
+from fcos_edu.training.workers import OutOfMemoryError, exhausted, first_on_each_machine
 from tests.training.parts import ALONE, SMALL, TWO, launch, log_of, small
 
 
@@ -69,6 +69,23 @@ def test_out_of_memory_says_what_to_lower(tmp_path, monkeypatch, where):
     monkeypatch.setattr(state, where, full)
     with pytest.raises(OutOfMemoryError, match="out of GPU memory with 2 images of 64/64.*set accumulate=2"):
         train(small(ema_decay=0.5), tmp_path, progress=False)
+
+
+def test_main_memory_that_runs_out_is_told_too(tmp_path, monkeypatch):
+    def full(*_):
+        torch.empty(2**55)  # torch's own error, which is a RuntimeError like any other
+
+    monkeypatch.setattr(state, "backward", full)
+    with pytest.raises(OutOfMemoryError, match="out of main memory with 2 images of 64/64.*set accumulate=2"):
+        train(small(), tmp_path, progress=False)
+
+
+def test_which_memory_ran_out():
+    with pytest.raises(RuntimeError) as error:
+        torch.empty(2**55)
+    assert exhausted(error.value) == exhausted(MemoryError()) == "main"
+    assert exhausted(torch.OutOfMemoryError("CUDA out of memory")) == "GPU"
+    assert exhausted(RuntimeError("shape mismatch")) is None and exhausted(ValueError()) is None
 
 
 def test_another_accelerator_that_accumulates_does_not_stop_ours(tmp_path):
