@@ -1,0 +1,429 @@
+"""Hand thousands of broken files to what reads files: nothing may come of them but results or named errors.
+
+    python scripts/fuzz.py --inputs 10000 --record fcos_edu/results/fuzz.json
+    python scripts/fuzz.py checkpoint --inputs 500
+
+Each target of :data:`TARGETS` has files that are whole, and ways to break them; Hypothesis draws from both. An input
+fails where another error than the target's own comes out, where a message has several lines, where it takes longer than
+two seconds of a processor, or where it needs more memory than the target allows. The tests run a short form of it
+(``tests/scripts/test_fuzz.py``). Linux only, as memory is read from ``/proc``.
+
+A target for another reader is one more function with :func:`target`: it makes whole files, says how they are broken
+(:func:`broken` for bytes, :func:`changed_json` for what is JSON inside), how they are read, and which errors explain
+themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import copy
+import json
+import re
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as with_seed
+from hypothesis import strategies as st
+from tqdm import tqdm
+
+from fcos_edu import FCOS, FCOSConfig
+from fcos_edu.integrity import CheckpointError, sealed
+from fcos_edu.records import record
+from fcos_edu.training.runs import Run
+
+MB = 1 << 20
+PATIENCE = 2.0  # seconds of a processor, so that a busy machine does not count
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An input: how it was made, and its bytes."""
+
+    kind: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that reads files of strangers."""
+
+    inputs: st.SearchStrategy[Broken]
+    read: Callable[[Path], Any]
+    suffix: str
+    named: tuple[type[Exception], ...]  # errors whose message explains what is wrong
+    memory: Callable[[int], int]  # bytes that reading a file of so many bytes may take
+
+
+# ------------------------------------------------------------------ ways to break a file
+def broken(whole: bytes) -> st.SearchStrategy[Broken]:
+    """Any file, with bits flipped, cut off, with bytes put in or left out, or nothing of it at all."""
+    place = st.integers(0, len(whole))
+    # Half of the places lie near the start, where files say what they are.
+    near = st.one_of(place, st.integers(0, min(len(whole), 4096)))
+
+    def flip(bits: list[tuple[int, int]]) -> bytes:
+        changed = bytearray(whole)
+        for at, bit in bits:
+            changed[at % len(changed)] ^= 1 << bit
+        return bytes(changed)
+
+    return st.one_of(
+        st.builds(
+            lambda bits: Broken("flipped bits", flip(bits)),
+            st.lists(st.tuples(near, st.integers(0, 7)), min_size=1, max_size=8),
+        ),
+        st.builds(lambda at: Broken("cut off", whole[:at]), near),
+        st.builds(
+            lambda at, more: Broken("bytes put in", whole[:at] + more + whole[at:]),
+            near,
+            st.binary(min_size=1, max_size=64),
+        ),
+        st.builds(
+            lambda at, size: Broken("bytes left out", whole[:at] + whole[at + size :]), near, st.integers(1, 4096)
+        ),
+        st.builds(
+            lambda at, more: Broken("bytes written over", whole[:at] + more + whole[at + len(more) :]),
+            near,
+            st.binary(min_size=1, max_size=64),
+        ),
+        st.builds(lambda content: Broken("any bytes", content), st.binary(max_size=512)),
+        st.just(Broken("whole", whole)),
+    )
+
+
+ODD = st.one_of(
+    st.sampled_from(
+        [
+            None,
+            True,
+            False,
+            0,
+            -1,
+            1,
+            2**31,
+            2**63,
+            -(2**63),
+            10**30,
+            1e308,
+            -1e-308,
+            0.5,
+            float("nan"),
+            float("inf"),
+            "",
+            "inf",
+            "x" * 5000,
+            "\x00",
+            "\x1b[31m",
+            "\ud800",
+            "é",
+            [],
+            {},
+            [[]],
+            [[[[1]]]],
+            {"": {}},
+            "__metadata__",
+            "F32",
+            "I64",
+            "BOOL",
+        ]
+    ),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.lists(st.integers(-2, 2**40), max_size=8),
+)
+
+
+@st.composite
+def changed_json(draw: st.DrawFn, whole: Any) -> Any:
+    """A value of JSON with one to three places in it replaced by odd values, left out, or given another name."""
+    box = [copy.deepcopy(whole)]
+    for _ in range(draw(st.integers(1, 3))):
+        parent: Any = box
+        key: Any = 0
+        while isinstance(parent[key], (dict, list)) and parent[key] and draw(st.integers(0, 3)):
+            parent = parent[key]
+            key = draw(st.sampled_from(list(parent) if isinstance(parent, dict) else range(len(parent))))
+        action = draw(st.sampled_from(["replace", "replace", "leave out", "rename", "nest"]))
+        if action == "leave out" and parent is not box:
+            del parent[key]
+        elif action == "rename" and isinstance(parent, dict):
+            parent[draw(st.sampled_from([*parent, "", "x", "sha256"]))] = parent.pop(key)
+        elif action == "nest":
+            for _ in range(draw(st.sampled_from([1, 10, 500]))):
+                parent[key] = [parent[key]]
+        else:
+            parent[key] = draw(ODD)
+    return box[0]
+
+
+def as_text(value: Any) -> str:
+    """JSON, of what Python can still write; deeper than that as brackets."""
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        return "[" * 100_000
+
+
+# ------------------------------------------------------------------ targets
+def _small() -> tuple[dict[str, torch.Tensor], FCOSConfig]:
+    config = FCOSConfig.tiny(
+        num_classes=2,
+        class_names=("a", "b"),
+        fpn_channels=8,
+        num_head_convs=1,
+        levels=(2, 3),
+        level_bounds=(0, 64, float("inf")),
+    )
+    torch.manual_seed(0)
+    state = FCOS(config).state_dict()
+    return {n: (v.half() if v.is_floating_point() else v).contiguous() for n, v in state.items()}, config
+
+
+def checkpoint() -> Target:
+    """Models: ``FCOS.load`` of a safetensors file."""
+    state, config = _small()
+    metadata = {"format": "fcos-edu", "config": json.dumps(config.to_dict()), "about": json.dumps({"detector": "fcos"})}
+    whole = sealed(state, metadata)
+    length = int.from_bytes(whole[:8], "little")
+    header, data = json.loads(whole[8 : 8 + length]), whole[8 + length :]
+
+    def file(text: str, length: int | None = None, twice: bool = False) -> bytes:
+        head = text.encode("utf-8", "surrogatepass")
+        if twice and head[:1] == b"{" and len(head) > 2:  # the same object again
+            head = head[:-1] + b"," + head[1:]
+        return (len(head) if length is None else length).to_bytes(8, "little") + head + data
+
+    def unsealed(values: Any) -> Any:
+        with contextlib.suppress(AttributeError, TypeError, KeyError):
+            values["__metadata__"].pop("sha256")
+        return values
+
+    def with_inner(key: str, text: str) -> bytes:
+        values = unsealed(copy.deepcopy(header))
+        values["__metadata__"][key] = text
+        return file(as_text(values))
+
+    def with_numbers(name: str, kind: torch.dtype, number: float, seal: bool) -> bytes:
+        value = torch.full_like(state[name], 0, dtype=kind) + torch.tensor(number).nan_to_num(0).to(kind)
+        if kind.is_floating_point:
+            value = torch.full_like(state[name], number, dtype=kind)
+        content = sealed({**state, name: value}, metadata)
+        return content if seal else re.sub(rb'"sha256":"[0-9a-f]{64}"', b'"other":"%s"' % (b" " * 65), content, count=1)
+
+    heads = changed_json(header).map(unsealed).map(as_text)
+    kinds = [
+        torch.float16,
+        torch.bfloat16,
+        torch.float32,
+        torch.float64,
+        torch.int64,
+        torch.int8,
+        torch.bool,
+        torch.uint8,
+    ]
+    inputs = st.one_of(
+        broken(whole),
+        broken(file(as_text(unsealed(copy.deepcopy(header))))),  # as files of before there were digests
+        st.builds(lambda text: Broken("changed header", file(text)), heads),
+        st.builds(lambda text: Broken("header twice", file(text, twice=True)), heads),
+        st.builds(lambda n: Broken("length that lies", file(as_text(header), n)), st.integers(0, 2**64 - 1)),
+        st.builds(
+            lambda value: Broken("changed configuration", with_inner("config", as_text(value))),
+            changed_json(config.to_dict()),
+        ),
+        st.builds(
+            lambda value: Broken("changed about", with_inner("about", as_text(value))),
+            changed_json({"detector": "fcos"}),
+        ),
+        st.builds(
+            lambda text, key: Broken("no JSON inside", with_inner(key, text)),
+            st.text(max_size=50),
+            st.sampled_from(["config", "about", "format"]),
+        ),
+        st.builds(
+            lambda *given: Broken("odd numbers", with_numbers(*given)),
+            st.sampled_from(sorted(state)),
+            st.sampled_from(kinds),
+            st.sampled_from([0.0, -1.0, 1e30, float("nan"), float("inf")]),
+            st.booleans(),
+        ),
+    )
+    return Target(inputs, FCOS.load, ".safetensors", (CheckpointError,), lambda size: 64 * MB + 20 * size)
+
+
+def run_checkpoint() -> Target:
+    """The state of a run: ``Run.newest`` of a folder with this one checkpoint."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(folder)
+        run.checkpoints.mkdir()
+        run.save({"step": 7, "model": {"weight": torch.arange(300.0)}, "python": (3, (1, 2, 3), None)}, keep=1)
+        whole = run.path(7).read_bytes()
+
+    def read(path: Path) -> Any:
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            run = Run(folder)
+            run.checkpoints.mkdir()
+            path.rename(run.path(7))
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                state = run.newest()
+            if state is None:
+                raise CheckpointError(str(told[0].message).replace("\n", " "))
+            if state["step"] != 7 or not torch.equal(state["model"]["weight"], torch.arange(300.0)):
+                raise AssertionError("a damaged checkpoint was taken")
+            return state
+
+    return Target(broken(whole), read, ".pt", (CheckpointError,), lambda size: 64 * MB + 20 * size)
+
+
+TARGETS: dict[str, Callable[[], Target]] = {"checkpoint": checkpoint, "run checkpoint": run_checkpoint}
+
+
+# ------------------------------------------------------------------ the loop
+@dataclass
+class Findings:
+    """What came of the inputs of one target."""
+
+    inputs: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    slowest: float = 0.0
+    most_memory: float = 0.0  # MB
+    failures: list[str] = field(default_factory=list)
+
+    def metrics(self) -> dict[str, Any]:
+        """For the record."""
+        return {
+            "inputs": self.inputs,
+            "kinds": dict(sorted(self.kinds.items())),
+            "outcomes": dict(sorted(self.outcomes.items())),
+            "slowest input, s of a processor": round(self.slowest, 3),
+            "most memory of an input, MB": round(self.most_memory, 1),
+            "failures": len(self.failures),
+        }
+
+
+def memory() -> tuple[int, int]:
+    """Bytes that this process holds now, and the most since :func:`forget_peak`."""
+    told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(told["VmRSS"].split()[0]) * 1024, int(told["VmHWM"].split()[0]) * 1024
+
+
+def forget_peak() -> None:
+    """Let the peak of :func:`memory` begin anew."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def judge(target: Target, given: Broken, folder: Path, findings: Findings, *, measured: bool = True) -> str | None:
+    """Read one input; what is wrong with what came of it, or None.
+
+    Args:
+        measured: count time and memory too.
+    """
+    path = folder / f"input{target.suffix}"
+    path.write_bytes(given.content)
+    forget_peak()
+    before, began, wrong = memory()[0], time.process_time(), None
+    try:
+        target.read(path)
+        outcome = "read"
+    except target.named as error:
+        outcome = type(error).__name__
+        if "\n" in str(error) or not str(error):
+            wrong = f"a message that is not one line: {error!r}"
+    except Exception as error:
+        outcome = f"unnamed: {type(error).__name__}"
+        wrong = f"{type(error).__name__}: {error}"
+    seconds, used = time.process_time() - began, memory()[1] - before
+    findings.inputs += 1
+    findings.kinds[given.kind] += 1
+    findings.outcomes[outcome] += 1
+    findings.slowest = max(findings.slowest, seconds)
+    findings.most_memory = max(findings.most_memory, used / 1e6)
+    if measured and wrong is None and seconds > PATIENCE:
+        wrong = f"{seconds:.1f} seconds"
+    if measured and wrong is None and used > target.memory(len(given.content)):
+        wrong = f"{used / 1e6:.0f} MB for a file of {len(given.content)} bytes"
+    if wrong is not None:
+        wrong = f"{given.kind}: {wrong}"
+        findings.failures.append(wrong)
+    path.unlink(missing_ok=True)
+    return wrong
+
+
+def explore(target: Target, count: int, seed: int, *, keep: Path | None = None, progress: bool = False) -> Findings:
+    """Read ``count`` inputs; those that fail are written to the folder ``keep``."""
+    findings = Findings()
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        tqdm(total=count, disable=not progress, mininterval=10) as bar,
+    ):
+        warm = Broken("warm", b"")  # what is imported at the first reading is none of the input's
+        with contextlib.suppress(Exception):
+            judge(target, warm, Path(scratch), Findings())
+
+        @with_seed(seed)
+        @settings(
+            max_examples=count,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(target.inputs)
+        def each(given: Broken) -> None:
+            wrong = judge(target, given, Path(scratch), findings)
+            if wrong is not None and keep is not None:
+                keep.mkdir(parents=True, exist_ok=True)
+                (keep / f"{len(findings.failures):04d}{target.suffix}").write_bytes(given.content)
+            bar.update()
+
+        each()
+    return findings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)} (default: all)")
+    parser.add_argument("--inputs", type=int, default=10_000, help="of each target")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write the inputs that fail here")
+    parser.add_argument("--record", type=Path, metavar="JSON")
+    arguments = parser.parse_args()
+    metrics, failures = {}, []
+    for name in arguments.targets or TARGETS:
+        if name not in TARGETS:
+            parser.error(f"there is no target {name!r}; there are: {', '.join(TARGETS)}")
+        began = time.perf_counter()
+        keep = arguments.keep / name.replace(" ", "_") if arguments.keep else None
+        found = explore(TARGETS[name](), arguments.inputs, arguments.seed, keep=keep, progress=True)
+        metrics[name] = found.metrics() | {"seconds": round(time.perf_counter() - began)}
+        print(name, json.dumps(metrics[name], indent=1))
+        failures += [f"{name}: {failure}" for failure in found.failures]
+    for failure in failures[:20]:
+        print(failure)
+    if arguments.record:
+        record(
+            arguments.record,
+            what="Broken files handed to what reads files: results or named errors, seconds, memory",
+            command=f"python scripts/fuzz.py --inputs {arguments.inputs} --seed {arguments.seed}",
+            metrics=metrics,
+            data="whole files of a few kilobytes to a hundred, broken by Hypothesis",
+        )
+    if failures:
+        raise SystemExit(f"{len(failures)} inputs failed")
+
+
+if __name__ == "__main__":
+    main()
