@@ -214,9 +214,8 @@ def checkpoint() -> Target:
         return file(as_text(values))
 
     def with_numbers(name: str, kind: torch.dtype, number: float, seal: bool) -> bytes:
-        value = torch.full_like(state[name], 0, dtype=kind) + torch.tensor(number).nan_to_num(0).to(kind)
-        if kind.is_floating_point:
-            value = torch.full_like(state[name], number, dtype=kind)
+        value = torch.full(state[name].shape, number, dtype=torch.float64)
+        value = value.to(kind) if kind.is_floating_point else value.nan_to_num(0).clamp(-9, 9).to(kind)
         content = sealed({**state, name: value}, metadata)
         return content if seal else re.sub(rb'"sha256":"[0-9a-f]{64}"', b'"other":"%s"' % (b" " * 65), content, count=1)
 

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -142,19 +143,23 @@ def test_the_machines_own_null_is_written_into() -> None:
 def test_a_pipe_is_written_into(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    got: list[str] = []
-    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # so that there is a reader before there is a writer
+    content = "x" * 10**6  # more than a pipe holds
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # there is a reader before there is a writer
     os.set_blocking(opened, True)
-    reader = threading.Thread(target=lambda: got.append(os.fdopen(opened).read()))
-    put_in = "x" * 10**6  # more than a pipe holds
+    got = bytearray()
 
-    def write(temporary: Path) -> None:
-        temporary.write_text(put_in)
-        reader.start()
+    def read() -> None:
+        while len(got) < len(content):  # before the writer comes, the pipe is at its end
+            piece = os.read(opened, 1 << 16)
+            got.extend(piece)
+            time.sleep(0 if piece else 0.01)
 
-    atomic_write(path, write)
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    put(path, content)
     reader.join(60)
-    assert got == [put_in] and stat.S_ISFIFO(path.stat().st_mode) and alone(path)
+    os.close(opened)
+    assert got.decode() == content and stat.S_ISFIFO(path.stat().st_mode) and alone(path)
 
 
 @posix
