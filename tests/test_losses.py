@@ -313,3 +313,35 @@ def test_targets_and_losses_are_one_graph() -> None:
     want, got = targets_and_losses(*arguments), compiled(*arguments)
     for name, value in want.items():
         torch.testing.assert_close(got[name], value)
+
+
+@pytest.mark.parametrize("side", [0.0, 1e-6, 5e-5, 1.0])
+def test_the_smallest_boxes_stay_in_range(side: float) -> None:
+    """Areas far below what keeps the division finite: IoU in 0..1, and GIoU never above it."""
+    pred, target = side * torch.tensor([1.0, 1.0, 2.0, 2.0]), side * torch.tensor([2.0, 2.0, 1.0, 1.0])
+    for one, other in ((pred, pred), (pred, target)):
+        iou, giou = iou_and_giou(one, other)
+        assert 0 <= iou <= 1
+        assert -1 <= giou <= iou + 1e-6
+
+
+@pytest.mark.parametrize(("own", "others", "want"), [(3, 5, 4.0), (0, 1, 0.5), (0, 0, 0.5)])
+def test_positives_are_the_mean_of_two_workers(
+    own: int, others: int, want: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sum / mean is Eq. 2 over both; without any box it is the sum that is taken as 1."""
+    for name, value in (("is_available", True), ("is_initialized", True), ("get_world_size", 2)):
+        monkeypatch.setattr(torch.distributed, name, lambda value=value: value)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda count: count.add_(others))
+    assert float(count_over_workers(torch.tensor(own))) == want
+
+
+@pytest.mark.parametrize(("available", "initialized", "workers"), [(False, True, 2), (True, False, 2), (True, True, 1)])
+def test_a_worker_alone_asks_nobody(
+    available: bool, initialized: bool, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("is_available", available), ("is_initialized", initialized), ("get_world_size", workers)):
+        monkeypatch.setattr(torch.distributed, name, lambda value=value: value)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda count: pytest.fail("there is nobody to ask"))
+    assert float(count_over_workers(torch.tensor(7))) == 7.0
+    assert float(count_over_workers(torch.tensor(0))) == 1.0

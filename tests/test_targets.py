@@ -21,6 +21,7 @@ from fcos_edu.locations import Grid, canvas_locations, feature_sizes
 from fcos_edu.targets import (
     PaddedBoxes,
     Targets,
+    _axis,
     assign,
     assign_slow,
     candidates,
@@ -394,6 +395,16 @@ def test_more_images_need_no_more_kernels() -> None:
             _make(targets, config)
         counts.append(kernels.count)
     assert counts[0] == counts[1] == counts[2]
+
+
+def test_axes_of_a_canvas_are_made_once() -> None:
+    config = FCOSConfig.paper()
+    assert _axis((16, 8, 4, 2, 1), config, "cpu") is _axis((16, 8, 4, 2, 1), config, "cpu")
+
+
+def test_each_level_needs_its_columns() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        _axis((16, 8, 4, 2), FCOSConfig.paper(), "cpu")
 
 
 def test_constants_of_a_canvas_made_in_inference_mode_serve_training() -> None:
