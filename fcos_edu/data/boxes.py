@@ -198,7 +198,9 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
             f"VOC's layout, or one of {', '.join(NAMES)}"
         )
     reader = format_of(place) if source is None else FORMATS[source.layout]
-    return Boxes.of(reader.read(place, split, pictures=False), crowds=crowds, last_pixel=last_pixel)
+    classes = source.classes or None if source is not None else None
+    annotations = reader.read(place, split, classes=classes, pictures=False)
+    return Boxes.of(annotations, crowds=crowds, last_pixel=last_pixel)
 
 
 def _sized(annotations: Annotations, name: str) -> Annotations:

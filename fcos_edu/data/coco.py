@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .annotations import Annotations, join
-from .dataset import FileDataset, Transforms
+from .dataset import FolderDataset
 from .decoding import IMAGE_SUFFIXES
 
 LAYOUT = "COCO's (train.json and val.json with images/, or annotations/instances_*.json and image folders)"
@@ -50,44 +50,6 @@ def coco_splits(folder: str | Path) -> dict[str, Path]:
     if "valid" in found:
         found.setdefault("val", found.pop("valid"))
     return found
-
-
-class COCODataset(FileDataset):
-    """Photographs and boxes of a folder in COCO's format.
-
-    Labels 0..C-1 follow the category ids in ascending order; `category_ids` leads back. Crowd boxes (iscrowd
-    is 1) are left out of the targets and stay in `ground_truth()` as ignored regions. Masks are not read.
-
-    Args:
-        folder: holds the annotation files, see `coco_splits`, and the photographs in images/<split>,
-            <split><year>, <split>, images or beside the files: the first of them that has the split's first
-            image is taken.
-        split: "train", "val" or another split of the folder; "train+val" (or "trainval") joins both.
-        classes: take only these categories, labelled in this order; all by default.
-        keep_empty, on_corrupt, transforms: see `FileDataset`.
-
-    Raises:
-        FileNotFoundError: no photographs, or one of them is missing.
-        ValueError: an unknown split; a file that is not JSON or lacks a key; boxes of an image that the
-            file does not list. The text names file and value.
-    """
-
-    def __init__(
-        self,
-        folder: str | Path,
-        split: str = "train",
-        *,
-        classes: Sequence[str] | None = None,
-        keep_empty: bool = True,
-        on_corrupt: str = "error",
-        transforms: Transforms | None = None,
-    ) -> None:
-        super().__init__(
-            read(Path(folder), split, classes=classes),
-            keep_empty=keep_empty,
-            on_corrupt=on_corrupt,
-            transforms=transforms,
-        )
 
 
 def read(
@@ -128,6 +90,29 @@ def read(
         return parts[0]
     file_names = "+".join(part.file for part in parts)
     return join(parts, name, split=split, file=file_names)
+
+
+class COCODataset(FolderDataset):
+    """Photographs and boxes of a folder in COCO's format.
+
+    Labels 0..C-1 follow the category ids in ascending order; `category_ids` leads back. Crowd boxes (iscrowd
+    is 1) are left out of the targets and stay in `ground_truth()` as ignored regions. Masks are not read.
+
+    Args:
+        folder: holds the annotation files, see `coco_splits`, and the photographs in images/<split>,
+            <split><year>, <split>, images or beside the files: the first of them that has the split's first
+            image is taken.
+        split: "train", "val" or another split of the folder; "train+val" (or "trainval") joins both.
+        classes: take only these categories, labelled in this order; all by default.
+        keep_empty, on_corrupt, transforms: see `FileDataset`.
+
+    Raises:
+        FileNotFoundError: no photographs, or one of them is missing.
+        ValueError: an unknown split; a file that is not JSON or lacks a key; boxes of an image that the
+            file does not list. The text names file and value.
+    """
+
+    read_folder = staticmethod(read)
 
 
 def _split_files(folder: Path, split: str | None) -> dict[str, Path]:

@@ -20,7 +20,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -224,6 +224,36 @@ class FileDataset(DetectionDataset):
             self._told.add((index, reason))
             self.counts[reason] += 1
             warnings.warn(f"{self.name}: {text}", UserWarning, stacklevel=3)
+
+
+class FolderDataset(FileDataset):
+    """The files of a folder whose format is known: what the classes of single formats share.
+
+    Args:
+        folder: in the layout of the format.
+        split: a split that it has; None for its only one.
+        classes: names in the order of the labels; by default the format's own order.
+        keep_empty, on_corrupt, transforms: see `FileDataset`.
+    """
+
+    read_folder: ClassVar[Callable[..., Annotations]]  # the format's reader
+
+    def __init__(
+        self,
+        folder: str | Path,
+        split: str | None = "train",
+        *,
+        classes: Sequence[str] | None = None,
+        keep_empty: bool = True,
+        on_corrupt: str = "error",
+        transforms: Transforms | None = None,
+    ) -> None:
+        super().__init__(
+            type(self).read_folder(Path(folder), split, classes=classes),
+            keep_empty=keep_empty,
+            on_corrupt=on_corrupt,
+            transforms=transforms,
+        )
 
 
 def _require_files(annotations: Annotations) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from torchvision.datasets import VOCDetection
 
 from .annotations import Annotations, Record
-from .dataset import FileDataset, Transforms
+from .dataset import FolderDataset
 from .decoding import IMAGE_SUFFIXES
 from .sources import SOURCES, VOC_CLASSES
 
@@ -34,48 +34,6 @@ def _is_year(folder: Path) -> bool:
     # Where the file system knows no case, a COCO folder has "Annotations" too.
     inner = folder / "Annotations"
     return inner.is_dir() and ((folder / "ImageSets").is_dir() or any(inner.glob("*.xml")))
-
-
-class VOCDataset(FileDataset):
-    """Photographs and boxes of a VOC folder: `Annotations/*.xml`, `ImageSets/Main/<split>.txt`, `JPEGImages/`.
-
-    VOC counts pixels from 1 and the box's last pixel belongs to it. Here a box is two points of the plane, so
-    (xmin, ymin, xmax, ymax) becomes (xmin - 1, ymin - 1, xmax, ymax). A box whose file has xmax <= xmin or
-    ymax <= ymin counts as degenerate: it is a slip of the annotation tool rather than an object one pixel
-    wide.
-
-    Objects marked `difficult` are left out of the targets and are ignored regions in `ground_truth()`. There
-    COCO's rule for crowds applies to them: any number of detections on one is neither right nor wrong.
-
-    Args:
-        folder: the folder that holds Annotations.
-        split: name of a file in ImageSets/Main; "train+val" and "trainval" take the file
-            trainval.txt or, if there is none, both train.txt and val.txt.
-        classes: names in the order of the labels. By default VOC's twenty if no other name occurs
-            in the folder, otherwise all names that occur in it (in all splits), sorted.
-        keep_empty, on_corrupt, transforms: see `FileDataset`.
-
-    Raises:
-        FileNotFoundError: a folder, annotation or image is missing.
-        ValueError: an unknown split, or an annotation that is not VOC XML; the text names it.
-    """
-
-    def __init__(
-        self,
-        folder: str | Path,
-        split: str = "train",
-        *,
-        classes: Sequence[str] | None = None,
-        keep_empty: bool = True,
-        on_corrupt: str = "error",
-        transforms: Transforms | None = None,
-    ) -> None:
-        super().__init__(
-            read(Path(folder), split, classes=classes),
-            keep_empty=keep_empty,
-            on_corrupt=on_corrupt,
-            transforms=transforms,
-        )
 
 
 def read(
@@ -110,6 +68,33 @@ def read(
         left_out={f"boxes of unknown classes ({told})": unknown.total()} if unknown else {},
         split=split or "",
     )
+
+
+class VOCDataset(FolderDataset):
+    """Photographs and boxes of a VOC folder: `Annotations/*.xml`, `ImageSets/Main/<split>.txt`, `JPEGImages/`.
+
+    VOC counts pixels from 1 and the box's last pixel belongs to it. Here a box is two points of the plane, so
+    (xmin, ymin, xmax, ymax) becomes (xmin - 1, ymin - 1, xmax, ymax). A box whose file has xmax <= xmin or
+    ymax <= ymin counts as degenerate: it is a slip of the annotation tool rather than an object one pixel
+    wide.
+
+    Objects marked `difficult` are left out of the targets and are ignored regions in `ground_truth()`. There
+    COCO's rule for crowds applies to them: any number of detections on one is neither right nor wrong.
+
+    Args:
+        folder: the folder that holds Annotations.
+        split: name of a file in ImageSets/Main; "train+val" and "trainval" take the file
+            trainval.txt or, if there is none, both train.txt and val.txt.
+        classes: names in the order of the labels. By default VOC's twenty if no other name occurs
+            in the folder, otherwise all names that occur in it (in all splits), sorted.
+        keep_empty, on_corrupt, transforms: see `FileDataset`.
+
+    Raises:
+        FileNotFoundError: a folder, annotation or image is missing.
+        ValueError: an unknown split, or an annotation that is not VOC XML; the text names it.
+    """
+
+    read_folder = staticmethod(read)
 
 
 def inside_devkit(folder: Path) -> Path:
