@@ -170,8 +170,12 @@ def test_large_data_sets_by_name_need_their_annotations_alone(tmp_path: Path, mo
     assert len(load_boxes("coco2017", split="val")) == 2
     with pytest.raises(ValueError, match="has several splits; choose one of train, val"):
         load_boxes("coco2017")
-    _write_voc(tmp_path / "VOCdevkit" / "VOC2007")
-    assert len(load_boxes("voc2007", split="val")) == 1
+    folder = _write_voc(tmp_path / "VOCdevkit" / "VOC2007")
+    for file in (folder / "Annotations").iterdir():
+        file.write_text(file.read_text().replace("anvil", "dog").replace("bolt", "cat"))
+    boxes = load_boxes("voc2007", split="val")
+    assert len(boxes) == 1 and boxes.classes[boxes.labels[0]] == "dog"
+    assert boxes.classes == data.VOC_CLASSES, "the labels are those of training"
 
 
 def test_shapes_by_name() -> None:
