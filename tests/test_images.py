@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.models import ResNet50_Weights
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.transforms.functional import gaussian_blur
 from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat
@@ -327,3 +328,28 @@ def test_targets_that_are_accepted() -> None:
     # Partly outside the image, as after a crop, is no error: the assignment does not care.
     outside = target([[-5.0, -5, 999, 999]], [0])
     check_targets([image()] * 4, [target([], []), target([GOOD], [2]), whole, outside], num_classes=3)
+
+
+def test_the_statistics_are_those_of_imagenet() -> None:
+    """As torchvision prepares images for its pretrained weights."""
+    prepare = ResNet50_Weights.IMAGENET1K_V1.transforms()
+    grey = torch.full((3, 64, 64), 0.5)
+    batch, _ = ImageBatcher(FCOSConfig.tiny(min_size=64, max_size=64))([grey], None)
+    want = [(0.5 - mean) / std for mean, std in zip(prepare.mean, prepare.std, strict=True)]
+    assert batch.tensor[0, :, 5, 7].tolist() == pytest.approx(want)
+
+
+def test_the_statistics_are_in_no_checkpoint() -> None:
+    assert not ImageBatcher(FCOSConfig.tiny()).state_dict()
+
+
+def test_every_image_is_looked_at() -> None:
+    """Bytes cannot be out of range; what comes after them can."""
+    with pytest.raises(ValueError, match=r"image 1 has values from 0 to 1\.5"):
+        check_images([torch.zeros(3, 8, 8, dtype=torch.uint8), torch.linspace(0, 1.5, 192).reshape(3, 8, 8)])
+
+
+def test_each_target_needs_its_image() -> None:
+    batcher = ImageBatcher(FCOSConfig.tiny())
+    with pytest.raises(ValueError, match="zip"):
+        batcher.scale([image()], [target([], []), target([], [])], [(48, 64)])

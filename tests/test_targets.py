@@ -309,6 +309,13 @@ def test_every_positive_satisfies_the_papers_conditions() -> None:
     assert (off[positive] < 1.5 * stride[positive]).all()
 
 
+def test_the_centre_of_a_box_may_lie_between_pixels() -> None:
+    """Its centre is (28, 16.5), so (28, 28) of P3 is 11.5 pixels away: within 1.5 strides."""
+    config = CONFIGS["center sampling"].replace(level_bounds=(0.0, 64.0, 128.0, 256.0, 512.0, math.inf))
+    at = points_of((64, 64), config)[0].tolist().index([28.0, 28.0])
+    assert check(boxes_of((12, 0, 44, 33)), (64, 64), config)[at] == 0
+
+
 def test_center_sampling_only_removes_positives() -> None:
     for seed in range(5):
         corner = torch.rand(1, 2, generator=_seed(seed)) * 60
