@@ -353,3 +353,16 @@ def test_each_target_needs_its_image() -> None:
     batcher = ImageBatcher(FCOSConfig.tiny())
     with pytest.raises(ValueError, match="zip"):
         batcher.scale([image()], [target([], []), target([], [])], [(48, 64)])
+
+
+@pytest.mark.parametrize(("low", "high", "told"), [(0.0, 255.0, True), (0.0, 256.0, False), (-1.0, 255.0, False)])
+def test_bytes_that_were_made_floats_are_recognised(low: float, high: float, told: bool) -> None:
+    with pytest.raises(ValueError, match=r"they must lie in 0\.\.1") as caught:
+        check_images([torch.linspace(low, high, 192).reshape(3, 8, 8)])
+    assert ("divide by 255" in str(caught.value)) is told
+
+
+def test_an_image_of_the_right_size_is_not_resized(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(F, "interpolate", lambda *_, **__: pytest.fail("it has its size"))
+    batch, _ = ImageBatcher(CONFIG)([image(64, 96)], None)
+    assert batch.sizes == [(64, 96)]

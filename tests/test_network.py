@@ -14,7 +14,16 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from fcos_edu import FCOS, FCOSConfig
 from fcos_edu.locations import feature_sizes
-from fcos_edu.network import ConvNorm, Head, Pyramid, ResNetBackbone, TinyBackbone, fold_norms, replace_folded
+from fcos_edu.network import (
+    ConvNorm,
+    GroupNorm,
+    Head,
+    Pyramid,
+    ResNetBackbone,
+    TinyBackbone,
+    fold_norms,
+    replace_folded,
+)
 
 RANDOM: dict[str, Any] = {"backbone_weights": "random", "frozen_stages": 0}
 
@@ -396,3 +405,24 @@ def test_bf16_gradients_of_maps_one_cell_wide_are_no_garbage(canvas: tuple[int, 
         (output.logits.mean() + output.distances.mean() + output.centerness.mean()).backward()
         worst = max(float(p.grad.abs().max()) for p in model.parameters() if p.grad is not None)
         assert math.isfinite(worst) and worst < 100
+
+
+@pytest.mark.parametrize(
+    ("learns", "grad", "dtype"),
+    [(True, True, torch.float32), (True, False, torch.bfloat16), (False, True, torch.bfloat16)],
+)
+def test_group_norm_on_a_cpu_is_float32_where_it_learns(
+    learns: bool, grad: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the kernel gets: its own weights in float32, and float32 maps only where a gradient will be asked for."""
+    norm, kernel, seen = GroupNorm(4, 8), F.group_norm, []
+
+    def spy(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+        seen.append((x.dtype, weight.dtype, bias.dtype))
+        return kernel(x, groups, weight, bias, eps)
+
+    monkeypatch.setattr(F, "group_norm", spy)
+    x = torch.randn(1, 8, 4, 4).bfloat16().requires_grad_(learns)
+    with torch.set_grad_enabled(grad):
+        assert norm(x).dtype == torch.bfloat16
+    assert seen == [(dtype, torch.float32, torch.float32)]

@@ -469,6 +469,11 @@ def test_the_order_of_boxes_does_not_matter(name: str) -> None:
     assert torch.equal(torch.where(got.positive, shuffled[got.matched.clamp(min=0)], -1), want.matched)
 
 
+def test_class_0_is_no_background() -> None:
+    labels = torch.tensor([[0, -1, 2]])
+    assert Targets(labels, torch.zeros(1, 3, 4), labels).positive.tolist() == [[True, False, True]]
+
+
 def test_targets_agree_with_the_match() -> None:
     for config in (CONFIGS["improved"], CONFIGS["paper"], CONFIGS["torchvision"]):
         targets = _random_targets([8, 3])
