@@ -83,7 +83,7 @@ def forget_device(device: str) -> bool:
     group belongs to it.
 
     Args:
-        device: ``"cpu"`` or ``"cuda"``.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Returns:
         Whether the next one will be there.

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
-import torch
 from torch import Tensor, nn
 from torchvision.models import detection
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -27,6 +26,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from . import weights
 from .config import ConfigError, Detector, FCOSConfig
 from .data import DetectionDataset
+from .devices import pick_device
 from .images import check_thin
 from .model import FCOS
 from .network import GroupNorm
@@ -206,18 +206,20 @@ def save(model: nn.Module, path: str | Path, name: str, config: FCOSConfig, **ab
     weights.save(path, model.state_dict(), config, about={"detector": name, **about})
 
 
-def load(source: str | Path) -> nn.Module:
+def load(source: str | Path, device: str | None = None) -> nn.Module:
     """A trained detector, in evaluation mode, on the GPU if there is one.
 
     Args:
         source: a checkpoint file of any detector that :func:`build` makes; ``shapes`` or ``bccd`` for the ones that
             come with the package; ``torchvision:COCO_V1`` for torchvision's published FCOS.
+        device: as for :func:`~fcos_edu.devices.pick_device`.
 
     Raises:
+        ValueError: there is no such device.
         FileNotFoundError, CheckpointError, ConnectionError: as :func:`fcos_edu.weights.load` and
             :meth:`~fcos_edu.model.FCOS.from_torchvision`.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = pick_device(device)
     name = str(source)
     if name.startswith("torchvision:"):
         return FCOS.from_torchvision(name.removeprefix("torchvision:")).to(device)
@@ -230,18 +232,21 @@ def load(source: str | Path) -> nn.Module:
     return model.eval().to(device)
 
 
-def load_for(source: str | Path, dataset: DetectionDataset, kind: type[nn.Module] = nn.Module) -> nn.Module:
+def load_for(
+    source: str | Path, dataset: DetectionDataset, kind: type[nn.Module] = nn.Module, device: str | None = None
+) -> nn.Module:
     """The same, refused if it cannot be measured on ``dataset``.
 
     Args:
         source: as for :func:`load`.
         dataset: whose classes the detector must have.
         kind: what the measure needs, such as :class:`~fcos_edu.model.FCOS`.
+        device: as for :func:`load`.
 
     Raises:
-        ValueError: other classes, or another kind of detector.
+        ValueError: other classes, another kind of detector, or there is no such device.
     """
-    model = load(source)
+    model = load(source, device)
     config: FCOSConfig = model.config  # type: ignore[assignment]
     if config.class_names and tuple(config.class_names) != tuple(dataset.classes):
         raise ValueError(

@@ -67,11 +67,13 @@ class ImageBatcher(nn.Module):
         )  # fmt: skip
         canvas.copy_(self.mean)  # what stays bare is 0 once all is normalised, in one go for all images
         for i, (image, size) in enumerate(zip(images, sizes, strict=True)):
+            if image.dtype == torch.float64:  # as NumPy's images often are; not every device has it
+                image = image.to(canvas.dtype)
             image = image.to(canvas.device, non_blocking=True)
             if not image.is_floating_point():
                 image = image / 255
             if size != tuple(image.shape[-2:]):
-                image = image.to(canvas.dtype)  # NumPy's images are often float64
+                image = image.to(canvas.dtype)
                 image = F.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
             canvas[i, :, : size[0], : size[1]].copy_(image)
         canvas = canvas.clamp_(0, 1)  # a resize or a blur goes beyond white and black by a rounding

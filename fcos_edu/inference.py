@@ -17,6 +17,7 @@ from torchvision.ops import clip_boxes_to_image, nms
 
 from .centerness import centerness
 from .config import FCOSConfig
+from .devices import exact
 from .locations import Grid
 from .network import HeadOutput
 from .targets import Targets, ltrb_to_boxes
@@ -62,6 +63,7 @@ def select_candidates(logits: Tensor, quality: Tensor | None, config: FCOSConfig
     return score.topk(min(config.pre_nms_top_k, score.shape[1]))
 
 
+@exact
 def class_wise_nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float) -> Tensor:
     """Indices of the boxes that survive NMS within their class, highest score first.
 

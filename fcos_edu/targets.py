@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from .config import FCOSConfig
+from .devices import exact
 from .locations import Grid, axes, kept
 
 WORD = 63  # boxes in one int64; the sign bit stays free
@@ -87,6 +88,7 @@ class Candidates(NamedTuple):
     order: Tensor  # (B, M) int64: box indices from the smallest area to the largest
 
 
+@exact
 def candidates(boxes: Tensor, valid: Tensor, sizes: Sequence[tuple[int, int]], config: FCOSConfig) -> Candidates:
     """All boxes that each location could learn: inside, of its level, and central if center sampling is on.
 
@@ -190,6 +192,7 @@ def lowest_bit(word: Tensor) -> Tensor:
     return ((word & -word).to(torch.float32).view(torch.int32) >> 23) - 127
 
 
+@exact
 def assign(boxes: Tensor, valid: Tensor, sizes: Sequence[tuple[int, int]], config: FCOSConfig) -> Tensor:
     """The box that each location learns: the smallest of its candidates.
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import Commands, add_command, add_corrupt_option, place
+from .options import Commands, add_command, add_corrupt_option, add_device_option, place
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +32,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--threshold", type=float, default=0.3, help="lowest score to draw; the JSON has all")
     add_corrupt_option(parser)
+    add_device_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ..detectors import load
     from ..drawing import draw_detections
 
-    model = load(arguments.checkpoint)
+    model = load(arguments.checkpoint, arguments.device)
     device = next(model.parameters()).device
     config: FCOSConfig = model.config  # type: ignore[assignment]
     names = config.class_names

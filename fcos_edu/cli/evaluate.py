@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import OURS, Commands, add_command, add_corrupt_option, place
+from .options import OURS, Commands, add_command, add_corrupt_option, add_device_option, place
 
 
 def add(commands: Commands) -> None:
@@ -22,6 +22,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--split", default="test", help="train, val or test")
     parser.add_argument("--batch-size", type=int, default=4)
     add_corrupt_option(parser)
+    add_device_option(parser)
     parser.add_argument(
         "--detections", type=Path, metavar="JSON", help="score these detections (COCO results) instead of detecting"
     )
@@ -41,7 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
         truth = dataset.ground_truth()
         metrics = coco_metrics(truth, read_detections(arguments.detections, truth))
     else:
-        metrics = evaluate(load_for(arguments.checkpoint, dataset), dataset, batch_size=arguments.batch_size)
+        model = load_for(arguments.checkpoint, dataset, device=arguments.device)
+        metrics = evaluate(model, dataset, batch_size=arguments.batch_size)
     print(metrics_table(metrics))
     if arguments.out:
         write_json(arguments.out, metrics)

@@ -98,6 +98,13 @@ def add_corrupt_option(parser: Parser) -> None:
     )
 
 
+def add_device_option(parser: Parser) -> None:
+    """``--device``."""
+    parser.add_argument(
+        "--device", choices=["cpu", "cuda", "mps"], help="where to compute; default: the GPU if there is one"
+    )
+
+
 def add_record_options(
     parser: Parser, *names: str, words: str = "write the figures as a result file", note: str = ""
 ) -> None:

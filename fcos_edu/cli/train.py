@@ -17,6 +17,7 @@ from ..training.recipes import RECIPES, recipe_for
 from .options import (
     Commands,
     add_command,
+    add_device_option,
     add_record_options,
     add_settings,
     parse_setting,
@@ -57,6 +58,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--iterations", type=int, help="optimizer steps")
     parser.add_argument("--batch-size", type=int, help="images of each step, over all GPUs; the learning rate follows")
     parser.add_argument("--seed", type=int, help="of weights, order and augmentation")
+    add_device_option(parser)
     add_settings(
         parser, "any field of TrainConfig, or model.FIELD of FCOSConfig: --set lr=0.005 --set model.box_loss=giou"
     )
@@ -85,7 +87,9 @@ def run(arguments: argparse.Namespace) -> None:
     from ..training.loop import train
 
     folder = run_folder(arguments, config)
-    outcome = train(config, folder, resume=arguments.resume, allow_changes=arguments.allow_changes)
+    outcome = train(
+        config, folder, resume=arguments.resume, allow_changes=arguments.allow_changes, device=arguments.device
+    )
     if not PartialState().is_main_process:
         return
     print(f"{config.iterations} steps in {outcome['seconds']:.0f} s; the run is in {folder}")

@@ -62,8 +62,8 @@ def train(
             begin it.
         allow_changes: resume although the configuration differs.
         progress: show bars and the table of figures.
-        device: ``"cpu"`` or ``"cuda"``; None for the GPU if there is one. On a CPU the same run gives the same weights
-            bit for bit; a GPU adds in another order each time.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``; None for the GPU if there is one. On a CPU the same run gives the
+            same weights bit for bit; a GPU adds in another order each time.
 
     Returns:
         ``seconds`` of training, ``cpu_seconds`` of all threads of this process and, on the main process, with a
@@ -216,7 +216,7 @@ def make_detector(config: TrainConfig, *, trained: bool = True) -> nn.Module:
     """
     fresh = detectors.build(config.detector, config.model, load_backbone=trained and not config.start_from)
     if trained and config.start_from:
-        source = detectors.load(config.start_from).cpu()
+        source = detectors.load(config.start_from, "cpu")
         known = source.config.class_names  # type: ignore[union-attr]
         own, state, names = fresh.state_dict(), source.state_dict(), config.model.class_names
         fresh.load_state_dict(weights.transfer(own, state, config.start_from, names, known))  # type: ignore[arg-type]

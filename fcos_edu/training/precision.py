@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 
 from ..compat import cpu_has_bf16
+from ..devices import pick_device
 
 
 def pick_precision(wanted: str, device: str | None = None) -> str:
@@ -17,10 +18,13 @@ def pick_precision(wanted: str, device: str | None = None) -> str:
 
     Args:
         wanted: ``"auto"``, or what is then returned.
-        device: ``"cpu"`` or ``"cuda"``; None for the GPU if there is one.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``; None for the one that :func:`~fcos_edu.devices.pick_device` picks.
     """
     if wanted != "auto":
         return wanted
-    if device == "cuda" or (device is None and torch.cuda.is_available()):
+    device = device or pick_device()
+    if device == "mps":
+        return "no"  # nobody has measured another one on a Mac
+    if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return "bf16" if cpu_has_bf16() else "no"

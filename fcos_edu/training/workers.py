@@ -17,6 +17,7 @@ from torch import nn
 
 from ..compat import forget_device, forget_precision
 from ..data import DetectionDataset
+from ..devices import pick_device
 from ..evaluation import coco_metrics, predict
 from .config import TrainConfig
 from .precision import pick_precision
@@ -24,26 +25,17 @@ from .precision import pick_precision
 T = TypeVar("T")
 
 
-DEVICES = ("cpu", "cuda")
-
-
 def make_accelerator(precision: str, device: str | None = None) -> Accelerator:
     """This worker's accelerator, in mixed precision where the hardware has one (:func:`pick_precision`).
 
     Args:
         precision: as ``TrainConfig.precision``.
-        device: ``"cpu"`` or ``"cuda"``; None for the GPU if there is one.
+        device: as for :func:`~fcos_edu.devices.pick_device`.
 
     Raises:
         ValueError: no such device here, or these workers were started on another one.
     """
-    if device is None:
-        # Without CUDA on the CPU: other devices lack the float64 that areas and NMS are computed in.
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in DEVICES:
-        raise ValueError(f"device is {device!r}; it must be one of {', '.join(map(repr, DEVICES))}, or None")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device is 'cuda', but torch sees no GPU here; leave it out, or say 'cpu'")
+    device = pick_device(device)
     forget_precision()  # a notebook may train twice in one process, with another precision, or on another device
     if not forget_device(device):
         raise ValueError(f"device is {device!r}, but these workers were started on another one; leave it out")
