@@ -300,6 +300,7 @@ def run(path: Path, python: Path, wheel: Path, platform: str, *, timeout: int = 
             skip_cells_with_tag="",  # nbclient would leave out what Colab does not
             store_widget_state=False,
         )
+        client.owns_km = True  # else the kernel would outlive its notebook
         start = time.perf_counter()
         try:
             with client.setup_kernel(env=kernel_environment(Path(scratch), wheel.parent, stub)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -148,6 +149,15 @@ def test_a_cell_that_fails_is_told_and_the_rest_is_kept(small: Path, elsewhere: 
     report = run(small, Path(sys.executable), elsewhere, "kaggle", out=tmp_path / "out")
     assert len(report.faults) == 1 and report.faults[0].startswith("cell 4: ") and "coco.json" in report.faults[0]
     assert (tmp_path / "out" / "small.ipynb").is_file()
+
+
+def test_no_kernel_outlives_its_notebook(small: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pids: list[int] = []
+    monkeypatch.setattr(run_alone, "peak_mib", lambda pid: pids.append(pid))
+    assert run(small, Path(sys.executable), elsewhere, "kaggle").faults == []
+    (pid,) = pids
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_a_version_that_changed_is_a_fault(small: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
