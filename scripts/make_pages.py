@@ -59,6 +59,7 @@ PARTS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("13_proposals", "Can it propose boxes to others?", "FCOS inside Faster R-CNN (section 5, Table 6)"),
         ("14_coco", "What does a large one see in your photograph?", "COCO's 80 classes, by published weights"),
         ("15_your_boxes", "Does it learn what you have labelled?", "blood cells, from XML files to a detector"),
+        ("16_on_a_gpu", "What changes on a faster device?", "a large detector fine-tuned; in miniature on a CPU"),
     ),
 }
 APPENDIX = ("ledger", "api/index", "glossary", "troubleshooting", "status", "references")
