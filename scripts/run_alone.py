@@ -371,7 +371,9 @@ def main(argv: list[str] | None = None) -> int:
         for path in paths:
             report = run(path, python, wheel, args.platform, timeout=args.timeout, out=args.out)
             reports.append(report)
-            print(f"{report.name}: {report.seconds:.0f} s", "ok" if not report.faults else "FAILED", flush=True)
+            peak = "" if report.peak_mib is None else f", {report.peak_mib:.0f} MiB"
+            word = "FAILED" if report.faults else "ok"
+            print(f"{report.name}: {report.seconds:.0f} s{peak}, {report.kib:.0f} KiB: {word}", flush=True)
             for fault in report.faults:
                 print(f"  {fault}", flush=True)
     print("\n" + table(reports))
