@@ -189,72 +189,67 @@ def _small() -> tuple[dict[str, torch.Tensor], FCOSConfig]:
     return {n: (v.half() if v.is_floating_point() else v).contiguous() for n, v in state.items()}, config
 
 
-def checkpoint() -> Target:
-    """Models: ``FCOS.load`` of a safetensors file."""
-    state, config = _small()
-    metadata = {"format": "fcos-edu", "config": json.dumps(config.to_dict()), "about": json.dumps({"detector": "fcos"})}
-    whole = sealed(state, metadata)
-    length = int.from_bytes(whole[:8], "little")
-    header, data = json.loads(whole[8 : 8 + length]), whole[8 + length :]
+class Models:
+    """Ways to break a checkpoint of a small model, which know its form."""
 
-    def file(text: str, length: int | None = None, twice: bool = False) -> bytes:
-        head = text.encode("utf-8", "surrogatepass")
-        if twice and head[:1] == b"{" and len(head) > 2:  # the same object again
-            head = head[:-1] + b"," + head[1:]
-        return (len(head) if length is None else length).to_bytes(8, "little") + head + data
+    def __init__(self) -> None:
+        self.state, self.config = _small()
+        config, about = json.dumps(self.config.to_dict()), json.dumps({"detector": "fcos"})
+        self.metadata = {"format": "fcos-edu", "config": config, "about": about}
+        self.whole = sealed(self.state, self.metadata)
+        length = int.from_bytes(self.whole[:8], "little")
+        self.header, self.data = json.loads(self.whole[8 : 8 + length]), self.whole[8 + length :]
+        self.old = self.unsealed(copy.deepcopy(self.header))  # as files of before there were digests
 
-    def unsealed(values: Any) -> Any:
+    @staticmethod
+    def unsealed(header: Any) -> Any:
+        """A header without its digest, so that what is wrong elsewhere is come to."""
         with contextlib.suppress(AttributeError, TypeError, KeyError):
-            values["__metadata__"].pop("sha256")
-        return values
+            header["__metadata__"].pop("sha256")
+        return header
 
-    def with_inner(key: str, text: str) -> bytes:
-        values = unsealed(copy.deepcopy(header))
-        values["__metadata__"][key] = text
-        return file(as_text(values))
+    def file(self, header: str, length: int | None = None, *, twice: bool = False) -> bytes:
+        """The tensors behind another header; of any length, or with all that it says said again."""
+        head = header.encode("utf-8", "surrogatepass")
+        if twice and head[:1] == b"{" and len(head) > 2:
+            head = head[:-1] + b"," + head[1:]
+        return (len(head) if length is None else length).to_bytes(8, "little") + head + self.data
 
-    def with_numbers(name: str, kind: torch.dtype, number: float, seal: bool) -> bytes:
-        value = torch.full(state[name].shape, number, dtype=torch.float64)
+    def with_inner(self, key: str, text: str) -> bytes:
+        """Another text in the metadata."""
+        header = copy.deepcopy(self.old)
+        header["__metadata__"][key] = text
+        return self.file(as_text(header))
+
+    def with_numbers(self, name: str, kind: torch.dtype, number: float, seal: bool) -> bytes:
+        """A tensor of another type, of one number only; with a digest that is right, or none."""
+        value = torch.full(self.state[name].shape, number, dtype=torch.float64)
         value = value.to(kind) if kind.is_floating_point else value.nan_to_num(0).clamp(-9, 9).to(kind)
-        content = sealed({**state, name: value}, metadata)
+        content = sealed({**self.state, name: value}, self.metadata)
         return content if seal else re.sub(rb'"sha256":"[0-9a-f]{64}"', b'"other":"%s"' % (b" " * 65), content, count=1)
 
-    heads = changed_json(header).map(unsealed).map(as_text)
-    kinds = [
-        torch.float16,
-        torch.bfloat16,
-        torch.float32,
-        torch.float64,
-        torch.int64,
-        torch.int8,
-        torch.bool,
-        torch.uint8,
-    ]
+
+NUMBERS = st.sampled_from([0.0, -1.0, 1e30, float("nan"), float("inf")])
+TYPES = st.sampled_from([getattr(torch, n) for n in "float16 bfloat16 float32 float64 int64 int8 bool uint8".split()])
+
+
+def checkpoint() -> Target:
+    """Models: ``FCOS.load`` of a safetensors file."""
+    made = Models()
+    heads = changed_json(made.header).map(made.unsealed).map(as_text)
+    configs, abouts = (changed_json(json.loads(made.metadata[key])).map(as_text) for key in ("config", "about"))
+    keys, names = st.sampled_from(["config", "about", "format"]), st.sampled_from(sorted(made.state))
     inputs = st.one_of(
-        broken(whole),
-        broken(file(as_text(unsealed(copy.deepcopy(header))))),  # as files of before there were digests
-        st.builds(lambda text: Broken("changed header", file(text)), heads),
-        st.builds(lambda text: Broken("header twice", file(text, twice=True)), heads),
-        st.builds(lambda n: Broken("length that lies", file(as_text(header), n)), st.integers(0, 2**64 - 1)),
+        broken(made.whole),
+        broken(made.file(as_text(made.old))),
+        st.builds(lambda text: Broken("changed header", made.file(text)), heads),
+        st.builds(lambda text: Broken("header twice", made.file(text, twice=True)), heads),
+        st.builds(lambda n: Broken("length that lies", made.file(as_text(made.header), n)), st.integers(0, 2**64 - 1)),
+        st.builds(lambda text: Broken("changed configuration", made.with_inner("config", text)), configs),
+        st.builds(lambda text: Broken("changed about", made.with_inner("about", text)), abouts),
+        st.builds(lambda key, text: Broken("no JSON inside", made.with_inner(key, text)), keys, st.text(max_size=50)),
         st.builds(
-            lambda value: Broken("changed configuration", with_inner("config", as_text(value))),
-            changed_json(config.to_dict()),
-        ),
-        st.builds(
-            lambda value: Broken("changed about", with_inner("about", as_text(value))),
-            changed_json({"detector": "fcos"}),
-        ),
-        st.builds(
-            lambda text, key: Broken("no JSON inside", with_inner(key, text)),
-            st.text(max_size=50),
-            st.sampled_from(["config", "about", "format"]),
-        ),
-        st.builds(
-            lambda *given: Broken("odd numbers", with_numbers(*given)),
-            st.sampled_from(sorted(state)),
-            st.sampled_from(kinds),
-            st.sampled_from([0.0, -1.0, 1e30, float("nan"), float("inf")]),
-            st.booleans(),
+            lambda *given: Broken("odd numbers", made.with_numbers(*given)), names, TYPES, NUMBERS, st.booleans()
         ),
     )
     return Target(inputs, FCOS.load, ".safetensors", (CheckpointError,), lambda size: 64 * MB + 20 * size)

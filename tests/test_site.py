@@ -209,6 +209,23 @@ def test_the_messages_under_troubleshooting_are_the_packages_own() -> None:
             assert words.strip() in source, f"no message of the package says {words.strip()!r}"
 
 
+def test_what_is_promised_is_what_the_package_says() -> None:
+    """The sentences on the page of promises, between what is the reader's; and the tests that it names."""
+    text = (ROOT / "book" / "promises.md").read_text("utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| What")]
+    source = " ".join(path.read_text("utf-8") for path in (ROOT / "fcos_edu").rglob("*.py"))
+    source = re.sub(r'"\s*f?"', "", source)  # strings that go on in the next line
+    sentences = [sentence for row in rows for sentence in re.findall(r'"([^"]+)"', row)]
+    assert len(sentences) > 20
+    for sentence in sentences:
+        for words in filter(None, (part.strip(" :;") for part in sentence.split("…"))):
+            assert words in source, f"no message of the package says {words!r}"
+    tests = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    for row in rows:
+        named = set(re.findall(r"`(test_\w+\.py)`", row.rsplit("|", 2)[-2]))
+        assert named and named <= tests, row
+
+
 # ---- the glossary, and the extension --------------------------------------------------------------------------
 
 
