@@ -7,12 +7,14 @@ Checked against: the presets' own tests, and torchvision's ``fcos_resnet50_fpn``
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from .settings import INF, INFERENCE, ConfigError, Inside, Positive, Range, Settings, Share, check_field_names
 
-Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "tiny"]
+# Beside "timm:NAME" for a network of timm, whose names are known once it is built (:mod:`fcos_edu.backbones`).
+BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnext101_32x8d", "resnext101_64x4d", "tiny")
 CenternessKind = Literal["branch", "computed", "oracle", "none"]
 # What :func:`fcos_edu.detectors.build` makes, and which trained ones come with the package. Here, without torch: a
 # configuration is checked, and ``--help`` is shown, before anything is built.
@@ -45,7 +47,7 @@ class FCOSConfig(Settings):
     size_divisor: Annotated[int, Range(1, 1024)] = 128  # the padded canvas is a multiple of it; 128 = the stride of P7
 
     # -- network (Fig. 2)
-    backbone: Backbone = "resnet50"
+    backbone: str = "resnet50"  # one of BACKBONES, or "timm:NAME": timm:hrnet_w32 is Table 5's HRNet-W32
     backbone_weights: Literal["imagenet", "random"] = "imagenet"
     frozen_stages: Annotated[int, Range(0, 5)] = 2  # without gradient, from the stem: 1 stem, 2 stem and C2, ... 5 all
     fpn_channels: Annotated[int, Range(1, 8192)] = 256
@@ -152,6 +154,7 @@ class FCOSConfig(Settings):
     # ------------------------------------------------------------------ checks
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_backbone()
         longest = max(self.class_names, key=len, default="")
         _require(
             len(longest) <= 1000, f"the class name {longest[:20]!r}... has {len(longest)} characters; 1000 at most"
@@ -214,6 +217,15 @@ class FCOSConfig(Settings):
             not (self.torchvision_quirks and self.location_offset != "none"),
             "torchvision_quirks needs location_offset='none': torchvision's locations have no half stride",
         )
+
+    def _check_backbone(self) -> None:
+        """Refuse a name that is not among ``BACKBONES``, and none of timm either, as far as can be told without it."""
+        name = self.backbone
+        if name in BACKBONES or name.removeprefix("timm:") not in ("", name):
+            return
+        near = difflib.get_close_matches(name, BACKBONES, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ConfigError(f"backbone is {name!r}; it must be one of {', '.join(BACKBONES)}, or timm:NAME{hint}")
 
 
 def _require(condition: bool, message: str) -> None:

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from . import weights
+from .backbones import replace_folded
 from .compat import allow_shapes
 from .config import ConfigError, FCOSConfig
 from .images import ImageBatcher, check_images, check_targets, scale_boxes
 from .inference import detect
 from .locations import Grid
 from .losses import centerness_floor, fcos_losses
-from .network import Head, HeadOutput, Pyramid, replace_folded
+from .network import Head, HeadOutput, Pyramid
 from .settings import INFERENCE, fields_marked
 from .targets import PaddedBoxes, Targets, make_targets, pad_boxes
 
@@ -74,7 +75,7 @@ class FCOS(nn.Module):
         self.pyramid = Pyramid(config)
         self.head = Head(config)
         if load_backbone and config.backbone_weights == "imagenet":
-            weights.load_imagenet(self.pyramid.body, config.backbone)
+            self.pyramid.body.load_imagenet()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(

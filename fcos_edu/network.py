@@ -2,185 +2,28 @@
 
 Taught in the chapter *The network*. Checked against: torchvision's ``fcos_resnet50_fpn`` with the same weights.
 
-The backbones are torchvision's ResNets, the pyramid is its ``FeaturePyramidNetwork``. Own code: a small backbone for
-CPUs, the head, and :class:`ConvNorm`, which folds a batch norm whose statistics are fixed into its convolution.
+The backbones are in :mod:`fcos_edu.backbones`, the pyramid is torchvision's ``FeaturePyramidNetwork``, the head is our
+own.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
+from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
+from .backbones import make_backbone
 from .config import FCOSConfig
 
 # exp(12) is over 160,000 pixels (or strides): no box is larger, and exp() of an untrained or diverging output stays
 # finite in float32.
 _MAX_EXPONENT = 12.0
-
-
-class ConvNorm(nn.Module):
-    """A convolution and its batch norm, computed as one convolution while the statistics are fixed.
-
-    Fixed statistics (a frozen batch norm, or evaluation mode) make the norm an affine map per channel, which can be
-    multiplied into the weights. The result is the same; one pass over the activations is saved for each norm, and in
-    training with frozen norms gradients still reach the weights.
-    """
-
-    norm: Any  # BatchNorm2d or FrozenBatchNorm2d: weight, bias, running_mean, running_var, eps
-
-    def __init__(self, conv: nn.Conv2d, norm: nn.Module) -> None:
-        super().__init__()
-        self.conv = conv
-        self.norm = norm
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, in, H, W)`` to ``(B, out, H / stride, W / stride)``."""
-        conv = self.conv
-        if self.training and not isinstance(self.norm, FrozenBatchNorm2d):
-            return self.norm(conv(x))
-        weight, bias = self.fold()
-        return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
-
-    def fold(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the one convolution."""
-        norm = self.norm
-        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()  # (out,)
-        return self.conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
-
-
-def conv_norm(in_channels: int, out_channels: int, stride: int = 1, kernel_size: int = 3) -> ConvNorm:
-    """``kernel_size`` x ``kernel_size`` convolution without bias, and batch norm."""
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=False)
-    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    return ConvNorm(conv, nn.BatchNorm2d(out_channels))
-
-
-def fold_norms(module: nn.Module) -> None:
-    """Join each convolution of a torchvision ResNet with the batch norm behind it, in place."""
-    pairs = {"conv1": "bn1", "conv2": "bn2", "conv3": "bn3"}
-    for child in module.children():
-        fold_norms(child)
-    for conv_name, norm_name in pairs.items():
-        if hasattr(module, conv_name) and hasattr(module, norm_name):
-            setattr(module, conv_name, ConvNorm(getattr(module, conv_name), getattr(module, norm_name)))
-            setattr(module, norm_name, nn.Identity())
-    downsample = getattr(module, "downsample", None)
-    if isinstance(downsample, nn.Sequential):
-        downsample[0] = ConvNorm(downsample[0], downsample[1])  # type: ignore[arg-type]
-        downsample[1] = nn.Identity()
-
-
-@torch.no_grad()
-def replace_folded(module: nn.Module) -> None:
-    """Put a plain convolution in the place of every :class:`ConvNorm`, for good: for inference.
-
-    Folding is six small steps for each of a ResNet-50's 53 norms. In training they hide behind the convolutions; of
-    one image on a GPU they are nearly half of all that the host has to launch.
-    """
-    for name, child in module.named_children():
-        if isinstance(child, ConvNorm):
-            conv = copy.deepcopy(child.conv)
-            weight, bias = child.fold()
-            conv.weight, conv.bias = nn.Parameter(weight), nn.Parameter(bias)
-            setattr(module, name, conv)
-        else:
-            replace_folded(child)
-
-
-class TinyBackbone(nn.Module):
-    """A small residual network for CPUs: C2 to C5 at strides 4, 8, 16, 32 with 24, 48, 96, 112 channels.
-
-    Args:
-        last: the deepest map that is asked for, 2 to 5; there are no stages behind it.
-    """
-
-    channels = (24, 48, 96, 112)
-    blocks = (2, 2, 2, 1)
-
-    def __init__(self, last: int = 5) -> None:
-        super().__init__()
-        self.last = last
-        self.stem = nn.Sequential(conv_norm(3, 16, stride=2), nn.ReLU(inplace=True))
-        before = 16
-        stages = list(zip(self.channels, self.blocks, strict=True))[: last - 1]
-        for i, (after, count) in enumerate(stages, start=1):
-            more = [BasicBlock(after, after) for _ in range(count - 1)]
-            self.add_module(f"layer{i}", nn.Sequential(BasicBlock(before, after, stride=2), *more))
-            before = after
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """``(B, 3, H, W)`` to C2 to C5 (or ``last``) by name."""
-        out: dict[str, Tensor] = OrderedDict()
-        x = self.stem(x)
-        for i in range(1, self.last):
-            x = self.get_submodule(f"layer{i}")(x)
-            out[f"c{i + 1}"] = x
-        return out
-
-
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut (He et al. 2016)."""
-
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
-        super().__init__()
-        self.conv1 = conv_norm(in_channels, out_channels, stride)
-        self.conv2 = conv_norm(out_channels, out_channels)
-        self.shortcut = (
-            nn.Identity()
-            if stride == 1 and in_channels == out_channels
-            else conv_norm(in_channels, out_channels, stride, kernel_size=1)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, in, H, W)`` to ``(B, out, H / stride, W / stride)``."""
-        return F.relu(self.conv2(F.relu(self.conv1(x))) + self.shortcut(x))
-
-
-class ResNetBackbone(nn.Module):
-    """torchvision's ResNet up to C5, returning C2 to C5 as ``{"c2": ..., "c5": ...}``.
-
-    Args:
-        name, weights, frozen_stages: as in :class:`~fcos_edu.config.FCOSConfig`.
-        last: the deepest map that is asked for, 2 to 5; there are no stages behind it.
-    """
-
-    def __init__(self, name: str, weights: str, frozen_stages: int, last: int = 5) -> None:
-        super().__init__()
-        self.last = last
-        pretrained = weights == "imagenet"
-        # ImageNet statistics stay as they are (the official recipe); statistics of random weights must be learnt.
-        norm_layer: Callable[..., nn.Module] = FrozenBatchNorm2d if pretrained else nn.BatchNorm2d
-        resnet = torchvision.models.get_model(name, weights=None, norm_layer=norm_layer)
-        del resnet.fc
-        for i in range(last, 5):  # weights without a gradient would stop training on several GPUs
-            delattr(resnet, f"layer{i}")
-        self.stages = resnet
-        expansion = 1 if name in ("resnet18", "resnet34") else 4
-        self.channels = tuple(64 * 2**i * expansion for i in range(4))
-        fold_norms(resnet)
-        self.frozen_stages = frozen_stages
-        for stage in ["conv1", *(f"layer{i}" for i in range(1, last))][:frozen_stages]:
-            resnet.get_submodule(stage).requires_grad_(False)
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """``(B, 3, H, W)`` to C2 to C5 (or ``last``) by name."""
-        r = self.stages
-        out: dict[str, Tensor] = OrderedDict()
-        x = r.maxpool(r.relu(r.conv1(x)))
-        for i in range(1, self.last):
-            x = r.get_submodule(f"layer{i}")(x)
-            out[f"c{i + 1}"] = x
-        return out
 
 
 class ExtraLevels(ExtraFPNBlock):
@@ -219,10 +62,7 @@ class Pyramid(nn.Module):
     def __init__(self, config: FCOSConfig) -> None:
         super().__init__()
         last = min(5, config.levels[-1])
-        if config.backbone == "tiny":
-            self.body: TinyBackbone | ResNetBackbone = TinyBackbone(last)
-        else:
-            self.body = ResNetBackbone(config.backbone, config.backbone_weights, config.frozen_stages, last)
+        self.body = make_backbone(config, last)
         self.inputs = [f"c{i}" for i in range(config.levels[0], last + 1)]
         channels = [self.body.channels[int(name[1]) - 2] for name in self.inputs]
         extra = ExtraLevels(channels[-1], config.fpn_channels, config.extra_levels_from, max(0, config.levels[-1] - 5))

@@ -24,7 +24,6 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
 from torchvision.ops import MultiScaleRoIAlign, remove_small_boxes
 
-from . import weights
 from .config import ConfigError, FCOSConfig
 from .images import as_xyxy, check_images, check_targets, scale_boxes
 from .inference import detect
@@ -151,7 +150,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.pyramid = Pyramid(config)
         if load_backbone and config.backbone_weights == "imagenet":
-            weights.load_imagenet(self.pyramid.body, config.backbone)
+            self.pyramid.body.load_imagenet()
         self.names = [f"p{level}" for level in config.levels]
         self.out_channels = config.fpn_channels
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -310,10 +310,21 @@ def torchvision_backbone(state: dict[str, Tensor]) -> dict[str, Any]:
     """Configuration fields that follow from torchvision weights: which ResNet, and whether its norms are frozen."""
     blocks = len({k.split(".")[3] for k in state if k.startswith("backbone.body.layer3.")})
     bottleneck = "backbone.body.layer1.0.conv3.weight" in state
-    names = {(2, False): "resnet18", (6, False): "resnet34", (6, True): "resnet50", (23, True): "resnet101"}
-    if (blocks, bottleneck) not in names:
-        raise ValueError(f"a ResNet with {blocks} blocks in layer3 is none of resnet18, 34, 50, 101")
-    fields: dict[str, Any] = {"backbone": names[blocks, bottleneck]}
+    group = state["backbone.body.layer1.0.conv2.weight"].shape[1]  # channels that a 3x3 convolution sees at once
+    names = {
+        (2, False, 64): "resnet18",
+        (6, False, 64): "resnet34",
+        (6, True, 64): "resnet50",
+        (23, True, 64): "resnet101",
+        (23, True, 8): "resnext101_32x8d",
+        (23, True, 4): "resnext101_64x4d",
+    }
+    if (blocks, bottleneck, group) not in names:
+        raise ValueError(
+            f"a ResNet with {blocks} blocks in layer3 and {group} channels in a group is none of "
+            f"{', '.join(names.values())}"
+        )
+    fields: dict[str, Any] = {"backbone": names[blocks, bottleneck, group]}
     if any(k.endswith("num_batches_tracked") for k in state):  # statistics were learnt: nothing is frozen
         fields |= {"backbone_weights": "random", "frozen_stages": 0}
     return fields
@@ -354,7 +365,7 @@ def fetch_torchvision(name: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
 
 
 def load_imagenet(body: nn.Module, name: str) -> None:
-    """Fill a ResNet backbone with torchvision's first ImageNet weights (``IMAGENET1K_V1``), as FCOS papers use them.
+    """Fill a ResNet or ResNeXt with torchvision's first ImageNet weights (``IMAGENET1K_V1``), as FCOS papers use them.
 
     Raises:
         ConnectionError: they cannot be fetched; says how to go on without.

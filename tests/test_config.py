@@ -129,9 +129,20 @@ def test_every_choice_is_accepted_and_a_misspelling_refused(name: str, choice: s
         base.replace(**{name: choice + "x"})
 
 
+@pytest.mark.parametrize("name", [*BACKBONES, "timm:hrnet_w32", "timm:resnet18.a1_in1k"])
+def test_backbones_are_accepted_by_name(name: str) -> None:
+    config = FCOSConfig.paper(**RESIDUALS, backbone=name)
+    assert FCOSConfig.from_dict(config.to_dict()) == config and config.backbone == name
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
+        ({"backbone": "resnet5"}, r"backbone is 'resnet5'; it must be one of .*, or timm:NAME \(did you mean 'resnet50'"),
+        ({"backbone": "resnext101_32x4d"}, "did you mean 'resnext101_32x8d'"),
+        ({"backbone": "timm:"}, "backbone is 'timm:'; it must be one of"),
+        ({"backbone": "hrnet_w32"}, "or timm:NAME"),
+        ({"backbone": 50}, "backbone is 50; it must be text"),
         ({"num_classes": 0}, "num_classes is 0; it must be at least 1"),
         ({"num_classes": 2.5}, "num_classes is 2.5; it must be a whole number"),
         ({"num_classes": True}, "num_classes is True; it must be a whole number"),

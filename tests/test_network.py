@@ -13,17 +13,9 @@ from torch.nn import functional as F
 from torchvision.ops import FrozenBatchNorm2d
 
 from fcos_edu import FCOS, FCOSConfig
+from fcos_edu.backbones import TinyBackbone
 from fcos_edu.locations import feature_sizes
-from fcos_edu.network import (
-    ConvNorm,
-    GroupNorm,
-    Head,
-    Pyramid,
-    ResNetBackbone,
-    TinyBackbone,
-    fold_norms,
-    replace_folded,
-)
+from fcos_edu.network import GroupNorm, Head, Pyramid
 
 RANDOM: dict[str, Any] = {"backbone_weights": "random", "frozen_stages": 0}
 
@@ -45,77 +37,6 @@ def scramble(module: nn.Module, seed: int = 0) -> None:
 
 def count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
-
-
-# ------------------------------------------------------------------ ConvNorm
-def _pair(frozen: bool) -> ConvNorm:
-    torch.manual_seed(0)
-    norm: nn.Module = FrozenBatchNorm2d(6) if frozen else nn.BatchNorm2d(6, eps=1e-3)
-    pair = ConvNorm(nn.Conv2d(4, 6, 3, stride=2, padding=1, dilation=1, groups=2, bias=False), norm)
-    scramble(pair)
-    return pair
-
-
-@pytest.mark.parametrize("frozen", [True, False])
-def test_folded_equals_unfolded(frozen: bool) -> None:
-    pair = _pair(frozen).eval()
-    x = torch.randn(2, 4, 9, 11)
-    torch.testing.assert_close(pair(x), pair.norm(pair.conv(x)), atol=1e-5, rtol=1e-5)
-
-
-def test_gradients_pass_a_frozen_norm() -> None:
-    pair = _pair(frozen=True).train()
-    x = torch.randn(2, 4, 9, 11)
-    weight = torch.randn(2, 6, 5, 6)
-    gradients = []
-    for out in (pair(x), pair.norm(pair.conv(x))):
-        (gradient,) = torch.autograd.grad((out * weight).sum(), pair.conv.weight)
-        gradients.append(gradient)
-    assert gradients[0].abs().max() > 1
-    torch.testing.assert_close(gradients[0], gradients[1], atol=1e-4, rtol=1e-4)
-
-
-def test_a_learning_norm_uses_the_batch_in_training() -> None:
-    pair = _pair(frozen=False).train()
-    x = torch.randn(8, 4, 16, 16)
-    before = pair.norm.running_mean.clone()
-    out = pair(x)
-    mean, std = out.mean((0, 2, 3)), out.std((0, 2, 3), unbiased=False)
-    torch.testing.assert_close(mean, pair.norm.bias, atol=1e-4, rtol=0)
-    torch.testing.assert_close(std, pair.norm.weight, atol=1e-2, rtol=0)
-    assert not torch.equal(pair.norm.running_mean, before)
-
-
-@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
-def test_folding_a_resnet_changes_no_output(name: str) -> None:
-    torch.manual_seed(0)
-    resnet = torchvision.models.get_model(name, weights=None).eval()
-    scramble(resnet)
-    x = torch.rand(1, 3, 64, 64)
-    with torch.no_grad():
-        want = resnet(x)
-        norms = sum(isinstance(m, nn.BatchNorm2d) for m in resnet.modules())
-        fold_norms(resnet)
-        assert sum(isinstance(m, ConvNorm) for m in resnet.modules()) == norms  # none is left alone
-        got = resnet(x)
-    torch.testing.assert_close(got, want, atol=1e-3 * want.abs().max().item(), rtol=0)
-
-
-@pytest.mark.parametrize(("name", "count"), [("tiny", 19), ("resnet50", 53)])
-def test_folding_for_good_changes_no_output(name: str, count: int) -> None:
-    torch.manual_seed(0)
-    config = FCOSConfig.tiny() if name == "tiny" else FCOSConfig.paper(backbone=name, fpn_channels=32, **RANDOM)
-    pyramid = Pyramid(config).eval()
-    scramble(pyramid)
-    x = torch.rand(1, 3, 64, 64)
-    with torch.no_grad():
-        want = pyramid(x)
-        assert sum(isinstance(m, ConvNorm) for m in pyramid.modules()) == count
-        replace_folded(pyramid)
-        got = pyramid(x)
-    assert not any(isinstance(m, (ConvNorm, nn.BatchNorm2d)) for m in pyramid.modules())
-    for one, other in zip(want, got, strict=True):
-        torch.testing.assert_close(other, one, atol=1e-4 * one.abs().max().item(), rtol=0)
 
 
 # ------------------------------------------------------------------ shapes
@@ -152,15 +73,6 @@ def test_resnets_give_every_level(name: str) -> None:
     assert [tuple(f.shape) for f in features] == [(1, 32, h, w) for h, w in feature_sizes(65, 97, config.strides)]
 
 
-@pytest.mark.parametrize(("name", "layers", "last"), [("resnet50", 6, 2048), ("resnet101", 23, 2048)])
-def test_the_large_resnets_have_their_depth(name: str, layers: int, last: int) -> None:
-    with torch.device("meta"):
-        body = ResNetBackbone(name, "random", 0)
-    assert len(body.stages.layer3) == layers
-    assert body.channels == (256, 512, 1024, last)
-    assert not hasattr(body.stages, "fc")
-
-
 # ------------------------------------------------------------------ extra levels
 @pytest.mark.parametrize("source", ["P5", "C5"])
 def test_p6_and_p7_come_from_their_source(source: str) -> None:
@@ -175,45 +87,6 @@ def test_p6_and_p7_come_from_their_source(source: str) -> None:
         torch.testing.assert_close(p6, extra.p6(start))
         torch.testing.assert_close(p7, extra.p7(F.relu(p6)))
     assert extra.p6.in_channels == (64 if source == "P5" else TinyBackbone.channels[-1])
-
-
-@pytest.mark.parametrize("backbone", ["tiny", "resnet18"])
-@pytest.mark.parametrize("levels", [(4,), (2, 3), (3, 4), (4, 5), (3, 4, 5, 6, 7)])
-def test_every_weight_has_a_part_in_the_maps(backbone: str, levels: tuple[int, ...]) -> None:
-    """Workers of a distributed run wait for the gradient of each; stages behind the last level would have none."""
-    bounds = (*range(0, 20 * len(levels), 20), math.inf)
-    config = FCOSConfig.tiny(backbone=backbone, levels=levels, level_bounds=bounds, fpn_channels=16, **RANDOM)
-    pyramid = Pyramid(config).train()
-    maps = pyramid(torch.rand(1, 3, 128, 128))
-    assert [tuple(m.shape[-2:]) for m in maps] == feature_sizes(128, 128, config.strides)
-    sum(m.square().sum() for m in maps).backward()
-    assert not [name for name, p in pyramid.named_parameters() if p.requires_grad and p.grad is None]
-
-
-# ------------------------------------------------------------------ frozen stages
-@pytest.mark.parametrize("frozen", range(6))
-def test_frozen_stages_have_no_gradient(frozen: int) -> None:
-    body = ResNetBackbone("resnet18", "imagenet", frozen)
-    features = body(torch.rand(1, 3, 64, 64))
-    if frozen < 5:
-        sum(f.sum() for f in features.values()).backward()
-    stages = [body.stages.conv1, *(body.stages.get_submodule(f"layer{i}") for i in range(1, 5))]
-    for index, stage in enumerate(stages):
-        parameters = list(stage.parameters())
-        assert parameters
-        for p in parameters:
-            assert p.requires_grad == (index >= frozen)
-            assert (p.grad is not None) == (index >= frozen)
-    # With ImageNet weights the norms are fixed: their numbers are no parameters at all.
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in body.modules())
-    assert all(p.dim() == 4 for p in body.parameters())
-
-
-def test_random_weights_learn_their_norms() -> None:
-    body = ResNetBackbone("resnet18", "random", 0)
-    assert any(isinstance(m, nn.BatchNorm2d) for m in body.modules())
-    assert not any(isinstance(m, FrozenBatchNorm2d) for m in body.modules())
-    assert all(p.requires_grad for p in body.parameters())
 
 
 # ------------------------------------------------------------------ head
@@ -370,11 +243,6 @@ def test_parameters_of_torchvisions_model() -> None:
     assert count(pyramid) + count(head) == count(theirs) - norms  # ours are fixed with ImageNet weights
     published = torchvision.models.detection.FCOS_ResNet50_FPN_Weights.COCO_V1.meta["num_params"]
     assert count(pyramid) + count(head) == published
-
-
-def test_the_tiny_backbone_is_small() -> None:
-    assert 0.4e6 < count(TinyBackbone()) < 0.8e6
-    assert count(FCOS(FCOSConfig.tiny(num_classes=3))) < 1.2e6
 
 
 def test_everything_that_learns_gets_a_gradient() -> None:
