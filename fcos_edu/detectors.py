@@ -27,7 +27,7 @@ from . import weights
 from .config import ConfigError, Detector, FCOSConfig
 from .data import DetectionDataset
 from .devices import pick_device
-from .images import check_thin
+from .images import by_size, check_thin
 from .model import FCOS
 from .network import GroupNorm
 from .proposals import Backbone, TwoStage, anchor_sizes, faster_rcnn
@@ -144,6 +144,22 @@ class Float32FCOSHead(FCOSHead):
         return {name: value.float() for name, value in super().forward(x).items()}
 
 
+class RetinaNet(detection.RetinaNet):
+    """torchvision's, which in evaluation sees images of one size at a time: see :func:`~fcos_edu.images.by_size`."""
+
+    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> Any:
+        """Images (and targets) to losses in training, to detections in evaluation."""
+        return super().forward(images, targets) if self.training else by_size(super().forward, images)
+
+
+class TorchvisionFCOS(detection.FCOS):
+    """The same for torchvision's FCOS."""
+
+    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> Any:
+        """Images (and targets) to losses in training, to detections in evaluation."""
+        return super().forward(images, targets) if self.training else by_size(super().forward, images)
+
+
 def retinanet(config: FCOSConfig, *, load_backbone: bool = True) -> nn.Module:
     """torchvision's RetinaNet (Table 7): nine anchors at each location, focal loss, L1 loss of the offsets.
 
@@ -160,7 +176,7 @@ def retinanet(config: FCOSConfig, *, load_backbone: bool = True) -> nn.Module:
     head = Float32RetinaNetHead(channels, anchors.num_anchors_per_location()[0], config.num_classes, norm_layer=norm)
     for part in (head.classification_head, head.regression_head):
         part.conv = part.conv[: config.num_head_convs]
-    model = detection.RetinaNet(backbone, config.num_classes, anchor_generator=anchors, head=head, **_common(config))
+    model = RetinaNet(backbone, config.num_classes, anchor_generator=anchors, head=head, **_common(config))
     model.config = config  # type: ignore[assignment]
     return model
 
@@ -180,7 +196,7 @@ def torchvision_fcos(config: FCOSConfig, *, load_backbone: bool = True) -> nn.Mo
     # Its unit is the anchor's size, ours the stride.
     radius = math.inf if config.center_sampling_radius is None else config.center_sampling_radius
     radius *= config.strides[0] / sizes[0][0]
-    model = detection.FCOS(
+    model = TorchvisionFCOS(
         backbone, config.num_classes, anchor_generator=anchors, head=head,
         center_sampling_radius=radius, **_common(config),  # type: ignore[arg-type]
     )  # fmt: skip
@@ -262,7 +278,7 @@ def _words(kind: type[nn.Module]) -> str:
     names = {
         FCOS: "detector 'fcos'",
         TwoStage: "two-stage detector, 'faster_rcnn' or 'faster_rcnn_fcos'",
-        detection.RetinaNet: "detector 'retinanet'",
-        detection.FCOS: "detector 'torchvision_fcos'",
+        RetinaNet: "detector 'retinanet'",
+        TorchvisionFCOS: "detector 'torchvision_fcos'",
     }
     return names.get(kind, kind.__name__)

@@ -8,8 +8,8 @@ rounds sizes down, and wants floats on the device, where we also take bytes and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,9 @@ from .config import FCOSConfig
 # Statistics of ImageNet, which every pretrained backbone was trained with.
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
+
+
+T = TypeVar("T")
 
 
 class Batch(NamedTuple):
@@ -80,6 +83,17 @@ class ImageBatcher(nn.Module):
         canvas = canvas.sub_(self.mean).div_(self.std)
         return Batch(canvas, sizes), None if targets is None else self.scale(images, targets, sizes)
 
+    def groups(self, images: Sequence[Tensor]) -> list[list[int]]:
+        """Places of the images that go through the network together, on one canvas.
+
+        In training all of them do, as in the paper. In evaluation only those whose own canvases are equal: group norm
+        averages over the canvas, padding included, so an image beside a larger one would get other scores than alone.
+        With ``torchvision_quirks`` all of them, as torchvision has it.
+        """
+        if self.training or self.config.torchvision_quirks:
+            return [list(range(len(images)))]
+        return grouped([self.sizes([image])[1] for image in images])
+
     def sizes(self, images: Sequence[Tensor]) -> tuple[list[tuple[int, int]], tuple[int, int]]:
         """(height, width) of each image once it is resized, and of the canvas for all."""
         sizes = [(image.shape[-2], image.shape[-1]) for image in images]
@@ -99,11 +113,35 @@ class ImageBatcher(nn.Module):
         ]
 
 
+def grouped(keys: Sequence[Hashable]) -> list[list[int]]:
+    """Places of equal keys, in the order in which each comes first."""
+    groups: dict[Hashable, list[int]] = {}
+    for place, key in enumerate(keys):
+        groups.setdefault(key, []).append(place)
+    return list(groups.values())
+
+
+def by_size(detect: Callable[[list[Tensor]], Sequence[T]], images: Sequence[Tensor]) -> list[T]:
+    """What ``detect`` says of each image, in their order; it gets those of one size at a time, which share a canvas.
+
+    For torchvision's detectors in evaluation: see :meth:`ImageBatcher.groups`.
+    """
+    found: dict[int, T] = {}
+    for group in grouped([tuple(image.shape[-2:]) for image in images]):
+        found |= zip(group, detect([images[place] for place in group]), strict=True)
+    return [found[place] for place in range(len(images))]
+
+
 def scale_boxes(boxes: Tensor, size: Sequence[int], new_size: Sequence[int]) -> Tensor:
-    """Boxes ``(M, 4)`` xyxy of an image of ``size`` (height, width) in the pixels of the same image at ``new_size``."""
+    """Boxes ``(M, 4)`` xyxy of an image of ``size`` (height, width) in the pixels of the same image at ``new_size``.
+
+    In float64 and rounded once: in float32 a side at the border would land up to 6e-5 pixels outside, and a location
+    on the border would lie inside the box.
+    """
     if tuple(size) == tuple(new_size):
         return torch.as_tensor(boxes, dtype=torch.float32)
     x, y = new_size[1] / size[1], new_size[0] / size[0]
+    boxes = boxes.double()
     return torch.stack([boxes[:, 0::2] * x, boxes[:, 1::2] * y], dim=2).flatten(1).float()  # (M, 2 corners, xy)
 
 
@@ -133,14 +171,14 @@ def check_thin(images: Sequence[Tensor], min_size: int, max_size: int) -> None:
     """Refuse images that torchvision's own resizing, which rounds down, leaves without a side.
 
     Raises:
-        ValueError: names the image and its size.
+        ValueError: names the size.
     """
-    for i, image in enumerate(images):
+    for image in images:  # of one group of a batch: their numbers would mislead
         height, width = image.shape[-2:]
         short, long = min(height, width), max(height, width)
         if int(short * min(min_size / short, max_size / long)) < 1:
             raise ValueError(
-                f"image {i} is {width} x {height}; with a long side of at most {max_size} nothing is left of its short "
+                f"an image is {width} x {height}; with a long side of at most {max_size} nothing is left of its short "
                 "one: crop it, or raise max_size"
             )
 

@@ -52,6 +52,9 @@ class FCOS(nn.Module):
     pads. It does so on its own device, to which it also sends images and targets that still lie in the host's memory.
     Targets are a list of dicts with ``boxes`` (M, 4) xyxy in pixels and ``labels`` (M,) int64; M may be 0.
 
+    In evaluation, what is found in an image does not depend on the images beside it. In training it does, as in the
+    paper: images share a canvas, and group norm averages over all of it (:class:`~fcos_edu.network.GroupNorm`).
+
     Args:
         config: see :class:`~fcos_edu.config.FCOSConfig`.
         load_backbone: fetch the ImageNet weights that the configuration asks for. False where all weights are
@@ -103,7 +106,10 @@ class FCOS(nn.Module):
     def predictions(
         self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]] | None = None
     ) -> Iterator[Predictions]:
-        """The first half of :meth:`forward`: checks, canvases, network. In training all images share one canvas.
+        """The first half of :meth:`forward`: checks, canvases, network.
+
+        In training all images share one canvas. In evaluation those do whose own canvases are equal, and one after the
+        other comes what they share: no image's predictions depend on the others (:meth:`.ImageBatcher.groups`).
 
         Args:
             images, targets: as for the class. Targets can be left out where no losses are wanted.
@@ -112,16 +118,18 @@ class FCOS(nn.Module):
             check_images(images)
             if targets is not None:
                 check_targets(images, targets, self.config.num_classes)
-        batch, scaled = self.batcher(images, targets)
-        (height, width), device = batch.tensor.shape[-2:], batch.tensor.device
-        yield Predictions(
-            list(range(len(images))),
-            self.predict(batch.tensor),
-            self.grid(height, width, device),
-            batch.sizes,
-            [(image.shape[-2], image.shape[-1]) for image in images],
-            None if scaled is None else pad_boxes(scaled, device),
-        )
+        for group in self.batcher.groups(images):
+            some = [images[place] for place in group]
+            batch, scaled = self.batcher(some, None if targets is None else [targets[place] for place in group])
+            (height, width), device = batch.tensor.shape[-2:], batch.tensor.device
+            yield Predictions(
+                group,
+                self.predict(batch.tensor),
+                self.grid(height, width, device),
+                batch.sizes,
+                [(image.shape[-2], image.shape[-1]) for image in some],
+                None if scaled is None else pad_boxes(scaled, device),
+            )
 
     def predict(self, canvas: Tensor) -> HeadOutput:
         """The network alone: a normalised batch ``(B, 3, H, W)`` to predictions at all L locations."""

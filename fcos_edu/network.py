@@ -77,6 +77,11 @@ class Pyramid(nn.Module):
 class GroupNorm(nn.GroupNorm):
     """Group norm that gives the type of its input.
 
+    Mean and variance are those of one image, one map and one group of channels, over all cells of the map: those of
+    the padding too. So an image that is padded more, because a larger one lies beside it on the canvas, is normalised
+    otherwise. Training has it so, as the paper has; evaluation gives each image the canvas that it would have alone
+    (:meth:`.ImageBatcher.groups`). With ``torchvision_quirks`` it stays as torchvision's weights know it.
+
     Autocast would run it in float32 and hand float32 on. The statistics are taken in float32 inside the kernel anyway;
     in bf16 the pass over the activations moves half the bytes.
 

@@ -25,7 +25,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, con
 from torchvision.ops import MultiScaleRoIAlign, remove_small_boxes
 
 from .config import ConfigError, FCOSConfig
-from .images import as_xyxy, check_images, check_targets, scale_boxes
+from .images import as_xyxy, by_size, check_images, check_targets, scale_boxes
 from .inference import detect
 from .locations import Grid
 from .losses import fcos_losses
@@ -245,14 +245,13 @@ class TwoStage(nn.Module):
             check_images(images)
             if targets is not None:
                 check_targets(images, targets, self.config.num_classes)
-        shifted = None
-        if targets is not None:  # torchvision's class 0 is background
-            shifted = [{"boxes": as_xyxy(t["boxes"]).float(), "labels": t["labels"].long() + 1} for t in targets]
-        result = self.detector([image.float() for image in images], shifted)
+        images = [image.float() for image in images]
         if not self.training:
-            for found in result:
-                found["labels"] = found["labels"] - 1
-        return result
+            found = by_size(self.detector, images)
+            return [one | {"labels": one["labels"] - 1} for one in found]  # torchvision's class 0 is background
+        assert targets is not None
+        shifted = [{"boxes": as_xyxy(t["boxes"]).float(), "labels": t["labels"].long() + 1} for t in targets]
+        return self.detector(images, shifted)
 
     @torch.no_grad()
     def proposals(self, images: Sequence[Tensor]) -> list[dict[str, Tensor]]:
@@ -269,7 +268,10 @@ class TwoStage(nn.Module):
             raise ValueError("proposals() needs evaluation mode: call model.eval() first")
         if self.check_inputs:
             check_images(images)
-        batch, _ = self.detector.transform([image.float() for image in images])
+        return by_size(self._proposals, [image.float() for image in images])
+
+    def _proposals(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+        batch, _ = self.detector.transform(images)
         features = self.detector.backbone(batch.tensors)
         rpn = self.detector.rpn
         boxes, scores = (

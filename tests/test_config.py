@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from fcos_edu import ConfigError, FCOSConfig
+from fcos_edu.config import BACKBONES
 
 PRESETS = ("paper", "improved", "torchvision", "tiny")
 RESIDUALS = {"backbone_weights": "random", "frozen_stages": 0}
@@ -138,7 +139,10 @@ def test_backbones_are_accepted_by_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"backbone": "resnet5"}, r"backbone is 'resnet5'; it must be one of .*, or timm:NAME \(did you mean 'resnet50'"),
+        (
+            {"backbone": "resnet5"},
+            r"is 'resnet5'; it must be one of .*, or timm:NAME \(did you mean 'resnet50'",
+        ),
         ({"backbone": "resnext101_32x4d"}, "did you mean 'resnext101_32x8d'"),
         ({"backbone": "timm:"}, "backbone is 'timm:'; it must be one of"),
         ({"backbone": "hrnet_w32"}, "or timm:NAME"),

@@ -265,7 +265,7 @@ def test_an_image_too_thin_for_torchvisions_resizing_is_named(name):
     model = detectors.build(name, config_for(name)).eval()
     with torch.no_grad():
         assert len(model([torch.rand(3, 70, 4000)])) == 1
-        with pytest.raises(ValueError, match="image 1 is 4000 x 3; with a long side of at most 64 nothing is left of"):
+        with pytest.raises(ValueError, match="an image is 4000 x 3; with a long side of at most 64 nothing is left of"):
             model([torch.rand(3, 64, 64), torch.rand(3, 3, 4000)])
 
 
@@ -278,3 +278,18 @@ def test_a_two_stage_detector_reads_boxes_by_their_format():
         boxes = BoundingBoxes(torch.tensor([box]), format=kind, canvas_size=(64, 64))
         losses.append(model([image], [{"boxes": boxes, "labels": torch.tensor([1])}]))
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("name", [name for name in detectors.DETECTORS if name != "fcos"])
+def test_what_is_found_in_an_image_does_not_depend_on_the_others(name):
+    """Group norm sees the padding: in a common batch the small image would get other scores."""
+    torch.manual_seed(0)
+    model = detectors.build(name, config_for(name, score_threshold=0.0, detections_per_image=20)).eval()
+    small, large = torch.rand(3, 40, 64), torch.rand(3, 64, 40)
+    with torch.no_grad():
+        together = model([small, large, small])
+        for image, found in zip((small, large, small), together, strict=True):
+            torch.testing.assert_close(found["scores"], model([image])[0]["scores"], atol=1e-5, rtol=1e-5)
+        if name.startswith("faster"):
+            (alone,) = model.proposals([small])
+            torch.testing.assert_close(model.proposals([large, small])[1]["scores"], alone["scores"])

@@ -20,6 +20,7 @@ from fcos_edu.images import (
     IMAGE_STD,
     ImageBatcher,
     as_xyxy,
+    by_size,
     check_images,
     check_targets,
     check_thin,
@@ -70,7 +71,42 @@ def test_boxes_scale_with_their_image() -> None:
     torch.testing.assert_close(back, boxes)
 
 
+@pytest.mark.parametrize("other", [480, 640, 1000])
+def test_a_side_on_the_border_stays_on_it(other: int) -> None:
+    """Of an image of any size, there and back: in float32 some would land outside, and a location on it inside."""
+    config = FCOSConfig.paper()
+    for side in range(300, 951):
+        size = (side, other)
+        new = resized_size(*size, config)
+        whole = torch.tensor([[0.0, 0, other, side]])
+        there = scale_boxes(whole, size, new)
+        assert there.tolist() == [[0, 0, new[1], new[0]]], size
+        assert scale_boxes(there, new, size).tolist() == whole.tolist(), size
+
+
 # ------------------------------------------------------------------ the batch
+def test_images_of_one_canvas_go_together_in_evaluation() -> None:
+    sizes = [(48, 64), (100, 64), (45, 60), (64, 64), (96, 128)]  # canvases: 64x96, 128x64, 64x96, 64x64, 64x96
+    images = [image(*size) for size in sizes]
+    batcher = ImageBatcher(CONFIG).eval()
+    assert batcher.groups(images) == [[0, 2, 4], [1], [3]]
+    assert batcher.train().groups(images) == [[0, 1, 2, 3, 4]]
+    quirks = ImageBatcher(CONFIG.replace(torchvision_quirks=True, location_offset="none")).eval()
+    assert quirks.groups(images) == [[0, 1, 2, 3, 4]]
+
+
+def test_by_size_keeps_the_order() -> None:
+    images = [torch.zeros(3, *size) for size in ((4, 5), (6, 5), (4, 5), (5, 4))]
+    calls: list[int] = []
+
+    def detect(some: list[torch.Tensor]) -> list[tuple[int, ...]]:
+        calls.append(len(some))
+        return [tuple(one.shape) for one in some]
+
+    assert by_size(detect, images) == [tuple(one.shape) for one in images]
+    assert calls == [2, 1, 1]
+
+
 def test_an_image_of_the_right_size_is_only_normalised() -> None:
     x = image(64, 96)
     batch, _ = ImageBatcher(CONFIG)([x], None)
@@ -282,7 +318,7 @@ def test_rotated_boxes_are_refused(kind: str) -> None:
 def test_a_thin_image_is_named_where_torchvision_resizes() -> None:
     check_thin([image(), torch.rand(3, 4, 4000)], 800, 1333)
     with pytest.raises(
-        ValueError, match="image 1 is 4000 x 3; with a long side of at most 1333 nothing is left of its"
+        ValueError, match="an image is 4000 x 3; with a long side of at most 1333 nothing is left of its"
     ):
         check_thin([image(), torch.rand(3, 3, 4000)], 800, 1333)
 

@@ -23,11 +23,11 @@ from torchvision.ops import FrozenBatchNorm2d, box_iou
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from torchvision.transforms.v2.functional import convert_bounding_box_format
 
-from fcos_edu import FCOS, ConfigError, FCOSConfig
+from fcos_edu import FCOS, ConfigError, FCOSConfig, data
 from fcos_edu import locations as locations_module
 from fcos_edu import targets as targets_module
+from fcos_edu.backbones import ConvNorm
 from fcos_edu.locations import feature_sizes
-from fcos_edu.network import ConvNorm
 from fcos_edu.weights import to_torchvision
 
 LIMIT = 300  # detections of an image that are compared
@@ -764,3 +764,53 @@ def test_the_overfitted_model_survives_half_precision(overfitted: FCOS, tmp_path
     for i in range(6):
         assert got["labels"][i] == want["labels"][i]
         assert box_iou(got["boxes"][i : i + 1], want["boxes"][i : i + 1]).item() > 0.95
+
+
+# ------------------------------------------------------------------ the batch
+def mixed_images() -> list[Tensor]:
+    """Of the drawn shapes, in sizes that make five canvases of the packaged detector."""
+    sizes = [(256, 256), (256, 384), (200, 320), (384, 256), (128, 128), (256, 256), (300, 330), (256, 320)]
+    return [
+        data.load("shapes", "test", num_images=i + 1, size=size, transforms=data.transforms.eval_transforms())[i][0]
+        for i, size in enumerate(sizes)
+    ]
+
+
+def in_batches(model: torch.nn.Module, images: list[Tensor], size: int) -> list[dict[str, Tensor]]:
+    with torch.inference_mode():
+        return [found for start in range(0, len(images), size) for found in model(images[start : start + size])]
+
+
+def test_detections_do_not_depend_on_the_batch() -> None:
+    model, images = FCOS.pretrained("shapes"), mixed_images()
+    assert len(model.batcher.groups(images)) > 3
+    alone = in_batches(model, images, 1)
+    assert sum(len(found["scores"]) for found in alone) > 30
+    for size in (3, 8):
+        for want, got in zip(alone, in_batches(model, images, size), strict=True):
+            # By where they come from: rounding may change places in the ranking.
+            want, got = (
+                {k: v[(f["locations"] * 5 + f["labels"]).argsort()] for k, v in f.items()} for f in (want, got)
+            )
+            for key in ("locations", "labels", "levels"):
+                assert torch.equal(got[key], want[key])
+            for key, apart in (("boxes", 1e-3), ("scores", 1e-5), ("class_scores", 1e-5)):
+                torch.testing.assert_close(got[key], want[key], atol=apart, rtol=1e-5)
+
+
+def test_on_one_canvas_they_would() -> None:
+    """So the test above can fail: group norm sees the padding."""
+    model, images = FCOS.pretrained("shapes"), mixed_images()
+    model.batcher.groups = lambda some: [list(range(len(some)))]  # type: ignore[method-assign]
+    alone, together = in_batches(model, images, 1), in_batches(model, images, 8)
+    assert any(len(a["scores"]) != len(b["scores"]) or (a["scores"] - b["scores"]).abs().max() > 0.01
+               for a, b in zip(alone, together))  # fmt: skip
+
+
+def test_the_oracle_gets_the_boxes_of_its_own_image() -> None:
+    model, images = FCOS.pretrained("shapes").set_inference(centerness_inference="oracle"), mixed_images()[:4]
+    targets = [{"boxes": torch.tensor([[20.0 + 9 * i, 30, 90, 120]]), "labels": torch.tensor([0])} for i in range(4)]
+    with torch.inference_mode():
+        together = model(images, targets)
+        for want, image, target in zip(together, images, targets, strict=True):
+            torch.testing.assert_close(model([image], [target])[0]["scores"], want["scores"], atol=1e-5, rtol=1e-5)

@@ -99,8 +99,9 @@ class Boxes:
         sizes = np.array(
             [resized_size(int(h), int(w), config) for h, w in zip(self.heights, self.widths, strict=True)]
         ).reshape(-1, 2)
-        scale = (sizes / np.stack([self.heights, self.widths], axis=1)).astype(np.float32)  # y, x
-        return sizes, self.boxes * scale[self.image_index][:, [1, 0, 1, 0]]
+        scale = sizes / np.stack([self.heights, self.widths], axis=1)  # y, x
+        # In float64 and rounded once, as images.scale_boxes does.
+        return sizes, (self.boxes * scale[self.image_index][:, [1, 0, 1, 0]]).astype(np.float32)
 
     def alone(self, chosen: NDArray[np.int64]) -> Boxes:
         """The boxes at the positions ``chosen``, each as the only one of an image of its own."""

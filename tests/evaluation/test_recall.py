@@ -84,9 +84,9 @@ def slow_claims(boxes: Boxes, image: int, config: FCOSConfig) -> Iterator[tuple[
     new_height, new_width = round(height * scale), round(width * scale)
     own = []
     for position in np.flatnonzero(boxes.image_index == image).tolist():
-        # In float32, as the boxes of training are.
-        factors = np.array([new_width / width, new_height / height] * 2, dtype=np.float32)
-        x0, y0, x1, y1 = (boxes.boxes[position] * factors).astype(float).tolist()
+        # Rounded to float32 at the end, as the boxes of training are.
+        factors = np.array([new_width / width, new_height / height] * 2)
+        x0, y0, x1, y1 = (boxes.boxes[position] * factors).astype(np.float32).astype(float).tolist()
         own.append(((x1 - x0) * (y1 - y0), position, (x0, y0, x1, y1)))
     own.sort()
     for level, p in enumerate(config.levels):
