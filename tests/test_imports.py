@@ -23,7 +23,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "fcos_edu"
 LEAVES = ("paper", "settings", "atomic", "integrity", "compat", "devices", "_lazy", "_version")
-ROOMS = ("config", "locations", "targets", "centerness", "losses", "network", "inference", "images", "weights", "model")
+ROOMS = (
+    "config",
+    "locations",
+    "targets",
+    "centerness",
+    "losses",
+    "images",
+    "weights",
+    "backbones",
+    "network",
+    "inference",
+    "model",
+)
 
 
 def module_files(root: Path) -> dict[str, Path]:
