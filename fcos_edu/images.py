@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat
 
 from .config import FCOSConfig
+from .devices import exact
 
 # Statistics of ImageNet, which every pretrained backbone was trained with.
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -132,6 +133,7 @@ def by_size(detect: Callable[[list[Tensor]], Sequence[T]], images: Sequence[Tens
     return [found[place] for place in range(len(images))]
 
 
+@exact
 def scale_boxes(boxes: Tensor, size: Sequence[int], new_size: Sequence[int]) -> Tensor:
     """Boxes ``(M, 4)`` xyxy of an image of ``size`` (height, width) in the pixels of the same image at ``new_size``.
 
