@@ -44,7 +44,7 @@ from scripts import set_repository
 ROOT = Path(__file__).resolve().parents[1]
 PINS = ROOT / "tests" / "colab"
 # One with a stack alone, one with explorers and a quiz, one that trains.
-SUBSET = ("03_levels", "08_centerness", "09_training")
+SUBSET = ("03_levels", "07_loss", "09_training")
 PYTHONS = ("python3.13", "python3.12", "python3.11")
 
 

@@ -2,7 +2,7 @@
 
 The address stands in one place, ``[project.urls] Repository`` of pyproject.toml. From there follow:
 
-- ``_config.yml``: launch button for Colab, link to the repository;
+- ``_config.yml``: launch buttons for Colab and Binder, link to the repository;
 - ``CITATION.cff``: ``repository-code``;
 - ``README.md`` and ``book/intro.md``: the blocks between ``<!-- repository: NAME -->`` and
   ``<!-- /repository: NAME -->``;
@@ -31,6 +31,7 @@ from pathlib import Path
 ADDRESS = re.compile(r"https://github\.com/(?P<owner>[A-Za-z0-9](?:[A-Za-z0-9-]*))/(?P<name>[A-Za-z0-9._-]+)")
 BRANCH = "main"
 COLAB = "https://colab.research.google.com"
+BINDER = "https://mybinder.org"
 
 # The extra `notebook` and no more: `book` would replace what Colab's own kernel has loaded.
 PACKAGE = "fcos-edu[notebook]"
@@ -127,10 +128,11 @@ def write_pyproject(text: str, url: str | None) -> str:
 
 
 def write_config(text: str, url: str | None) -> str:
-    """The three values of _config.yml that depend on the address."""
+    """The values of _config.yml that depend on the address."""
     values = {
         "url": json.dumps(url or ""),
         "colab_url": json.dumps(COLAB if url else ""),
+        "binderhub_url": json.dumps(BINDER if url else ""),
         "use_repository_button": "true" if url else "false",
     }
     for key, value in values.items():

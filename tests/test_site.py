@@ -86,8 +86,13 @@ def test_committed_outputs_are_shown_and_stray_files_are_left_out() -> None:
 
 
 def test_no_button_is_dead() -> None:
-    url, colab = CONFIG["repository"]["url"], CONFIG["launch_buttons"]["colab_url"]
-    assert bool(url) == bool(colab) == CONFIG["html"]["use_repository_button"]
+    url, buttons = CONFIG["repository"]["url"], CONFIG["launch_buttons"]
+    assert (
+        bool(url)
+        == bool(buttons["colab_url"])
+        == bool(buttons["binderhub_url"])
+        == CONFIG["html"]["use_repository_button"]
+    )
     assert CONFIG["repository"]["path_to_book"] == "", "a path would lead through book/notebooks, a 404"
     assert CONFIG["html"]["use_edit_page_button"] is False
     assert CONFIG["launch_buttons"]["thebe"] is False
@@ -335,6 +340,9 @@ def test_with_an_address_every_chapter_has_its_launch_button(site: Path) -> None
         found = {link for link in links(site / "notebooks" / f"{path.stem}.html") if set_repository.COLAB in link}
         wanted = f"{set_repository.COLAB}/github/some-one/my.book/blob/main/notebooks/{path.name}"
         assert found == {wanted}, f"{path.name}: launch button and badge must lead to the notebook itself"
+        (binder,) = {link for link in links(site / "notebooks" / f"{path.stem}.html") if set_repository.BINDER in link}
+        assert binder.startswith(f"{set_repository.BINDER}/v2/gh/some-one/my.book/main?")
+        assert binder.endswith(f"notebooks/{path.name}")
     assert not {link for link in links(site / "intro.html") if set_repository.COLAB in link}
 
 

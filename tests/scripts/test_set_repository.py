@@ -62,6 +62,7 @@ def test_the_address_reaches_every_place_and_leaves_it_again(tree: Path) -> None
     assert tomllib.loads(after["pyproject.toml"])["project"]["urls"] == {"Repository": ADDRESS}
     config = yaml.safe_load(after["_config.yml"])
     assert (config["repository"]["url"], config["launch_buttons"]["colab_url"]) == (ADDRESS, set_repository.COLAB)
+    assert config["launch_buttons"]["binderhub_url"] == set_repository.BINDER
     assert config["html"]["use_repository_button"] is True
     assert yaml.safe_load(after["CITATION.cff"])["repository-code"] == ADDRESS
     assert f"{ADDRESS}/actions/workflows/tests.yml/badge.svg" in after["README.md"]
