@@ -10,6 +10,7 @@ every class. One NMS serves all classes of an image.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -92,28 +93,24 @@ def best_after_nms(boxes: Tensor, scores: Tensor, labels: Tensor, config: FCOSCo
     return class_wise_nms(boxes, scores, labels, config.nms_threshold)[:wanted]
 
 
+class Candidates(NamedTuple):
+    """What goes into the NMS of one image: N pairs of a location and a class, highest score first."""
+
+    boxes: Tensor  # (N, 4) xyxy in pixels of the canvas, clipped to the image
+    scores: Tensor  # (N,) 0..1
+    labels: Tensor  # (N,) int64
+    locations: Tensor  # (N,) int64 index into the L locations
+
+
 @torch.no_grad()
-def detect(
+def candidates_before_nms(
     output: HeadOutput,
     grid: Grid,
     image_sizes: Sequence[tuple[int, int]],
     config: FCOSConfig,
     targets: Targets | None = None,
-) -> list[dict[str, Tensor]]:
-    """Detections of each image.
-
-    Args:
-        output: of the head.
-        grid: of the canvas, on the output's device.
-        image_sizes: (height, width) of each image on the canvas, without padding; boxes are clipped to it.
-        config: the model's configuration.
-        targets: only for ``centerness_inference="oracle"``.
-
-    Returns:
-        For each image ``boxes`` (K, 4) xyxy in pixels of the canvas, ``scores`` (K,), ``labels`` (K,) int64; highest
-        score first; K at most ``detections_per_image``. And where each came from: ``class_scores`` (K,) before the
-        center-ness factor, ``levels`` (K,) int64 (3 for P3), ``locations`` (K,) int64 index into the L locations.
-    """
+) -> list[Candidates]:
+    """The first half of :func:`detect`, whose arguments it takes: scores, threshold, top-k of each level, decoding."""
     quality = location_quality(output, config, targets)
     distances = output.distances
     if config.normalize_targets:
@@ -136,15 +133,48 @@ def detect(
     where, labels = chosen // num_classes, chosen % num_classes  # (B, most)
     boxes = ltrb_to_boxes(grid.points[where], distances.gather(1, where[..., None].expand(-1, -1, 4)))  # (B, most, 4)
 
+    return [
+        Candidates(
+            clip_boxes_to_image(boxes[i, :count], list(image_size)),  # type: ignore[arg-type]
+            best_scores[i, :count],
+            labels[i, :count],
+            where[i, :count],
+        )
+        for i, (count, image_size) in enumerate(zip(counts, image_sizes, strict=True))
+    ]
+
+
+@torch.no_grad()
+def detect(
+    output: HeadOutput,
+    grid: Grid,
+    image_sizes: Sequence[tuple[int, int]],
+    config: FCOSConfig,
+    targets: Targets | None = None,
+) -> list[dict[str, Tensor]]:
+    """Detections of each image.
+
+    Args:
+        output: of the head.
+        grid: of the canvas, on the output's device.
+        image_sizes: (height, width) of each image on the canvas, without padding; boxes are clipped to it.
+        config: the model's configuration.
+        targets: only for ``centerness_inference="oracle"``.
+
+    Returns:
+        For each image ``boxes`` (K, 4) xyxy in pixels of the canvas, ``scores`` (K,), ``labels`` (K,) int64; highest
+        score first; K at most ``detections_per_image``. And where each came from: ``class_scores`` (K,) before the
+        center-ness factor, ``levels`` (K,) int64 (3 for P3), ``locations`` (K,) int64 index into the L locations.
+    """
     detections = []
-    for i, (count, image_size) in enumerate(zip(counts, image_sizes, strict=True)):
-        found = clip_boxes_to_image(boxes[i, :count], list(image_size))  # type: ignore[arg-type]
-        best = best_after_nms(found, best_scores[i, :count], labels[i, :count], config)
-        location, label = where[i, best], labels[i, best]
+    found = candidates_before_nms(output, grid, image_sizes, config, targets)
+    for i, (boxes, scores, labels, locations) in enumerate(found):
+        best = best_after_nms(boxes, scores, labels, config)
+        location, label = locations[best], labels[best]
         detections.append(
             {
-                "boxes": found[best],
-                "scores": best_scores[i, best],
+                "boxes": boxes[best],
+                "scores": scores[best],
                 "labels": label,
                 "class_scores": output.logits[i, location, label].sigmoid(),
                 "levels": grid.levels[location],
