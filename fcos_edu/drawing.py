@@ -7,6 +7,7 @@ must not change.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import matplotlib
@@ -46,16 +47,37 @@ def draw_detections(image: Tensor, detection: dict[str, Tensor], names: Sequence
     boxes = detection["boxes"][order].cpu()
     drawn = draw_bounding_boxes(image, boxes, colors=colors, width=max(1, round(side / 240)))
 
-    # Text on a plate of the box's colour: torchvision writes in that colour onto the picture, which is hard to read.
     picture = Image.fromarray(drawn.permute(1, 2, 0).cpu().numpy())
+    draw_labels(picture, boxes.tolist(), [words[i] for i in order], colors)
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+
+
+def draw_labels(
+    picture: Image.Image, boxes: Sequence[Sequence[float]], words: Sequence[str], colors: Sequence[str]
+) -> None:
+    """Write the words of each box into the picture itself, the last on top.
+
+    On a plate of the box's colour: torchvision writes in that colour onto the picture, which is hard to read.
+
+    Args:
+        picture: RGB.
+        boxes: xyxy in its pixels.
+        words: of each box.
+        colors: of each box, as ``#rrggbb``.
+    """
     pen = ImageDraw.Draw(picture)
-    file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    font = ImageFont.truetype(str(file), max(9, round(side / 40)))
-    for (x0, y0, _, _), color, i in zip(boxes.tolist(), colors, order, strict=True):
-        left, top, right, bottom = pen.textbbox((0, 0), words[i], font=font)
+    font = label_font(max(9, round(min(picture.size) / 40)))
+    for (x0, y0, _, _), text, color in zip(boxes, words, colors, strict=True):
+        left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
         x = max(0.0, min(x0, picture.width - (right + 4)))  # inside the picture, above the box where there is room
         y = y0 - (bottom + 3) if y0 >= bottom + 3 else y0
         pen.rectangle((x, y, x + right + 3, y + bottom + 2), fill=color)
         ink = "black" if sum(ImageColor.getrgb(color)[:3]) > 300 else "white"
-        pen.text((x + 2, y + 1), words[i], font=font, fill=ink)
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+        pen.text((x + 2, y + 1), text, font=font, fill=ink)
+
+
+@cache
+def label_font(size: int) -> ImageFont.FreeTypeFont:
+    """The font of all words in pictures, which comes with matplotlib, ``size`` pixels high."""
+    file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(str(file), size)

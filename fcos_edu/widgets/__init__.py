@@ -1,7 +1,7 @@
-"""Figures that move, and need neither a kernel nor a network: :func:`.stack` over prepared frames, and explorers.
+"""Figures that move: :func:`.stack` over prepared frames and explorers need no kernel, :func:`.workbench` does.
 
-Each is one :class:`.Piece` of HTML with its own script, which the notebook stores as the output of its cell. So it
-works alike on the book's pages, from a disk, in Colab, on Kaggle and in JupyterLab.
+Each of the former is one :class:`.Piece` of HTML with its own script, which the notebook stores as the output of its
+cell. So it works alike on the book's pages, from a disk, in Colab, on Kaggle and in JupyterLab.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         pr_explorer,
     )
     from .frames import MAX_FRAMES, stack
+    from .live import workbench
     from .piece import Piece
 else:
     from .._lazy import lazy
@@ -36,6 +37,7 @@ else:
                 "pr_explorer",
             ),
             "frames": ("MAX_FRAMES", "stack"),
+            "live": ("workbench",),
             "piece": ("Piece",),
         },
     )
@@ -51,4 +53,5 @@ __all__ = [
     "overlap_explorer",
     "pr_explorer",
     "stack",
+    "workbench",
 ]
