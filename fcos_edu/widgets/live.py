@@ -25,12 +25,10 @@ from ..model import FCOS
 from .piece import escaped
 from .scene import Choices, Scene, draw, find, look, read_picture, words
 
-Detectors = str | Path | FCOS | Sequence[str | Path] | Mapping[str, str | Path | FCOS]
-
 
 def workbench(
     picture: str | Path | bytes | Tensor | None = None,
-    detectors: Detectors = ("shapes", "bccd"),
+    detectors: str | Path | FCOS | Sequence[str | Path] | Mapping[str, str | Path | FCOS] = ("shapes", "bccd"),
     *,
     score: float = 0.3,
 ) -> Workbench:
@@ -72,7 +70,9 @@ def _pixels(picture: str | Path | bytes | Tensor | None) -> Tensor:
     return (picture * 255).round().to(torch.uint8) if picture.is_floating_point() else picture
 
 
-def _named(detectors: Detectors) -> dict[str, str | Path | FCOS]:
+def _named(
+    detectors: str | Path | FCOS | Sequence[str | Path] | Mapping[str, str | Path | FCOS],
+) -> dict[str, str | Path | FCOS]:
     if isinstance(detectors, Mapping):
         named = dict(detectors)
     elif isinstance(detectors, FCOS):
@@ -266,7 +266,7 @@ class Workbench:
                 "version_minor": 0,
                 "model_id": self.widget.model_id,
             },
-            "image/png": base64.b64encode(draw(self.scene, self.found, self.choices, "png")).decode(),
+            "image/jpeg": base64.b64encode(self._image.value).decode(),
             "text/plain": repr(self),
         }
 

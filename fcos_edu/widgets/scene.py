@@ -1,7 +1,7 @@
 """What the workbench shows: a picture's bytes and choices in, detections and the bytes of a drawing out.
 
 Taught by use, in the chapters *From outputs to detections*, *COCO: published weights on your photograph* and *Your own
-boxes*, through :func:`~fcos_edu.widgets.workbench`. Checked against: the detections of the model itself, and the pixels
+boxes*, through :func:`.workbench`. Checked against: the detections of the model itself, and the pixels
 that must and must not change.
 
 No widget is needed here. :func:`look` runs the network, once for each picture; :func:`find` and :func:`draw` make from
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -248,15 +248,15 @@ def _nearest(places: NDArray[np.float32], side: int, pixels: int) -> NDArray[np.
 # ---- the drawing --------------------------------------------------------------------------------------------------
 
 
-def draw(scene: Scene, found: Found, choices: Choices, kind: Literal["jpeg", "png"] = "jpeg") -> bytes:
+def draw(scene: Scene, found: Found, choices: Choices) -> bytes:
     """Three pictures side by side: what NMS keeps, the candidates before it, and center-ness.
+
+    A JPEG: for photographs it is ready ten times sooner than a PNG, and a third as large on its way to the reader.
 
     Args:
         scene: of a picture.
         found: by :func:`find`, with the same choices.
         choices: of the reader.
-        kind: of file. A JPEG is there ten times sooner and a third as large on its way to the reader, a PNG with a
-            palette is the smallest to be stored.
 
     Returns:
         The content of the file.
@@ -276,12 +276,21 @@ def draw(scene: Scene, found: Found, choices: Choices, kind: Literal["jpeg", "pn
         left = number * (width + _GAP)
         pen.text((left + 1, 3), title, font=label_font(13), fill="black")
         sheet.paste(drawn, (left, _HEAD))
+    _scale(sheet)
     file = io.BytesIO()
-    if kind == "png":
-        sheet.quantize(256).save(file, "png", optimize=True)
-    else:
-        sheet.save(file, "jpeg", quality=90, subsampling=0)  # colours of thin lines stay
+    sheet.save(file, "jpeg", quality=80, subsampling=0)  # thin lines keep their colours
     return file.getvalue()
+
+
+def _scale(sheet: Image.Image) -> None:
+    """What the colours of center-ness mean, in the upper right corner, where there is room."""
+    left = sheet.width - 110
+    if sheet.width // 3 < 300:
+        return
+    pen = ImageDraw.Draw(sheet)
+    sheet.paste(Image.fromarray(_colors()[None]).resize((80, 10)), (left + 14, 6))
+    for x, text in ((left, "0"), (left + 99, "1")):
+        pen.text((x, 3), text, font=label_font(12), fill="black")
 
 
 def _panel(picture: Tensor) -> Image.Image:

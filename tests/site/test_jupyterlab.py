@@ -1,4 +1,4 @@
-"""JupyterLab 4 in a real browser: a slider over frames, an explorer and a quiz answer where the reader runs the cells.
+"""JupyterLab 4 in a real browser: a slider over frames, an explorer, a quiz and the workbench answer there.
 
 JupyterLab has its own ideas of keys (arrows move from cell to cell), and its own way to put outputs into the page.
 """
@@ -18,6 +18,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
 
 from tests.conftest import PATIENCE, absent
 
@@ -44,6 +45,10 @@ answers = [
     {"answer": "an anchor", "correct": False, "feedback": "Not here."},
 ]
 display_quiz([{"question": "Who learns a box?", "type": "multiple_choice", "answers": answers}])""",
+    """\
+from fcos_edu.widgets import workbench
+
+workbench()""",
 )
 
 
@@ -141,3 +146,38 @@ def test_a_quiz_answers(page: Any) -> None:
     quiz = page.locator(".Quiz").first
     quiz.locator("label.MCButton", has_text="a location").click()
     quiz.locator(".Feedback", has_text="Right.").wait_for()
+
+
+IMAGE = "document.querySelector('img.widget-image')"
+
+
+def drawn(page: Any) -> Any:
+    """The workbench's picture, once the browser has it."""
+    return page.wait_for_function(f"() => {IMAGE}?.naturalWidth > 0 && {IMAGE}.src").json_value()
+
+
+def test_the_workbench_follows_its_sliders(page: Any) -> None:
+    before, words = drawn(page), page.get_by_role("status").filter(has_text="candidates")
+    assert page.locator(".jp-OutputArea-output img.widget-image").count() == 1, "the widget, and not its picture too"
+    assert "above 0.30" in words.inner_text()
+    page.get_by_role("slider").filter(visible=True).and_(page.locator(".noUi-handle")).first.focus()
+    page.keyboard.press("ArrowRight")
+    words.filter(has_text="above 0.31").wait_for()
+    page.wait_for_function(f"(before) => {IMAGE}.src !== before", arg=before)
+    page.get_by_role("button", name="P3").click()
+    words.filter(has_text="on P4, P5, P6, P7 ").wait_for()
+
+
+def test_the_workbench_takes_a_picture(page: Any, tmp_path: Path) -> None:
+    drawn(page)
+    picture, text = tmp_path / "mine.png", tmp_path / "notes.png"
+    Image.new("RGB", (90, 30), "green").save(picture)
+    text.write_text("no picture", "utf-8")
+    for file in (text, picture):
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="your picture").click()
+        chooser.value.set_files(file)
+        if file == text:
+            page.get_by_role("alert").filter(has_text="notes.png cannot be read as a picture").wait_for()
+    page.wait_for_function(f"{IMAGE}.naturalHeight < 200")  # a flat one
+    assert page.get_by_role("alert").filter(has_text="notes.png").count() == 0

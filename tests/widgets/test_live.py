@@ -42,7 +42,8 @@ def upload(bench: Workbench, name: str, content: bytes) -> None:
     """The message of a browser, in the form of the installed version."""
     about = {"name": name, "type": "image/png", "size": len(content), "lastModified": 1_700_000_000_000}
     if SEVEN:
-        bench._file.set_state({"metadata": [about], "data": [memoryview(content)], "_counter": 1, "error": ""})
+        number = bench._file._counter + 1
+        bench._file.set_state({"metadata": [about], "data": [memoryview(content)], "_counter": number, "error": ""})
     else:
         about["last_modified"] = about.pop("lastModified")
         bench._file.set_state({"value": [about | {"content": memoryview(content)}]})
@@ -159,9 +160,9 @@ def test_a_cell_shows_the_widget_or_a_picture_or_words() -> None:
     """The view is for a kernel; the page stores the rest (scripts/execute_notebooks.py drops the view)."""
     bench = workbench()
     bundle = bench._repr_mimebundle_()
-    assert set(bundle) == {VIEW, "image/png", "text/plain"}
+    assert set(bundle) == {VIEW, "image/jpeg", "text/plain"}
     assert bundle[VIEW]["model_id"] == bench.widget.model_id
-    assert Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))).format == "PNG"
+    assert Image.open(io.BytesIO(base64.b64decode(bundle["image/jpeg"]))).format == "JPEG"
     assert bundle["text/plain"] == "<a workbench with shapes, bccd: its sliders move where a kernel runs>"
     assert bundle["text/plain"] == repr(workbench()), "stored outputs are compared"
 
