@@ -93,7 +93,7 @@ def best_after_nms(boxes: Tensor, scores: Tensor, labels: Tensor, config: FCOSCo
     return class_wise_nms(boxes, scores, labels, config.nms_threshold)[:wanted]
 
 
-class Candidates(NamedTuple):
+class RankedBoxes(NamedTuple):
     """What goes into the NMS of one image: N pairs of a location and a class, highest score first."""
 
     boxes: Tensor  # (N, 4) xyxy in pixels of the canvas, clipped to the image
@@ -109,7 +109,7 @@ def candidates_before_nms(
     image_sizes: Sequence[tuple[int, int]],
     config: FCOSConfig,
     targets: Targets | None = None,
-) -> list[Candidates]:
+) -> list[RankedBoxes]:
     """The first half of :func:`detect`, whose arguments it takes: scores, threshold, top-k of each level, decoding."""
     quality = location_quality(output, config, targets)
     distances = output.distances
@@ -134,7 +134,7 @@ def candidates_before_nms(
     boxes = ltrb_to_boxes(grid.points[where], distances.gather(1, where[..., None].expand(-1, -1, 4)))  # (B, most, 4)
 
     return [
-        Candidates(
+        RankedBoxes(
             clip_boxes_to_image(boxes[i, :count], list(image_size)),  # type: ignore[arg-type]
             best_scores[i, :count],
             labels[i, :count],

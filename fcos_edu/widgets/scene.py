@@ -28,7 +28,7 @@ from ..config import FCOSConfig
 from ..drawing import COLORS, draw_labels, label_font
 from ..figures.style import CENTERNESS_COLORS
 from ..images import scale_boxes
-from ..inference import Candidates, best_after_nms, candidates_before_nms, location_quality
+from ..inference import RankedBoxes, best_after_nms, candidates_before_nms, location_quality
 from ..locations import Grid
 from ..model import FCOS, Predictions
 from ..network import HeadOutput
@@ -77,7 +77,7 @@ class Scene:
 class Found(NamedTuple):
     """What the choices make of a scene."""
 
-    candidates: Candidates  # before NMS, of the chosen levels, boxes in pixels of the picture
+    candidates: RankedBoxes  # before NMS, of the chosen levels, boxes in pixels of the picture
     kept: Tensor  # (K,) those of them that NMS leaves, highest score first
 
     def detection(self) -> dict[str, Tensor]:
@@ -103,7 +103,7 @@ def kind_of_centerness(config: FCOSConfig) -> str:
 def read_picture(source: bytes | str | Path, name: str = "") -> Tensor:
     """The picture of a file, upright: the camera's rotation flag is followed.
 
-    :func:`fcos_edu.data.read_image` does not follow it, because annotations are given in the stored pixels. Here there
+    :func:`~fcos_edu.data.decoding.read_image` does not follow it, because annotations are given in the stored pixels. Here there
     are none.
 
     Args:
@@ -168,7 +168,7 @@ def look(model: FCOS, picture: Tensor) -> Scene:
 
 @torch.inference_mode()
 def find(scene: Scene, choices: Choices) -> Found:
-    """Candidates and detections: what the model itself would say with these choices, without its network.
+    """RankedBoxes and detections: what the model itself would say with these choices, without its network.
 
     A level that is not chosen is left out before NMS. Top-k is taken for each level alone, so nothing of another level
     moves up.
@@ -319,7 +319,7 @@ def _kept(scene: Scene, found: Found) -> Image.Image:
     return drawn
 
 
-def _candidates(scene: Scene, candidates: Candidates) -> Image.Image:
+def _candidates(scene: Scene, candidates: RankedBoxes) -> Image.Image:
     """Every candidate as a thin line in the colour of its class; the best on top."""
     drawn = scene.faint.copy()
     pen = ImageDraw.Draw(drawn)
@@ -329,7 +329,7 @@ def _candidates(scene: Scene, candidates: Candidates) -> Image.Image:
     return drawn
 
 
-def _centerness(scene: Scene, candidates: Candidates, choices: Choices) -> Image.Image:
+def _centerness(scene: Scene, candidates: RankedBoxes, choices: Choices) -> Image.Image:
     """Center-ness as colours over the picture, and a dot at each location of a candidate: the larger, the coarser."""
     width, height = scene.panel.size
     if choices.levels not in scene.maps:
