@@ -103,8 +103,8 @@ def kind_of_centerness(config: FCOSConfig) -> str:
 def read_picture(source: bytes | str | Path, name: str = "") -> Tensor:
     """The picture of a file, upright: the camera's rotation flag is followed.
 
-    :func:`~fcos_edu.data.decoding.read_image` does not follow it, because annotations are given in the stored pixels. Here there
-    are none.
+    :func:`~fcos_edu.data.decoding.read_image` does not follow it, because annotations are given in the stored pixels.
+    Here there are none.
 
     Args:
         source: the content of a file, or its path.
