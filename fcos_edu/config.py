@@ -26,7 +26,7 @@ PACKAGED = ("shapes", "bccd")
 class FCOSConfig(Settings):
     """All of FCOS's settings. The defaults are the paper's final model of Table 3, row "GN" (AP 37.1).
 
-    Make variants with the presets and keyword overrides, or with :meth:`replace`::
+    Make variants with the presets and keyword overrides, or with :meth:`~fcos_edu.settings.Settings.replace`::
 
         FCOSConfig.improved(num_classes=3)
         FCOSConfig.paper().replace(box_loss="giou")

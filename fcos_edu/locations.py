@@ -155,7 +155,7 @@ class Grid:
 
     @property
     def counts(self) -> list[int]:
-        """How many locations each level has: what splits ``(B, L)`` into levels."""
+        """The number of locations of each level, which splits ``(B, L)`` into levels."""
         return [height * width for height, width in self.sizes]
 
 

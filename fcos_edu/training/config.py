@@ -129,7 +129,7 @@ class TrainConfig(Settings):
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The fields in which two configurations (:meth:`TrainConfig.to_dict`) differ, each with both values.
+    """The fields in which two configurations, as dicts (``TrainConfig.to_dict``), differ, each with both values.
 
     The classes are left out: a run takes them from its data.
     """

@@ -131,7 +131,7 @@ class State:
 
     @property
     def best(self) -> nn.Module:
-        """The detector that is saved and measured: with averaged weights, if they are."""
+        """The detector that is saved and measured, with averaged weights if they are averaged."""
         return self.average.module if self.average else self.model
 
     # ------------------------------------------------------------------ steps

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def make_accelerator(precision: str, device: str | None = None) -> Accelerator:
-    """This worker's accelerator, in mixed precision where the hardware has one (:func:`pick_precision`).
+    """This worker's accelerator, in mixed precision where the hardware has one.
 
     Args:
         precision: as ``TrainConfig.precision``.

@@ -4,11 +4,11 @@ Taught by use, from *Locations and the four distances* on. Checked against: ever
 running its JavaScript in a real browser beside the package, torchvision and pycocotools on random cases; and by using
 each explorer there.
 
-A slider over prepared frames (:func:`fcos_edu.widgets.stack`) can only show what was drawn before. An explorer computes
-anew: its JavaScript holds the package's own functions once more (``js/core.js``), because where a chapter is read as a
-page, or from a disk without a network, no Python is there to ask. A function of this module packs that script, the
-style and the data into one piece of HTML (:mod:`fcos_edu.widgets.piece`), which the notebook stores as the output of
-its cell.
+A slider over prepared frames (:func:`~fcos_edu.widgets.frames.stack`) can only show what was drawn before. An
+explorer computes anew: its JavaScript holds the package's own functions once more (``js/core.js``), because where a
+chapter is read as a page, or from a disk without a network, no Python is there to ask. A function of this module
+packs that script, the style and the data into one piece of HTML (:mod:`fcos_edu.widgets.piece`), which the notebook
+stores as the output of its cell.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ def look(model: FCOS, picture: Tensor) -> Scene:
 
 @torch.inference_mode()
 def find(scene: Scene, choices: Choices) -> Found:
-    """RankedBoxes and detections: what the model itself would say with these choices, without its network.
+    """Candidates and detections: what the model itself would say with these choices, without its network.
 
     A level that is not chosen is left out before NMS. Top-k is taken for each level alone, so nothing of another level
     moves up.
