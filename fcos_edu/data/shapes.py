@@ -16,6 +16,7 @@ powers of two.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision import tv_tensors
 
+from ..ownership import OwnFiles
 from .annotations import Annotations, Record
 from .dataset import DetectionDataset, Sample, Transforms, make_target
 from .sources import SHAPES_CLASSES as CLASSES
@@ -275,16 +277,22 @@ class ShapesDataset(DetectionDataset):
     def export_coco(self, folder: str | Path) -> Path:
         """Write images to `folder`/images and boxes to `folder`/<split>.json; returns the path of the latter.
 
-        The folder can be given to `fcos_edu.data.load` and to every program that reads COCO's format.
+        The folder can be given to `fcos_edu.data.load` and to every program that reads COCO's format. Boxes come
+        last: an export that was cut off is no data set, and can be made again.
+
+        Raises:
+            FileExistsError: a file of the user's would be replaced; nothing is written then. What an earlier export
+                wrote is replaced (`fcos_edu.ownership`).
         """
-        folder = Path(folder)
-        (folder / "images").mkdir(parents=True, exist_ok=True)
-        for index in range(len(self)):
+        own, boxes = OwnFiles(folder), f"{self.split}.json"
+        names = [f"images/{self.file_name(index)}" for index in range(len(self))]
+        own.check(boxes, *names)
+        for index, name in enumerate(names):
             image, _ = self.read(index)
-            Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / "images" / self.file_name(index))
-        annotations = folder / f"{self.split}.json"
-        annotations.write_text(json.dumps(self.ground_truth()), encoding="utf-8")
-        return annotations
+            png = io.BytesIO()
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(png, "PNG")
+            own.write(name, png.getvalue())
+        return own.write(boxes, json.dumps(self.ground_truth()).encode())
 
     def _position(self, index: int) -> int:
         if not -len(self) <= index < len(self):

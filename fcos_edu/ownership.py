@@ -1,0 +1,97 @@
+"""Whose file is it? What a command wrote before, it may write again; what anybody else made stays as it is.
+
+Used wherever a command fills a folder that the user names: pictures of detections, exported data. Checked against: the
+user's own files of the same names, files of ours that the user changed, links, lists that were cut off.
+
+A list in the folder (``.fcos-edu.jsonl``) has the name and the sha256 of each file that was written there. A file that
+is listed and has not changed since may be replaced by a second run; every other one is the user's. A line comes before
+its file, so that a killed process leaves no file of ours that the next run takes for the user's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from .atomic import atomic_write
+
+LIST = ".fcos-edu.jsonl"
+
+
+class OwnFiles:
+    """The files that this package has written into a folder.
+
+    Args:
+        folder: need not be there yet; nothing is made before something is written.
+
+    Raises:
+        FileExistsError: it has a file of the list's name that is no such list.
+        NotADirectoryError: it is a file.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if os.path.lexists(self.folder) and not self.folder.is_dir():
+            raise NotADirectoryError(f"{self.folder} is there and is no folder")
+        self.digests: dict[str, set[str]] = {}  # of a name: of all that we wrote there
+        path = self.folder / LIST
+        text = path.read_bytes() if path.exists() else b""
+        self._whole = text.rfind(b"\n") + 1  # what follows is of a process that was killed while it wrote
+        for line in text[: self._whole].splitlines():
+            try:
+                entry = json.loads(line)
+                self.digests.setdefault(entry["name"], set()).add(entry["sha256"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise FileExistsError(
+                    f"{path} is no list of files that fcos-edu wrote; choose another folder"
+                ) from error
+
+    def may_write(self, name: str) -> bool:
+        """Whether nothing of the user's would be lost: there is no such file, or it is ours as we left it."""
+        path = self.folder / name
+        if not os.path.lexists(path):
+            return True
+        known = self.digests.get(name)
+        if not known or not path.is_file():
+            return False
+        return hashlib.sha256(path.read_bytes()).hexdigest() in known
+
+    def check(self, *names: str) -> None:
+        """Refuse to write files of these names, before the first is written.
+
+        Raises:
+            FileExistsError: one is there that is the user's; the first is named.
+        """
+        theirs = [name for name in names if not self.may_write(name)]
+        if theirs:
+            more = f" (and {len(theirs) - 1} more)" if len(theirs) > 1 else ""
+            raise FileExistsError(
+                f"{self.folder / theirs[0]}{more} is there, and not as fcos-edu wrote it: it is not replaced. Choose "
+                "another folder, or move it away"
+            )
+
+    def write(self, name: str, data: bytes) -> Path:
+        """Write a file of the folder, whole or not at all; returns its path.
+
+        Args:
+            name: inside the folder, with ``/`` for sub-folders.
+            data: what is in it.
+
+        Raises:
+            FileExistsError: as :meth:`check`.
+            OSError: as :func:`~fcos_edu.atomic.atomic_write`.
+        """
+        self.check(name)
+        digest, path = hashlib.sha256(data).hexdigest(), self.folder / name
+        if digest not in self.digests.get(name, ()):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            line = json.dumps({"name": name, "sha256": digest}).encode() + b"\n"
+            with open(self.folder / LIST, "ab") as file:
+                file.truncate(self._whole)
+                file.write(line)
+            self._whole += len(line)
+            self.digests.setdefault(name, set()).add(digest)
+        atomic_write(path, lambda temporary: temporary.write_bytes(data))
+        return path
