@@ -1,62 +1,229 @@
 """Picture files to tensors (Sec. 4, training data).
 
-Taught in the chapter *Your own boxes*. Checked against Pillow, with every kind of image that it converts and with files
-that are cut off.
+Taught in the chapter *Your own boxes*. Checked against Pillow, with every kind of image that it converts, with files
+that are cut off, and with pictures made to harm: `scripts/fuzz.py` hands in thousands.
+
+Pillow knows some forty formats, and for one of them it starts another program. Pictures of strangers are given only to
+the decoders of `FORMATS`, and only up to a number of pixels: what a file of 20 kB unpacks to can fill a memory.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import stat
+import threading
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import Image
 from torchvision import tv_tensors
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+from ..text import printable
+
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "AVIF")  # of GIF and the like the first frame
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif")
+MAX_PIXELS = 89_000_000  # of one picture: decoding takes at most 16 bytes for each, 1.4 GB
+ORIENTATIONS = ("auto", "stored", "upright")  # see FileDataset
+
+_ORIENTATION, _BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 274, 258, 262, 0  # tags of TIFF; EXIF has the first too
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+_RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf")
+_PILLOWS_LIMIT = threading.RLock()
 
 
 class CorruptImageError(RuntimeError):
-    """An image file that cannot be decoded; `path` names it.
+    """An image file that cannot be decoded, or is not: `path` names it.
 
     Out of a worker process of a DataLoader comes the text alone, with the name in it: torch builds such
-    errors anew from their text. `path` is None then.
+    errors anew from their text, with a traceback around it, which is taken off again. `path` is None then.
     """
 
     def __init__(self, path: str | Path, reason: str | None = None) -> None:
         super().__init__(path, reason)
         self.path = Path(path) if reason is not None else None
-        self.reason = reason
+        self.reason = None if reason is None else printable(reason)
 
     def __str__(self) -> str:
         if self.reason is None:
-            return str(self.args[0])
+            return str(self.args[0]).rstrip().rpartition(f"{type(self).__name__}: ")[2]
         return (
-            f"{self.path} cannot be read as an image ({self.reason}). "
-            'Replace the file, or load the dataset with on_corrupt="skip" to leave such images out.'
+            f"{printable(self.path)} cannot be read as an image ({self.reason}). "
+            'Replace the file, or leave such images out with on_corrupt="skip" (--on-corrupt skip).'
         )
 
 
-def read_image(path: str | Path) -> tv_tensors.Image:
-    """Decode an image file to (3, H, W) uint8 RGB; grey and palette images are converted.
+class Header(NamedTuple):
+    """What a picture's file says before its pixels."""
 
-    The camera's rotation flag is not applied, because COCO and VOC boxes are given in the stored pixels.
+    width: int  # of the stored pixels
+    height: int
+    orientation: int = 1  # EXIF's, 1 to 8: how the stored pixels are to be turned to stand upright; 1 is not at all
+
+    def size(self, turn: bool) -> tuple[int, int]:
+        """(width, height) of what `read_image` gives."""
+        return (self.height, self.width) if turn and self.orientation >= 5 else (self.width, self.height)
+
+
+def is_picture(name: str | Path) -> bool:
+    """Whether a file is a picture by its name; macOS leaves files such as ``._a.jpg`` beside pictures that are none."""
+    path = Path(name)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("._")
+
+
+def read_image(path: str | Path, *, turn: bool = False, max_pixels: int = MAX_PIXELS) -> tv_tensors.Image:
+    """Decode an image file to (3, H, W) uint8 RGB.
+
+    Grey and palette images are converted. Grey of 16 bits is scaled to 8; pixels that are signed, have 32 bits or a
+    floating point are refused, as nobody can know which of their values is white.
+
+    Args:
+        path: a file in one of `FORMATS`; of several frames the first is taken.
+        turn: turn the picture upright, as cameras ask for by EXIF's orientation. Without, the pixels are those that are
+            stored, in which COCO's and VOC's boxes are given.
+        max_pixels: refuse a picture of more pixels before it is decoded.
+
     Raises CorruptImageError, which names the file.
     """
+    with _opened(path, max_pixels) as picture:
+        orientation = _header(picture).orientation
+        upright = picture.format == "TIFF"  # whose orientation Pillow follows by itself
+        with _limit_of_pillow(max_pixels):
+            pixels = _rgb(picture)
+    if orientation > 1 and turn != upright:
+        pixels = turned(pixels, orientation if turn else {6: 8, 8: 6}.get(orientation, orientation))
+    return tv_tensors.Image(torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))))
+
+
+def read_header(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Header:
+    """Size and orientation of an image file; its pixels are not decoded. Raises CorruptImageError."""
+    with _opened(path, max_pixels) as picture:
+        return _header(picture)
+
+
+def image_size(path: str | Path, *, turn: bool = False) -> tuple[int, int]:
+    """(width, height) of an image file in pixels, from its header alone. Raises CorruptImageError."""
+    return read_header(path).size(turn)
+
+
+def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Stored pixels (H, W, ...) turned upright, for EXIF's orientation of 1 to 8; a view where that is possible."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow has; asked for another, it would fail."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path, max_pixels: int) -> Iterator[Image.Image]:
+    """The picture before its pixels are decoded; whatever is wrong with it, here or inside, is a CorruptImageError.
+
+    Decoders raise errors of every kind at a damaged file. A memory that runs out says nothing about the file.
+    """
     try:
-        with Image.open(path) as picture:
-            pixels = np.array(picture.convert("RGB"))
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+            raise CorruptImageError(path, "it is no regular file")
+        with open(path, "rb") as file:
+            reason = _foreign(file.read(64), Path(path).suffix.lower())
+            if reason is not None:
+                raise CorruptImageError(path, reason)
+            with _limit_of_pillow(max_pixels):
+                picture = Image.open(file, formats=_formats())
+            with picture:
+                if (pixels := picture.size[0] * picture.size[1]) > max_pixels:
+                    raise CorruptImageError(path, _too_many(pixels, max_pixels))
+                yield picture
+    except (CorruptImageError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        found = re.search(r"\d+", str(error))
+        raise CorruptImageError(path, _too_many(int(found[0]) if found else 0, max_pixels)) from None
     except FileNotFoundError:
         raise CorruptImageError(path, "there is no such file") from None
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise CorruptImageError(path, str(error) or type(error).__name__) from error
-    return tv_tensors.Image(torch.from_numpy(pixels).permute(2, 0, 1).contiguous())
+    except Image.UnidentifiedImageError:
+        raise CorruptImageError(path, f"it is none of {', '.join(FORMATS[:-1])} and {FORMATS[-1]}") from None
+    except Exception as error:
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise CorruptImageError(path, text or type(error).__name__) from error
 
 
-def image_size(path: str | Path) -> tuple[int, int]:
-    """(width, height) of an image file in pixels, from its header alone. Raises CorruptImageError."""
-    try:
-        with Image.open(path) as picture:
-            return picture.size
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise CorruptImageError(path, str(error) or type(error).__name__) from error
+def _too_many(pixels: int, most: int) -> str:
+    return (
+        f"it has {pixels:,} pixels, more than the {most:,} that are decoded; "
+        f"if it is right, allow them with max_pixels={pixels} (--max-pixels {pixels})"
+    )
+
+
+@contextlib.contextmanager
+def _limit_of_pillow(most: int) -> Iterator[None]:
+    """Lift Pillow's own limit of pixels, which is one for the whole process, where ours is higher."""
+    if Image.MAX_IMAGE_PIXELS is None or most <= Image.MAX_IMAGE_PIXELS:
+        yield
+        return
+    with _PILLOWS_LIMIT:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _foreign(start: bytes, suffix: str) -> str | None:
+    """Why a picture of a format that is in use, but not read, is refused; None for all others."""
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS and b"avif" not in start[8:]:
+        return "it is HEIC, which is not read: convert it to JPEG or PNG, or let the phone save JPEG"
+    if start[4:8] == b"ftyp" and "AVIF" not in _formats():
+        return "it is AVIF, which this Pillow cannot read: install pillow 11.3 or newer"
+    if suffix in _RAW_SUFFIXES:
+        return "it is a camera's raw file, which is not read: convert it to JPEG, PNG or TIFF"
+    return None
+
+
+def _header(picture: Image.Image) -> Header:
+    orientation: Any = 1
+    width, height = picture.size
+    tags = getattr(picture, "tag_v2", None)
+    if tags is not None:  # TIFF: the sizes that are stored, which Pillow swaps, depending on its version
+        orientation = tags.get(_ORIENTATION, 1)
+        width, height = int(tags[256]), int(tags[257])
+    elif picture.format != "PNG" or "exif" in picture.info:  # of PNG Pillow would decode all to look behind the pixels
+        with contextlib.suppress(Exception):  # what cameras write there is often damaged, the pixels are not
+            orientation = picture.getexif().get(_ORIENTATION, 1)
+    if width < 1 or height < 1:
+        raise ValueError(f"it has {width}×{height} pixels")
+    return Header(width, height, int(orientation) if orientation in range(1, 9) else 1)
+
+
+def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8; of TIFF upright, as Pillow turns it."""
+    tags = getattr(picture, "tag_v2", {})
+    bits, white_is_zero = tags.get(_BITS, (16,))[0], tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    picture.load()
+    mode = picture.mode
+    if mode.startswith("I;16") or (mode == "I" and picture.format == "PNG"):  # PNG has no more than 16 bits
+        top = 2**bits - 1
+        eight_bits = ((np.arange(2**16).clip(0, top) * 255 + top // 2) // top).astype(np.uint8)
+        grey = eight_bits[np.asarray(picture).astype(np.uint16, copy=False)]
+        if white_is_zero:
+            grey = 255 - grey
+        return np.broadcast_to(grey[..., None], (*grey.shape, 3))
+    if mode in ("I", "F"):
+        kind = "signed or 32-bit whole" if mode == "I" else "floating-point"
+        raise ValueError(f"its pixels are {kind} numbers without a known range: save it with 8 or 16 bits")
+    return np.asarray(picture if mode == "RGB" else picture.convert("RGB"))
