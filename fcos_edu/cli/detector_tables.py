@@ -247,7 +247,8 @@ def run_agnostic(arguments: argparse.Namespace) -> None:
 
 def _results(source: str, arguments: argparse.Namespace, dataset: DetectionDataset) -> list[dict[str, Any]]:
     from ..detectors import load_for
-    from ..evaluation.coco_ap import predict, read_detections
+    from ..evaluation.coco_ap import predict
+    from ..evaluation.detection_files import read_detections
 
     if arguments.detections:
         return read_detections(source, dataset.ground_truth())
@@ -288,7 +289,8 @@ def run_proposals(arguments: argparse.Namespace) -> None:
     """Print and record AR100 and AR1000 of the first stage of each two-stage detector."""
     from ..detectors import load_for
     from ..evaluation.agnostic import proposal_recall
-    from ..evaluation.coco_ap import predict, read_detections
+    from ..evaluation.coco_ap import predict
+    from ..evaluation.detection_files import read_detections
     from ..proposals import FirstStage, TwoStage
 
     dataset = _dataset(arguments)

@@ -14,36 +14,66 @@ from .options import OURS, Commands, add_command, add_corrupt_option, add_device
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "evaluate", run, "COCO AP of a detector on a data set.",
-        "evaluate shapes --data shapes --split test",
+        commands, "evaluate", run, "COCO AP of a detector on a data set, or of a file of detections.",
+        "evaluate shapes --data shapes --split test\n"
+        "  fcos-edu evaluate --detections found.json --data my_folder/annotations/test.json",
     )  # fmt: skip
-    parser.add_argument("checkpoint", type=place, help=OURS)
-    parser.add_argument("--data", type=place, default="shapes", help="as for train")
-    parser.add_argument("--split", default="test", help="train, val or test")
+    parser.add_argument("checkpoint", nargs="?", type=place, help=f"{OURS}; none with --detections")
+    parser.add_argument(
+        "--data", type=place, default="shapes", help="as for train; with --detections a COCO annotation file too"
+    )
+    parser.add_argument("--split", help="train, val or test (default: test; an annotation file has none)")
     parser.add_argument("--batch-size", type=int, default=4)
-    add_corrupt_option(parser)
+    add_corrupt_option(parser, "leave them out, of the true boxes too")
     add_device_option(parser)
     parser.add_argument(
-        "--detections", type=Path, metavar="JSON", help="score these detections (COCO results) instead of detecting"
-    )
+        "--detections", type=Path, metavar="JSON",
+        help="score these detections (COCO results, or the file of detect): no detector and no image is needed",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="JSON", told=False, help="write the twelve numbers here")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print COCO's twelve numbers of a detector, or of a file of detections."""
-    from .. import data
+    if arguments.checkpoint and arguments.detections:
+        raise ValueError(f"give a detector ({arguments.checkpoint}) or --detections {arguments.detections}, not both")
+    if not arguments.checkpoint and not arguments.detections:
+        raise ValueError(f"evaluate needs a detector ({OURS}), or a file of detections (--detections JSON)")
     from ..atomic import write_json
-    from ..data.transforms import eval_transforms
-    from ..detectors import load_for
-    from ..evaluation.coco_ap import coco_metrics, evaluate, metrics_table, read_detections
+    from ..evaluation.coco_ap import metrics_table
 
-    dataset = data.load(arguments.data, arguments.split, transforms=eval_transforms(), on_corrupt=arguments.on_corrupt)
-    if arguments.detections:
-        truth = dataset.ground_truth()
-        metrics = coco_metrics(truth, read_detections(arguments.detections, truth))
-    else:
-        model = load_for(arguments.checkpoint, dataset, device=arguments.device)
-        metrics = evaluate(model, dataset, batch_size=arguments.batch_size)
-    print(metrics_table(metrics))
+    metrics = _of_file(arguments) if arguments.detections else _of_detector(arguments)
     if arguments.out:
         write_json(arguments.out, metrics)
+    print(metrics_table(metrics))
+
+
+def _of_file(arguments: argparse.Namespace) -> dict[str, float | None]:
+    from ..data import load_annotations
+    from ..evaluation.coco_ap import coco_metrics
+    from ..evaluation.detection_files import read_detections
+
+    truth = load_annotations(arguments.data, split_of(arguments)).ground_truth()
+    return coco_metrics(truth, read_detections(arguments.detections, truth))
+
+
+def _of_detector(arguments: argparse.Namespace) -> dict[str, float | None]:
+    from .. import data
+    from ..data.transforms import eval_transforms
+    from ..detectors import load_for
+    from ..evaluation.coco_ap import evaluate
+
+    # Images without a box too, of any split: what is found there is wrong.
+    dataset = data.load(
+        arguments.data, arguments.split or "test", transforms=eval_transforms(), on_corrupt=arguments.on_corrupt,
+        keep_empty=True,
+    )  # fmt: skip
+    model = load_for(arguments.checkpoint, dataset, device=arguments.device)
+    return evaluate(model, dataset, batch_size=arguments.batch_size)
+
+
+def split_of(arguments: argparse.Namespace) -> str | None:
+    """The split to take the annotations of: ``--split``, or test; of a single file none."""
+    if arguments.split is None and Path(arguments.data).expanduser().is_file():
+        return None
+    return arguments.split or "test"

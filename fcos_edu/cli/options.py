@@ -91,11 +91,12 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def add_corrupt_option(parser: Parser) -> None:
-    """``--on-corrupt``."""
+def add_corrupt_option(parser: Parser, skip: str = "leave them out, and say so") -> None:
+    """``--on-corrupt``; the words tell what ``skip`` does."""
     parser.add_argument(
-        "--on-corrupt", choices=["error", "skip"], default="error", help="what to do with unreadable images"
-    )
+        "--on-corrupt", choices=["error", "skip"], default="error",
+        help=f"what to do with images that cannot be read: stop (error), or {skip} (skip)",
+    )  # fmt: skip
 
 
 def add_device_option(parser: Parser) -> None:

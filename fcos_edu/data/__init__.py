@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .dataset import DetectionDataset, FileDataset, Transforms, collate
     from .decoding import IMAGE_SUFFIXES, CorruptImageError, read_image
     from .downloads import DownloadError, fetch
-    from .loading import load
+    from .loading import load, load_annotations
     from .shapes import ShapesDataset
     from .sources import BCCD_CLASSES, NAMES, SHAPES_CLASSES, VOC_CLASSES, data_root
     from .statistics import Summary, summary
@@ -55,7 +55,7 @@ else:
             "dataset": ("DetectionDataset", "FileDataset", "Transforms", "collate"),
             "decoding": ("IMAGE_SUFFIXES", "CorruptImageError", "read_image"),
             "downloads": ("DownloadError", "fetch"),
-            "loading": ("load",),
+            "loading": ("load", "load_annotations"),
             "shapes": ("ShapesDataset",),
             "sources": ("BCCD_CLASSES", "NAMES", "SHAPES_CLASSES", "VOC_CLASSES", "data_root"),
             "statistics": ("Summary", "summary"),
@@ -110,6 +110,7 @@ __all__ = [
     "fetch",
     "formats",
     "load",
+    "load_annotations",
     "loading",
     "read_image",
     "shapes",

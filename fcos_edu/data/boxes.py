@@ -24,10 +24,7 @@ from ..images import resized_size
 from ..locations import Grid
 from ..targets import PaddedBoxes
 from .annotations import Annotations
-from .downloads import fetch
-from .formats import FORMATS, format_of
-from .shapes import ShapesDataset
-from .sources import NAMES, SOURCES, data_root
+from .loading import load_annotations
 
 _LOCATIONS_PER_BATCH = 200_000  # keeps what the assignment works on in a processor's cache
 
@@ -181,27 +178,7 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
         ValueError: a file that is not in COCO's or VOC's format, a split that does not exist, or no boxes at all. The
             text names file and value.
     """
-    source = SOURCES.get(str(path))
-    if source is not None and source.layout == "shapes":
-        return Boxes.of(ShapesDataset(split=split or "train").annotations(), crowds=crowds, last_pixel=last_pixel)
-    if source is not None and source.fetched_unasked:
-        place = fetch(str(path))
-    else:
-        place = Path(path).expanduser() if source is None else data_root() / source.folder
-    if not place.exists():
-        if source is not None:
-            raise FileNotFoundError(
-                f"{path} is not in the data folder: fetch it with fcos-edu data download {path}, or give its "
-                f"annotations as a file or folder"
-            )
-        raise FileNotFoundError(
-            f"there is no annotation file or folder {place}; give a COCO-format JSON file, a folder in COCO's or "
-            f"VOC's layout, or one of {', '.join(NAMES)}"
-        )
-    reader = format_of(place) if source is None else FORMATS[source.layout]
-    classes = source.classes or None if source is not None else None
-    annotations = reader.read(place, split, classes=classes, pictures=False)
-    return Boxes.of(annotations, crowds=crowds, last_pixel=last_pixel)
+    return Boxes.of(load_annotations(path, split), crowds=crowds, last_pixel=last_pixel)
 
 
 def _sized(annotations: Annotations, name: str) -> Annotations:

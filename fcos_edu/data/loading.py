@@ -1,4 +1,4 @@
-"""`load`: images and boxes by a name or by a folder (Sec. 4, training data).
+"""`load` and `load_annotations`: images and boxes, or boxes alone, by a name or by a folder (Sec. 4, training data).
 
 Taught in the chapter *Your own boxes*. Checked with folders of each layout, with names and with faults.
 """
@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .annotations import Annotations, join
 from .combined import JoinedDataset
 from .dataset import DetectionDataset, FileDataset, Transforms
 from .downloads import fetch
 from .formats import FORMATS, format_of
 from .shapes import ShapesDataset
-from .sources import NAMES, SOURCES
+from .sources import NAMES, SOURCES, data_root
 
 
 def load(
@@ -78,3 +79,42 @@ def load(
         on_corrupt=on_corrupt,
         transforms=transforms,
     )
+
+
+def load_annotations(name_or_path: str | Path, split: str | None = None) -> Annotations:
+    """All images and boxes of a data set, from its annotations alone: no picture is needed, and none is read.
+
+    Args:
+        name_or_path: a file in COCO's format; a folder in COCO's or VOC's layout; one of NAMES. Of these, "bccd" is
+            downloaded if it is not there; VOC and COCO, which are large, must be there, their annotations at least.
+            Several joined by "+" become one, with the image ids 1, 2, ..., as with `load`.
+        split: of a folder or a name; a file has none. By default all annotations of a VOC folder and of "bccd", the
+            only split of a COCO folder, and "train" of "shapes".
+
+    Raises:
+        FileNotFoundError: there is no such file, folder or split's file.
+        ValueError: a file that is not in COCO's or VOC's format, or a split that does not exist.
+    """
+    name = str(name_or_path)
+    if "+" in name and not Path(name).expanduser().exists():
+        return join([load_annotations(part, split) for part in name.split("+")], name, renumber=True)
+    source = SOURCES.get(name)
+    if source is not None and source.layout == "shapes":
+        return ShapesDataset(split=split or "train").annotations()
+    if source is not None and source.fetched_unasked:
+        place = fetch(name)
+    else:
+        place = Path(name).expanduser() if source is None else data_root() / source.folder
+    if not place.exists():
+        if source is not None:
+            raise FileNotFoundError(
+                f"{name} is not in the data folder: fetch it with fcos-edu data download {name}, or give its "
+                f"annotations as a file or folder"
+            )
+        raise FileNotFoundError(
+            f"there is no annotation file or folder {place}; give a COCO-format JSON file, a folder in COCO's or "
+            f"VOC's layout, or one of {', '.join(NAMES)}"
+        )
+    reader = format_of(place) if source is None else FORMATS[source.layout]
+    classes = source.classes or None if source is not None else None
+    return reader.read(place, split, classes=classes, pictures=False)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import agnostic, ambiguity, coco_ap, quality, recall
+    from . import agnostic, ambiguity, coco_ap, detection_files, quality, recall
     from .agnostic import agnostic_metrics, precision_recall_curves, proposal_recall
     from .ambiguity import radius_curve
-    from .coco_ap import METRICS, EvaluationError, coco_metrics, evaluate, metrics_table, predict, read_detections
+    from .coco_ap import METRICS, EvaluationError, coco_metrics, evaluate, metrics_table, predict
+    from .detection_files import read_detections
     from .quality import ambiguous_detections, four_ways, score_iou
     from .recall import anchor_recall, best_possible_recall
 else:
@@ -30,12 +31,12 @@ else:
                 "evaluate",
                 "metrics_table",
                 "predict",
-                "read_detections",
             ),
+            "detection_files": ("read_detections",),
             "quality": ("ambiguous_detections", "four_ways", "score_iou"),
             "recall": ("anchor_recall", "best_possible_recall"),
         },
-        modules=("agnostic", "ambiguity", "coco_ap", "quality", "recall"),
+        modules=("agnostic", "ambiguity", "coco_ap", "detection_files", "quality", "recall"),
     )
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "best_possible_recall",
     "coco_ap",
     "coco_metrics",
+    "detection_files",
     "evaluate",
     "four_ways",
     "metrics_table",

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
-import math
+import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +40,7 @@ def each_batch(
     precision: str = "no",
     indices: Sequence[int] | None = None,
     progress: bool = True,
-) -> None:
+) -> list[int]:
     """Call ``step(images, targets)`` for each batch of a dataset, with the model in evaluation mode.
 
     Args:
@@ -55,6 +53,9 @@ def each_batch(
         indices: the samples to go through, in this order; None for all.
         progress: show a bar.
 
+    Returns:
+        Ids of the images that were seen, in their order: without those that the dataset has skipped.
+
     Raises:
         ValueError: another precision.
         CorruptImageError: an image that cannot be read, unless the dataset skips such images.
@@ -62,6 +63,7 @@ def each_batch(
     if precision not in ("no", "bf16"):
         raise ValueError(f"precision is {precision!r}; evaluation knows 'no' (float32) and 'bf16'")
     device = next(model.parameters()).device
+    seen: list[int] = []
     was_training = model.training
     model.eval()
     loader = DataLoader(
@@ -72,11 +74,13 @@ def each_batch(
         for images, targets in tqdm(loader, desc="evaluate", unit="batch", disable=not progress, leave=False):
             if not images:  # all of them corrupt and skipped
                 continue
+            seen += [int(target["image_id"]) for target in targets]
             truth = [{k: v.to(device) if isinstance(v, Tensor) else v for k, v in t.items()} for t in targets]
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 step([image.to(device) for image in images], truth)
     finally:
         model.train(was_training)
+    return seen
 
 
 def detections_of(model: nn.Module, images: list[Tensor], targets: list[dict[str, Any]]) -> list[dict[str, Tensor]]:
@@ -108,14 +112,47 @@ def predict(model: nn.Module, dataset: DetectionDataset, **options: Any) -> list
         One dict for each detection, with ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) in pixels of the
         original image, ``score``.
     """
+    return predict_seen(model, dataset, **options)[0]
+
+
+def predict_seen(model: nn.Module, dataset: DetectionDataset, **options: Any) -> tuple[list[dict[str, Any]], list[int]]:
+    """:func:`predict`, and the ids of the images that were seen, as :func:`each_batch` gives them."""
     results: list[dict[str, Any]] = []
 
     def step(images: list[Tensor], targets: list[dict[str, Any]]) -> None:
         for target, found in zip(targets, detections_of(model, images, targets), strict=True):
             results.extend(coco_results(found, target["image_id"], dataset.category_ids))
 
-    each_batch(step, model, dataset, **options)
-    return results
+    return results, each_batch(step, model, dataset, **options)
+
+
+def truth_of(dataset: DetectionDataset, seen: Sequence[int]) -> dict[str, Any]:
+    """The ground truth of the images that were seen. What nobody could look at, nobody could find.
+
+    Where images are missing, a ``UserWarning`` says how many, and how many boxes go with them.
+
+    Args:
+        dataset: whose ground truth it is.
+        seen: image ids, from :func:`each_batch` or :func:`predict_seen`.
+
+    Raises:
+        EvaluationError: none was seen.
+    """
+    truth, known = dataset.ground_truth(), set(seen)
+    images = [image for image in truth["images"] if image["id"] in known]
+    left_out = len(truth["images"]) - len(images)
+    if not left_out:
+        return truth
+    if not images:
+        raise EvaluationError(f"none of the {left_out} images could be read: there is nothing to measure")
+    boxes = [box for box in truth["annotations"] if box["image_id"] in known]
+    warnings.warn(
+        f"{left_out} of {len(truth['images'])} images were not read; they are left out of the ground truth, with "
+        f"their {len(truth['annotations']) - len(boxes)} boxes",
+        UserWarning,
+        stacklevel=3,
+    )
+    return {**truth, "images": images, "annotations": boxes}
 
 
 def run_coco(
@@ -192,60 +229,15 @@ def coco_metrics(ground_truth: dict[str, Any], results: Sequence[dict[str, Any]]
 def evaluate(model: nn.Module, dataset: DetectionDataset, **options: Any) -> dict[str, float | None]:
     """:func:`predict` and :func:`coco_metrics` in one call; ``options`` as for :func:`predict`.
 
+    Images that the dataset skips are left out of the ground truth too, with a warning (:func:`truth_of`); so are those
+    that are not among ``indices``.
+
     Raises:
         CorruptImageError: an image that cannot be read, unless the dataset skips such images.
         EvaluationError: as :func:`coco_metrics`.
     """
-    return coco_metrics(dataset.ground_truth(), predict(model, dataset, **options))
-
-
-def read_detections(path: str | Path, truth: dict[str, Any]) -> list[dict[str, Any]]:
-    """COCO-format results from a file, such as the command ``detect`` writes.
-
-    Args:
-        path: a list of results, or the document of ``detect``, whose own numbers are translated by file and class
-            names.
-        truth: the ground truth that they are to be compared with.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        EvaluationError: not JSON, not a list of detections with boxes and scores, or an image or class that the ground
-            truth does not have.
-    """
-    path = Path(path)
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"there is no file of detections {path}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise EvaluationError(f"{path} is not JSON: {error}") from error
-    own = results if isinstance(results, dict) else {}  # the file of `detect`, with numbers of its own
-    results = own.get("annotations") if own else results
-    if not isinstance(results, list):
-        raise EvaluationError(f"{path} holds no list of detections")
-    for i, entry in enumerate(results):
-        for key in ("image_id", "category_id", "bbox", "score"):
-            if not isinstance(entry, dict) or key not in entry:
-                raise EvaluationError(f"{path}: detection {i} lacks {key!r}")
-        box, score = entry["bbox"], entry["score"]
-        if not (isinstance(box, list) and len(box) == 4 and all(_is_number(side) for side in box)):
-            raise EvaluationError(f"{path}: detection {i} has bbox {box!r}; it must be [x, y, width, height]")
-        if not _is_number(score):
-            raise EvaluationError(f"{path}: detection {i} has score {score!r}; it must be a number")
-    for part, key, name in (("images", "image_id", "file_name"), ("categories", "category_id", "name")):
-        if part not in own:
-            continue
-        wanted = {Path(entry[name]).name: entry["id"] for entry in truth[part]}
-        names = {entry["id"]: Path(entry[name]).name for entry in own[part]}
-        for entry in results:
-            if names.get(entry[key]) not in wanted:
-                raise EvaluationError(f"{path}: {names.get(entry[key])!r} is not among the {part} of the data set")
-            entry[key] = wanted[names[entry[key]]]
-    return results
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    results, seen = predict_seen(model, dataset, **options)
+    return coco_metrics(truth_of(dataset, seen), results)
 
 
 def metrics_table(metrics: dict[str, float | None]) -> str:
@@ -266,6 +258,7 @@ __all__ = [
     "evaluate",
     "metrics_table",
     "predict",
-    "read_detections",
+    "predict_seen",
     "run_coco",
+    "truth_of",
 ]

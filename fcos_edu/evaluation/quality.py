@@ -18,7 +18,7 @@ from torchvision.ops import box_iou
 from ..data import DetectionDataset
 from ..model import FCOS
 from .ambiguity import ambiguous_locations
-from .coco_ap import coco_metrics, coco_results, detections_of, each_batch
+from .coco_ap import coco_metrics, coco_results, detections_of, each_batch, truth_of
 
 WAYS = ("none", "computed", "branch", "oracle")  # Table 4's rows, and the early version's upper bound
 
@@ -50,8 +50,7 @@ def four_ways(model: FCOS, dataset: DetectionDataset, **options: Any) -> dict[st
                 for place, detection in zip(seen.images, found, strict=True):
                     results[way] += coco_results(detection, targets[place]["image_id"], dataset.category_ids)
 
-    each_batch(step, model, dataset, **options)
-    truth = dataset.ground_truth()
+    truth = truth_of(dataset, each_batch(step, model, dataset, **options))
     return {way: coco_metrics(truth, results[way]) for way in ways}
 
 

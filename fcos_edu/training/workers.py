@@ -18,7 +18,7 @@ from torch import nn
 from ..compat import forget_device, forget_precision
 from ..data import DetectionDataset
 from ..devices import pick_device
-from ..evaluation import coco_metrics, predict
+from ..evaluation.coco_ap import coco_metrics, predict_seen, truth_of
 from .config import TrainConfig
 from .precision import pick_precision
 
@@ -96,10 +96,11 @@ def evaluate_shared(
     if workers > 1:  # batch norm statistics differ between workers
         model.load_state_dict(broadcast(model.state_dict()))
     shown = progress and accelerator.is_main_process
-    found = gather_object(predict(model, dataset, indices=range(worker, len(dataset), workers), progress=shown))
+    own, own_images = predict_seen(model, dataset, indices=range(worker, len(dataset), workers), progress=shown)
+    found, seen = gather_object(own), gather_object(own_images)
     place = {image: number for number, image in enumerate(dataset.image_ids)}
     found.sort(key=lambda result: place[result["image_id"]])  # as one worker would have found them
-    return coco_metrics(dataset.ground_truth(), found)
+    return coco_metrics(truth_of(dataset, seen), found)
 
 
 class OutOfMemoryError(RuntimeError):

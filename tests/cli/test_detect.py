@@ -61,7 +61,7 @@ def test_detections_of_detect_are_scored_by_file_and_class_names(tmp_path, check
     ]
     (tmp_path / "found.json").write_text(json.dumps(document))
     out = tmp_path / "ap.json"
-    words = ["evaluate", checkpoint, "--data", folder, "--out", out, "--detections", tmp_path / "found.json"]
+    words = ["evaluate", "--data", folder, "--out", out, "--detections", tmp_path / "found.json"]
     assert run(*words) == 0
     assert json.loads(out.read_text())["AP"] > 0.99
 

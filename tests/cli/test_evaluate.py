@@ -1,6 +1,7 @@
 """``fcos-edu evaluate``: detections that are the truth, and files that are none."""
 
 import json
+import shutil
 
 import pytest
 
@@ -8,24 +9,81 @@ from fcos_edu import FCOS, FCOSConfig, data
 from tests.cli.calls import run
 
 
-def test_evaluate_scores_a_list_of_coco_results(tmp_path, checkpoint):
+def test_evaluate_scores_a_list_of_coco_results(tmp_path):
     folder = tmp_path / "set"
     data.ShapesDataset(num_images=3, split="test", size=(128, 128)).export_coco(folder)
     truth = json.loads((folder / "test.json").read_text())
     results = [{**{k: a[k] for k in ("image_id", "category_id", "bbox")}, "score": 0.9} for a in truth["annotations"]]
     (tmp_path / "found.json").write_text(json.dumps(results))
     out = tmp_path / "ap.json"
-    assert run("evaluate", checkpoint, "--data", folder, "--detections", tmp_path / "found.json", "--out", out) == 0
+    assert run("evaluate", "--data", folder, "--detections", tmp_path / "found.json", "--out", out) == 0
     assert json.loads(out.read_text())["AP"] > 0.99
+
+
+def test_detections_need_neither_images_nor_a_detector(tmp_path, monkeypatch):
+    """A COCO annotation file alone, a folder without its pictures, drawn shapes; and torch is asked for no model."""
+    monkeypatch.setattr("fcos_edu.detectors.load", None)
+    shapes = data.ShapesDataset(num_images=3, split="test", size=(128, 128))
+    shapes.export_coco(tmp_path / "set")
+    truth = json.loads((tmp_path / "set" / "test.json").read_text())
+    results = [{**{k: a[k] for k in ("image_id", "category_id", "bbox")}, "score": 0.9} for a in truth["annotations"]]
+    found, out = tmp_path / "found.json", tmp_path / "ap.json"
+    found.write_text(json.dumps(results))
+    shutil.rmtree(tmp_path / "set" / "images")
+    for place in (tmp_path / "set", tmp_path / "set" / "test.json"):
+        assert run("evaluate", "--detections", found, "--data", place, "--out", out) == 0
+        assert json.loads(out.read_text())["AP"] == pytest.approx(1.0)
+    found.write_text("[]")
+    assert run("evaluate", "--detections", found, "--out", out) == 0
+    assert json.loads(out.read_text())["AP"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "evaluate needs a detector"),
+        (["shapes", "--detections", "f.json"], "give a detector (shapes) or --detections f.json, not both"),
+        (["--detections", "f.json", "--data", "no.json"], "there is no annotation file or folder no.json"),
+        (["--detections", "f.json", "--data", "SET/test.json", "--split", "val"], "is a single file and has no split"),
+        (["--detections", "f.json", "--data", "SET"], "there is no file of detections f.json"),
+        (["--detections", "f.json", "--data", "SET", "--split", "val"], "has no split 'val'; it has test"),
+        (["shapes", "--data", "SET", "--split", "valid"], "has no split 'valid'; it has test"),
+    ],
+)
+def test_wrong_calls_are_one_sentence(tmp_path, capsys, words, message):
+    data.ShapesDataset(num_images=1, split="test", size=(128, 128)).export_coco(tmp_path / "set")
+    assert run("evaluate", *(word.replace("SET", str(tmp_path / "set")) for word in words)) == 1
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
+
+
+def test_skipped_images_are_told_and_their_boxes_left_out(tmp_path, capsys):
+    """A detector that finds all there is keeps its AP, however many pictures are broken."""
+    folder = tmp_path / "set"
+    data.ShapesDataset(num_images=4, split="test", size=(128, 128)).export_coco(folder)
+    out = {name: tmp_path / f"{name}.json" for name in ("before", "after")}
+    broken = sorted((folder / "images").rglob("*.png"))[1]
+    truth = json.loads((folder / "test.json").read_text())
+    alone = {**truth, "images": [i for i in truth["images"] if not broken.match(i["file_name"])]}
+    known = {i["id"] for i in alone["images"]}
+    assert len(known) == 3
+    alone["annotations"] = [a for a in truth["annotations"] if a["image_id"] in known]
+    (folder / "val.json").write_text(json.dumps(alone))
+    assert run("evaluate", "shapes", "--data", folder, "--split", "val", "--out", out["before"]) == 0
+    broken.write_bytes(broken.read_bytes()[:99])
+    words = ["evaluate", "shapes", "--data", folder, "--split", "test", "--out", out["after"], "--on-corrupt", "skip"]
+    with pytest.warns(UserWarning, match="1 of 4 images were not read"):
+        assert run(*words) == 0
+    assert out["after"].read_text() == out["before"].read_text()
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [("{", "is not JSON"), ('{"a": 1}', "holds no list"), ('[{"image_id": 1}]', "detection 0 lacks 'category_id'")],
 )
-def test_bad_detection_files_are_named(tmp_path, checkpoint, capsys, text, message):
+def test_bad_detection_files_are_named(tmp_path, capsys, text, message):
     (tmp_path / "found.json").write_text(text)
-    assert run("evaluate", checkpoint, "--detections", tmp_path / "found.json") == 1
+    assert run("evaluate", "--detections", tmp_path / "found.json") == 1
     error = capsys.readouterr().err
     assert message in error and "found.json" in error
 

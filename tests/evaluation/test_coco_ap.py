@@ -8,7 +8,7 @@ from torch import nn
 
 from fcos_edu import FCOS, FCOSConfig, data
 from fcos_edu.evaluation import METRICS, EvaluationError, coco_metrics, evaluate, metrics_table, predict
-from fcos_edu.evaluation.coco_ap import run_coco
+from fcos_edu.evaluation.coco_ap import predict_seen, run_coco, truth_of
 
 
 def truth(*boxes, images=1, crowd=()):
@@ -103,6 +103,53 @@ def test_predict_and_evaluate_the_truth_give_one():
     metrics = evaluate(model, dataset, batch_size=3, progress=False)
     assert metrics["AP"] == pytest.approx(1.0, abs=1e-3)
     assert model.training  # as it was before
+
+
+def coco_folder(folder, *, corrupt=()):
+    """Six pictures of shapes, some of them cut off."""
+    data.ShapesDataset(num_images=6, split="test", size=(96, 96)).export_coco(folder)
+    pictures = sorted((folder / "images").rglob("*.png"))
+    for i in corrupt:
+        pictures[i].write_bytes(pictures[i].read_bytes()[:100])
+    return data.load(folder, "test", transforms=data.transforms.eval_transforms(), on_corrupt="skip")
+
+
+class Repeats(nn.Module):
+    """Gives what stands in the targets: what can be seen, it finds."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.config = FCOSConfig.tiny(num_classes=5, centerness_inference="oracle")
+
+    def forward(self, images, targets):
+        return [{**t, "scores": torch.full((len(t["labels"]),), 0.9)} for t in targets]
+
+
+@pytest.mark.parametrize("corrupt", [(0,), (5,), (1, 2, 3)])
+def test_skipped_images_are_left_out_of_the_truth(tmp_path, corrupt):
+    dataset = coco_folder(tmp_path, corrupt=corrupt)
+    boxes = [len(dataset.annotations().boxes[dataset.annotations().of_image(i)]) for i in range(6)]
+    told = f"{len(corrupt)} of 6 images were not read; .* with their {sum(boxes[i] for i in corrupt)} boxes"
+    with pytest.warns(UserWarning, match=told):
+        metrics = evaluate(Repeats(), dataset, batch_size=2, progress=False)
+    assert metrics["AP"] == metrics["AR100"] == pytest.approx(1.0)
+    results, seen = predict_seen(Repeats(), dataset, batch_size=2, progress=False)
+    assert seen == [i for n, i in enumerate(dataset.image_ids) if n not in corrupt]
+    assert {r["image_id"] for r in results} == set(seen)
+
+
+def test_indices_choose_what_is_measured(tmp_path):
+    dataset = coco_folder(tmp_path)
+    with pytest.warns(UserWarning, match="4 of 6 images"):
+        assert evaluate(Repeats(), dataset, indices=[3, 1], progress=False)["AP"] == pytest.approx(1.0)
+    assert truth_of(dataset, dataset.image_ids) == dataset.ground_truth()
+
+
+def test_nothing_that_can_be_read_is_nothing_to_measure(tmp_path):
+    dataset = coco_folder(tmp_path, corrupt=range(6))
+    with pytest.raises(EvaluationError, match="none of the 6 images could be read"):
+        evaluate(Repeats(), dataset, progress=False)
 
 
 def test_the_mode_is_restored_after_an_error():
