@@ -36,7 +36,7 @@ def atomic_write(path: str | Path, write: Callable[[Path], Any]) -> None:
     try:
         _write_into(path, write) if stream else _replace(path, write)
     except (OSError, RuntimeError) as error:
-        found = _system_error(error)
+        found = system_error(error)
         if found is None:
             raise
         unchanged = "" if stream else ". What was there is unchanged"
@@ -96,7 +96,7 @@ def _write_into(path: Path, write: Callable[[Path], Any]) -> None:
             shutil.copyfileobj(file, stream)
 
 
-def _system_error(error: BaseException | None) -> OSError | None:
+def system_error(error: BaseException | None) -> OSError | None:
     """The system's error behind another one: torch, given a file, hides a full disk behind a RuntimeError."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__

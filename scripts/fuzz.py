@@ -22,7 +22,6 @@ import json
 import re
 import tempfile
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -268,12 +267,8 @@ def run_checkpoint() -> Target:
             run = Run(folder)
             run.checkpoints.mkdir()
             path.rename(run.path(7))
-            with warnings.catch_warnings(record=True) as told:
-                warnings.simplefilter("always")
-                state = run.newest()
-            if state is None:
-                raise CheckpointError(str(told[0].message).replace("\n", " "))
-            if state["step"] != 7 or not torch.equal(state["model"]["weight"], torch.arange(300.0)):
+            state = run.newest()
+            if state is None or state["step"] != 7 or not torch.equal(state["model"]["weight"], torch.arange(300.0)):
                 raise AssertionError("a damaged checkpoint was taken")
             return state
 

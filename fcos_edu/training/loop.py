@@ -10,6 +10,7 @@ disk in :mod:`~fcos_edu.training.runs`; what several workers do together in :mod
 
 from __future__ import annotations
 
+import contextlib
 import json
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from .. import detectors, weights
 from ..atomic import write_json
 from ..data import DetectionDataset
 from ..evaluation import metrics_table
+from ..settings import ConfigError
 from .config import TrainConfig
 from .loading import make_dataset, make_loader, make_test_dataset
 from .runs import Run, flush
@@ -34,6 +36,7 @@ from .workers import (
     explained,
     first_on_each_machine,
     make_accelerator,
+    on_main,
     out_of_memory,
 )
 
@@ -72,6 +75,8 @@ def train(
     Raises:
         ValueError: there is no such device.
         FileExistsError, ConfigError: as :meth:`Run.check <fcos_edu.training.runs.Run.check>`.
+        BlockingIOError: as :meth:`Run.lock <fcos_edu.training.runs.Run.lock>`.
+        CheckpointError: as :meth:`Run.newest <fcos_edu.training.runs.Run.newest>`.
         NonFiniteLossError: with the term, the step and its images; the last good checkpoint is kept.
         CorruptImageError: with the file, unless ``on_corrupt="skip"``.
         OutOfMemoryError: of the GPU; says what to lower.
@@ -80,14 +85,18 @@ def train(
     run, kind = Run(folder), config.detector if model is None else "custom"
     accelerator = make_accelerator(config.precision, device)
     worker, workers = accelerator.process_index, accelerator.num_processes
-    with StopRequest() as stop, explained(out_of_memory(config, workers)):
+    with StopRequest() as stop, explained(out_of_memory(config, workers)), contextlib.ExitStack() as at_the_end:
         stop.release()  # there is nothing to save yet
         set_seed(config.seed)
         dataset = first_on_each_machine(accelerator, lambda: make_dataset(config))
         test = make_test_dataset(config, dataset.classes)  # now: a missing split is told before hours of training
         config = config.replace(**{"model.class_names": dataset.classes, "model.num_classes": len(dataset.classes)})
+        at_the_end.callback(run.unlock)
+        on_main(accelerator, run.lock)
         run.check(config, resume=resume, allow_changes=allow_changes)
         saved = run.newest() if resume else None
+        if saved and saved["step"] > config.iterations:
+            raise ConfigError(f"the run in {folder} has done {saved['step']} steps; iterations is {config.iterations}")
         start = agreed_step(saved["step"] if saved else 0, run.folder)
 
         if model is None:

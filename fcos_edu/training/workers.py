@@ -84,6 +84,23 @@ def first_on_each_machine(accelerator: Accelerator, make: Callable[[], T]) -> T:
     return made
 
 
+def on_main(accelerator: Accelerator, act: Callable[[], object]) -> None:
+    """``act()`` in the main process alone; what goes wrong there is raised in every worker.
+
+    Raises:
+        OSError: what ``act`` raises, or its text.
+    """
+    failed: OSError | None = None
+    if accelerator.is_main_process:
+        try:
+            act()
+        except OSError as error:
+            failed = error
+    told = next(filter(None, gather_object([str(failed) if failed else ""])), None)
+    if failed or told:
+        raise failed or OSError(told)
+
+
 def evaluate_shared(
     accelerator: Accelerator, model: nn.Module, dataset: DetectionDataset, *, progress: bool = True
 ) -> dict[str, float | None]:

@@ -28,7 +28,7 @@ from tests.training.parts import SMALL, small
 def test_a_run_leaves_config_log_checkpoint_curves_and_figures(tmp_path):
     outcome = train(small(test_split="test", ema_decay=0.5), tmp_path / "run", progress=False)
     assert {p.name for p in (tmp_path / "run").iterdir()} == {
-        "config.json", "log.jsonl", "model.safetensors", "curves.png", "metrics.json", "checkpoints"
+        "config.json", "log.jsonl", "model.safetensors", "curves.png", "metrics.json", "checkpoints", ".lock",
     }  # fmt: skip
     entries = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [e["step"] for e in entries] == [2, 4, 6]
