@@ -10,6 +10,9 @@ differ. As dicts, a file of the size of COCO's train2017 (118,287 images) takes 
 
 from __future__ import annotations
 
+import os
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..text import printable, shortened
 from .decoding import image_size
 
 Array = NDArray[Any]
@@ -67,6 +71,9 @@ class Annotations:
     left_out: dict[str, int] = field(default_factory=dict)  # what the reader had to leave out, by reason
     file: str = ""  # name of the annotation file, where it is one
     split: str = ""
+    box_words: str = ""  # what the format means by a box, where it is often taken for another
+    notes: tuple[str, ...] = ()  # what else a reader of the annotations should hear, each a sentence without its end
+    allow_outside: bool = False  # pictures may lie outside of their folder
 
     def __post_init__(self) -> None:
         if not self.category_ids:
@@ -131,10 +138,19 @@ class Annotations:
         return slice(int(self.first[index]), int(self.first[index + 1]))
 
     def path(self, index: int) -> Path:
-        """The file of picture ``index``."""
+        """The file of picture ``index``.
+
+        Raises ValueError where nobody has looked for pictures, and for a file outside of the folder unless
+        ``allow_outside``: annotations of strangers could name any file of this machine.
+        """
         if not self.folders:
             raise ValueError(f"{self.name} was read without its pictures; read it with pictures=True")
         which = 0 if self.folder_index is None else int(self.folder_index[index])
+        if not self.allow_outside and leads_outside(self.file_names[index]):
+            raise ValueError(
+                f"{self.name}: the picture {shortened(self.file_names[index])} lies outside of the folder "
+                f"{printable(self.folders[which])}; such are read only with allow_outside=True (--allow-outside)"
+            )
         return self.folders[which] / self.file_names[index]
 
     def cut(self) -> NDArray[np.float64]:
@@ -257,8 +273,28 @@ def join(parts: Sequence[Annotations], name: str, *, renumber: bool = False, **m
         ),  # fmt: skip
         ignored_reason=first.ignored_reason,
         left_out=counts,
+        box_words=first.box_words,
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        allow_outside=any(part.allow_outside for part in parts),
         **more,
     )
+
+
+def leads_outside(name: str) -> bool:
+    """Whether a file's name is absolute, or climbs out of the folder it is below."""
+    if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]" if os.sep == "/" else "[A-Za-z]:", name):
+        return True
+    depth = 0
+    for part in re.split(r"[/\\]", name):
+        depth += {"": 0, ".": 0, "..": -1}.get(part, 1)
+        if depth < 0:
+            return True
+    return False
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """The names that occur more than once, each once."""
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def _joined(arrays: Iterable[Array], dtype: Any) -> Array:

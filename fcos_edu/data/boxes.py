@@ -9,6 +9,7 @@ arrays; so it is read once, and the dicts are dropped.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from ..config import FCOSConfig
 from ..images import resized_size
 from ..locations import Grid
 from ..targets import PaddedBoxes
+from ..text import printable
 from .annotations import Annotations
 from .loading import load_annotations
 
@@ -178,7 +180,10 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
         ValueError: a file that is not in COCO's or VOC's format, a split that does not exist, or no boxes at all. The
             text names file and value.
     """
-    return Boxes.of(load_annotations(path, split), crowds=crowds, last_pixel=last_pixel)
+    annotations = load_annotations(path, split)
+    if annotations.notes:
+        warnings.warn(f"{printable(annotations.name)}: {'; '.join(annotations.notes)}.", UserWarning, stacklevel=2)
+    return Boxes.of(annotations, crowds=crowds, last_pixel=last_pixel)
 
 
 def _sized(annotations: Annotations, name: str) -> Annotations:

@@ -1,26 +1,28 @@
 """Reader for folders in COCO's format (Sec. 4: COCO trainval35k and minival).
 
 Taught in the chapter *COCO: published weights on your photograph*. Checked against pycocotools: a detector that repeats
-`ground_truth()` gets AP 1. torchvision's `CocoDetection` hands out raw annotations of one file and fails on a
-faulty one with a bare KeyError; here each fault is named before training starts, and crowds, bad boxes and
-unknown categories are counted.
+`ground_truth()` gets AP 1; with thousands of broken files (`scripts/fuzz.py`). torchvision's `CocoDetection` hands out
+raw annotations of one file and fails on a faulty one with a bare KeyError; here each fault is named before training
+starts, and crowds, bad boxes and unknown categories are counted.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .annotations import Annotations, join
+from ..text import printable, read_bytes, shortened
+from .annotations import Annotations, join, repeated
 from .dataset import FolderDataset
-from .decoding import IMAGE_SUFFIXES
+from .decoding import is_picture
 
 LAYOUT = "COCO's (train.json and val.json with images/, or annotations/instances_*.json and image folders)"
 _SPLIT_NAMES = ("train", "val", "valid", "test")
@@ -74,22 +76,30 @@ def read(
     categories: dict[int, str] = {}
     for part, file in files.items():
         document = read_annotations(file)
-        own = {int(c["id"]): str(c["name"]) for c in document["categories"]}
+        own = {c["id"]: c["name"] for c in document["categories"]}
         if parts and own != categories:
             raise ValueError(f"{file} has other categories than {next(iter(files.values()))}; they cannot be joined.")
         categories = own
-        columns = _columns(document, categories, _chosen(categories, classes, file))
+        columns = _columns(document, categories, _chosen(categories, classes, file), file)
         if pictures or not (columns["heights"].all() and columns["widths"].all()):
             try:
                 columns["folders"] = (_image_folder(folder, part, file, columns["file_names"]),)
             except FileNotFoundError:
                 if pictures:
                     raise
+        columns["file_names"] = _with_slashes(columns["file_names"], *columns.get("folders", ()))
+        if twice := repeated(columns["file_names"]):
+            columns["notes"] = (
+                f"{len(twice)} pictures stand under several image ids, the first is {shortened(twice[0])}: "
+                "each id counts as an image",
+            )
         parts.append(Annotations(name=name, split=split or "", file=file.name, **columns))
     if len(parts) == 1:
         return parts[0]
     file_names = "+".join(part.file for part in parts)
-    return join(parts, name, split=split, file=file_names)
+    ids = np.concatenate([part.image_ids for part in parts])
+    # Tools count the images of each file from 1: what clashes is numbered anew.
+    return join(parts, name, renumber=len(np.unique(ids)) < len(ids), split=split, file=file_names)
 
 
 class COCODataset(FolderDataset):
@@ -102,14 +112,15 @@ class COCODataset(FolderDataset):
         folder: holds the annotation files, see `coco_splits`, and the photographs in images/<split>,
             <split><year>, <split>, images or beside the files: the first of them that has the split's first
             image is taken.
-        split: "train", "val" or another split of the folder; "train+val" (or "trainval") joins both.
+        split: "train", "val" or another split of the folder; "train+val" (or "trainval") joins both, and numbers the
+            images anew where both files have the same ids.
         classes: take only these categories, labelled in this order; all by default.
-        keep_empty, on_corrupt, transforms: see `FileDataset`.
+        options: see `FileDataset`.
 
     Raises:
         FileNotFoundError: no photographs, or one of them is missing.
-        ValueError: an unknown split; a file that is not JSON or lacks a key; boxes of an image that the
-            file does not list. The text names file and value.
+        ValueError: an unknown split; a file that is not JSON, lacks a key, or holds a value that cannot be; boxes of an
+            image that the file does not list. The text names file and value.
     """
 
     read_folder = staticmethod(read)
@@ -136,49 +147,144 @@ def _split_files(folder: Path, split: str | None) -> dict[str, Path]:
 def read_annotations(path: str | Path) -> dict[str, Any]:
     """Load a COCO annotation file and check its form.
 
-    Raises ValueError naming file and value: not JSON, a missing key, a box of an image that is not listed.
+    The file may be in UTF-8, UTF-16 or UTF-32, with or without a byte-order mark. Ids and flags that are written as
+    text, or as 1.0, become the numbers that they say.
+
+    Raises ValueError naming file and value: not JSON, a missing key, a value that cannot be, an id twice, a box of an
+    image that is not listed.
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"), object_hook=_without_mask)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a JSON file ({error}).") from error
+        data = json.loads(read_bytes(path), object_hook=_without_mask)
+    except RecursionError:
+        raise ValueError(f"{printable(path)} is no COCO file: it is nested too deeply.") from None
+    except (json.JSONDecodeError, UnicodeError) as error:
+        raise ValueError(f"{printable(path)} is not a JSON file ({error}).") from error
+    except ValueError as error:  # a number of thousands of digits, or no regular file
+        raise ValueError(f"{printable(path)} cannot be read ({error}).") from None
+    try:
+        _check(data)
+    except _Fault as fault:
+        raise ValueError(f"{printable(path)}{fault}") from None
+    return data  # type: ignore[no-any-return]
+
+
+class _Fault(Exception):
+    """What is wrong with a document; the file's name is put before it."""
+
+
+_NEEDED = {
+    "images": ("id", "file_name"),
+    "annotations": ("image_id", "category_id", "bbox"),
+    "categories": ("id", "name"),
+}
+
+
+def _check(data: Any) -> None:
+    """Hold a document to the format, and make numbers of what is written otherwise."""
     if not isinstance(data, dict):
-        raise ValueError(
-            f"{path} holds a {type(data).__name__}; a COCO file holds an object with images and annotations."
-        )
-    needed = {
-        "images": ("id", "file_name"),
-        "annotations": ("image_id", "category_id", "bbox"),
-        "categories": ("id", "name"),
-    }
-    for key, fields in needed.items():
+        kind = type(data).__name__
+        raise _Fault(f" holds a {kind}; a COCO file holds an object with images and annotations.")
+    for key, fields in _NEEDED.items():
         if not isinstance(data.get(key), list):
-            raise ValueError(f"{path} lacks the list {key!r}; a COCO file has {', '.join(needed)}.")
+            raise _Fault(f" lacks the list {key!r}; a COCO file has {', '.join(_NEEDED)}.")
         for position, entry in enumerate(data[key]):
             for field in fields:
                 if not isinstance(entry, dict) or field not in entry:
-                    raise ValueError(f"{path}: entry {position} of {key!r} lacks {field!r}; it is {entry!r}.")
+                    raise _Fault(f": entry {position} of {key!r} lacks {field!r}; it is {shortened(entry)}.")
     if not data["categories"]:
-        raise ValueError(f"{path} lists no categories.")
+        raise _Fault(" lists no categories.")
+    for category in data["categories"]:
+        category["id"] = _whole(category["id"], "category id")
+        if isinstance(category["name"], int) and not isinstance(category["name"], bool):
+            category["name"] = str(category["name"])  # some tools number their classes
+        if not isinstance(category["name"], str) or not category["name"].strip():
+            raise _Fault(f": category {category['id']} has the name {shortened(category['name'])}; it must be a word.")
     for image in data["images"]:
-        if isinstance(image["id"], bool) or not isinstance(image["id"], int):
-            raise ValueError(f"{path}: image id {image['id']!r} is no integer, which pycocotools needs.")
+        image["id"] = _whole(image["id"], "image id")
+        name = image["file_name"]
+        if not isinstance(name, str) or not name.strip() or "\0" in name:
+            raise _Fault(f": image {image['id']} has the file_name {shortened(name)}; it must name a picture.")
+        for key in {"height", "width"} & image.keys():
+            image[key] = _side(image, key)
+    _once((category["id"] for category in data["categories"]), "category id")
+    _once((category["name"] for category in data["categories"]), "the category name")
+    _once((image["id"] for image in data["images"]), "image id")
+    for position, entry in enumerate(data["annotations"]):
+        entry["image_id"] = _whole(entry["image_id"], f"annotation {position}: image_id")
+        entry["category_id"] = _whole(entry["category_id"], f"annotation {position}: category_id")
+        if "iscrowd" in entry:
+            entry["iscrowd"] = _flag(entry["iscrowd"], position)
+        if "area" in entry and (area := _area(entry["area"], position)):
+            entry["area"] = area
+        else:  # the box's own counts
+            entry.pop("area", None)
+        box = entry["bbox"]
+        if not (isinstance(box, list) and len(box) == 4 and all(type(v) in (int, float) for v in box)):
+            raise _Fault(f": annotation {position} has bbox {shortened(box)}; it must be [x, y, width, height].")
     known = {image["id"] for image in data["images"]}
-    if len(known) < len(data["images"]):
-        twice = next(i for i, n in Counter(image["id"] for image in data["images"]).items() if n > 1)
-        raise ValueError(f"{path}: image id {twice} occurs more than once.")
     strangers = [a["image_id"] for a in data["annotations"] if a["image_id"] not in known]
     if strangers:
-        raise ValueError(
-            f"{path}: {len(strangers)} annotations belong to images that the file does not list, "
+        raise _Fault(
+            f": {len(strangers)} annotations belong to images that the file does not list, "
             f"the first to image_id {strangers[0]!r}."
         )
-    for position, entry in enumerate(data["annotations"]):
-        box = entry["bbox"]
-        if not (isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float)) for v in box)):
-            raise ValueError(f"{path}: annotation {position} has bbox {box!r}; it must be [x, y, width, height].")
-    return data
+
+
+def _once(values: Iterable[Any], what: str) -> None:
+    """Refuse what occurs more than once."""
+    for value, count in Counter(values).items():
+        if count > 1:
+            raise _Fault(f": {what} {shortened(value)} occurs more than once.")
+
+
+def _whole(value: Any, what: str) -> int:
+    """An id as a number that pycocotools can have."""
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,19}\s*", value):
+        value = int(value)
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is not int or not -(2**63) <= value < 2**63:
+        raise _Fault(f": {what} is {shortened(value)}; it must be a whole number of at most 63 bits.")
+    return value
+
+
+def _flag(value: Any, position: int) -> int:
+    """``iscrowd`` as 0 or 1; a text would be true, whatever it says."""
+    if isinstance(value, str):
+        value = {"": 0, "0": 0, "false": 0, "1": 1, "true": 1}.get(value.strip().lower(), value)
+    if value is None:
+        return 0
+    if not isinstance(value, (bool, int, float)) or value not in (0, 1):
+        raise _Fault(f": annotation {position} has iscrowd {shortened(value)}; it must be 0 or 1.")
+    return int(value)
+
+
+def _area(value: Any, position: int) -> float:
+    """The area that an annotation gives in pixels²; 0 for none."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise _Fault(f": annotation {position} has area {shortened(value)}; it must be a number.") from None
+    if value is None or value is False or value == 0:
+        return 0.0
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e300:
+        raise _Fault(
+            f": annotation {position} has area {shortened(value)}; it must be a number of pixels², or left out."
+        )
+    return float(value)
+
+
+def _side(image: dict[str, Any], key: str) -> int:
+    """Height or width of an image in pixels; 0 where the file does not say."""
+    try:
+        side = max(0, int(image.get(key) or 0))
+        if side < 2**31:
+            return side
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise _Fault(f": image {image['id']} has {key} {shortened(image[key])}; it must be a number of pixels.")
 
 
 def _without_mask(entry: dict[str, Any]) -> dict[str, Any]:
@@ -194,7 +300,7 @@ def _chosen(categories: dict[int, str], classes: Sequence[str] | None, path: Pat
     id_of = {name: category_id for category_id, name in sorted(categories.items())}
     for name in classes:
         if name not in id_of:
-            raise ValueError(f"{path} has no category {name!r}; it has {', '.join(id_of)}.")
+            raise ValueError(f"{path} has no category {name!r}; it has {printable(', '.join(id_of))}.")
     return [id_of[name] for name in classes]
 
 
@@ -206,12 +312,12 @@ def _image_folder(folder: Path, split: str, annotations: Path, images: Sequence[
     if not images:
         raise ValueError(f"{annotations} lists no images.")
     for candidate in candidates:
-        if (candidate / images[0]).is_file():
+        if any(_is_file(candidate / name) for name in {images[0], images[0].replace("\\", "/")}):
             return candidate
     # The first image may be the one that is missing: any folder with images will do, and the check of files
     # names what is not there.
     for candidate in candidates:
-        if candidate.is_dir() and any(f.suffix.lower() in IMAGE_SUFFIXES for f in candidate.iterdir()):
+        if candidate.is_dir() and any(is_picture(file) for file in candidate.iterdir()):
             return candidate
     raise FileNotFoundError(
         f"{folder} holds no images: {images[0]!r}, the first image of {annotations.name}, "
@@ -219,7 +325,26 @@ def _image_folder(folder: Path, split: str, annotations: Path, images: Sequence[
     )
 
 
-def _columns(document: dict[str, Any], categories: dict[int, str], category_ids: list[int]) -> dict[str, Any]:
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or no text that a system takes
+        return False
+
+
+def _with_slashes(names: Sequence[str], folder: Path | None = None) -> tuple[str, ...]:
+    """Names of files with slashes, where Windows wrote backslashes; a name that has some of its own keeps them."""
+    if os.sep == "\\":
+        return tuple(names)
+    return tuple(
+        name.replace("\\", "/") if "\\" in name and not (folder is not None and _is_file(folder / name)) else name
+        for name in names
+    )
+
+
+def _columns(
+    document: dict[str, Any], categories: dict[int, str], category_ids: list[int], path: Path
+) -> dict[str, Any]:
     """Fields of `Annotations`: images in the order of their ids, as torchvision's and COCO's own tools have them."""
     label_of = {category_id: label for label, category_id in enumerate(category_ids)}
     images = sorted(document["images"], key=lambda image: image["id"])
@@ -232,29 +357,28 @@ def _columns(document: dict[str, Any], categories: dict[int, str], category_ids:
     }
     number = len(entries)
     image_index = np.fromiter((position[entry["image_id"]] for entry in entries), np.int64, number)
-    bbox = chain.from_iterable(entry["bbox"] for entry in entries)
-    xywh = np.fromiter(bbox, np.float64, 4 * number).reshape(-1, 4)
-    areas = (float(entry.get("area") or entry["bbox"][2] * entry["bbox"][3]) for entry in entries)
+    try:
+        xywh = np.fromiter(chain.from_iterable(e["bbox"] for e in entries), np.float64, 4 * number).reshape(-1, 4)
+    except OverflowError:
+        far = next(e["bbox"] for e in entries if any(abs(v) > 1e308 for v in e["bbox"]))
+        raise ValueError(f"{printable(path)}: bbox {shortened(far)} has a number that is too large.") from None
+    with np.errstate(over="ignore", invalid="ignore"):  # boxes that are not finite are counted as such
+        boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+        own = np.fromiter((entry.get("area", np.nan) for entry in entries), np.float64, number)
+        areas = np.where(np.isnan(own), xywh[:, 2] * xywh[:, 3], own)
     order = np.argsort(image_index, kind="stable")
     return dict(
         classes=tuple(categories[i] for i in category_ids),
         category_ids=tuple(category_ids),
         image_ids=np.array([image["id"] for image in images], dtype=np.int64),
-        file_names=tuple(str(image["file_name"]) for image in images),
-        heights=np.array([_side(image, "height") for image in images], dtype=np.int64),
-        widths=np.array([_side(image, "width") for image in images], dtype=np.int64),
+        file_names=tuple(image["file_name"] for image in images),
+        heights=np.array([image.get("height", 0) for image in images], dtype=np.int64),
+        widths=np.array([image.get("width", 0) for image in images], dtype=np.int64),
         image_index=image_index[order],
-        boxes=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)[order],
+        boxes=boxes[order],
         labels=np.fromiter((label_of[entry["category_id"]] for entry in entries), np.int64, number)[order],
-        ignored=np.fromiter((bool(entry.get("iscrowd", 0)) for entry in entries), np.bool_, number)[order],
-        areas=np.fromiter(areas, np.float64, number)[order],
+        ignored=np.fromiter((entry.get("iscrowd", 0) for entry in entries), np.bool_, number)[order],
+        areas=areas[order],
         left_out={reason: count for reason, count in counts.items() if count},
+        box_words="in COCO's format bbox is [x, y, width, height], not two corners",
     )
-
-
-def _side(image: dict[str, Any], key: str) -> int:
-    """Height or width of an image; 0 where the file does not say."""
-    try:
-        return max(0, int(image.get(key) or 0))
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"image {image['id']} has {key} {image[key]!r}; it must be a number of pixels") from None

@@ -19,6 +19,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,8 +29,9 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
+from ..text import printable, shortened
 from .annotations import Annotations
-from .decoding import CorruptImageError, read_image
+from .decoding import MAX_PIXELS, ORIENTATIONS, CorruptImageError, Header, read_header, read_image
 
 Target = dict[str, Any]
 Sample = tuple[tv_tensors.Image, Target]
@@ -132,15 +134,30 @@ class FileDataset(DetectionDataset):
     What is left out, as in torchvision's reference recipe: boxes marked as crowd or difficult; boxes that
     have no width or height once they are cut at the image's border, or that are not finite; and, unless
     `keep_empty`, images where no box is left that is wider and higher than one pixel. Each is counted, and
-    one UserWarning tells the counts.
+    one UserWarning tells the counts, and what else is odd: pictures of another size than annotated, boxes that
+    reach over the border, pictures that would be turned.
+
+    The header of every picture is read at once: its true size counts, whatever the annotation says.
 
     Args:
         annotations: what a format's reader gives, with the folders of the pictures.
         keep_empty: keep images without a usable box. Right for evaluation, where such an image can still
-            collect false detections.
+            collect false detections; in training they are background.
         on_corrupt: "error" raises CorruptImageError at a file that cannot be read; "skip" gives None for it
             (see `collate`) and counts it.
         transforms: called with (image, target).
+        orientation: whether a picture is turned upright where a camera asks for it (EXIF). "auto" turns it where
+            the annotated size fits only the turned picture, as annotation tools of today show pictures upright; where
+            the size does not tell (half turns, squares, no size), it stays as stored, and the warning says how many.
+            "stored" turns none, "upright" all.
+        max_pixels: refuse pictures with more.
+        allow_outside: read pictures that lie outside of their folder too, which annotations of strangers must not name.
+        trust_sizes: read no headers; the sizes of the annotations are known to be right. A published data set's are.
+
+    Raises:
+        CorruptImageError: a picture's header that cannot be read, unless `on_corrupt` is "skip".
+        FileNotFoundError: missing pictures, likewise.
+        ValueError: nothing to learn from, or a picture outside.
     """
 
     def __init__(
@@ -150,17 +167,29 @@ class FileDataset(DetectionDataset):
         keep_empty: bool = True,
         on_corrupt: str = "error",
         transforms: Transforms | None = None,
+        orientation: str = "auto",
+        max_pixels: int = MAX_PIXELS,
+        allow_outside: bool = False,
+        trust_sizes: bool = False,
     ) -> None:
-        if on_corrupt not in ON_CORRUPT:
-            raise ValueError(f"on_corrupt is {on_corrupt!r}; it must be one of {', '.join(ON_CORRUPT)}.")
+        for name, value, choices in (
+            ("on_corrupt", on_corrupt, ON_CORRUPT), ("orientation", orientation, ORIENTATIONS),
+        ):  # fmt: skip
+            if value not in choices:
+                raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
         super().__init__(annotations.classes, category_ids=annotations.category_ids, transforms=transforms)
-        self.on_corrupt = on_corrupt
-        self.name, self.split = annotations.name, annotations.split
+        self.on_corrupt, self.max_pixels = on_corrupt, max_pixels
+        self.name, self.split = printable(annotations.name), annotations.split
         self.counts.update(annotations.left_out)
         self._told: set[tuple[int, str]] = set()
+        annotations = replace(annotations, allow_outside=allow_outside or annotations.allow_outside)
         if on_corrupt == "error":
             _require_files(annotations)
-        annotations = annotations.sized()
+        turn, notes = np.zeros(annotations.images, np.bool_), list[str]()
+        if trust_sizes:
+            annotations = annotations.sized()
+        else:
+            annotations, turn, notes = _measured(annotations, orientation, on_corrupt, max_pixels)
         cut = annotations.cut()
         sides = cut[:, 2:] - cut[:, :2]
         with np.errstate(invalid="ignore"):
@@ -168,20 +197,22 @@ class FileDataset(DetectionDataset):
             usable = solid & ~annotations.ignored & (sides > 1).all(axis=1)
         self.counts[annotations.ignored_reason] += int(annotations.ignored.sum())
         self.counts["degenerate boxes"] += int((~solid & ~annotations.ignored).sum())
-        self._annotations = annotations
+        notes = [*annotations.notes, *notes, *_over_the_border(annotations, solid)]
+        chosen = np.arange(annotations.images)
         if not keep_empty:
-            filled = np.unique(annotations.image_index[usable])
-            self.counts["images without a usable box"] += annotations.images - len(filled)
-            self._annotations = annotations.chosen(filled)
+            chosen = np.unique(annotations.image_index[usable])
+            self.counts["images without a usable box"] += annotations.images - len(chosen)
+        self._annotations, self._turn = annotations, turn
+        if len(chosen) < annotations.images:
+            self._annotations, self._turn = annotations.chosen(chosen), turn[chosen]
         self.image_ids = self._annotations.image_ids.tolist()
         if not self.image_ids:
-            raise ValueError(
-                f"{self.name}: none of the {annotations.images} images has a usable box. "
-                "Check the annotations, or pass keep_empty=True to keep images without boxes."
-            )
+            raise ValueError(_nothing_usable(self.name, annotations, self.warning_counts))
         if self.warning_counts:
             told = ", ".join(f"{count} {reason}" for reason, count in self.warning_counts.items())
-            warnings.warn(f"{self.name}: left out of the targets: {told}.", UserWarning, stacklevel=3)
+            notes.insert(0, f"left out of the targets: {told}")
+        if notes:
+            warnings.warn(f"{self.name}: {'; '.join(notes)}.", UserWarning, stacklevel=3)
 
     def annotations(self) -> Annotations:
         """Of the images that are not left out, with all their boxes."""
@@ -197,20 +228,20 @@ class FileDataset(DetectionDataset):
         own = self._annotations
         path = own.path(index)
         try:
-            image = read_image(path)
+            image = read_image(path, turn=bool(self._turn[index]), max_pixels=self.max_pixels)
         except CorruptImageError as error:
             if self.on_corrupt == "error":
                 raise
-            self._count_once(index, "corrupt images", f"skipped {error.path} ({error.reason}).")
+            self._count_once(index, "corrupt images", f"skipped {printable(error.path)} ({error.reason}).")
             return None
         height, width = image.shape[-2:]
         annotated = (int(own.widths[index]), int(own.heights[index]))
         if (width, height) != annotated:
-            # Boxes may still be right, as annotation tools get the size wrong; the true border counts.
+            # Sizes that were trusted, or a file that changed since. The true border counts.
             self._count_once(
                 index,
                 "images of another size than annotated",
-                f"{path} is {width}×{height} pixels, but its annotation says "
+                f"{printable(path)} is {width}×{height} pixels, but its annotation says "
                 f"{annotated[0]}×{annotated[1]}; check that its boxes belong to it.",
             )
         rows = own.of_image(index)
@@ -233,7 +264,7 @@ class FolderDataset(FileDataset):
         folder: in the layout of the format.
         split: a split that it has; None for its only one.
         classes: names in the order of the labels; by default the format's own order.
-        keep_empty, on_corrupt, transforms: see `FileDataset`.
+        options: keep_empty, on_corrupt, transforms and more: see `FileDataset`.
     """
 
     read_folder: ClassVar[Callable[..., Annotations]]  # the format's reader
@@ -244,16 +275,9 @@ class FolderDataset(FileDataset):
         split: str | None = "train",
         *,
         classes: Sequence[str] | None = None,
-        keep_empty: bool = True,
-        on_corrupt: str = "error",
-        transforms: Transforms | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            type(self).read_folder(Path(folder), split, classes=classes),
-            keep_empty=keep_empty,
-            on_corrupt=on_corrupt,
-            transforms=transforms,
-        )
+        super().__init__(type(self).read_folder(Path(folder), split, classes=classes), **options)
 
 
 def _require_files(annotations: Annotations) -> None:
@@ -269,9 +293,101 @@ def _require_files(annotations: Annotations) -> None:
             missing.append(path)
     if missing:
         raise FileNotFoundError(
-            f"{missing[0]} is annotated but there is no such file ({len(missing)} of {annotations.images} images "
-            'are missing). Add the files, or load with on_corrupt="skip" to go on without them.'
+            f"{printable(missing[0])} is annotated but there is no such file ({len(missing)} of {annotations.images} "
+            'images are missing). Add the files, or go on without them with on_corrupt="skip" (--on-corrupt skip).'
         )
+
+
+def _measured(
+    annotations: Annotations, orientation: str, on_corrupt: str, max_pixels: int
+) -> tuple[Annotations, NDArray[np.bool_], list[str]]:
+    """The annotations with the sizes that the pictures have, which pictures are to be turned, and what to say of both.
+
+    A picture that is skipped keeps the annotated size, or one that has room for its boxes.
+    """
+    widths, heights = annotations.widths.copy(), annotations.heights.copy()
+    turn = np.zeros(annotations.images, np.bool_)
+    undecided, other = [], []
+    for index in range(annotations.images):
+        annotated = (int(widths[index]), int(heights[index]))
+        path = annotations.path(index)
+        try:
+            header = read_header(path, max_pixels=max_pixels)
+        except CorruptImageError:
+            if on_corrupt == "error":
+                raise
+            if not all(annotated):
+                corners = annotations.boxes[annotations.of_image(index), 2:]
+                room = corners[np.isfinite(corners).all(axis=1)].clip(1, 2**31 - 1)
+                widths[index], heights[index] = np.ceil(room.max(axis=0)) if len(room) else (1, 1)
+            continue
+        turn[index], told = _is_turned(header, annotated, orientation)
+        undecided += [index] if not told else []
+        widths[index], heights[index] = header.size(bool(turn[index]))
+        if all(annotated) and annotated != (widths[index], heights[index]):
+            other.append((index, annotated))
+    notes = []
+    if other:
+        index, (width, height) = other[0]
+        notes.append(
+            f"{len(other)} images have another size than annotated, which counts (the first, "
+            f"{printable(annotations.path(index))}, is {widths[index]}×{heights[index]} pixels and annotated "
+            f"{width}×{height}): check that the boxes belong to them"
+        )
+    if undecided:
+        notes.append(
+            f"{len(undecided)} images are to be turned upright by their EXIF, and the annotations do not tell whether "
+            f"their boxes are (the first is {printable(annotations.path(undecided[0]))}): they are read as stored, "
+            'unless orientation="upright" (--orientation upright)'
+        )
+    return replace(annotations, widths=widths, heights=heights), turn, notes
+
+
+def _is_turned(header: Header, annotated: tuple[int, int], orientation: str) -> tuple[bool, bool]:
+    """Whether a picture is to be turned, and whether that could be told."""
+    if header.orientation == 1 or orientation == "stored":
+        return False, True
+    if orientation == "upright":
+        return True, True
+    fits = annotated == header.size(True) and annotated != header.size(False)
+    return fits, fits
+
+
+def _over_the_border(annotations: Annotations, solid: Any) -> list[str]:
+    """What to say of boxes that reach more than a pixel over the border: often they are no boxes of this format."""
+    border = np.stack([annotations.widths, annotations.heights], axis=1)[annotations.image_index]
+    boxes = annotations.boxes
+    over = np.flatnonzero(solid & ((boxes[:, 2:] > border + 1) | (boxes[:, :2] < -1)).any(axis=1))
+    if not len(over):
+        return []
+    image = annotations.image_index[over[0]]
+    words = f": {annotations.box_words}" if annotations.box_words else ""
+    return [
+        f"{len(over)} of {len(boxes)} boxes reach over the border of their images and are cut (the first, "
+        f"{_corners(boxes[over[0]])} of {shortened(annotations.file_names[image])}, which is "
+        f"{annotations.widths[image]}×{annotations.heights[image]} pixels){words}"
+    ]
+
+
+def _corners(box: NDArray[np.float64]) -> str:
+    """A box in words."""
+    x0, y0, x1, y1 = (f"{value:g}" for value in box)
+    return f"from ({x0}, {y0}) to ({x1}, {y1})"
+
+
+def _nothing_usable(name: str, annotations: Annotations, counts: dict[str, int]) -> str:
+    """Why no image is left, with the first box as it was read."""
+    reasons = ", ".join(f"{n} {reason}" for reason, n in counts.items() if not reason.startswith("images"))
+    if len(annotations):
+        image = annotations.image_index[0]
+        seen = f"the first box reaches {_corners(annotations.boxes[0])} in {shortened(annotations.file_names[image])}"
+        size = f"of {annotations.widths[image]}×{annotations.heights[image]} pixels"
+        reasons = f"{reasons or f'{len(annotations)} boxes of at most a pixel'}; {seen}, {size}"
+    why = f"{reasons}" if reasons else "their annotations hold no box at all"
+    return (
+        f"{name}: none of the {annotations.images} images has a usable box ({why}). "
+        "Check the annotations, or keep images without boxes as background with keep_empty=True (--keep-empty)."
+    )
 
 
 def collate(batch: Sequence[Sample | None]) -> tuple[list[torch.Tensor], list[Target]]:

@@ -12,6 +12,7 @@ from typing import Any
 from .annotations import Annotations, join
 from .combined import JoinedDataset
 from .dataset import DetectionDataset, FileDataset, Transforms
+from .decoding import MAX_PIXELS
 from .downloads import fetch
 from .formats import FORMATS, format_of
 from .shapes import ShapesDataset
@@ -25,6 +26,9 @@ def load(
     transforms: Transforms | None = None,
     on_corrupt: str = "error",
     keep_empty: bool | None = None,
+    orientation: str = "auto",
+    max_pixels: int = MAX_PIXELS,
+    allow_outside: bool = False,
     classes: Sequence[str] | None = None,
     root: str | Path | None = None,
     download: bool | None = None,
@@ -39,6 +43,7 @@ def load(
         transforms: called with (image, target), see `fcos_edu.data.transforms`.
         on_corrupt: "error", or "skip" to leave images out that cannot be read; see `collate`.
         keep_empty: keep images without a usable box. By default only training splits leave them out.
+        orientation, max_pixels, allow_outside: how pictures are read, and which; see `dataset.FileDataset`.
         classes: names in the order of the labels; by default the dataset's own.
         root: the data folder; `data_root()` by default.
         download: fetch the data if it does not lie in the data folder. By default only BCCD is fetched
@@ -52,8 +57,11 @@ def load(
     """
     name = str(name_or_path)
     if "+" in name and not Path(name).expanduser().exists():
-        common: dict[str, Any] = dict(classes=classes, root=root, download=download, keep_empty=keep_empty)
-        parts = [load(part, split, on_corrupt=on_corrupt, **common, **options) for part in name.split("+")]
+        common: dict[str, Any] = dict(
+            classes=classes, root=root, download=download, on_corrupt=on_corrupt, keep_empty=keep_empty,
+            orientation=orientation, max_pixels=max_pixels, allow_outside=allow_outside,
+        )  # fmt: skip
+        parts = [load(part, split, **common, **options) for part in name.split("+")]
         return JoinedDataset(parts, transforms=transforms)
     source = SOURCES.get(name)
     if source is not None and source.layout == "shapes":
@@ -78,6 +86,10 @@ def load(
         keep_empty="train" not in split if keep_empty is None else keep_empty,
         on_corrupt=on_corrupt,
         transforms=transforms,
+        orientation=orientation,
+        max_pixels=max_pixels,
+        allow_outside=allow_outside,
+        trust_sizes=source is not None,
     )
 
 

@@ -1,25 +1,26 @@
 """Reader for folders in the layout of PASCAL VOC (training data beside COCO; not in the paper).
 
 Taught in the chapter *Your own boxes* (BCCD, the book's photographs, has this layout). Checked against
-hand-written annotations and against BCCD's published counts. The XML is parsed by torchvision's
-`VOCDetection`; its dataset class itself knows the official years and splits only, so folders of other people
-need this reader.
+hand-written annotations, torchvision's `VOCDetection`, BCCD's published counts, and thousands of broken files
+(`scripts/fuzz.py`). torchvision's class knows the official years and splits only, so folders of other people need this
+reader.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-from torchvision.datasets import VOCDetection
 
-from .annotations import Annotations, Record
+from ..text import printable, read_bytes, read_text, shortened
+from .annotations import Annotations, Record, leads_outside, repeated
 from .dataset import FolderDataset
-from .decoding import IMAGE_SUFFIXES
+from .decoding import IMAGE_SUFFIXES, is_picture
 from .sources import SOURCES, VOC_CLASSES
 
 LAYOUT = "VOC's layout (Annotations, ImageSets/Main, JPEGImages)"
@@ -48,17 +49,24 @@ def read(
         pictures: without them, only boxes can be counted.
     """
     folder = inside_devkit(path)
-    names = _all_names(folder) if split is None else split_names(folder, split)
+    known = annotation_names(folder)
+    names = _all_names(folder, known) if split is None else split_names(folder, split, known)
+    notes: tuple[str, ...] = ()
+    if twice := repeated(names):
+        names = list(dict.fromkeys(names))
+        notes = (
+            f"{len(twice)} names stand in the split more than once, the first is {shortened(twice[0])}: "
+            "each image is taken once",
+        )
     images = _image_files(folder / "JPEGImages", required=pictures)
     if classes is None:
         classes = all_classes(folder)
     label_of = {name: label for label, name in enumerate(classes)}
     unknown: Counter[str] = Counter()
     records = [
-        _record(folder, name, image_id, images.get(name, f"{name}.jpg"), label_of, unknown)
-        for image_id, name in enumerate(names, start=1)
+        _record(folder, name, image_id, images, label_of, unknown) for image_id, name in enumerate(names, start=1)
     ]
-    told = ", ".join(f"{name!r}" for name in sorted(unknown))
+    told = ", ".join(shortened(name) for name in sorted(unknown))
     return Annotations.of(
         records,
         classes,
@@ -67,6 +75,7 @@ def read(
         ignored_reason="boxes marked difficult",
         left_out={f"boxes of unknown classes ({told})": unknown.total()} if unknown else {},
         split=split or "",
+        notes=notes,
     )
 
 
@@ -84,14 +93,17 @@ class VOCDataset(FolderDataset):
     Args:
         folder: the folder that holds Annotations.
         split: name of a file in ImageSets/Main; "train+val" and "trainval" take the file
-            trainval.txt or, if there is none, both train.txt and val.txt.
+            trainval.txt or, if there is none, both train.txt and val.txt. A line is the name of an annotation, with
+            spaces if it has some; an extension, ``JPEGImages/`` before it and a class label of -1, 0 or 1 after it
+            are taken off.
         classes: names in the order of the labels. By default VOC's twenty if no other name occurs
             in the folder, otherwise all names that occur in it (in all splits), sorted.
-        keep_empty, on_corrupt, transforms: see `FileDataset`.
+        options: see `FileDataset`.
 
     Raises:
         FileNotFoundError: a folder, annotation or image is missing.
-        ValueError: an unknown split, or an annotation that is not VOC XML; the text names it.
+        ValueError: an unknown split; an annotation that is not VOC XML; several images for one annotation. The text
+            names it.
     """
 
     read_folder = staticmethod(read)
@@ -110,8 +122,15 @@ def inside_devkit(folder: Path) -> Path:
     return years[0] if years else folder
 
 
-def split_names(folder: Path, split: str) -> list[str]:
-    """Image names of a split, in the file's order."""
+def annotation_names(folder: Path) -> list[str]:
+    """Names of all annotations, without ``.xml``, in alphabetical order; of those in sub-folders ``sub/name``."""
+    inner = folder / "Annotations"
+    files = [file for file in inner.rglob("*.xml") if not file.name.startswith("._")]  # which macOS leaves
+    return sorted(file.relative_to(inner).as_posix()[: -len(".xml")] for file in files)
+
+
+def split_names(folder: Path, split: str, known: Sequence[str] | None = None) -> list[str]:
+    """Image names of a split, in the file's order; ``known`` are the names of all annotations."""
     lists = folder / "ImageSets" / "Main"
     files = [lists / f"{split}.txt"]
     if split in ("train+val", "trainval"):
@@ -121,52 +140,88 @@ def split_names(folder: Path, split: str) -> list[str]:
     if not all(file.is_file() for file in files):
         # VOC itself has "cat_train.txt" and the like; those are lists for classification, not splits.
         present = sorted(f.stem for f in lists.glob("*.txt") if "_" not in f.stem) if lists.is_dir() else []
-        told = ", ".join(present) if present else "no split at all: it needs ImageSets/Main/train.txt"
-        raise ValueError(f"{folder} has no split {split!r}; it has {told}.")
-    lines = [line.split() for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    names = [line[0] for line in lines if line]  # a second column, if there is one, is a class label
+        told = printable(", ".join(present)) if present else "no split at all: it needs ImageSets/Main/train.txt"
+        raise ValueError(f"{printable(folder)} has no split {split!r}; it has {told}.")
+    annotated = set(annotation_names(folder) if known is None else known)
+    lines = [line.strip() for file in files for line in read_text(file).split("\n")]
+    names = [_annotation_name(line, annotated) for line in lines if line]
     if not names:
-        raise ValueError(f"{files[0]} names no image; it should hold one image name a line.")
+        raise ValueError(f"{printable(files[0])} names no image; it should hold one image name a line.")
     return names
 
 
-def _all_names(folder: Path) -> list[str]:
-    """Image names of all annotations, in alphabetical order."""
-    names = sorted(file.stem for file in (folder / "Annotations").glob("*.xml"))
+def _annotation_name(line: str, annotated: set[str]) -> str:
+    """The annotation that a line of a split means: the first way to read it that leads to one."""
+    label = re.fullmatch(r"(.+?)\s+-?[01]", line)  # a second column, as VOC's lists of one class have
+    for name in (line, label[1]) if label else (line,):
+        slashed = name.replace("\\", "/")
+        inside = re.split(r"(?:^|/)(?:JPEGImages|Annotations)/", slashed)[-1].removeprefix("./")
+        for one in (name, slashed, inside):
+            stem, dot, suffix = one.rpartition(".")
+            if one in annotated:
+                return one
+            if dot and f".{suffix.lower()}" in (*IMAGE_SUFFIXES, ".xml") and stem in annotated:
+                return stem
+    return line
+
+
+def _all_names(folder: Path, names: list[str]) -> list[str]:
     if not names:
-        raise ValueError(f"{folder / 'Annotations'} holds no XML file")
+        raise ValueError(f"{printable(folder / 'Annotations')} holds no XML file")
     return names
 
 
-def _image_files(folder: Path, *, required: bool) -> dict[str, str]:
-    """File name for each image name of the folder."""
-    found = {f.stem: f.name for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES} if folder.is_dir() else {}
+def _image_files(folder: Path, *, required: bool) -> dict[str, list[str]]:
+    """The pictures of a folder and its sub-folders, by their names without extension: ``sub/name``, and ``*/name``."""
+    found: dict[str, list[str]] = {}
+    if folder.is_dir():
+        for file in folder.rglob("*"):
+            if is_picture(file):
+                name = file.relative_to(folder).as_posix()
+                found.setdefault(name[: -len(file.suffix)], []).append(name)
+                if "/" in name:
+                    found.setdefault(f"*/{file.stem}", []).append(name)
     if required and not found:
-        raise FileNotFoundError(f"{folder} holds no images; VOC's layout has the photographs there.")
+        raise FileNotFoundError(f"{printable(folder)} holds no images; VOC's layout has the photographs there.")
     return found
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    """The annotation as nested dicts; `object` is always a list."""
+def _parse(path: Path) -> ElementTree.Element:
+    """The outermost element of an annotation.
+
+    Entities, with which a small file can say a lot, are refused. An encoding that the parser does not know, as tools of
+    China and Japan write, is decoded here.
+    """
     try:
-        root = ElementTree.parse(path).getroot()
+        content = read_bytes(path)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing, but its image is named in the split.") from None
+        raise FileNotFoundError(f"{printable(path)} is missing, but its image is named in the split.") from None
+    if b"<!ENTITY" in content:
+        raise ValueError(f"{printable(path)} declares entities of its own, which no annotation needs.")
+    try:
+        try:
+            root = ElementTree.fromstring(content)
+        except (LookupError, ValueError):
+            declared = re.match(rb"\s*<\?xml[^>]*?encoding=[\"']([A-Za-z0-9._-]+)[\"'][^>]*\?>", content)
+            if declared is None:
+                raise
+            root = ElementTree.fromstring(content[declared.end() :].decode(declared[1].decode("ascii")))
     except ElementTree.ParseError as error:
-        raise ValueError(f"{path} is not XML ({error}).") from error
+        raise ValueError(f"{printable(path)} is not XML ({error}).") from error
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"{printable(path)} is not XML in an encoding that is known ({error}).") from None
     if root.tag != "annotation":
-        raise ValueError(f"{path} is not a VOC annotation: its outermost tag is <{root.tag}>, not <annotation>.")
-    parsed: dict[str, Any] = VOCDetection.parse_voc_xml(root)["annotation"]
-    return parsed
+        tag = shortened(root.tag)[1:-1]
+        raise ValueError(f"{printable(path)} is not a VOC annotation: its outermost tag is <{tag}>, not <annotation>.")
+    return root
 
 
 def all_classes(folder: Path) -> tuple[str, ...]:
     """All class names of the folder, whatever the split: labels must mean the same in each."""
-    found = {
-        str(item.get("name"))
-        for path in sorted((folder / "Annotations").glob("*.xml"))
-        for item in _parse(path).get("object", [])
-    }
+    found = set()
+    for name in annotation_names(folder):
+        path = folder / "Annotations" / f"{name}.xml"
+        found |= {_text(item, "name", path) for item in _parse(path).findall("object")}
     known = [source.classes for source in SOURCES.values() if source.layout == "voc" and set(source.classes) == found]
     if known:
         return known[0]
@@ -174,23 +229,23 @@ def all_classes(folder: Path) -> tuple[str, ...]:
 
 
 def _record(
-    folder: Path, name: str, image_id: int, file_name: str, label_of: dict[str, int], unknown: Counter[str]
+    folder: Path,
+    name: str,
+    image_id: int,
+    images: dict[str, list[str]],
+    label_of: dict[str, int],
+    unknown: Counter[str],
 ) -> Record:
     """Read one annotation file; names that are no class are counted in `unknown`."""
     path = folder / "Annotations" / f"{name}.xml"
-    parsed = _parse(path)
+    root = _parse(path)
     boxes: list[list[float]] = []
     labels: list[int] = []
     difficult: list[bool] = []
-    for item in parsed.get("object", []):
-        try:
-            corners = [float(item["bndbox"][key]) for key in ("xmin", "ymin", "xmax", "ymax")]
-            label_name, hard = str(item["name"]), item.get("difficult", "0") == "1"
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path}: an object lacks a name or a <bndbox> of four numbers "
-                f"({type(error).__name__}: {error}); it holds {item!r}."
-            ) from error
+    for item in root.findall("object"):
+        label_name = _text(item, "name", path)
+        hard = _is_difficult(item, path)
+        corners = _corners(item, path)
         if label_name not in label_of:
             unknown[label_name] += 1
             continue
@@ -200,8 +255,67 @@ def _record(
     xyxy = np.array(boxes, dtype=np.float64).reshape(-1, 4)
     solid = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)
     xyxy[solid, :2] -= 1  # from "first pixel, counted from 1" to the point where that pixel begins
-    try:
-        width, height = int(float(parsed["size"]["width"])), int(float(parsed["size"]["height"]))
-    except (KeyError, TypeError, ValueError):
-        width = height = 0  # some annotation tools leave the size out or write 0: the picture tells
+    width, height = (_side(root.findtext(f"size/{key}")) for key in ("width", "height"))
+    file_name = _picture(name, (root.findtext("filename") or "").strip(), images, path)
     return Record(image_id, file_name, width, height, xyxy, np.array(labels), np.array(difficult))
+
+
+def _picture(name: str, told: str, images: dict[str, list[str]], path: Path) -> str:
+    """The picture of an annotation: the one of its name; where there are several, the one that it tells itself."""
+    told = told.replace("\\", "/")
+    found = images.get(name)
+    if found is None:  # pictures in sub-folders, annotations in one: by the path that is told, or the name alone
+        own = told.rpartition(".")[0]
+        base = name.rpartition("/")[2]
+        found = [] if leads_outside(told) else images.get(own, [])
+        found = found or images.get(f"*/{name}") or images.get(base) or []
+    if len(found) > 1:
+        matching = [file for file in found if file == told or file.rpartition("/")[2] == told.rpartition("/")[2]]
+        if len(matching) != 1:
+            raise ValueError(
+                f"{printable(path)} may belong to {' or '.join(sorted(shortened(file) for file in found))}, and its "
+                f"<filename> is {shortened(told)}: rename or remove one of them."
+            )
+        found = matching
+    return found[0] if found else f"{name}.jpg"
+
+
+def _text(item: ElementTree.Element, key: str, path: Path) -> str:
+    """The text of an object's only element ``key``."""
+    elements = item.findall(key)
+    text = (elements[0].text or "").strip() if len(elements) == 1 else ""
+    if not text:
+        number = f"{len(elements) or 'no'} <{key}>"
+        raise ValueError(f"{printable(path)}: an object has {number}; it must have one, with a class in it.")
+    return text
+
+
+def _corners(item: ElementTree.Element, path: Path) -> list[float]:
+    """xmin, ymin, xmax, ymax of an object."""
+    boxes = item.findall("bndbox")
+    texts = [boxes[0].findtext(key) for key in ("xmin", "ymin", "xmax", "ymax")] if len(boxes) == 1 else []
+    try:
+        if len(texts) == 4:
+            return [float(text or "") for text in texts]
+    except ValueError:
+        pass
+    told = ", ".join(shortened(text) for text in texts) or f"{len(boxes)} boxes"
+    raise ValueError(f"{printable(path)}: an object must have one <bndbox> of four numbers; it has {told}.")
+
+
+def _is_difficult(item: ElementTree.Element, path: Path) -> bool:
+    text = (item.findtext("difficult") or "").strip().lower()
+    if text in ("1", "true", "yes"):
+        return True
+    if text in ("", "0", "false", "no", "unspecified"):
+        return False
+    raise ValueError(f"{printable(path)}: an object has <difficult> {shortened(text)}; it must be 0 or 1.")
+
+
+def _side(text: str | None) -> int:
+    """Height or width in pixels; some annotation tools leave it out or write 0: then the picture tells, and it is 0."""
+    try:
+        side = float(text or 0)
+    except ValueError:
+        return 0
+    return int(side) if math.isfinite(side) and 0 < side < 2**31 else 0

@@ -136,8 +136,10 @@ def test_splits_are_joined_or_named(tmp_path) -> None:
     with pytest.raises(ValueError, match="no split 'test'; it has train, val"):
         COCODataset(folder, "test")
     (folder / "val.json").write_text((folder / "train.json").read_text())
-    with pytest.raises(ValueError, match="image id 1 occurs more than once"):
-        COCODataset(folder, "trainval")
+    both = COCODataset(folder, "trainval")  # the same ids in both: numbered anew
+    assert both.image_ids == [1, 2, 3, 4, 5, 6]
+    assert [len(both[i][1]["boxes"]) for i in range(6)] == [1, 0, 0, 1, 0, 0]
+    assert [a["image_id"] for a in both.ground_truth()["annotations"]] == [1, 4]
 
 
 def test_faulty_files_are_named(tmp_path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
@@ -73,15 +73,103 @@ def test_missing_files(paths) -> None:
 
 
 def test_a_photograph_of_another_size_than_annotated(paths) -> None:
-    dataset = of([record(paths[0], width=80, height=60, boxes=[(5, 5, 60, 50), (50, 40, 70, 55)])], paths[0].parent)
-    with pytest.warns(UserWarning, match="40×30 pixels.*80×60"):
-        _, target = dataset[0]
-    assert target["boxes"].tolist() == [[5, 5, 40, 30]]
+    """The true size decides, whatever the annotation says: which boxes lie inside, and which images are left out."""
+    given = [
+        record(paths[0], 1, width=80, height=60, boxes=[(5, 5, 60, 50), (50, 40, 70, 55)]),
+        record(paths[2], 2, width=4, height=3),  # no box would be left in an image of this size
+    ]
+    with pytest.warns(UserWarning) as caught:
+        dataset = of(given, paths[0].parent, keep_empty=False)
+    assert len(caught) == 1 and dataset.image_ids == [1, 2]
+    told = str(caught[0].message)
+    assert "2 images have another size than annotated" in told
+    assert "0.png, is 40×30 pixels and annotated 80×60" in told
+    assert "1 of 3 boxes reach over the border of their images and are cut" in told
+    assert "from (5, 5) to (60, 50) of '0.png', which is 40×30 pixels" in told
+    assert dataset.warning_counts == {"degenerate boxes": 1}
+    assert dataset[0][1]["boxes"].tolist() == [[5, 5, 40, 30]] and len(dataset[1][1]["boxes"]) == 1
+    assert [(i["width"], i["height"]) for i in dataset.ground_truth()["images"]] == [(40, 30), (40, 30)]
+    trusted = of([record(paths[0], width=80, height=60)], paths[0].parent, trust_sizes=True)
+    with pytest.warns(UserWarning, match="40×30 pixels.*80×60"):  # seen when it is decoded
+        trusted[0]
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_pictures_are_turned_where_the_annotated_size_fits_only_the_turned_one(tmp_path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[274] = orientation
+    values = np.random.RandomState(3).randint(0, 255, (30, 40, 3)).astype(np.uint8)
+    path = tmp_path / "a.png"
+    Image.fromarray(values).save(path, exif=exif)
+    with Image.open(path) as opened:
+        upright = np.array(ImageOps.exif_transpose(opened))
+    height, width = upright.shape[:2]
+    seen = [(5.0, 6.0, 18.0, 28.0)]
+    quarter = orientation >= 5
+
+    def image(options: dict[str, Any], width: int, height: int) -> np.ndarray:
+        dataset = of([record(path, 1, width, height, seen)], tmp_path, **options)
+        picture, target = dataset[0]
+        assert target["boxes"].tolist() == [list(seen[0])]  # as they were annotated, in whichever picture
+        assert dataset.ground_truth()["images"][0]["height"] == picture.shape[1]
+        return picture.permute(1, 2, 0).numpy()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if not quarter else "error")
+        told = image({}, width, height)
+        assert np.array_equal(told, upright if quarter else values)
+        warnings.simplefilter("ignore")
+        assert np.array_equal(image({"orientation": "upright"}, width, height), upright)
+        assert np.array_equal(image({"orientation": "stored"}, width, height), values)
+    with pytest.warns(UserWarning, match=r"1 images are to be turned upright by their EXIF.*--orientation upright"):
+        assert np.array_equal(image({}, 40, 30), values)
+
+
+def test_what_cannot_be_told_is_counted_once(tmp_path) -> None:
+    exif = Image.Exif()
+    exif[274] = 3
+    records = []
+    for i in range(3):
+        Image.new("RGB", (40, 30)).save(tmp_path / f"{i}.jpg", exif=exif)
+        records.append(record(tmp_path / f"{i}.jpg", i))
+    with pytest.warns(UserWarning) as caught:
+        of(records, tmp_path)
+    assert len(caught) == 1 and "3 images are to be turned" in str(caught[0].message)
+    with pytest.raises(ValueError, match="orientation is 'left'; it must be one of auto, stored, upright"):
+        of(records, tmp_path, orientation="left")
+
+
+def test_pictures_outside_of_the_folder_are_read_only_where_that_is_allowed(tmp_path) -> None:
+    inside, secret = tmp_path / "inside", tmp_path / "secret.png"
+    inside.mkdir()
+    Image.new("RGB", (40, 30)).save(secret)
+    for name in (str(secret), "../secret.png", "a/../../secret.png", "..\\secret.png", "C:\\secret.png"):
+        one = record(secret)
+        one.file_name = name
+        for on_corrupt in ("error", "skip"):
+            with pytest.raises(ValueError, match=r"lies outside of the folder .*inside; .*--allow-outside"):
+                of([one], inside, on_corrupt=on_corrupt)
+        if "\\" not in name and "a/" not in name:
+            assert of([one], inside, allow_outside=True)[0][0].shape == (3, 30, 40)
+    Image.new("RGB", (40, 30)).save(inside / "b.png")
+    one.file_name = "a/../b.png"  # climbs, but not out
+    (inside / "a").mkdir()
+    assert len(of([one], inside)) == 1
 
 
 def test_a_dataset_with_nothing_to_learn_is_refused(paths) -> None:
-    with pytest.raises(ValueError, match="none of the 1 images has a usable box"):
+    with pytest.raises(
+        ValueError, match=r"none of the 1 images has a usable box \(their annotations hold no box at all"
+    ):
         of([record(paths[0], boxes=())], paths[0].parent, keep_empty=False)
+    boxes = [(5, 5, 5, 20), (41, 5, 50, 20)]
+    with pytest.raises(ValueError) as caught:
+        of([record(paths[0], boxes=boxes)], paths[0].parent, keep_empty=False)
+    assert str(caught.value) == (
+        "dataset: none of the 1 images has a usable box (2 degenerate boxes; the first box reaches from (5, 5) to "
+        "(5, 20) in '0.png', of 40×30 pixels). Check the annotations, or keep images without boxes as background with "
+        "keep_empty=True (--keep-empty)."
+    )
     assert len(of([record(paths[0], boxes=())], paths[0].parent, keep_empty=True)) == 1
 
 
