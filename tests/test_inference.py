@@ -14,7 +14,14 @@ from torchvision.ops import batched_nms, box_iou, nms
 
 from fcos_edu import FCOSConfig
 from fcos_edu.centerness import centerness
-from fcos_edu.inference import best_after_nms, class_wise_nms, detect, location_quality, select_candidates
+from fcos_edu.inference import (
+    best_after_nms,
+    candidates_before_nms,
+    class_wise_nms,
+    detect,
+    location_quality,
+    select_candidates,
+)
 from fcos_edu.locations import Grid, canvas_locations, feature_sizes
 from fcos_edu.network import HeadOutput
 from fcos_edu.targets import Targets, ltrb_to_boxes
@@ -371,7 +378,9 @@ def test_detections_carry_no_gradient() -> None:
         out.logits[0, 5, 0] = 3.0
     (found,) = run(out, config)
     assert len(found["scores"]) == 1
-    assert not found["boxes"].requires_grad and not found["scores"].requires_grad
+    assert not any(values.requires_grad for values in found.values())
+    (ranked,) = candidates_before_nms(out, Grid.of(64, 64, config), [(64, 64)], config)
+    assert len(ranked.scores) == 1 and not any(values.requires_grad for values in ranked)
 
 
 def test_two_classes_at_opposite_corners_do_not_meet() -> None:

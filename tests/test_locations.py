@@ -133,6 +133,7 @@ def test_a_grid_is_made_once_for_each_canvas() -> None:
     config = FCOSConfig.paper()
     assert Grid.of(96, 128, config) is Grid.of(96, 128, FCOSConfig.paper())
     assert Grid.of(96, 128, config) is not Grid.of(128, 96, config)
+    assert len({Grid.of(96, 128, config), Grid.of(96, 128, FCOSConfig.paper())}) == 1  # by identity, not by tensors
     with pytest.raises(AttributeError):
         Grid.of(96, 128, config).sizes = ()  # type: ignore[misc]
 
