@@ -6,7 +6,8 @@
 - the chapters, from :data:`PARTS` below and from the notebooks: the tables in README.md and book/intro.md, between
   ``<!-- pages: NAME -->`` and ``<!-- /pages: NAME -->``, and book/_toc.yml;
 - the API reference book/api/*.md, one page for each module, in the order of ARCHITECTURE.md's table;
-- book/status.md, from fcos_edu/results/notebooks.json, which scripts/execute_notebooks.py writes.
+- book/status.md, from fcos_edu/results/notebooks.json, which scripts/execute_notebooks.py writes;
+- book/inputs.md, from the kinds of input that tests/kinds tries.
 
 Needs nothing beyond the standard library. The ledger has its own script, because it needs the package.
 """
@@ -62,7 +63,7 @@ PARTS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("16_on_a_gpu", "What changes on a faster device?", "a large detector fine-tuned; in miniature on a CPU"),
     ),
 }
-APPENDIX = ("ledger", "api/index", "glossary", "troubleshooting", "promises", "status", "references")
+APPENDIX = ("ledger", "api/index", "glossary", "troubleshooting", "promises", "inputs", "status", "references")
 PACKAGE = "fcos_edu"
 
 
@@ -413,6 +414,48 @@ def status_page(given: list[Chapter], record: dict[str, Any]) -> str:
     return STATUS.format(table=table, machines="\n".join(lines) or "Nothing is recorded yet.")
 
 
+# ---- the kinds of input ---------------------------------------------------------------------------------------
+
+INPUTS = """# What can be handed in
+
+<!-- Written by make pages from tests/kinds. Do not edit: change the kinds there. -->
+
+{count} kinds of input, and what comes of each. A test hands in every one of them and holds the outcome to this table
+([`tests/kinds`](tests/kinds/test_kinds.py)). Nothing is guessed in silence: an input is read as it was meant, or read
+and something is said about it in a warning, or refused in one sentence. In the sentences, … stands for a name, a
+number, or what another library says. [What fcos-edu promises](promises.md) says what that is good for.
+
+{tables}"""
+WAYS = {"right": "{}", "told": "read, and told: `{}`", "refused": "refused: `{}`"}
+
+
+def kinds_of_input(root: Path) -> dict[str, list[tuple[str, str, str]]]:
+    """Way, input and outcome of each kind, by group: the arguments of the decorators in tests/kinds, without a run."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for path in sorted((root / "tests" / "kinds").glob("[a-z]*.py")):
+        if path.name.startswith("test_"):
+            continue
+        for node in ast.parse(path.read_text("utf-8")).body:
+            for call in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in WAYS:
+                    group, given, outcome = map(ast.literal_eval, call.args)
+                    found.setdefault(group, []).append((call.func.id, given, outcome))
+    return found
+
+
+def inputs_page(root: Path) -> str:
+    """The table of the kinds of input; the sentences as code, so that nothing in them is taken for markup."""
+    groups, tables = kinds_of_input(root), []
+    for group, kinds in groups.items():
+        rows = ["| What is handed in | What comes of it |", "|---|---|"]
+        for way, given, outcome in kinds:
+            given, outcome = given.replace("|", "&#124;"), outcome.replace("|", "¦")
+            given, outcome = given.replace("<", "&lt;"), outcome.replace("<", "&lt;") if way == "right" else outcome
+            rows.append(f"| {given} | {WAYS[way].format(outcome)} |")
+        tables.append(f"## {group}\n\n" + "\n".join(rows) + "\n")
+    return INPUTS.format(count=sum(map(len, groups.values())), tables="\n".join(tables))
+
+
 # ---- all of them ----------------------------------------------------------------------------------------------
 
 
@@ -431,6 +474,7 @@ def pages(root: Path) -> dict[str, str]:
         "book/_toc.yml": toc(given, modules),
         "book/status.md": status_page(given, json.loads(record.read_text("utf-8")) if record.is_file() else {}),
         "book/api/index.md": index_page(modules),
+        "book/inputs.md": inputs_page(root),
     }  # fmt: skip
     face = lent(root, PACKAGE)
     return made | {f"book/{module.page}.md": module_page(module, modules, face) for module in modules}

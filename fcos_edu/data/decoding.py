@@ -98,7 +98,7 @@ def read_image(path: str | Path, *, turn: bool = False, max_pixels: int = MAX_PI
             pixels = _rgb(picture)
     if orientation > 1 and turn != upright:
         pixels = turned(pixels, orientation if turn else {6: 8, 8: 6}.get(orientation, orientation))
-    return tv_tensors.Image(torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))))
+    return tv_tensors.Image(torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C")))
 
 
 def read_header(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Header:
