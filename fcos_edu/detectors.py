@@ -125,7 +125,7 @@ def build(name: str, config: FCOSConfig, *, load_backbone: bool = True) -> nn.Mo
 
 def _refuse_thin(transform: nn.Module, inputs: tuple[Any, ...]) -> None:
     sizes: Any = transform
-    check_thin(inputs[0], sizes.min_size[-1], sizes.max_size)
+    check_thin(inputs[0], sizes.max_size)
 
 
 class Float32RetinaNetHead(RetinaNetHead):

@@ -169,7 +169,7 @@ def as_xyxy(boxes: Tensor) -> Tensor:
     return torch.cat([start, start + sides], dim=-1)
 
 
-def check_thin(images: Sequence[Tensor], min_size: int, max_size: int) -> None:
+def check_thin(images: Sequence[Tensor], max_size: int) -> None:
     """Refuse images that torchvision's own resizing, which rounds down, leaves without a side.
 
     Raises:
@@ -178,7 +178,7 @@ def check_thin(images: Sequence[Tensor], min_size: int, max_size: int) -> None:
     for image in images:  # of one group of a batch: their numbers would mislead
         height, width = image.shape[-2:]
         short, long = min(height, width), max(height, width)
-        if int(short * min(min_size / short, max_size / long)) < 1:
+        if int(short * (max_size / long)) < 1:
             raise ValueError(
                 f"an image is {width} x {height}; with a long side of at most {max_size} nothing is left of its short "
                 "one: crop it, or raise max_size"

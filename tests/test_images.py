@@ -315,12 +315,24 @@ def test_rotated_boxes_are_refused(kind: str) -> None:
         check_targets([image()], [{"boxes": boxes, "labels": torch.tensor([0, 0])}], 1)
 
 
+def test_a_centre_between_pixels_stays_there() -> None:
+    odd = BoundingBoxes(torch.tensor([[5.0, 6.0, 3.0, 5.0]]), format="CXCYWH", canvas_size=(64, 96))  # type: ignore[call-overload]
+    assert as_xyxy(odd).tolist() == [[3.5, 3.5, 6.5, 8.5]]
+
+
+def test_what_training_leaves_evaluation_resizes() -> None:
+    batcher = ImageBatcher(CONFIG)
+    batcher.resize_in_training = False
+    assert batcher.train().sizes([image(48, 64)])[0] == [(48, 64)]
+    assert batcher.eval().sizes([image(48, 64)])[0] == [(64, 85)]
+
+
 def test_a_thin_image_is_named_where_torchvision_resizes() -> None:
-    check_thin([image(), torch.rand(3, 4, 4000)], 800, 1333)
+    check_thin([image(), torch.rand(3, 4, 4000)], 1333)
     with pytest.raises(
         ValueError, match="an image is 4000 x 3; with a long side of at most 1333 nothing is left of its"
     ):
-        check_thin([image(), torch.rand(3, 3, 4000)], 800, 1333)
+        check_thin([image(), torch.rand(3, 3, 4000)], 1333)
 
 
 # ------------------------------------------------------------------ targets that are refused
