@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from ..experiments import PARTS
-from .options import Commands, add_command, add_record_options, save_record
+from .options import COUNT, SIDE, Commands, add_command, add_record_options, save_record
 
 
 def add(commands: Commands) -> None:
@@ -18,11 +18,11 @@ def add(commands: Commands) -> None:
         "bench --part assignment --part inference",
     )  # fmt: skip
     parser.add_argument("--part", action="append", choices=PARTS, help="may be given several times (default: all)")
-    parser.add_argument("--repeat", type=int, default=5, help="turns of each side; the median counts")
+    parser.add_argument("--repeat", type=COUNT, default=5, help="turns of each side; the median counts")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--batch-size", type=int, help="images of a training step (default: 2, on a GPU 16)")
+    parser.add_argument("--batch-size", type=COUNT, help="images of a training step (default: 2, on a GPU 16)")
     parser.add_argument(
-        "--size", type=int, nargs=2, metavar=("H", "W"), help="of the images (default on a GPU: 800 1333)"
+        "--size", type=SIDE, nargs=2, metavar=("H", "W"), help="of the images (default on a GPU: 800 1333)"
     )
     parser.add_argument("--precision", choices=["auto", "no", "bf16", "fp16"], help="of both (default on a GPU: auto)")
     parser.add_argument("--compile", action="store_true", help="translate our network and losses with torch.compile")
@@ -31,12 +31,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print and record the times of both sides."""
-    for name, value in (("--repeat", arguments.repeat), ("--batch-size", arguments.batch_size)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1")
     size = tuple(arguments.size) if arguments.size else None
-    if size and min(size) < 32:
-        raise ValueError(f"--size is {size[0]} {size[1]}; both must be at least 32 pixels")
     from ..experiments.bench import bench, bench_table
 
     results = bench(

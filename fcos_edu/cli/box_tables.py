@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 from ..config import INF, FCOSConfig
 from ..data.sources import NAMES
 from ..paper import TABLE_1, TABLE_2
+from ..settings import Range
 from .options import (
+    STRIDES,
     Commands,
+    Number,
     Parser,
     add_command,
     add_figure_option,
@@ -53,14 +56,18 @@ def _add_box_options(parser: Parser) -> None:
     sides = (("--min-size", 800, "short side of the resized image"), ("--max-size", 1333, "limit of its long side"))
     for option, default, what in sides:
         parser.add_argument(
-            option, type=int, default=default, metavar="PIXELS", help=f"{what} (default: the paper's {default})"
+            option,
+            type=Number(int, Range(1, 16_384)),
+            default=default,
+            metavar="PIXELS",
+            help=f"{what} (default: the paper's {default})",
         )
     parser.add_argument(
-        "--levels", type=int, nargs="+", default=[3, 4, 5, 6, 7], metavar="N",
+        "--levels", type=Number(int, Range(2, 7)), nargs="+", default=[3, 4, 5, 6, 7], metavar="N",
         help="levels of the pyramid (default: 3 4 5 6 7); 4 alone gives the row P4 only",
     )  # fmt: skip
     parser.add_argument(
-        "--center-sampling", type=float, metavar="R",
+        "--center-sampling", type=STRIDES, metavar="R",
         help="only locations within R strides of a box's centre are positive (default: the whole box)",
     )  # fmt: skip
 
@@ -233,7 +240,7 @@ def _add_ambiguity(tables: Commands) -> None:
     )  # fmt: skip
     _add_box_options(parser)
     parser.add_argument(
-        "--radii", type=float, nargs="+", default=[], metavar="R",
+        "--radii", type=STRIDES, nargs="+", default=[], metavar="R",
         help="also recall and ambiguity for these radii of center sampling, in strides, and for the whole box",
     )  # fmt: skip
     add_figure_option(parser, "draw the curve over the radii here")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import Commands, add_command, add_corrupt_option, add_device_option, place
+from .options import SHARE, Commands, add_command, add_corrupt_option, add_device_option, place
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("detections"), told=False, help="folder for pictures and detections.json"
     )
-    parser.add_argument("--threshold", type=float, default=0.3, help="lowest score to draw; the JSON has all")
+    parser.add_argument("--threshold", type=SHARE, default=0.3, help="lowest score to draw; the JSON has all")
     add_corrupt_option(parser)
     add_device_option(parser)
 

@@ -15,6 +15,7 @@ from ..data.sources import NAMES
 from ..experiments.studies import STUDIES, spread
 from ..paper import AMBIGUOUS_DETECTIONS, TABLE_2
 from .options import (
+    COUNT,
     OURS,
     Commands,
     Parser,
@@ -49,7 +50,7 @@ def _add_model_options(parser: Parser, *, several: bool = False, what: str = OUR
     )  # fmt: skip
     parser.add_argument("--split", default="test", metavar="NAME", help="train, val or test (default: test)")
     parser.add_argument(
-        "--batch-size", type=int, default=4, metavar="N", help="images in one call of the model (default: 4)"
+        "--batch-size", type=COUNT, default=4, metavar="N", help="images in one call of the model (default: 4)"
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import OURS, Commands, add_command, add_corrupt_option, add_device_option, place
+from .options import COUNT, OURS, Commands, add_command, add_corrupt_option, add_device_option, place
 
 
 def add(commands: Commands) -> None:
@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
         "--data", type=place, default="shapes", help="as for train; with --detections a COCO annotation file too"
     )
     parser.add_argument("--split", help="train, val or test (default: test; an annotation file has none)")
-    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--batch-size", type=COUNT, default=4)
     add_corrupt_option(parser, "leave them out, of the true boxes too")
     add_device_option(parser)
     parser.add_argument(

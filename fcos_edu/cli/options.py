@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import argparse
 import ast
+import math
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..config import PACKAGED
+from ..settings import INF, Range
+from ..text import printable
 
 Commands = Any  # what ArgumentParser.add_subparsers returns; argparse has no public name for it
 
@@ -50,6 +53,10 @@ class Parser(argparse.ArgumentParser):
             self.told.append(action)
         return action
 
+    def error(self, message: str) -> NoReturn:
+        """As argparse's; what was typed is shown without control characters."""
+        super().error(printable(message))
+
 
 def add_command(
     commands: Commands, name: str, run: Callable[[argparse.Namespace], None], summary: str, example: str, text: str = ""
@@ -69,6 +76,49 @@ def add_command(
 def place(text: str) -> str:
     """The type of an argument that may be a file or folder: :func:`command_line` names it without this machine's."""
     return text
+
+
+class Number:
+    """The type of an argument that is a number of a certain range; another one is a wrong call.
+
+    Args:
+        kind: ``int`` or ``float``.
+        limits: what it must lie in. It must be finite in any case.
+    """
+
+    def __init__(self, kind: type[int] | type[float], limits: Range) -> None:
+        self.kind, self.limits = kind, limits
+
+    def __call__(self, text: str) -> int | float:
+        """The number of a word.
+
+        Raises:
+            argparse.ArgumentTypeError: it is none, or not one of the range.
+        """
+        try:
+            value = self.kind(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or value not in self.limits:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {self.words()}")
+        return value
+
+    def words(self) -> str:
+        """What it must be, such as "a whole number from 1 to 9"."""
+        low, high, limits = self.limits.low, self.limits.high, self.limits
+        what = "a whole number" if self.kind is int else "a number"
+        if -INF < low and high < INF and not limits.open_low and not limits.open_high:
+            return f"{what} from {low} to {high}"
+        ends = [f"{'above' if limits.open_low else 'of at least'} {low}"] if low > -INF else []
+        ends += [f"{'below' if limits.open_high else 'of at most'} {high}"] if high < INF else []
+        return " ".join([what, " and ".join(ends)]).rstrip()
+
+
+COUNT = Number(int, Range(1, 2**31 - 1))  # of images, steps, turns
+SHARE = Number(float, Range(0, 1))  # scores and thresholds
+SEED = Number(int, Range(0, 2**63 - 1))
+SIDE = Number(int, Range(32, 16_384))  # pixels of an image that the network can do something with
+STRIDES = Number(float, Range(0, open_low=True))  # radius of center sampling
 
 
 def add_settings(parser: Parser, words: str) -> None:

@@ -1,7 +1,8 @@
 """The command ``fcos-edu``: train, recipes, evaluate, detect, tables, study, data, bench.
 
 Taught in the chapter *Training*. Exit codes: 0 done, 1 an error that one sentence explains, 2 a wrong call, 75 asked to
-stop by the system with everything saved (run it again with ``--resume``), 130 interrupted.
+stop by the system with everything saved (run it again with ``--resume``), 130 interrupted, 141 done and all files
+written, but whoever was to read what it printed has gone (``| head``).
 
 Each command has a file of its own, with its options (``add``) and what it runs (``run``).
 """
@@ -12,10 +13,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from ..text import printable
 from . import bench, data, detect, evaluate, recipes, study, tables, train
 from .options import Parser
+from .streams import tolerant
 
 COMMANDS = (train, recipes, evaluate, detect, tables, study, data, bench)  # as --help lists them
+GONE = 141  # as a shell tells of a program that a closed pipe has ended
 
 
 class Version(argparse.Action):
@@ -31,7 +35,23 @@ class Version(argparse.Action):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    arguments = build_parser().parse_args(argv)
+    with tolerant() as (out, _):
+        try:
+            arguments = build_parser().parse_args(argv)
+            code = _run(arguments)
+        except SystemExit:  # of argparse, which has told why
+            if isinstance(out.let_go(), BrokenPipeError):
+                return GONE
+            raise
+        if (lost := out.let_go()) is None or code:
+            return code
+        if isinstance(lost, BrokenPipeError):
+            return GONE
+        print(f"fcos-edu: error: cannot print: {sentence(lost)}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         arguments.run(arguments)
     except KeyboardInterrupt:
@@ -44,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if arguments.debug or not is_expected(error):
             raise
-        print(f"fcos-edu: error: {sentence(error)}", file=sys.stderr)
+        print(f"fcos-edu: error: {printable(sentence(error), keep=chr(10))}", file=sys.stderr)
         return 1
     return 0
 
@@ -65,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def is_expected(error: Exception) -> bool:
     """Whether a user can cause this, and its message explains it; anything else is our mistake, with its traceback."""
-    if isinstance(error, (ValueError, TypeError, OSError)):
+    if isinstance(error, (ValueError, TypeError, OSError)) or _path_without_end(error):
         return True
     from ..data import CorruptImageError, DownloadError
     from ..training.watch import NonFiniteLossError
@@ -78,10 +98,17 @@ def is_expected(error: Exception) -> bool:
 
 
 def sentence(error: Exception) -> str:
-    """What to say of an expected error: its message, or of memory that ran out, what to do."""
-    if isinstance(error, RuntimeError | MemoryError):
+    """What to say of an expected error: its message without the system's number, or what to do."""
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    if isinstance(error, RuntimeError | MemoryError) and not _path_without_end(error):
         from ..training.workers import exhausted
 
         if kind := exhausted(error):
             return f"out of {kind} memory: take fewer images at once (--batch-size) or smaller ones (model.max_size)"
     return str(error)
+
+
+def _path_without_end(error: Exception) -> bool:
+    """Whether it is pathlib's RuntimeError: a ``~`` that is nobody's home, or links that lead in a circle."""
+    return type(error) is RuntimeError and str(error).startswith(("Could not determine home", "Symlink loop"))

@@ -12,6 +12,8 @@ from pathlib import Path
 from ..experiments.studies import STUDIES, VARIANTS, study_table
 from ..training.recipes import recipe_for
 from .options import (
+    COUNT,
+    SEED,
     Commands,
     add_command,
     add_record_options,
@@ -32,8 +34,8 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("name", choices=list(STUDIES), help="; ".join(f"{k}: {v.what}" for k, v in STUDIES.items()))
     parser.add_argument("--data", type=place, default="shapes", help="as for train")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="a run of each variant for each")
-    parser.add_argument("--iterations", type=int, help="optimizer steps of every run (default: the recipe's)")
+    parser.add_argument("--seeds", type=SEED, nargs="+", default=[0, 1, 2], help="a run of each variant for each")
+    parser.add_argument("--iterations", type=COUNT, help="optimizer steps of every run (default: the recipe's)")
     add_settings(parser, "as for train, for every run")
     parser.add_argument(
         "--out", type=Path, told=False,

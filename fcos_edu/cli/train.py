@@ -15,6 +15,8 @@ from ..data.sources import NAMES
 from ..training.config import TrainConfig
 from ..training.recipes import RECIPES, recipe_for
 from .options import (
+    COUNT,
+    SEED,
     Commands,
     add_command,
     add_device_option,
@@ -55,9 +57,9 @@ def add(commands: Commands) -> None:
         told=False,
         help="resume although the configuration is not the run's own",
     )
-    parser.add_argument("--iterations", type=int, help="optimizer steps")
-    parser.add_argument("--batch-size", type=int, help="images of each step, over all GPUs; the learning rate follows")
-    parser.add_argument("--seed", type=int, help="of weights, order and augmentation")
+    parser.add_argument("--iterations", type=COUNT, help="optimizer steps")
+    parser.add_argument("--batch-size", type=COUNT, help="images of a step, over all GPUs; the learning rate follows")
+    parser.add_argument("--seed", type=SEED, help="of weights, order and augmentation")
     add_device_option(parser)
     add_settings(
         parser, "any field of TrainConfig, or model.FIELD of FCOSConfig: --set lr=0.005 --set model.box_loss=giou"

@@ -135,13 +135,6 @@ def test_errors_name_what_is_wrong(table: str, annotations: Path, tmp_path: Path
         run(table, "--annotations", annotations, "--levels", 3, 5)
     with pytest.raises(ConfigError, match="max_size is 500"):
         run(table, "--annotations", annotations, "--max-size", 500)
-    with pytest.raises(ConfigError, match="center_sampling_radius is -1"):
-        run(table, "--annotations", annotations, "--center-sampling", -1)
-
-
-def test_a_wrong_radius_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="center_sampling_radius is 0"):
-        run("ambiguity", "--annotations", tmp_path / "gone.json", "--radii", 0)
 
 
 def test_pictures_of_recall_and_of_the_radius(annotations: Path, tmp_path: Path) -> None:

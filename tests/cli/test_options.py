@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcos_edu.cli.options import Parser, command_line, parse_setting, place, without_place
+from fcos_edu.cli.options import Number, Parser, command_line, parse_setting, place, without_place
 from fcos_edu.cli.parser import build_parser
+from fcos_edu.settings import Range
 from tests.cli.calls import leaves
 
 
@@ -44,6 +46,21 @@ def test_a_record_names_no_folder_of_this_machine() -> None:
     assert {name: without_place(name) for name in names} == names
 
 
+@given(text=st.text(max_size=6) | st.floats().map(str) | st.integers().map(str), which=st.sampled_from([0, 1, 2, 3]))
+def test_a_number_is_what_python_reads_and_lies_in_its_range(text: str, which: int) -> None:
+    kind, limits = [(int, Range(2, 9)), (float, Range(0, 1)), (float, Range(0, open_low=True)), (float, Range())][which]
+    try:
+        number = Number(kind, limits)(text)
+    except argparse.ArgumentTypeError as error:
+        assert f"{text!r} is not a " in str(error)
+        try:
+            assert not math.isfinite(kind(text)) or kind(text) not in limits
+        except ValueError:
+            pass
+    else:
+        assert number == kind(text) and type(number) is kind and number in limits and math.isfinite(number)
+
+
 # ---- the command behind a figure ------------------------------------------------------------------------------
 
 WORDS = st.text(st.sampled_from("ab 7.'\"$=é+-"), max_size=6).filter(lambda word: word != "--")
@@ -57,10 +74,12 @@ def words_of(action: argparse.Action, many: bool) -> st.SearchStrategy[str]:
     """What a user can type for one value."""
     if action.choices is not None:
         return st.sampled_from([str(choice) for choice in action.choices])
-    if action.type is int:
-        return st.integers(-3, 10**6).map(str)
-    if action.type is float:
-        return st.floats(-1e-5, 1e5, allow_nan=False).map(lambda number: format(Decimal(repr(number)), "f"))
+    if isinstance(action.type, Number):
+        limits = action.type.limits
+        if action.type.kind is int:
+            return st.integers(int(limits.low), int(min(limits.high, 10**6))).map(str)
+        numbers = st.floats(limits.low, min(limits.high, 1e5), exclude_min=limits.open_low, allow_subnormal=False)
+        return numbers.map(lambda number: format(Decimal(repr(number)), "f"))
     words = PLACES if action.type in (Path, place) else WORDS
     return words.filter(lambda word: not word.startswith("-")) if many else words
 
@@ -130,8 +149,8 @@ def known(action: argparse.Action, value: Any) -> Any:
         ("train --data /d/voc2007+/d/mine --out x", "fcos-edu train --data voc2007+mine"),
         ("detect bccd a.jpg /b/c.jpg --threshold 0.25", "fcos-edu detect bccd a.jpg c.jpg --threshold 0.25"),
         ("data export shapes --images 7 --out x", "fcos-edu data export shapes --images 7"),
-        ("tables ambiguity --radii 0.5 2.0 -0.00001 --annotations a.json --figure b.png --note x",
-         "fcos-edu tables ambiguity --annotations a.json --radii 0.5 2 -0.00001"),
+        ("tables ambiguity --radii 0.5 2.0 0.00001 --annotations a.json --figure b.png --note x",
+         "fcos-edu tables ambiguity --annotations a.json --radii 0.5 2 0.00001"),
         ("evaluate -- -model.safetensors", "fcos-edu evaluate -- -model.safetensors"),
     ],
 )  # fmt: skip
