@@ -17,6 +17,8 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes
 
+from .text import printable
+
 # Okabe and Ito's colours: apart for colour-blind readers, and of different brightness.
 COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 
@@ -37,7 +39,7 @@ def draw_detections(image: Tensor, detection: dict[str, Tensor], names: Sequence
     if len(detection["boxes"]) == 0:
         return image.clone()
     labels = [int(v) for v in detection["labels"]]
-    words = [names[v] if v < len(names) else str(v) for v in labels]
+    words = [printable(names[v]) if v < len(names) else str(v) for v in labels]
     if "scores" in detection:
         words = [f"{word} {score:.2f}" for word, score in zip(words, detection["scores"].tolist(), strict=True)]
     side = min(image.shape[-2:])

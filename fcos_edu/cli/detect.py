@@ -1,20 +1,31 @@
 """``fcos-edu detect``: draw detections on images, and write them as COCO-format JSON.
 
-Taught in the chapter *From outputs to detections*. Checked against: the files that it leaves; its input stays as it is.
+Taught in the chapter *From outputs to detections*. Checked against: the files that it leaves, whatever it is given and
+however it ends; what is not its own stays as it is.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import json
+import os
 import sys
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .options import SHARE, Commands, add_command, add_corrupt_option, add_device_option, place
+from ..ownership import OwnFiles
+from ..text import printable
+from .options import COUNT, SHARE, Commands, add_command, add_corrupt_option, add_device_option, place
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+
+JSON = "detections.json"
+_REFUSED_SUFFIXES = (".heic", ".heif")  # pictures that cannot be read: to be told of, not passed over
 
 
 def add(commands: Commands) -> None:
@@ -22,68 +33,159 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands, "detect", run, "Draw detections on images, and write them as COCO-format JSON.",
         "detect bccd photographs/ cell.jpg --out detections",
+        "Files that were there before and are not of an earlier run stay as they are. The JSON is whole at any time,\n"
+        "and has all that was found so far, also after an interruption.",
     )  # fmt: skip
     parser.add_argument(
         "checkpoint", type=place, help="as for evaluate; torchvision:COCO_V1 for torchvision's published weights"
     )
     parser.add_argument("images", nargs="+", type=Path, help="image files, or folders of them")
+    parser.add_argument("--recursive", action="store_true", help="look into the folders of folders too")
     parser.add_argument(
-        "--out", type=Path, default=Path("detections"), told=False, help="folder for pictures and detections.json"
+        "--out", type=Path, default=Path("detections"), told=False, help=f"folder for pictures and {JSON}"
     )
     parser.add_argument("--threshold", type=SHARE, default=0.3, help="lowest score to draw; the JSON has all")
-    add_corrupt_option(parser)
+    parser.add_argument("--max-pixels", type=COUNT, metavar="N", help="read pictures of up to so many pixels")
+    add_corrupt_option(parser, "leave them out; both go on with the others first")
     add_device_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Detect on files and folders: pictures and one COCO-format JSON."""
-    import torch
-    from PIL import Image
     from tqdm import tqdm
 
-    from .. import data
-    from ..atomic import write_json
-    from ..config import FCOSConfig
+    from ..data.decoding import MAX_PIXELS, CorruptImageError
     from ..detectors import load
-    from ..drawing import draw_detections
 
     model = load(arguments.checkpoint, arguments.device)
-    device = next(model.parameters()).device
-    config: FCOSConfig = model.config  # type: ignore[assignment]
-    names = config.class_names
-    files = list_images(arguments.images)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    skipped = 0
-    taken = {file.resolve() for file in files}  # neither an input nor another result is ever written over
-    # torchvision's classes are numbered as COCO's categories, with the background as 0; ours start at 1.
-    first_id = 0 if names[:1] == ("__background__",) else 1
-    for number, file in enumerate(tqdm(files, desc="detect", unit="image"), start=1):
-        try:
-            image = data.read_image(file)
-        except data.CorruptImageError as error:
-            if arguments.on_corrupt == "error":
-                raise
-            print(f"skipped: {error}", file=sys.stderr)
-            skipped += 1
-            continue
-        pixels = image.as_subclass(torch.Tensor)
+    own = OwnFiles(arguments.out)
+    own.check(JSON)
+    pictures, passed_over = list_images(arguments.images, own, recursive=arguments.recursive)
+    if passed_over:
+        print(f"passed over: {'; '.join(passed_over)}", file=sys.stderr)
+    results = Results(own, model, {picture.file.resolve() for picture in pictures})
+    failed: list[tuple[Path, str]] = []
+    above = 0
+    try:
+        for number, picture in enumerate(tqdm(pictures, desc="detect", unit="image"), start=1):
+            try:
+                pixels, found = detect(model, picture.file, arguments.max_pixels or MAX_PIXELS)
+            except (CorruptImageError, ImageError) as error:
+                failed.append((picture.file, getattr(error, "reason", None) or str(error)))
+                print(f"not read: {printable(picture.file)} ({failed[-1][1]})", file=sys.stderr)
+                continue
+            above += results.add(number, picture, pixels, found, arguments.threshold)
+    except BaseException:
+        if results.images:  # what an earlier run has found is worth more than nothing
+            results.save()
+        raise
+    results.save()
+    where = f"in {printable(arguments.out)}"
+    if failed and (arguments.on_corrupt == "error" or not results.images):
+        raise ValueError(
+            f"{len(failed)} of {_counted(len(pictures), 'image')} cannot be read, the first {printable(failed[0][0])} "
+            f"({failed[0][1]})" + (f"; the detections of the others are {where}" if results.images else "")
+        )
+    left_out = f", {_counted(len(failed), 'unreadable image')} skipped" if failed else ""
+    print(f"{_counted(above, 'detection')} on {_counted(len(results.images), 'image')}{left_out}: {where[3:]}")
+
+
+class ImageError(ValueError):
+    """A picture that was read but that the model cannot take, such as one of 1 × 4000 pixels."""
+
+
+def detect(model: nn.Module, file: Path, max_pixels: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """A picture, turned upright, as ``(3, H, W)`` uint8, and its detections.
+
+    Raises:
+        CorruptImageError: it cannot be read.
+        ImageError: the model cannot take it.
+    """
+    import torch
+
+    from ..data import read_image
+
+    pixels = read_image(file, turn=True, max_pixels=max_pixels).as_subclass(torch.Tensor)
+    try:
         with torch.inference_mode():
-            found = model([pixels.float().to(device) / 255])[0]
-        images.append({"id": number, "file_name": str(file), "height": image.shape[-2], "width": image.shape[-1]})
-        annotations += coco_annotations(found, number, first=len(annotations) + 1, first_category=first_id)
-        shown = found["scores"] >= arguments.threshold
-        drawn = draw_detections(pixels, {k: v[shown] for k, v in found.items()}, names)
-        Image.fromarray(drawn.permute(1, 2, 0).numpy()).save(free_target(arguments.out, file, number, taken))
-    categories = [
-        {"id": k + first_id, "name": names[k] if names else str(k)} for k in range(1 - first_id, config.num_classes)
-    ]
-    document = {"images": images, "annotations": annotations, "categories": categories}
-    write_json(arguments.out / "detections.json", document, indent=None)
-    above = sum(a["score"] >= arguments.threshold for a in annotations)
-    left_out = f", {skipped} unreadable images skipped" if skipped else ""
-    print(f"{above} detections on {len(images)} images{left_out}: {arguments.out}")
+            found = model([pixels.float().to(next(model.parameters()).device) / 255])[0]
+    except ValueError as error:
+        raise ImageError(str(error)) from error
+    return pixels, found
+
+
+class Picture(NamedTuple):
+    """A file to detect on, and the name of its result in the output folder, without the suffix."""
+
+    file: Path
+    name: str
+
+
+class Results:
+    """What was found so far, in the output folder: pictures as they come, and a JSON that is whole at any time.
+
+    Args:
+        own: of the output folder.
+        model: whose classes are named.
+        taken: files, resolved, that no result may replace, as they are still to be read.
+    """
+
+    def __init__(self, own: OwnFiles, model: nn.Module, taken: set[Path]) -> None:
+        config: Any = model.config
+        names = config.class_names
+        # torchvision's classes are numbered as COCO's categories, with the background as 0; ours start at 1.
+        self.first_id = first = 0 if names[:1] == ("__background__",) else 1
+        self.own, self.names, self.taken = own, names, taken
+        self.given: set[str] = set()
+        self.images: list[dict[str, Any]] = []
+        self.annotations: list[dict[str, Any]] = []
+        self.categories = [
+            {"id": k + first, "name": names[k] if names else str(k)} for k in range(1 - first, config.num_classes)
+        ]
+        self.pause, self.saved = 1.0, time.monotonic()  # seconds: until it is written again; when it was
+
+    def add(self, number: int, picture: Picture, pixels: Tensor, found: dict[str, Tensor], threshold: float) -> int:
+        """Draw and write the picture, note the detections; returns how many reach the threshold."""
+        from PIL import Image
+
+        from ..drawing import draw_detections
+
+        shown = found["scores"] >= threshold
+        drawn = draw_detections(pixels, {k: v[shown] for k, v in found.items()}, self.names)
+        content = io.BytesIO()
+        Image.fromarray(drawn.permute(1, 2, 0).numpy()).save(content, "png")
+        self.own.write(self.free_name(picture.name, number), content.getvalue())
+        height, width = pixels.shape[-2:]
+        self.images.append({"id": number, "file_name": str(picture.file), "height": height, "width": width})
+        first = len(self.annotations) + 1
+        self.annotations += coco_annotations(found, number, first=first, first_category=self.first_id)
+        if time.monotonic() - self.saved > self.pause:
+            self.save()
+        return int(shown.sum())
+
+    def save(self) -> None:
+        """Write the JSON. The more there is, the rarer: of the time at most a twentieth goes into it."""
+        before = time.monotonic()
+        document = {"images": self.images, "annotations": self.annotations, "categories": self.categories}
+        self.own.write(JSON, json.dumps(document).encode() + b"\n")
+        self.saved = time.monotonic()
+        self.pause = max(1.0, 20 * (self.saved - before))
+
+    def free_name(self, name: str, number: int) -> str:
+        """Where the picture of an image can go: a name that nothing of the user's has, and no other result of this run.
+
+        Capital letters do not tell names apart, as there are file systems that do not either.
+        """
+        target = f"{name}.png"
+        while (
+            target.casefold() in self.given
+            or (self.own.folder / target).resolve() in self.taken
+            or not self.own.may_write(target)
+        ):
+            name = f"{name}-{number}"
+            target = f"{name}.png"
+        self.given.add(target.casefold())
+        return target
 
 
 def coco_annotations(
@@ -109,32 +211,87 @@ def coco_annotations(
     return annotations
 
 
-def free_target(folder: Path, file: Path, number: int, taken: set[Path]) -> Path:
-    """Where the picture of the image ``file`` can go: a name that nothing has yet, which is then ``taken``."""
-    target = folder / f"{file.stem}.png"
-    while target.resolve() in taken:
-        target = target.with_name(f"{target.stem}-{number}.png")
-    taken.add(target.resolve())
-    return target
+def list_images(paths: Sequence[Path], own: OwnFiles, *, recursive: bool = False) -> tuple[list[Picture], list[str]]:
+    """Image files as given, and those of the given folders, sorted; and in words what was passed over.
 
-
-def list_images(paths: Sequence[Path]) -> list[Path]:
-    """Image files as given, and those of the given folders, sorted.
+    Args:
+        paths: of files, whatever their names, and of folders, where names decide.
+        own: of the output folder: pictures that an earlier run has drawn there are not looked at.
+        recursive: look into folders of folders.
 
     Raises:
         FileNotFoundError: a path that does not exist, or a folder without images.
+        ValueError: an address.
     """
     from ..data.decoding import IMAGE_SUFFIXES
 
-    files: list[Path] = []
+    pictures: dict[Path, Picture] = {}  # each file once
+    left: Counter[str] = Counter()
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            inside = list(_inside(path, own, recursive, left))
             if not inside:
-                raise FileNotFoundError(f"{path} has no images ({', '.join(IMAGE_SUFFIXES)})")
-            files += inside
-        elif path.is_file():
-            files.append(path)
+                more = f"; {', '.join(_words(left))}" if left else ""
+                raise FileNotFoundError(f"{path} has no images ({', '.join(IMAGE_SUFFIXES)}{more})")
+        elif path.exists():
+            inside = [Picture(path, path.stem)]
+        elif str(path).split(":")[0] in ("http", "https", "ftp", "s3", "gs"):
+            raise ValueError(f"{path} is an address: download the picture first, and give its file")
         else:
             raise FileNotFoundError(f"there is no image or folder {path}")
-    return files
+        for picture in inside:
+            pictures.setdefault(picture.file, picture)
+    return list(pictures.values()), _words(left)
+
+
+def _inside(folder: Path, own: OwnFiles, recursive: bool, left: Counter[str]) -> Iterator[Picture]:
+    """The pictures of a folder by their names; what else there is, is counted in ``left``."""
+    from ..data.decoding import is_picture
+
+    def unreadable(error: OSError) -> None:
+        left[f"the folder {printable(error.filename)}, which may not be read"] += 1
+
+    out = own.folder.resolve()
+    for base, folders, files in os.walk(folder, onerror=unreadable):
+        folders.sort()
+        if not recursive:
+            left["sub-folder"] += len(folders)
+            folders.clear()
+        for name in sorted(files):
+            file, suffix = Path(base) / name, Path(name).suffix.lower()
+            if _is_own(file, out, own):
+                left["picture that an earlier run has drawn"] += 1
+            elif is_picture(name) or (suffix in _REFUSED_SUFFIXES and not name.startswith("._")):
+                yield Picture(file, file.relative_to(folder).with_suffix("").as_posix())
+            elif not name.startswith("."):
+                left[f"file that is no picture ({suffix or 'without a suffix'})"] += 1
+            elif is_picture(name.removeprefix("._")):
+                left["file of macOS beside a picture (._)"] += 1
+
+
+def _is_own(file: Path, out: Path, own: OwnFiles) -> bool:
+    if own.digests and out in (resolved := file.resolve()).parents:
+        name = resolved.relative_to(out).as_posix()
+        return name in own.digests and own.may_write(name)
+    return False
+
+
+def _words(left: Counter[str]) -> list[str]:
+    """What was passed over: the folders first, then each kind of file with its count."""
+    words = []
+    for what, count in left.items():
+        if count and what == "sub-folder":
+            words.append(f"{_counted(count, what)} (--recursive reads them)")
+        elif count:
+            words.append(what if what.startswith("the ") else _counted(count, what))
+    return words
+
+
+def _counted(count: int, what: str) -> str:
+    """A count and its thing, such as "1 image" and "2 files that are no picture (.txt)"."""
+    if count != 1:
+        noun, _, rest = what.partition(" ")
+        if noun in ("unreadable",):
+            noun, rest = what, ""
+        what = f"{noun}s {rest.replace('is no', 'are no')}".rstrip()
+    return f"{count} {what}"
