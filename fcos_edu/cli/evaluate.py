@@ -8,7 +8,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import COUNT, OURS, Commands, add_command, add_corrupt_option, add_device_option, place
+from .options import (
+    COUNT,
+    OURS,
+    Commands,
+    add_command,
+    add_corrupt_option,
+    add_device_option,
+    add_picture_options,
+    picture_options,
+    place,
+)
 
 
 def add(commands: Commands) -> None:
@@ -25,6 +35,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--split", help="train, val or test (default: test; an annotation file has none)")
     parser.add_argument("--batch-size", type=COUNT, default=4)
     add_corrupt_option(parser, "leave them out, of the true boxes too")
+    add_picture_options(parser)
     add_device_option(parser)
     parser.add_argument(
         "--detections", type=Path, metavar="JSON",
@@ -66,7 +77,7 @@ def _of_detector(arguments: argparse.Namespace) -> dict[str, float | None]:
     # Images without a box too, of any split: what is found there is wrong.
     dataset = data.load(
         arguments.data, arguments.split or "test", transforms=eval_transforms(), on_corrupt=arguments.on_corrupt,
-        keep_empty=True,
+        keep_empty=True, **picture_options(arguments),
     )  # fmt: skip
     model = load_for(arguments.checkpoint, dataset, device=arguments.device)
     return evaluate(model, dataset, batch_size=arguments.batch_size)

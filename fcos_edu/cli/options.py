@@ -149,6 +149,24 @@ def add_corrupt_option(parser: Parser, skip: str = "leave them out, and say so")
     )  # fmt: skip
 
 
+def add_picture_options(parser: Parser) -> None:
+    """``--orientation``, ``--max-pixels`` and ``--allow-outside``; see :func:`picture_options`."""
+    parser.add_argument(
+        "--orientation", choices=["auto", "stored", "upright"],
+        help="turn photographs as EXIF asks: where the annotated size says so (auto, the default), never, or always",
+    )  # fmt: skip
+    parser.add_argument("--max-pixels", type=COUNT, metavar="N", help="refuse larger pictures (default: 89 million)")
+    parser.add_argument(
+        "--allow-outside", action="store_true", help="read pictures outside of the data set's folder, if it names some"
+    )
+
+
+def picture_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Those of :func:`add_picture_options` that were given, as arguments of :func:`fcos_edu.data.loading.load`."""
+    given = {name: getattr(arguments, name) for name in ("orientation", "max_pixels", "allow_outside")}
+    return {name: value for name, value in given.items() if value}
+
+
 def add_device_option(parser: Parser) -> None:
     """``--device``."""
     parser.add_argument(

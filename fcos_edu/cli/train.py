@@ -19,10 +19,13 @@ from .options import (
     SEED,
     Commands,
     add_command,
+    add_corrupt_option,
     add_device_option,
+    add_picture_options,
     add_record_options,
     add_settings,
     parse_setting,
+    picture_options,
     place,
     save_record,
     without_place,
@@ -60,6 +63,11 @@ def add(commands: Commands) -> None:
     parser.add_argument("--iterations", type=COUNT, help="optimizer steps")
     parser.add_argument("--batch-size", type=COUNT, help="images of a step, over all GPUs; the learning rate follows")
     parser.add_argument("--seed", type=SEED, help="of weights, order and augmentation")
+    parser.add_argument(
+        "--keep-empty", action="store_true", help="train on images without a usable box too, as background"
+    )
+    add_corrupt_option(parser, "take others in their place")
+    add_picture_options(parser)
     add_device_option(parser)
     add_settings(
         parser, "any field of TrainConfig, or model.FIELD of FCOSConfig: --set lr=0.005 --set model.box_loss=giou"
@@ -121,6 +129,9 @@ def train_config(arguments: argparse.Namespace) -> TrainConfig:
     for name in ("data", "iterations", "batch_size", "seed"):
         if getattr(arguments, name) is not None:
             changes[name] = getattr(arguments, name)
+    changes |= picture_options(arguments) | ({"keep_empty": True} if arguments.keep_empty else {})
+    if arguments.on_corrupt != "error":
+        changes["on_corrupt"] = arguments.on_corrupt
     if arguments.data and config.test_data:
         changes.setdefault("test_data", "")  # other data than the recipe's are measured on themselves
     if arguments.source:

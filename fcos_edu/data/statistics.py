@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..text import printable
 from .dataset import DetectionDataset
 
 
@@ -42,7 +43,7 @@ class Summary:
             "box side          " + " / ".join(f"{v:.0f}" for v in self.side_quantiles) + " px (min, quartiles, max)",
             "image sizes       " + ", ".join(f"{size} ({n})" for size, n in self.image_sizes.items()),
             "classes",
-            *(f"  {name:<16}{count}" for name, count in self.boxes_per_class.items()),
+            *(f"  {printable(name):<16}{count}" for name, count in self.boxes_per_class.items()),
             "box sides",
             *(f"  {edge:<16}{count}" for edge, count in self.side_histogram.items()),
         ]

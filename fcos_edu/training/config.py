@@ -68,6 +68,10 @@ class TrainConfig(Settings):
     cache: bool = False  # keep resized images in memory: for small sets
     workers: Annotated[int, Range(0)] = 0  # processes of each worker that load images
     on_corrupt: Literal["error", "skip"] = "error"
+    keep_empty: bool = False  # train on images without a usable box too, as background
+    orientation: Literal["auto", "stored", "upright"] = "auto"  # of photographs, by EXIF; see data.FileDataset
+    max_pixels: Count = 89_000_000  # of a picture; larger ones are refused
+    allow_outside: bool = False  # read pictures that lie outside of the data set's folder, as its annotations say
 
     # -- the run
     seed: int = 0
@@ -96,6 +100,11 @@ class TrainConfig(Settings):
     def learning_rate(self) -> float:
         """The rate once warm-up is over, ``lr`` times ``batch_size / lr_batch_size`` (linear scaling)."""
         return self.lr * self.batch_size / self.lr_batch_size
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How pictures are read, as arguments of :func:`fcos_edu.data.loading.load`."""
+        return {name: getattr(self, name) for name in ("on_corrupt", "orientation", "max_pixels", "allow_outside")}
 
     def fine_tune(self, source: str | Path, *, keep_sizes: bool = False) -> TrainConfig:
         """A copy that starts from the detector ``source`` and has its network, thresholds and sizes of images.
@@ -131,10 +140,14 @@ class TrainConfig(Settings):
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """The fields in which two configurations, as dicts (``TrainConfig.to_dict``), differ, each with both values.
 
-    The classes are left out: a run takes them from its data.
+    The classes are left out: a run takes them from its data. A field that an older version did not write has its
+    default.
     """
     flat = []
+    defaults = TrainConfig(model=FCOSConfig()).to_dict()
     for one in (before, now):
+        if one.keys() <= defaults.keys():
+            one = {**defaults, **one, "model": {**defaults["model"], **one.get("model", {})}}
         plain = to_json(from_json(json.loads(json.dumps(one))))  # infinity in one form
         model = {f"model.{name}": value for name, value in plain.pop("model").items()}
         flat.append({k: v for k, v in (plain | model).items() if k not in ("model.class_names", "model.num_classes")})

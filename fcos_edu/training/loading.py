@@ -49,7 +49,8 @@ def make_dataset(config: TrainConfig) -> data.DetectionDataset:
         vertical_flip=config.vertical_flip,
         scale=(config.zoom[0], config.zoom[1]) if config.zoom else None,
     )
-    dataset = data.load(config.data, config.split, on_corrupt=config.on_corrupt)
+    keep_empty = config.keep_empty or None  # otherwise as the split has it
+    dataset = data.load(config.data, config.split, keep_empty=keep_empty, **config.reading)
     if config.cache:
         prepare = data.transforms.resize(max(sizes), config.model.max_size)
         return data.cached(dataset, prepare=prepare, transforms=transforms)
@@ -66,9 +67,7 @@ def make_test_dataset(config: TrainConfig, classes: Sequence[str]) -> data.Detec
     if not config.test_split:
         return None
     name = config.test_data or config.data
-    test = data.load(
-        name, config.test_split, transforms=data.transforms.eval_transforms(), on_corrupt=config.on_corrupt
-    )
+    test = data.load(name, config.test_split, transforms=data.transforms.eval_transforms(), **config.reading)
     if tuple(test.classes) != tuple(classes):
         raise ValueError(
             f"{config.test_split} of {name} has the classes {', '.join(test.classes)}, but {config.split} of "

@@ -100,3 +100,15 @@ def test_resume_needs_the_detector_that_it_began_with_no_more(tmp_path, capsys):
     words[4] = tmp_path / "another"
     assert run(*words) == 1
     assert f"no checkpoint at {begun}" in capsys.readouterr().err
+
+
+def test_how_images_are_read_is_a_matter_of_options(capsys):
+    names = ("keep_empty", "on_corrupt", "orientation", "max_pixels", "allow_outside")
+    assert run("train", "--print") == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert [plain[name] for name in names] == [False, "error", "auto", 89_000_000, False]
+    words = ["--keep-empty", "--on-corrupt", "skip", "--orientation", "upright", "--max-pixels", 5, "--allow-outside"]
+    assert run("train", *words, "--print") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [shown[name] for name in names] == [True, "skip", "upright", 5, True]
+    assert {name for name in shown if shown[name] != plain[name]} == set(names)

@@ -34,7 +34,14 @@ def test_a_configuration_is_read_and_written_as_it_was(run):
     before = json.loads(run.config.read_text("utf-8"))
     config = config_of(run)
     assert config.model.levels == (2,) and config.model.class_names[0] == "disc" and config.accumulate == 2
-    assert config.to_dict() == before
+    now = config.to_dict()
+    assert {name: now[name] for name in before} == before
+    assert {name: now[name] for name in now.keys() - before.keys()} == {  # fields of later versions, at their defaults
+        "keep_empty": False,
+        "orientation": "auto",
+        "max_pixels": 89_000_000,
+        "allow_outside": False,
+    }
     run.check(config, resume=True, allow_changes=False)
 
 

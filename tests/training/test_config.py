@@ -36,7 +36,8 @@ def test_differences_name_the_fields_of_both():
     assert differences(config.to_dict(), json.loads(json.dumps(config.to_dict()))) == []
     old = config.to_dict()
     del old["workers"]
-    assert differences(old, config.to_dict()) == ["workers was None and is 0"]
+    assert differences(old, config.to_dict()) == []  # an older version did not write it
+    assert differences(old, config.replace(workers=3).to_dict()) == ["workers was 0 and is 3"]
 
 
 # ---------------------------------------------------------------------- what is refused
@@ -79,3 +80,18 @@ def test_a_detector_of_somebodys_own_is_nothing_to_start_from(tmp_path):
     weights.save(path, {"w": torch.zeros(3)}, FCOSConfig.tiny(fpn_channels=8192), about={"detector": "custom"})
     with pytest.raises(CheckpointError, match="own.safetensors holds a detector of somebody's own"):
         TrainConfig().fine_tune(path)
+
+
+def test_a_field_that_an_older_version_did_not_write_has_its_default() -> None:
+    now = TrainConfig().to_dict()
+    before = {name: value for name, value in now.items() if name != "keep_empty"}
+    before["model"] = {name: value for name, value in now["model"].items() if name != "nms_threshold"}
+    assert differences(before, now) == []
+    assert differences(before, TrainConfig(keep_empty=True).to_dict()) == ["keep_empty was False and is True"]
+    assert differences({**before, "odd": 1}, now)  # of another program, or of a later version
+
+
+def test_the_limit_of_pixels_is_that_of_decoding() -> None:
+    from fcos_edu.data.decoding import MAX_PIXELS, ORIENTATIONS
+
+    assert TrainConfig().max_pixels == MAX_PIXELS and TrainConfig().orientation == ORIENTATIONS[0]

@@ -1,7 +1,10 @@
 """The stream of batches: one order for all workers, nothing that a cut could lose."""
 
+import json
 import random
+import warnings
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
@@ -157,3 +160,29 @@ def test_the_test_set_must_have_the_same_classes(tmp_path):
     assert len(make_test_dataset(config(test_split="test"), classes)) == 4
     data.ShapesDataset(num_images=3, split="val").export_coco(tmp_path)
     assert len(make_test_dataset(config(test_data=str(tmp_path)), classes)) == 3
+
+
+def test_images_are_read_as_the_configuration_says(tmp_path: Path) -> None:
+    """Background is kept, pictures are turned and bounded, in training and in what is measured."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[274] = 3
+    (tmp_path / "images").mkdir()
+    for i, colour in ((1, "red"), (2, "blue")):
+        Image.new("RGB", (64, 48), colour).save(tmp_path / "images" / f"{i}.png", exif=exif)
+    document = {
+        "images": [{"id": i, "file_name": f"{i}.png", "width": 64, "height": 48} for i in (1, 2)],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 4, 20, 20]}],
+        "categories": [{"id": 1, "name": "a"}],
+    }
+    for split in ("train", "val"):
+        (tmp_path / f"{split}.json").write_text(json.dumps(document))
+    config = TrainConfig(data=str(tmp_path), augment="none", orientation="upright")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert len(make_dataset(config)) == 1 and len(make_dataset(config.replace(keep_empty=True))) == 2
+    test = make_test_dataset(config, ("a",))
+    assert test is not None and len(test) == 2 and test._turn.all()
+    with pytest.raises(data.CorruptImageError, match="--max-pixels 3072"):
+        make_test_dataset(config.replace(max_pixels=100), ("a",))
