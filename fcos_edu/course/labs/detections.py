@@ -1,0 +1,591 @@
+"""Lab 5: from outputs to detections, and how good they are (sections 3.1, 3.3 and 4).
+
+Taught in the chapters *From outputs to detections* and *How good is it*. Checked against: torchvision's NMS, pycocotools'
+average precision; mutants and right variants in the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from ...inference import class_wise_nms
+from ..question import Case, Draw, close, question
+
+CHAPTER = "10_detections"
+NOTHING = "an image without any detection"
+
+
+# ---------------------------------------------------------------------- scores
+def _outputs(draw: Draw) -> Iterator[Case]:
+    for count, classes in ((5, 3), (4, 6)):
+        yield Case((draw.normal(count, classes, scale=2), draw.normal(count, scale=2)))
+    yield Case((draw.normal(3, 3), draw.normal(3)), "as many classes as locations")
+
+
+@question(
+    5,
+    "Score: class times center-ness",
+    lambda z, c: z.sigmoid() * c.sigmoid()[:, None],
+    _outputs,
+    [
+        ("center-ness multiplied twice", "Multiply by the center-ness once.",
+         lambda z, c: z.sigmoid() * c.sigmoid()[:, None] ** 2),
+        ("no center-ness", "The center-ness is missing in the score.", lambda z, c: z.sigmoid() + 0 * c[:, None]),
+        ("center-ness without a sigmoid", "The branch gives a logit: its sigmoid is the center-ness.",
+         lambda z, c: z.sigmoid() * c[:, None]),
+        ("classes without a sigmoid", "The outputs are logits: their sigmoid is the probability.",
+         lambda z, c: z * c.sigmoid()[:, None]),
+        ("no sigmoid at all", "Both outputs are logits: take the sigmoid of each.", lambda z, c: z * c[:, None]),
+        ("a sigmoid of the product", "Take the sigmoid of each, then multiply.", lambda z, c: (z * c[:, None]).sigmoid()),
+        ("a sigmoid of the sum", "Take the sigmoid of each, then multiply.", lambda z, c: (z + c[:, None]).sigmoid()),
+        ("sigmoid twice", "One sigmoid is enough.",
+         lambda z, c: z.sigmoid().sigmoid() * c.sigmoid().sigmoid()[:, None]),
+        ("softmax", "Each class has a sigmoid of its own.", lambda z, c: z.softmax(1) * c.sigmoid()[:, None]),
+        ("the mean instead of the product", "The score is the product.",
+         lambda z, c: (z.sigmoid() + c.sigmoid()[:, None]) / 2),
+        ("the root of the product", "This is torchvision's score; the paper's is the product itself.",
+         lambda z, c: (z.sigmoid() * c.sigmoid()[:, None]).sqrt()),
+        ("only the best class", "Every class of a location has a score.",
+         lambda z, c: z.sigmoid().amax(1) * c.sigmoid()),
+        ("center-ness along the classes", "Each row is a location: its center-ness belongs to the whole row.",
+         lambda z, c: z.sigmoid() * c.sigmoid()[None, :]),
+    ],
+    chapter=CHAPTER,
+)  # fmt: skip
+def scores(logits: Tensor, centerness: Tensor) -> Tensor:
+    """The scores by which detections are ranked (section 3.3): class probability times center-ness.
+
+    Args:
+        logits: (L, C) of the classes, before the sigmoid.
+        centerness: (L,) of the center-ness branch, before the sigmoid.
+
+    Returns:
+        (L, C) in 0..1.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- clip_boxes
+def _boxes_on_pictures(draw: Draw) -> Iterator[Case]:
+    for height, width in (draw.size(40, 90), draw.size(60, 120)):
+        boxes = draw.boxes(5, 150, 150) - torch.tensor([20.0, 15.0, 20, 15])
+        sides = torch.tensor([[-5.0, 3, width + 7, height - 2], [2, -4, width - 3, height + 9]])
+        yield Case((torch.cat([boxes, sides]), height, width))
+    wide = torch.tensor([[5.0, 5, 180, 30], [100, -3, 150, 70]])
+    yield Case((wide, 50, 160), "a picture that is wider than high")
+    yield Case((wide[:, [1, 0, 3, 2]], 160, 50), "a picture that is higher than wide")
+    yield Case((torch.zeros(0, 4), 40, 60), NOTHING)
+
+
+def _clip(b: Tensor, h: float, w: float, low: float | None = 0, last: float = 0) -> Tensor:
+    x, y = b[:, ::2].clamp(min=low, max=w - last), b[:, 1::2].clamp(min=low, max=h - last)
+    return torch.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], 1)
+
+
+@question(
+    5,
+    "Boxes inside the picture",
+    _clip,
+    _boxes_on_pictures,
+    [
+        ("x cut at the height", "x goes up to the width, y up to the height: on wide pictures the right side is lost.",
+         lambda b, h, w: _clip(b, w, h)),
+        ("x and y both cut at the height", "x goes up to the width: on wide pictures the right side is lost.",
+         lambda b, h, w: _clip(b, h, h)),
+        ("x and y both cut at the width", "y goes up to the height.", lambda b, h, w: _clip(b, w, w)),
+        ("nothing cut at zero", "Boxes may begin left of the picture or above it: cut at 0 too.",
+         lambda b, h, w: _clip(b, h, w, None)),
+        ("only cut at zero", "Boxes may reach beyond the right and the lower side: cut at width and height too.",
+         lambda b, h, w: b.clamp(min=0)),
+        ("the last pixel", "The picture ends at x = width, not at width - 1: boxes are measured between pixels.",
+         lambda b, h, w: _clip(b, h, w, 0, 1)),
+        ("only two sides", "All four sides can lie outside of the picture.",
+         lambda b, h, w: torch.cat([b[:, :2].clamp(min=0), torch.stack([b[:, 2].clamp(max=w), b[:, 3].clamp(max=h)], 1)], 1)
+         if len(b) else b),
+        ("boxes dropped", "Cut the boxes, do not drop any.",
+         lambda b, h, w: b[(b[:, 0] >= 0) & (b[:, 1] >= 0) & (b[:, 2] <= w) & (b[:, 3] <= h)]),
+        ("x, y, width, height", "The answer is two corners, as what was given.",
+         lambda b, h, w: torch.cat([(c := _clip(b, h, w))[:, :2], c[:, 2:] - c[:, :2]], 1)),
+    ],
+    chapter=CHAPTER,
+    points=5,
+)  # fmt: skip
+def clip_boxes(boxes: Tensor, height: int, width: int) -> Tensor:
+    """Cut boxes off at the sides of their picture.
+
+    Args:
+        boxes: (N, 4) x0, y0, x1, y1 in pixels; some reach beyond the picture, some may lie outside of it.
+        height, width: of the picture, in pixels.
+
+    Returns:
+        (N, 4): every x in 0..width, every y in 0..height.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- select
+def _ranked(draw: Draw, count: int, classes: int) -> Tensor:
+    values = draw.sample(range(1, 1000), count * classes)  # no two equal
+    return torch.tensor([value / 1024 for value in values]).reshape(count, classes)
+
+
+def _selections(draw: Draw) -> Iterator[Case]:
+    yield Case((_ranked(draw, 6, 3), 0.25, 100))
+    yield Case((_ranked(draw, 8, 4), 0.125, 6))
+    both = _ranked(draw, 4, 3) / 4
+    both[2, [0, 2]] = torch.tensor([0.875, 0.9375])
+    yield Case((both, 0.5, 10), "two classes in one place")
+    exact = _ranked(draw, 4, 3) / 4 + 0.3
+    exact[1, 1] = 0.625
+    exact[3, 0] = 0.75
+    yield Case((exact, 0.625, 10), "a score exactly at the threshold")
+    yield Case((_ranked(draw, 3, 2) / 4, 0.5, 10), "nothing above the threshold")
+
+
+def _select(
+    s: Tensor, threshold: float, k: int, *, closed: bool = False, order: bool = True, best: bool = False
+) -> Tensor:
+    kept = (s >= threshold) if closed else (s > threshold)
+    if best:
+        kept = kept & (s == s.amax(1, keepdim=True))
+    pairs = kept.nonzero()
+    value = s[kept]
+    chosen = value.argsort(descending=True)[:k]
+    return pairs[chosen if order else chosen.sort().values]
+
+
+@question(
+    5,
+    "Candidates before NMS",
+    _select,
+    _selections,
+    [
+        ("only the best class of a location", "A location can lie on two objects: each class above the threshold counts.",
+         lambda s, t, k: _select(s, t, k, best=True)),
+        ("the threshold included", "A score exactly at the threshold is left out.",
+         lambda s, t, k: _select(s, t, k, closed=True)),
+        ("not sorted", "The highest score comes first.", lambda s, t, k: _select(s, t, k, order=False)),
+        ("the lowest first", "The highest score comes first.", lambda s, t, k: _select(s, t, k).flip(0)),
+        ("the worst kept", "Of too many keep the best, not the worst.",
+         lambda s, t, k: _select(s, t, 10**6)[-k:]),
+        ("the first kept", "Of too many keep the best, not the first.",
+         lambda s, t, k: (p := (s > t).nonzero()[:k])[s[p[:, 0], p[:, 1]].argsort(descending=True)]),
+        ("no limit", "At most top_k candidates are kept.", lambda s, t, k: _select(s, t, 10**6)),
+        ("no threshold", "Scores below the threshold are left out.", lambda s, t, k: _select(s, -1, k)),
+        ("class before location", "Each row is location, class.", lambda s, t, k: _select(s, t, k).flip(1)),
+        ("divided by the number of locations", "A flat index is location * C + class: divide by the number of classes.",
+         lambda s, t, k: torch.stack([(f := (p := _select(s, t, k))[:, 0] * s.shape[1] + p[:, 1]) // s.shape[0],
+                                      f % s.shape[0]], 1)),
+        ("a limit for each class", "top_k counts all candidates together, not those of each class.",
+         lambda s, t, k: (p := torch.cat([torch.stack([(o := s[:, c].argsort(descending=True)[:max(1, k // 2)]),
+                                                        torch.full_like(o, c)], 1) for c in range(s.shape[1])]),
+                          p := p[s[p[:, 0], p[:, 1]] > t], p[s[p[:, 0], p[:, 1]].argsort(descending=True)])[-1]),
+    ],
+    chapter=CHAPTER,
+)  # fmt: skip
+def select(scores: Tensor, threshold: float, top_k: int) -> Tensor:
+    """The best pairs of a location and a class.
+
+    Args:
+        scores: (L, C) in 0..1.
+        threshold: only scores above it count.
+        top_k: at most so many pairs.
+
+    Returns:
+        (K, 2): location and class of each pair, highest score first. K may be 0.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- nms
+def _cluster(draw: Draw, count: int) -> Tensor:
+    """Boxes that overlap a lot: some objects, each found several times."""
+    objects = draw.boxes(max(2, count // 3), least=28)
+    rows = []
+    for i in range(count):
+        shift = torch.tensor([draw.number(-6, 6) for _ in range(4)])
+        rows.append(objects[i % len(objects)] + shift)
+    return torch.stack(rows)
+
+
+def _scores_of(draw: Draw, count: int) -> Tensor:
+    return torch.tensor([value / 1024 for value in draw.sample(range(20, 1000), count)])
+
+
+# Of a chain a - b - c the middle one goes, so the last one stays, although it overlaps the middle one.
+_CHAIN = torch.tensor([[0.0, 0, 40, 20], [10, 0, 50, 20], [20, 0, 60, 20], [30, 0, 70, 20]])
+
+
+def _nms_cases(draw: Draw) -> Iterator[Case]:
+    for count, threshold in ((9, 0.5), (12, 0.6), (10, 0.3)):
+        yield Case((_cluster(draw, count), _scores_of(draw, count), threshold))
+    chain = torch.tensor([0.9, 0.8, 0.7, 0.6])
+    yield Case((_CHAIN, chain, 0.5))
+    shuffled = torch.tensor(draw.sample(range(4), 4))
+    yield Case((_CHAIN[shuffled], chain[shuffled], 0.5))
+    close_by = torch.tensor([[0.0, 0, 4, 4], [2, 0, 6, 4], [20, 20, 24, 24]])
+    yield Case((close_by, torch.tensor([0.8, 0.7, 0.9]), 0.375))
+    nested = torch.tensor([[0.0, 0, 40, 40], [4, 4, 24, 20], [100, 0, 140, 40]])
+    yield Case((nested, torch.tensor([0.9, 0.8, 0.7]), 0.5))
+    corner = torch.tensor([[0.0, 0, 10, 10], [19, 19, 29, 29], [60, 0, 70, 10]])
+    yield Case((corner, torch.tensor([0.7, 0.9, 0.8]), 0.5))
+    exact = torch.tensor([[0.0, 0, 30, 10], [0, 0, 15, 10], [50, 0, 80, 10], [60, 0, 80, 10]])  # IoU 1/2 and 2/3
+    yield Case((exact, torch.tensor([0.9, 0.8, 0.7, 0.6]), 0.5), "an IoU exactly at the threshold")
+    apart = torch.tensor([[0.0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9]])
+    yield Case((apart, torch.tensor([0.5, 0.75, 0.5]), 0.5), "two equal scores")
+    yield Case((torch.zeros(0, 4), torch.zeros(0), 0.5), NOTHING)
+
+
+def _nms(
+    boxes: Tensor, scores: Tensor, threshold: float, *, closed: bool = False, by: int = 1, greedy: bool = True,
+    measure: Callable[[Tensor, Tensor], Tensor] = box_iou, order: bool = True,
+) -> Tensor:  # fmt: skip
+    rank = scores.argsort(descending=by > 0, stable=True) if by else torch.arange(len(scores))
+    kept: list[int] = []
+    seen: list[int] = []
+    for i in rank.tolist():
+        rivals = kept if greedy else seen
+        overlap = measure(boxes[[i]], boxes[rivals]) if rivals else torch.zeros(1, 0)
+        if not ((overlap >= threshold) if closed else (overlap > threshold)).any():
+            kept.append(i)
+        seen.append(i)
+    return torch.tensor(kept if order else sorted(kept), dtype=torch.int64)
+
+
+def _over_smaller(a: Tensor, b: Tensor) -> Tensor:
+    side = (torch.minimum(a[:, None, 2:], b[:, 2:]) - torch.maximum(a[:, None, :2], b[:, :2])).clamp(min=0)
+    smaller = torch.minimum((a[:, 2:] - a[:, :2]).prod(1)[:, None], (b[:, 2:] - b[:, :2]).prod(1))
+    return side.prod(2) / smaller
+
+
+def _wrong_union(a: Tensor, b: Tensor) -> Tensor:
+    side = (torch.minimum(a[:, None, 2:], b[:, 2:]) - torch.maximum(a[:, None, :2], b[:, :2])).clamp(min=0)
+    return side.prod(2) / ((a[:, 2:] - a[:, :2]).prod(1)[:, None] + (b[:, 2:] - b[:, :2]).prod(1))
+
+
+def _unclamped(a: Tensor, b: Tensor) -> Tensor:
+    inter = (torch.minimum(a[:, None, 2:], b[:, 2:]) - torch.maximum(a[:, None, :2], b[:, :2])).prod(2)
+    return inter / ((a[:, 2:] - a[:, :2]).prod(1)[:, None] + (b[:, 2:] - b[:, :2]).prod(1) - inter)
+
+
+def _one_more(a: Tensor, b: Tensor) -> Tensor:
+    more = torch.tensor([0.0, 0, 1, 1])
+    return box_iou(a + more, b + more)
+
+
+def _same_survivors(inputs: tuple[Any, ...], expected: Any, got: Any) -> bool:
+    """The same boxes; among equal scores in any order."""
+    if not close(np.sort(expected), np.sort(got, axis=0) if isinstance(got, np.ndarray) and got.ndim == 1 else got):
+        return False
+    scores = inputs[1].numpy()
+    return close(scores[expected.astype(np.int64)], scores[got.astype(np.int64)]) if expected.size else True
+
+
+@question(
+    5,
+    "Non-maximum suppression",
+    _nms,
+    _nms_cases,
+    [
+        ("suppressed exactly at the threshold", "Only an IoU above the threshold suppresses; exactly on it both stay.",
+         lambda *a: _nms(*a, closed=True)),
+        ("suppressed boxes suppress others", "A box that has gone suppresses nothing: compare with those that stay.",
+         lambda *a: _nms(*a, greedy=False)),
+        ("the lowest score first", "The box with the highest score stays; yours keeps the lowest.",
+         lambda *a: _nms(*a, by=-1)),
+        ("not sorted by score", "Boxes come in any order: go through them by score, highest first.",
+         lambda *a: _nms(*a, by=0)),
+        ("the answer not sorted", "Give the indices by score, highest first.", lambda *a: _nms(*a, order=False)),
+        ("indices of the sorted list", "The indices should be those of the boxes as they were given, not as you sorted them.",
+         lambda b, s, t: torch.argsort(s.argsort(descending=True, stable=True))[_nms(b, s, t)]),
+        ("IoU over the smaller box", "Divide the intersection by the union, not by the smaller of both areas.",
+         lambda *a: _nms(*a, measure=_over_smaller)),
+        ("the intersection counted twice in the union", "The union counts the intersection once.",
+         lambda *a: _nms(*a, measure=_wrong_union)),
+        ("sides of the intersection below zero", "Boxes that are apart have no intersection: its sides must not be negative.",
+         lambda *a: _nms(*a, measure=_unclamped)),
+        ("one pixel added to the sides", "A side is x1 - x0: these boxes have no last pixel to add.",
+         lambda *a: _nms(*a, measure=_one_more)),
+        ("nothing suppressed", "Boxes that overlap a better one have to go.",
+         lambda b, s, t: s.argsort(descending=True, stable=True)),
+        ("only the best box", "Boxes elsewhere stay: only those that overlap the best one go.",
+         lambda b, s, t: s.argsort(descending=True)[:1]),
+        ("only the best box suppresses", "Go on with the next one that is left, until none is.",
+         lambda b, s, t: (o := s.argsort(descending=True, stable=True))[
+             (torch.arange(len(o)) == 0) | (box_iou(b[o], b[o])[0] <= t)] if len(s) else s.long()),
+        ("a mask instead of indices", "Asked are the indices of the boxes that stay.",
+         lambda b, s, t: torch.zeros(len(b), dtype=torch.bool).index_fill(0, _nms(b, s, t), True)),
+        ("no case without detections", "There may be no box at all: the answer then is empty.",
+         lambda b, s, t: _nms(b, s, t) + 0 * s.argmax()),
+    ],
+    same=_same_survivors,
+    chapter=CHAPTER,
+)  # fmt: skip
+def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
+    """Non-maximum suppression: of boxes that mean the same object the best one stays.
+
+    Go through the boxes by score, highest first. A box goes if its IoU with one that stays is above the threshold.
+
+    Args:
+        boxes: (N, 4) x0, y0, x1, y1; N may be 0.
+        scores: (N,).
+        threshold: of the IoU.
+
+    Returns:
+        (K,): the indices of the boxes that stay, highest score first.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- batched_nms
+def _class_cases(draw: Draw) -> Iterator[Case]:
+    for count, threshold in ((10, 0.5), (12, 0.4)):
+        labels = draw.labels(count, 3)
+        yield Case((_cluster(draw, count), _scores_of(draw, count), labels, threshold))
+    twice = torch.tensor([[10.0, 10, 50, 40], [10, 10, 50, 40], [11, 10, 50, 40], [80, 5, 99, 30]])
+    yield Case((twice, torch.tensor([0.7, 0.9, 0.6, 0.8]), torch.tensor([0, 1, 0, 0]), 0.5), "two classes in one place")
+    far = torch.tensor([[0.0, 0, 40, 40], [-2, -2, 38, 38], [900, 700, 940, 740], [3, 0, 43, 40], [1, 0, 41, 40]])
+    yield Case((far, torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5]), torch.tensor([0, 1, 2, 0, 1]), 0.5), "a large picture")
+    exact = torch.tensor([[0.0, 0, 30, 10], [0, 0, 15, 10], [0, 0, 15, 10]])
+    yield Case((exact, torch.tensor([0.9, 0.8, 0.7]), torch.tensor([1, 1, 0]), 0.5), "an IoU exactly at the threshold")
+    # Moved by the class alone, or by too little, boxes of two classes come to lie on each other.
+    moved = torch.tensor([[0.0, 0, 60, 60], [60, 60, 120, 120], [100, 100, 160, 160]])
+    yield Case((moved, torch.tensor([0.9, 0.8, 0.7]), torch.tensor([1, 0, 0]), 0.5), "a large picture")
+    yield Case((torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), 0.5), NOTHING)
+
+
+def _moved(offset: Callable[[Tensor], Any]) -> Callable[[Tensor, Tensor, Tensor, float], Tensor]:
+    return lambda b, s, y, t: _nms(b + (y * offset(b))[:, None], s, t) if len(b) else y
+
+
+@question(
+    5,
+    "NMS for each class",
+    class_wise_nms,
+    _class_cases,
+    [
+        ("all classes together", "Boxes of two classes never suppress each other: a rider may sit on a horse.",
+         lambda b, s, y, t: _nms(b, s, t)),
+        ("class after class", "The answer is sorted by score over all classes, not class by class.",
+         lambda b, s, y, t: torch.cat([i[_nms(b[i], s[i], t)] for c in y.unique() if len(i := (y == c).nonzero()[:, 0])])
+         if len(y) else y),
+        ("indices within the class", "The indices are those of all boxes, not those of the boxes of one class.",
+         lambda b, s, y, t: torch.cat([_nms(b[i], s[i], t) for c in y.unique() if len(i := (y == c).nonzero()[:, 0])])
+         if len(y) else y),
+        ("moved by too little", "Classes are moved apart by too little: the step has to be larger than the picture.",
+         _moved(lambda b: (b[:, 2:] - b[:, :2]).max())),
+        ("moved by too little", "Classes are moved apart by too little: the step has to be larger than the picture.",
+         _moved(lambda b: 100)),
+        ("only one class", "All classes count, not only the first one.",
+         lambda b, s, y, t: class_wise_nms(b, s, y, t)[y[class_wise_nms(b, s, y, t)] == 0]),
+        ("suppressed exactly at the threshold", "Only an IoU above the threshold suppresses.",
+         lambda b, s, y, t: _nms(b + (y * 4096)[:, None], s, t, closed=True)),
+        ("nothing suppressed", "Boxes that overlap a better one of their class have to go.",
+         lambda b, s, y, t: s.argsort(descending=True)),
+        ("the lowest score first", "The box with the highest score stays.",
+         lambda b, s, y, t: _nms(b + (y * 4096)[:, None], s, t, by=-1)),
+        ("the answer not sorted", "Give the indices by score, highest first.",
+         lambda b, s, y, t: class_wise_nms(b, s, y, t).sort().values),
+        ("no case without detections", "There may be no box at all: the answer then is empty.",
+         lambda b, s, y, t: class_wise_nms(b, s, y, t) + 0 * s.argmax()),
+    ],
+    same=_same_survivors,
+    chapter=CHAPTER,
+)  # fmt: skip
+def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float) -> Tensor:
+    """Non-maximum suppression for each class by itself.
+
+    Args:
+        boxes: (N, 4) x0, y0, x1, y1; N may be 0.
+        scores: (N,).
+        labels: (N,) the class of each box.
+        threshold: of the IoU; only a box of the same class suppresses.
+
+    Returns:
+        (K,): the indices of the boxes that stay, highest score of all classes first.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- find_hits
+def _judged(draw: Draw) -> Iterator[Case]:
+    for threshold in (0.5, 0.6):
+        truth = draw.boxes(4, least=30)
+        near = torch.cat([truth + torch.tensor([draw.number(-5, 5) for _ in range(4)]) for _ in range(2)])
+        found = torch.cat([near, draw.boxes(3)])
+        order = torch.tensor(draw.sample(range(len(found)), len(found)))
+        yield Case((found[order], _scores_of(draw, len(found)), truth, threshold))
+    one = torch.tensor([[10.0, 10, 50, 50]])
+    three = one + torch.tensor([[4.0, 0, 4, 0], [1, 0, 1, 0], [90, 0, 90, 0]])
+    yield Case((three, torch.tensor([0.6, 0.9, 0.7]), one, 0.5), "an object that is found twice")
+    yield Case((three, torch.tensor([0.9, 0.6, 0.7]), one, 0.5), "an object that is found twice")
+    exact = torch.tensor([[0.0, 0, 15, 10], [40, 0, 52, 10]])
+    yield Case((exact, torch.tensor([0.9, 0.8]), torch.tensor([[0.0, 0, 30, 10], [40, 0, 70, 10]]), 0.5),
+               "an IoU exactly at the threshold")  # fmt: skip
+    twins = torch.tensor([[0.0, 0, 40, 40], [8, 0, 48, 40]])
+    found = torch.tensor([[1.0, 0, 41, 40], [0, 0, 40, 40]])
+    yield Case((found, torch.tensor([0.9, 0.8]), twins, 0.5), "two objects close together")
+    found = torch.tensor([[0.0, 0, 40, 40], [16, 0, 56, 40]])
+    yield Case((found, torch.tensor([0.9, 0.8]), twins.flip(0), 0.5), "two objects close together")
+    yield Case((one, torch.tensor([0.5]), torch.zeros(0, 4), 0.5), "an image without objects")
+    yield Case((torch.zeros(0, 4), torch.zeros(0), one, 0.5), NOTHING)
+
+
+def _hits(
+    b: Tensor, s: Tensor, truth: Tensor, t: float, *, again: bool = False, open_: bool = False, sort: int = 1,
+    only_best: bool = False, first: bool = False,
+) -> Tensor:  # fmt: skip
+    hit = torch.zeros(len(b), dtype=torch.bool)
+    free = [True] * len(truth)
+    order = s.argsort(descending=sort > 0, stable=True).tolist() if sort else range(len(b))
+    for i in order:
+        overlap = box_iou(b[[i]], truth)[0].tolist()
+        fits = [j for j, v in enumerate(overlap) if (v > t if open_ else v >= t) and (again or only_best or free[j])]
+        if not fits:
+            continue
+        j = fits[0] if first else max(fits, key=lambda k: overlap[k])
+        hit[i] = again or free[j]
+        free[j] = False
+    return hit
+
+
+@question(
+    5,
+    "Hits and misses",
+    _hits,
+    _judged,
+    [
+        ("an object found twice counts twice", "Each object can be claimed once: a second detection of it is no hit.",
+         lambda *a: _hits(*a, again=True)),
+        ("in the given order", "The detection with the highest score claims its object first.",
+         lambda *a: _hits(*a, sort=0)),
+        ("the lowest score first", "The detection with the highest score claims its object first, not the lowest.",
+         lambda *a: _hits(*a, sort=-1)),
+        ("an IoU at the threshold is no hit", "An IoU exactly at the threshold is enough.",
+         lambda *a: _hits(*a, open_=True)),
+        ("only the nearest object", "If the nearest object is taken, another one that fits may still be free.",
+         lambda *a: _hits(*a, only_best=True)),
+        ("the first object that fits", "Of several objects a detection claims the one that it fits best.",
+         lambda *a: _hits(*a, first=True)),
+        ("in the order of the scores", "Answer in the order in which the detections were given.",
+         lambda b, s, g, t: _hits(b, s, g, t)[s.argsort(descending=True, stable=True)]),
+        ("no case without objects", "There may be no object: then nothing is a hit.",
+         lambda b, s, g, t: _hits(b, s, g, t) & (box_iou(b, g).amax(1) >= 0)),
+        ("every detection is a hit", "A detection has to overlap an object well enough.",
+         lambda b, s, g, t: torch.ones(len(b), dtype=torch.bool)),
+        ("an answer for each object", "Asked is an answer for each detection, not for each object.",
+         lambda b, s, g, t: (box_iou(b, g) >= t).any(0)),
+    ],
+    chapter="11_average_precision",
+)  # fmt: skip
+def find_hits(boxes: Tensor, scores: Tensor, truth: Tensor, threshold: float) -> Tensor:
+    """Which detections of one image and one class are hits.
+
+    By score, highest first, each detection claims the object with which its IoU is largest, among those that no better
+    detection has claimed and whose IoU is at least the threshold. If there is one, it is a hit.
+
+    Args:
+        boxes: (N, 4) detections, x0, y0, x1, y1, in any order; N may be 0.
+        scores: (N,), no two equal.
+        truth: (M, 4) the objects; M may be 0.
+        threshold: the least IoU of a hit.
+
+    Returns:
+        (N,) bool, in the order of ``boxes``.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- average_precision
+def _rankings(draw: Draw) -> Iterator[Case]:
+    for count, most in ((12, 9), (20, 7), (9, 14)):
+        hits = [draw.random() < 0.55 for _ in range(count)]
+        hits[:4] = [True, False, False, True]
+        total = max(most, sum(hits) + 2)
+        yield Case((torch.tensor(hits), total))
+    yield Case((torch.tensor([False, True, True, False, True]), 3), "a miss before the first hit")
+    yield Case((torch.tensor([True, True]), 2), "a perfect detector")
+    yield Case((torch.tensor([False, False]), 3), "a detector that finds nothing")
+    yield Case((torch.zeros(0, dtype=torch.bool), 3), NOTHING)
+
+
+def _precisions(hits: Tensor, total: int) -> tuple[Tensor, Tensor]:
+    counted = hits.double().cumsum(0)
+    return counted / total, counted / torch.arange(1, len(hits) + 1)
+
+
+def average_precision_of(hits: Tensor, total: int, *, recalls: int = 101, falling: bool = True) -> float:
+    """COCO's average precision of a ranking; ``recalls`` and ``falling`` make mutants of it."""
+    recall, precision = _precisions(hits, total)
+    if falling and len(hits):
+        precision = precision.flip(0).cummax(0).values.flip(0)
+    asked = torch.from_numpy(np.linspace(0, 1, recalls))
+    padded = torch.cat([precision, precision.new_zeros(1)])
+    return padded[torch.searchsorted(recall, asked)].mean().item()
+
+
+def _area_under(hits: Tensor, total: int) -> float:
+    recall, precision = _precisions(hits, total)
+    return float(torch.trapezoid(precision, recall)) if len(hits) else 0.0
+
+
+@question(
+    5,
+    "Average precision",
+    average_precision_of,
+    _rankings,
+    [
+        ("the curve not made falling", "At each recall the best precision there or beyond counts: it never rises.",
+         lambda h, n: average_precision_of(h, n, falling=False)),
+        ("eleven recalls", "COCO asks at 101 recalls; eleven were VOC's until 2009.",
+         lambda h, n: average_precision_of(h, n, recalls=11)),
+        ("the mean precision at the hits", "Ask at the 101 recalls; objects that are never found count too.",
+         lambda h, n: (_precisions(h, n)[1][h].mean().item() if h.any() else 0.0)),
+        ("the precision of all detections", "This is one point of the curve: ask at all 101 recalls.",
+         lambda h, n: (h.double().mean().item() if len(h) else 0.0)),
+        ("the recall", "This is the recall that is reached; precision counts too.", lambda h, n: h.sum().item() / n),
+        ("recall by the hits instead of the objects", "Recall divides by the number of objects, found or not.",
+         lambda h, n: average_precision_of(h, max(1, int(h.sum())))),
+        ("recall by the detections instead of the objects", "Recall divides by the number of objects, not of detections.",
+         lambda h, n: average_precision_of(h, max(1, len(h)))),
+        ("the sum over the hits by the objects", "This is the area in steps; COCO asks at 101 recalls, of a falling curve.",
+         lambda h, n: (_precisions(h, n)[1][h].sum().item() / n)),
+        ("the area in steps", "This is the area under the falling curve; COCO takes the mean at 101 recalls.",
+         lambda h, n: (_precisions(h, n)[1].flip(0).cummax(0).values.flip(0)[h].sum().item() / n) if len(h) else 0.0),
+        ("the area by trapezoids", "Ask at 101 recalls: the curve is made of steps, and it is made falling first.",
+         _area_under),
+        ("the mean of the curve", "The mean is taken over 101 recalls, not over the detections.",
+         lambda h, n: _precisions(h, n)[1].mean().item() if len(h) else 0.0),
+        ("recalls that are never reached left out", "Recalls that are never reached count with precision 0.",
+         lambda h, n: (average_precision_of(h, n) * 101 / max(1, (torch.from_numpy(np.linspace(0, 1, 101))
+                       <= h.sum() / n).sum().item())) if h.any() else 0.0),
+        ("no case without detections", "There may be no detection at all: AP then is 0.",
+         lambda h, n: average_precision_of(h, n) + 0 * h.double().max().item()),
+    ],
+    chapter="11_average_precision",
+    same=lambda inputs, expected, got: close(expected, got, atol=1e-4),
+)  # fmt: skip
+def average_precision(hits: Tensor, total: int) -> float:
+    """COCO's average precision of one class at one threshold.
+
+    After each detection recall is hits so far / total, precision hits so far / detections so far. At each of the recalls
+    0, 0.01, ..., 1 the best precision at that recall or beyond counts, and 0 where that recall is never reached. AP is
+    the mean of these 101 numbers.
+
+    Args:
+        hits: (N,) bool for the detections, highest score first; N may be 0.
+        total: the number of objects, at least 1.
+
+    Returns:
+        AP in 0..1.
+    """
+    raise NotImplementedError
+
+
+QUESTIONS = (scores, clip_boxes, select, nms, batched_nms, find_hits, average_precision)

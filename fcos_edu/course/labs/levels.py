@@ -1,0 +1,415 @@
+"""Lab 2: levels and assignment (sections 3.1 and 3.2).
+
+Taught in the chapter *Levels of the pyramid*. Checked against: the package's assignment; mutants and right variants in
+the tests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from ... import targets
+from ...config import FCOSConfig
+from ..question import Case, Draw, question
+
+CHAPTER = "03_levels"
+BOUND = "a distance exactly on a bound of the level"
+BORDER = "a location exactly on the border of a box"
+EMPTY = "an image without boxes"
+
+
+# ---------------------------------------------------------------------- in_level
+def _ranges(draw: Draw) -> Iterator[Case]:
+    for low, high in ((0.0, 24.0), (24.0, 48.0), (40.0, math.inf)):
+        yield Case((draw.distances(6, 3), low, high))
+    d = draw.distances(4, 2, high=30)
+    for row in range(4):
+        d[row, 0, row] = 64.0
+    yield Case((d, 64.0, 128.0), BOUND)
+    yield Case((d, 32.0, 64.0), BOUND)
+    yield Case((torch.zeros(5, 0, 4), 0.0, 64.0), EMPTY)
+
+
+def _fits(value: Callable[[Tensor], Tensor]) -> Callable[[Tensor, float, float], Tensor]:
+    return lambda d, low, high: (value(d) >= low) & (value(d) <= high)
+
+
+def _largest(d: Tensor) -> Tensor:
+    return d.amax(-1) if d.numel() else d.new_zeros(d.shape[:-1])
+
+
+def _smallest(d: Tensor) -> Tensor:
+    return d.amin(-1) if d.numel() else d.new_zeros(d.shape[:-1])
+
+
+@question(
+    2,
+    "Which level learns a box",
+    _fits(_largest),
+    _ranges,
+    [
+        ("both bounds left out", "A distance exactly on a bound belongs to the level: otherwise no level has it.",
+         lambda d, low, high: (_largest(d) > low) & (_largest(d) < high)),
+        ("the upper bound left out", "A distance exactly on the upper bound belongs to this level too.",
+         lambda d, low, high: (_largest(d) >= low) & (_largest(d) < high)),
+        ("the lower bound left out", "A distance exactly on the lower bound belongs to this level too.",
+         lambda d, low, high: (_largest(d) > low) & (_largest(d) <= high)),
+        ("size of the box", "The largest of the four distances decides, not the size of the box: off-centre they differ.",
+         _fits(lambda d: torch.maximum(d[..., 0] + d[..., 2], d[..., 1] + d[..., 3]))),
+        ("half the size of the box", "The largest distance decides; half the box is only right in its very centre.",
+         _fits(lambda d: torch.maximum(d[..., 0] + d[..., 2], d[..., 1] + d[..., 3]) / 2)),
+        ("root of the area", "The largest distance decides, not the area as in the FPN paper.",
+         _fits(lambda d: ((d[..., 0] + d[..., 2]) * (d[..., 1] + d[..., 3])).sqrt())),
+        ("the smallest distance", "It is the largest of the four distances that is compared with the bounds.",
+         _fits(_smallest)),
+        ("the mean distance", "It is the largest of the four distances that is compared with the bounds, not their mean.",
+         _fits(lambda d: d.mean(-1))),
+        ("the sum of the distances", "It is the largest of the four distances that is compared, not their sum.",
+         _fits(lambda d: d.sum(-1))),
+        ("only left and top", "All four distances count, right and bottom too.", _fits(lambda d: _largest(d[..., :2]))),
+        ("only left and right", "All four distances count, top and bottom too.", _fits(lambda d: _largest(d[..., ::2]))),
+        ("every distance in the range", "Only the largest distance has to be in the range; the others may be small.",
+         lambda d, low, high: ((d >= low) & (d <= high)).all(-1)),
+        ("any distance in the range", "One distance in the range is not enough: the largest one has to be.",
+         lambda d, low, high: ((d >= low) & (d <= high)).any(-1)),
+        ("no lower bound", "Small boxes belong to the finer levels: the lower bound is missing.",
+         lambda d, low, high: _largest(d) <= high),
+        ("no upper bound", "Large boxes belong to the coarser levels: the upper bound is missing.",
+         lambda d, low, high: _largest(d) >= low),
+    ],
+    chapter=CHAPTER,
+)  # fmt: skip
+def in_level(distances: Tensor, low: float, high: float) -> Tensor:
+    """Which boxes a level may learn at each location (section 3.2): low <= max(l, t, r, b) <= high.
+
+    Args:
+        distances: (L, M, 4) left, top, right, bottom in pixels; M may be 0.
+        low, high: bounds of the level in pixels; both belong to it. high may be infinite.
+
+    Returns:
+        (L, M) bool.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- near_center
+def _centers(draw: Draw) -> Iterator[Case]:
+    for stride, radius in ((8, 1.5), (16, 1.0), (4, 2.5)):
+        boxes = draw.boxes(3)
+        center = (boxes[:, :2] + boxes[:, 2:]) / 2
+        reach = radius * stride
+        near = [center + torch.tensor([[draw.number(-1.9, 1.9), draw.number(-1.9, 1.9)]]) * reach for _ in range(6)]
+        diagonal = center + torch.tensor([[0.9, -0.9]]) * reach  # in the square, not in the circle
+        yield Case((torch.cat([*near, diagonal]), boxes, stride, radius))
+    boxes = torch.tensor([[8.0, 4, 40, 28], [0, 0, 64, 48]])
+    points = torch.tensor([[24.0, 16], [36, 16], [24, 28], [12, 16], [35.75, 16]])
+    yield Case((points, boxes, 8, 1.5), "a location exactly at the end of the radius")
+    yield Case((draw.points(4), torch.zeros(0, 4), 8, 1.5), EMPTY)
+
+
+def _offset(points: Tensor, boxes: Tensor) -> Tensor:
+    return points[:, None] - (boxes[None, :, :2] + boxes[None, :, 2:]) / 2  # (L, M, 2)
+
+
+def _chess(points: Tensor, boxes: Tensor) -> Tensor:
+    d = _offset(points, boxes).abs()
+    return torch.maximum(d[..., 0], d[..., 1])
+
+
+@question(
+    2,
+    "Center sampling",
+    lambda p, b, s, r: _chess(p, b) < r * s,
+    _centers,
+    [
+        ("radius in pixels", "The radius is in strides: multiply it by the stride to have pixels.",
+         lambda p, b, s, r: _chess(p, b) < r),
+        ("the stride alone", "The reach is radius times stride, not the stride alone.",
+         lambda p, b, s, r: _chess(p, b) < s),
+        ("half the reach", "The radius goes to each side of the centre: the square is twice as wide.",
+         lambda p, b, s, r: _chess(p, b) < r * s / 2),
+        ("the end of the radius included", "A location exactly at the end of the radius is outside.",
+         lambda p, b, s, r: _chess(p, b) <= r * s),
+        ("a circle", "The region is a square: compare |x| and |y| with the reach one by one.",
+         lambda p, b, s, r: _offset(p, b).square().sum(-1).sqrt() < r * s),
+        ("the sum of both axes", "The region is a square: compare |x| and |y| with the reach one by one, not their sum.",
+         lambda p, b, s, r: _offset(p, b).abs().sum(-1) < r * s),
+        ("one axis is enough", "Both axes have to be within the reach, not just one.",
+         lambda p, b, s, r: (_offset(p, b).abs() < r * s).any(-1)),
+        ("no absolute value", "The square reaches to both sides of the centre: the sign must not matter.",
+         lambda p, b, s, r: (_offset(p, b) < r * s).all(-1)),
+        ("the corner instead of the centre", "Measure from the centre of the box, not from its corner.",
+         lambda p, b, s, r: ((p[:, None] - b[None, :, :2]).abs() < r * s).all(-1)),
+        ("half the size instead of the centre", "The centre is the mean of both corners; half the size is measured from 0.",
+         lambda p, b, s, r: ((p[:, None] - (b[None, :, 2:] - b[None, :, :2]) / 2).abs() < r * s).all(-1)),
+    ],
+    chapter="04_overlap",
+)  # fmt: skip
+def near_center(locations: Tensor, boxes: Tensor, stride: int, radius: float) -> Tensor:
+    """Center sampling: which locations lie near the centre of which boxes.
+
+    Args:
+        locations: (L, 2) x and y in pixels.
+        boxes: (M, 4) x0, y0, x1, y1 in pixels; M may be 0.
+        stride: of the level, in pixels.
+        radius: in strides.
+
+    Returns:
+        (L, M) bool: |x - center| and |y - center| are both smaller than radius * stride.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- assign
+def _scenes(draw: Draw) -> Iterator[Case]:
+    for low, high in ((0.0, 40.0), (24.0, 90.0), (0.0, math.inf)):
+        boxes = draw.boxes(5, least=24)
+        # Small ones inside the first two: they come later, and earlier, than the box around them.
+        small = (boxes[:2, :2] + boxes[:2, 2:]) / 2
+        small = torch.cat([small - torch.tensor([6.0, 5.0]), small + torch.tensor([5.25, 6.5])], 1)
+        boxes = torch.cat([small[1:], boxes, small[:1] - 0.25])
+        middles = (boxes[:, :2] + boxes[:, 2:]) / 2 + 1.25
+        off = boxes[:, :2] + (boxes[:, 2:] - boxes[:, :2]) * torch.tensor([0.25, 0.75])
+        yield Case((torch.cat([draw.points(8), middles, off]), boxes, low, high))
+    thin = torch.tensor([[10.0, 10, 60, 60], [0, 30, 140, 40.5]])  # the long one has the smaller area
+    yield Case((torch.tensor([[33.0, 35.0], [20, 31], [100, 33]]), thin, 0.0, math.inf))
+    wide = torch.tensor([[0.0, 0, 2000, 1000], [0, 0, 1999, 1000.5], [0, 0, 1998, 1001]])
+    places = torch.tensor([[500.0, 400], [999, 31], [1999.5, 700], [3000, 2]])
+    yield Case((places, wide, 0.0, math.inf), "boxes of nearly the same area")
+    box = torch.tensor([[100.0, 100, 228, 180], [90, 90, 300, 260]])
+    bounds = torch.tensor([[164.0, 140.0], [163, 140], [170, 130]])
+    yield Case((bounds, box[:1], 0.0, 64.0), BOUND)
+    yield Case((bounds, box[:1], 64.0, 128.0), BOUND)
+    yield Case((torch.tensor([[100.0, 140.0], [228, 130], [120, 100], [150, 180], [150, 120]]), box, 0.0, 400.0), BORDER)
+    yield Case((draw.points(5), torch.zeros(0, 4), 0.0, 64.0), EMPTY)
+    yield Case((draw.points(4) + 500, draw.boxes(2), 0.0, math.inf), "no location inside any box")
+
+
+def _smallest_box(p: Tensor, b: Tensor, low: float, high: float) -> Tensor:
+    """targets.assign knows feature maps; its slow form takes any locations."""
+    config = FCOSConfig.paper(levels=(3,), level_bounds=(low, high))
+    return targets.assign_slow([p], b, config)
+
+
+def _area(b: Tensor) -> Tensor:
+    return (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
+
+
+Rule = Callable[[Tensor, Tensor, float, float], Tensor]
+
+
+def _assign(
+    allowed: Rule | None = None,
+    cost: Callable[[Tensor, Tensor], Tensor] | None = None,
+    background: int | None = -1,
+    empty: bool = True,
+) -> Rule:
+    """An assignment with one part exchanged: which boxes are allowed, what is smallest, what background is."""
+
+    def run(p: Tensor, b: Tensor, low: float, high: float) -> Tensor:
+        if len(b) == 0 and empty:
+            return torch.full((len(p),), -1)
+        d = targets.ltrb(p, b)
+        ok = allowed(p, b, low, high) if allowed else (d > 0).all(-1) & _fits(_largest)(d, low, high)
+        value = (cost(p, b) if cost else _area(b).expand(len(p), -1)).masked_fill(~ok, math.inf)
+        best = value.argmin(1)
+        return best if background is None else torch.where(ok.any(1), best, background)
+
+    return run
+
+
+def _with(inside: Callable[[Tensor], Tensor], level: Callable[[Tensor, float, float], Tensor]) -> Rule:
+    return lambda p, b, low, high: inside(targets.ltrb(p, b)) & level(targets.ltrb(p, b), low, high)
+
+
+def _strictly(d: Tensor) -> Tensor:
+    return (d > 0).all(-1)
+
+
+def _rounded(p: Tensor, b: Tensor) -> Tensor:
+    return -(1e8 - _area(b)).expand(len(p), -1)
+
+
+@question(
+    2,
+    "The smallest box wins",
+    _smallest_box,
+    _scenes,
+    [
+        ("the largest box", "Of several boxes the one with the smallest area wins; large ones have other locations.",
+         _assign(cost=lambda p, b: -_area(b).expand(len(p), -1))),
+        ("the first box", "Of several boxes the smallest one wins, wherever it stands in the list.",
+         _assign(cost=lambda p, b: torch.arange(len(b)).expand(len(p), -1).float())),
+        ("the last box", "Of several boxes the smallest one wins; here a later one overwrites it.",
+         _assign(cost=lambda p, b: -torch.arange(len(b)).expand(len(p), -1).float())),
+        ("the box with the nearest centre", "The smallest area decides, not the nearest centre.",
+         _assign(cost=lambda p, b: _offset(p, b).square().sum(-1))),
+        ("the nearest side instead of the area", "The smallest area decides, not the distances from this location.",
+         _assign(cost=lambda p, b: _largest(targets.ltrb(p, b)))),
+        ("width plus height instead of the area", "Compare areas: width times height.",
+         _assign(cost=lambda p, b: (b[:, 2:] - b[:, :2]).sum(1).expand(len(p), -1))),
+        ("background learns box 0", "A location without any box should be -1: argmin of a row that is all infinite says 0.",
+         _assign(background=None)),
+        ("background is the number of boxes", "A location without any box should be -1.",
+         lambda p, b, low, high: torch.where((a := _smallest_box(p, b, low, high)) < 0, len(b), a)),
+        ("areas that tie in float32", "1e8 - area rounds close areas to the same number: compare the areas themselves.",
+         _assign(cost=_rounded)),
+        ("no case for an image without boxes", "An image may have no boxes: argmin of an empty row is an error.",
+         _assign(empty=False)),
+        ("a border counts as inside", "A location exactly on a border is outside: all four distances must be positive.",
+         _assign(_with(lambda d: (d >= 0).all(-1), _fits(_largest)))),
+        ("bounds left out", "A largest distance exactly on a bound belongs to the level.",
+         _assign(_with(_strictly, lambda d, low, high: (_largest(d) > low) & (_largest(d) < high)))),
+        ("the upper bound left out", "A largest distance exactly on the upper bound belongs to the level.",
+         _assign(_with(_strictly, lambda d, low, high: (_largest(d) >= low) & (_largest(d) < high)))),
+        ("the lower bound left out", "A largest distance exactly on the lower bound belongs to the level.",
+         _assign(_with(_strictly, lambda d, low, high: (_largest(d) > low) & (_largest(d) <= high)))),
+        ("size of the box for the level", "The largest distance from this location decides the level, not the box's size.",
+         _assign(_with(_strictly, _fits(lambda d: torch.maximum(d[..., 0] + d[..., 2], d[..., 1] + d[..., 3]))))),
+        ("no level", "A box outside of the level's range is not learned here: low and high are not used.",
+         _assign(_with(_strictly, lambda d, low, high: torch.ones(d.shape[:2], dtype=torch.bool)))),
+        ("inside not tested", "Only boxes that the location lies in can be learned.",
+         _assign(_with(lambda d: torch.ones(d.shape[:2], dtype=torch.bool), _fits(_largest)))),
+        ("the smallest box first, then its level", "Leave out boxes of other levels before you choose the smallest one.",
+         lambda p, b, low, high: torch.where(
+             (m := _smallest_box(p, b, 0.0, math.inf)) >= 0,
+             torch.where(_fits(_largest)(targets.ltrb(p, b), low, high).gather(1, m.clamp(min=0)[:, None])[:, 0], m, -1),
+             -1) if len(b) else torch.full((len(p),), -1)),
+    ],
+    chapter=CHAPTER,
+)  # fmt: skip
+def assign(locations: Tensor, boxes: Tensor, low: float, high: float) -> Tensor:
+    """Which box each location of a level learns (sections 3.1 and 3.2).
+
+    A location may learn a box if it lies strictly inside, and if low <= max(l, t, r, b) <= high. Of several such boxes
+    it learns the one with the smallest area.
+
+    Args:
+        locations: (L, 2) x and y in pixels.
+        boxes: (M, 4) x0, y0, x1, y1 in pixels; M may be 0.
+        low, high: bounds of the level in pixels; high may be infinite.
+
+    Returns:
+        (L,): the index of the box, or -1 for background.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- class_targets
+def _matches(draw: Draw, count: int, boxes: int) -> Tensor:
+    found = [draw.randrange(-1, boxes) for _ in range(count)]
+    found[0], found[1] = -1, boxes - 1
+    return torch.tensor(found)
+
+
+def _class_cases(draw: Draw) -> Iterator[Case]:
+    for count, boxes, classes in ((9, 4, 6), (6, 3, 20)):
+        labels = 1 + torch.tensor(draw.sample(range(classes - 1), boxes))
+        yield Case((_matches(draw, count, boxes), labels))
+    yield Case((torch.tensor([1, -1, 0, 1]), torch.tensor([0, 3])), "an object of class 0")
+    yield Case((torch.full((5,), -1), torch.zeros(0, dtype=torch.int64)), EMPTY)
+
+
+def _classes(matched: Tensor, labels: Tensor) -> Tensor:
+    return torch.tensor([-1 if m < 0 else int(labels[m]) for m in matched.tolist()])
+
+
+@question(
+    2,
+    "Targets of the classes",
+    _classes,
+    _class_cases,
+    [
+        ("background is class 0", "Background has no class: 0 is the first real class, so background has to be -1.",
+         lambda m, y: _classes(m, y).clamp(min=0)),
+        ("background learns box 0", "At background the index is -1: clamped to 0 it gives the class of the first box.",
+         lambda m, y: y[m.clamp(min=0)] if len(y) else m),
+        ("-1 taken as an index", "labels[-1] is the label of the last box: background needs a case of its own.",
+         lambda m, y: y[m]),
+        ("the index of the box", "Answer with the class of the box, not with its index.", lambda m, y: m),
+        ("labels counted from one", "Classes are counted from 0 here: do not add 1.",
+         lambda m, y: torch.where((c := _classes(m, y)) >= 0, c + 1, c)),
+        ("labels counted from one, 0 is background", "Classes are counted from 0, and background is -1.",
+         lambda m, y: _classes(m, y) + 1),
+        ("no case for an image without boxes", "An image may have no boxes: then everything is background.",
+         lambda m, y: torch.where(m >= 0, y[m.clamp(min=0)], -1)),
+        ("background left out", "Every location gets an answer, background too: the length should stay L.",
+         lambda m, y: y[m[m >= 0]]),
+    ],
+    chapter=CHAPTER,
+)  # fmt: skip
+def class_targets(matched: Tensor, labels: Tensor) -> Tensor:
+    """The class that each location is to predict.
+
+    Args:
+        matched: (L,) the index of the box that each location learns, or -1 for background.
+        labels: (M,) the class of each box, counted from 0; M may be 0.
+
+    Returns:
+        (L,): the class, or -1 for background.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- box_targets
+def _box_cases(draw: Draw) -> Iterator[Case]:
+    for stride, boxes in ((8, 3), (32, 4)):
+        yield Case((draw.points(7), draw.boxes(boxes), _matches(draw, 7, boxes), stride))
+    yield Case((draw.points(4), torch.zeros(0, 4), torch.full((4,), -1), 16), EMPTY)
+
+
+def _box_targets(p: Tensor, b: Tensor, m: Tensor, s: float) -> Tensor:
+    b = torch.cat([b, torch.zeros(1, 4)])
+    own = b[m]  # -1 is the empty box at the end
+    return torch.where((m >= 0)[:, None], torch.cat([p - own[:, :2], own[:, 2:] - p], 1) / s, 0.0)
+
+
+@question(
+    2,
+    "Targets of the distances",
+    _box_targets,
+    _box_cases,
+    [
+        ("in pixels", "The targets are in strides: divide by the stride of the level.",
+         lambda p, b, m, s: _box_targets(p, b, m, 1)),
+        ("multiplied by the stride", "Divide by the stride; multiplying makes the distances larger, not smaller.",
+         lambda p, b, m, s: _box_targets(p, b, m, 1 / s)),
+        ("divided by the stride twice", "One division by the stride is enough.",
+         lambda p, b, m, s: _box_targets(p, b, m, s * s)),
+        ("background learns a box", "At background the four numbers should be 0, not the distances to some box.",
+         lambda p, b, m, s: _box_targets(p, b, m.clamp(min=0), s) if len(b) else p.new_zeros(len(p), 4)),
+        ("-1 taken as an index", "boxes[-1] is the last box: background needs a case of its own, four zeros.",
+         lambda p, b, m, s: _box_targets(p, b, m % len(b), s) if len(b) else p.new_zeros(len(p), 4)),
+        ("background is -1", "At background the four numbers should be 0.",
+         lambda p, b, m, s: torch.where((m >= 0)[:, None], _box_targets(p, b, m, s), -1.0)),
+        ("left and top with the wrong sign", "Inside a box all four distances are positive.",
+         lambda p, b, m, s: _box_targets(p, b, m, s) * torch.tensor([-1.0, -1, 1, 1])),
+        ("x and y swapped", "x belongs to left and right, y to top and bottom.",
+         lambda p, b, m, s: _box_targets(p.flip(1), b, m, s)),
+        ("the corners of the box", "The targets are distances from the location, not the corners of the box.",
+         lambda p, b, m, s: torch.where((m >= 0)[:, None], torch.cat([b, b.new_zeros(1, 4)])[m] / s, 0.0)),
+        ("no case for an image without boxes", "An image may have no boxes: then everything is background.",
+         lambda p, b, m, s: torch.where((m >= 0)[:, None], _box_targets(p, b, m, s) + 0 * b[m.clamp(min=0)], 0.0)),
+    ],
+    chapter=CHAPTER,
+)  # fmt: skip
+def box_targets(locations: Tensor, boxes: Tensor, matched: Tensor, stride: int) -> Tensor:
+    """The four distances that each location is to predict, in strides.
+
+    Args:
+        locations: (L, 2) x and y in pixels.
+        boxes: (M, 4) x0, y0, x1, y1 in pixels; M may be 0.
+        matched: (L,) the index of the box that each location learns, or -1 for background.
+        stride: of the level, in pixels.
+
+    Returns:
+        (L, 4): left, top, right, bottom divided by the stride; four zeros at background.
+    """
+    raise NotImplementedError
+
+
+QUESTIONS = (in_level, near_center, assign, class_targets, box_targets)

@@ -1,0 +1,487 @@
+"""Lab 3: losses and center-ness (Eq. 2, Eq. 3).
+
+Taught in the chapters *The loss* and *Center-ness*. Checked against: the package's losses, which are held to
+torchvision's; mutants and right variants in the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.ops import generalized_box_iou
+
+from ... import centerness as room
+from ... import losses
+from ..question import Case, Draw, question
+
+NOTHING = "an image without objects"
+
+
+# ---------------------------------------------------------------------- focal_loss
+def _focal_cases(draw: Draw) -> Iterator[Case]:
+    for (count, classes), alpha, gamma in (((6, 3), 0.25, 2.0), ((5, 4), 0.4, 1.0), ((7, 2), 0.25, 3.0)):
+        labels = draw.labels(count, classes)
+        labels[draw.randrange(count)] = -1
+        labels[0] = 0
+        yield Case((draw.normal(count, classes, scale=2), labels, alpha, gamma))
+    yield Case((draw.normal(4, 3), torch.full((4,), -1), 0.25, 2.0), NOTHING)
+    far = torch.tensor([[200.0, -150.0], [-120.0, 130.0]])
+    yield Case((far, torch.tensor([0, 0]), 0.25, 2.0), "a logit of a hundred and more")
+
+
+def _one_hot(z: Tensor, y: Tensor) -> Tensor:
+    return (y[:, None] == torch.arange(z.shape[1])).to(z.dtype)
+
+
+def _focal(z: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
+    p = z.sigmoid()
+    p_t = p * t + (1 - p) * (1 - t)
+    a_t = alpha * t + (1 - alpha) * (1 - t)
+    return a_t * (1 - p_t) ** gamma * F.binary_cross_entropy_with_logits(z, t, reduction="none")
+
+
+def _focal_with(weight: str) -> Callable[..., Tensor]:
+    def run(z: Tensor, y: Tensor, alpha: float, gamma: float) -> Tensor:
+        t, p = _one_hot(z, y), z.sigmoid()
+        bce = F.binary_cross_entropy_with_logits(z, t, reduction="none")
+        p_t = p * t + (1 - p) * (1 - t)
+        a_t = alpha * t + (1 - alpha) * (1 - t)
+        weights = {
+            "easy": a_t * (1 - p) ** gamma,
+            "turned": a_t * p_t**gamma,
+            "alpha": alpha * (1 - p_t) ** gamma,
+            "no alpha": (1 - p_t) ** gamma,
+            "alphas": (1 - a_t) * (1 - p_t) ** gamma,
+            "no gamma": a_t,
+            "times": a_t * (1 - p_t) * gamma,
+            "plain": torch.ones_like(bce),
+            "positives": alpha * t * (1 - p_t) ** gamma,
+        }
+        return (weights[weight] * bce).sum()
+
+    return run
+
+
+@question(
+    3,
+    "Focal loss",
+    lambda z, y, alpha, gamma: losses.focal_loss(z[None], y[None], alpha, gamma),
+    _focal_cases,
+    [
+        ("(1 - p) for negatives too", "Easy negatives should weigh little: for them the factor is p to the gamma.",
+         _focal_with("easy")),
+        ("the factor turned round", "The factor should be small where the prediction is right: use 1 - p_t, not p_t.",
+         _focal_with("turned")),
+        ("alpha for negatives too", "Positives weigh alpha, negatives 1 - alpha.", _focal_with("alpha")),
+        ("no alpha", "The weights alpha and 1 - alpha are missing.", _focal_with("no alpha")),
+        ("alpha and 1 - alpha swapped", "alpha belongs to the positives, 1 - alpha to the negatives.",
+         _focal_with("alphas")),
+        ("no gamma", "This is the weighted cross-entropy: the factor with gamma is missing.", _focal_with("no gamma")),
+        ("gamma as a factor", "gamma is an exponent, not a factor.", _focal_with("times")),
+        ("plain cross-entropy", "This is the plain cross-entropy: both weights are missing.", _focal_with("plain")),
+        ("positives only", "Negatives count too: most of the loss is about not finding things.",
+         _focal_with("positives")),
+        ("the mean instead of the sum", "Sum over all locations and classes; the division by N_pos comes later.",
+         lambda z, y, a, g: _focal(z, _one_hot(z, y), a, g).mean()),
+        ("the mean over the locations", "Sum over all locations; the division by N_pos comes later.",
+         lambda z, y, a, g: _focal(z, _one_hot(z, y), a, g).sum(1).mean()),
+        ("divided by the number of positives", "Give the sum: the division by N_pos comes later, over the whole batch.",
+         lambda z, y, a, g: _focal(z, _one_hot(z, y), a, g).sum() / (y >= 0).sum().clamp(min=1)),
+        ("not summed", "The answer is one number: sum over all locations and classes.",
+         lambda z, y, a, g: _focal(z, _one_hot(z, y), a, g)),
+        ("background clamped to class 0", "Background is no class: its row of targets is all zeros.",
+         lambda z, y, a, g: _focal(z, _one_hot(z, y.clamp(min=0)), a, g).sum()),
+        ("background taken as the last class", "Background is no class: -1 must not count from the end.",
+         lambda z, y, a, g: _focal(z, _one_hot(z, y % z.shape[1]), a, g).sum()),
+        ("background left out", "Locations of the background count too: they are the negatives.",
+         lambda z, y, a, g: _focal(z, _one_hot(z, y), a, g)[y >= 0].sum()),
+        ("sigmoid twice", "binary_cross_entropy_with_logits takes logits: after a sigmoid p never falls below one half.",
+         lambda z, y, a, g: _focal(z.sigmoid(), _one_hot(z, y), a, g).sum()),
+        ("sigmoid before the cross-entropy with logits",
+         "binary_cross_entropy_with_logits has the sigmoid in it: give it the logits.",
+         lambda z, y, a, g: (
+             (a * (t := _one_hot(z, y)) + (1 - a) * (1 - t))
+             * (1 - ((p := z.sigmoid()) * t + (1 - p) * (1 - t))) ** g
+             * F.binary_cross_entropy_with_logits(p, t, reduction="none")).sum()),
+        ("softmax", "Each class has a sigmoid of its own: softmax would let classes compete.",
+         lambda z, y, a, g: (
+             (a * (t := _one_hot(z, y)) + (1 - a) * (1 - t))
+             * (1 - (q := (p := z.softmax(1)) * t + (1 - p) * (1 - t))) ** g * -q.clamp(min=1e-12).log()).sum()),
+        ("the logarithm of 0", "For large logits log(sigmoid(x)) becomes log(0): take logsigmoid, or clamp it.",
+         lambda z, y, a, g: (
+             (a * (t := _one_hot(z, y)) + (1 - a) * (1 - t))
+             * (1 - (q := (p := z.sigmoid()) * t + (1 - p) * (1 - t))) ** g * -q.log()).sum()),
+        ("probabilities clamped close to 0", "Clamped at 1e-7 a very wrong answer costs too little: start from the logits.",
+         lambda z, y, a, g: (
+             (a * (t := _one_hot(z, y)) + (1 - a) * (1 - t))
+             * (1 - (q := (p := z.sigmoid()) * t + (1 - p) * (1 - t))) ** g * -q.clamp(min=1e-7).log()).sum()),
+    ],
+    chapter="07_loss",
+)  # fmt: skip
+def focal_loss(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Tensor:
+    """The classification loss of Eq. 2, before it is divided by N_pos: the sum of the focal losses.
+
+    With p the sigmoid of a logit, a location's own class costs -alpha (1 - p)^gamma ln p, and every other class
+    -(1 - alpha) p^gamma ln(1 - p).
+
+    Args:
+        logits: (L, C), from -200 to 200; the loss stays finite.
+        labels: (L,) the class of each location, or -1 for background, where every class is an "other" one.
+        alpha, gamma: of the focal loss.
+
+    Returns:
+        One number: the sum over all locations and classes.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- iou_loss
+def _pairs(draw: Draw) -> Iterator[Case]:
+    for count in (5, 3):
+        yield Case((draw.distances(count), draw.distances(count)))
+    small = draw.distances(3, low=1, high=9)
+    yield Case((small, small + draw.distances(3)), "a box inside the other")
+    yield Case((small, small.clone()), "a perfect box")
+
+
+def _area(d: Tensor) -> Tensor:
+    return (d[..., 0] + d[..., 2]) * (d[..., 1] + d[..., 3])
+
+
+def _iou(a: Tensor, b: Tensor) -> Tensor:
+    inter = _area(torch.minimum(a, b))
+    return inter / (_area(a) + _area(b) - inter)
+
+
+@question(
+    3,
+    "IoU loss",
+    lambda a, b: losses.box_loss(a, b, "iou"),
+    _pairs,
+    [
+        ("no minus", "A loss falls when the IoU grows: the sign is missing.", lambda a, b: _iou(a, b).log()),
+        ("1 - IoU", "Asked is -ln IoU, as in UnitBox and the paper; 1 - IoU is the linear form.",
+         lambda a, b: 1 - _iou(a, b)),
+        ("the IoU itself", "This is the IoU; the loss is its negative logarithm.", _iou),
+        ("log2 or log10", "ln is the natural logarithm.", lambda a, b: -_iou(a, b).log2()),
+        ("log2 or log10", "ln is the natural logarithm.", lambda a, b: -_iou(a, b).log10()),
+        ("the larger distances for the intersection", "The intersection takes the smaller of each pair of distances.",
+         lambda a, b: -((i := _area(torch.maximum(a, b))) / (_area(a) + _area(b) - i)).log()),
+        ("the intersection counted twice in the union", "The union counts the intersection once: take it away once.",
+         lambda a, b: -(_area(torch.minimum(a, b)) / (_area(a) + _area(b))).log()),
+        ("the hull instead of the union", "The union is both areas less the intersection, not the box around both.",
+         lambda a, b: -(_area(torch.minimum(a, b)) / _area(torch.maximum(a, b))).log()),
+        ("the target's area instead of the union", "Divide by the union of both boxes, not by one of them.",
+         lambda a, b: -(_area(torch.minimum(a, b)) / _area(b)).log()),
+        ("the prediction's area instead of the union", "Divide by the union of both boxes, not by one of them.",
+         lambda a, b: -(_area(torch.minimum(a, b)) / _area(a)).log()),
+        ("l + t times r + b", "A width is l + r, a height t + b.",
+         lambda a, b: -((i := ((m := torch.minimum(a, b))[..., 0] + m[..., 1]) * (m[..., 2] + m[..., 3]))
+                        / ((a[..., 0] + a[..., 1]) * (a[..., 2] + a[..., 3])
+                           + (b[..., 0] + b[..., 1]) * (b[..., 2] + b[..., 3]) - i)).log()),
+        ("the mean of all boxes", "Give one number for each box; the sum comes later, over positive locations.",
+         lambda a, b: -_iou(a, b).log().mean()),
+        ("the sum of all boxes", "Give one number for each box; the sum comes later, over positive locations.",
+         lambda a, b: -_iou(a, b).log().sum()),
+        ("GIoU", "This is the loss of GIoU, an improvement that came later; Eq. 2 has -ln IoU.",
+         lambda a, b: losses.box_loss(a, b, "giou")),
+    ],
+    chapter="07_loss",
+)  # fmt: skip
+def iou_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """The box loss of Eq. 2 for each location: -ln IoU of two boxes around the same location.
+
+    Args:
+        predicted, target: (N, 4) left, top, right, bottom, all positive. Both boxes contain the location, so they overlap.
+
+    Returns:
+        (N,): one loss for each location.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- giou
+def _box_pairs(draw: Draw) -> Iterator[Case]:
+    for count in (4, 6):
+        a = draw.boxes(count)
+        yield Case((a, a + draw.distances(count, high=10)))
+    yield Case((draw.boxes(5), draw.boxes(5)))
+    a = draw.boxes(3)
+    yield Case((a, a + torch.tensor([[300.0, 0, 300, 0]])), "two boxes side by side")
+    yield Case((a, a + torch.tensor([[300.0, 170, 300, 170]])), "two boxes apart in both directions")
+    yield Case((a, a.clone()), "a perfect box")
+
+
+def _parts(a: Tensor, b: Tensor, floor: float | None = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+    """Intersection, union and hull."""
+    side = torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])
+    inter = (side if floor is None else side.clamp(min=floor)).prod(1)
+    union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - inter
+    hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(1)
+    return inter, union, hull
+
+
+def _one_more(boxes: Tensor) -> Tensor:
+    return boxes + torch.tensor([0.0, 0, 1, 1])
+
+
+def _giou_with(rule: Callable[..., Tensor], floor: float | None = 0.0) -> Callable[..., Tensor]:
+    return lambda a, b: rule(*_parts(a, b, floor))
+
+
+@question(
+    3,
+    "GIoU",
+    lambda a, b: generalized_box_iou(a, b).diagonal(),
+    _box_pairs,
+    [
+        ("hull minus intersection", "The punished part is the hull without the union: for a perfect box it has to be 0.",
+         _giou_with(lambda i, u, h: i / u - (h - i) / h)),
+        ("plain IoU", "This is the IoU: the part of the hull that neither box covers is missing.",
+         _giou_with(lambda i, u, h: i / u)),
+        ("plus instead of minus", "The empty part of the hull is taken away, not added.",
+         _giou_with(lambda i, u, h: i / u + (h - u) / h)),
+        ("divided by the union", "The empty part is divided by the hull, not by the union.",
+         _giou_with(lambda i, u, h: i / u - (h - u) / u)),
+        ("not divided by the hull", "The empty part is a share of the hull: divide by the hull.",
+         _giou_with(lambda i, u, h: i / u - (h - u))),
+        ("1 - GIoU", "Asked is GIoU itself; the loss is 1 - GIoU.", _giou_with(lambda i, u, h: 1 - (i / u - (h - u) / h))),
+        ("sides of the intersection below zero", "Boxes that are apart have no intersection: its sides must not be negative.",
+         _giou_with(lambda i, u, h: i / u - (h - u) / h, None)),
+        ("the area clamped instead of the sides", "Two negative sides multiply to a positive area: clamp the sides.",
+         lambda a, b: (lambda i, u, h: i.clamp(min=0) / (u + i - i.clamp(min=0))
+                       - (h - (u + i - i.clamp(min=0))) / h)(*_parts(a, b, None))),
+        ("the intersection counted twice in the union", "The union counts the intersection once: take it away once.",
+         _giou_with(lambda i, u, h: i / (u + i) - (h - u - i) / h)),
+        ("one pixel added to the sides", "A side is x1 - x0: these boxes have no last pixel to add.",
+         lambda a, b: _giou_with(lambda i, u, h: i / u - (h - u) / h)(_one_more(a), _one_more(b))),
+        ("the mean of all boxes", "Give one number for each pair of boxes.",
+         lambda a, b: generalized_box_iou(a, b).diagonal().mean()),
+        ("all pairs", "Compare the boxes pair by pair: the answer is (N,), not (N, N).", generalized_box_iou),
+    ],
+    chapter="07_loss",
+)  # fmt: skip
+def giou(first: Tensor, second: Tensor) -> Tensor:
+    """Generalized IoU of pairs of boxes: IoU - (hull - union) / hull, where the hull is the box around both.
+
+    Args:
+        first, second: (N, 4) x0, y0, x1, y1 with x0 < x1 and y0 < y1. They may lie apart.
+
+    Returns:
+        (N,) in -1..1.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- centerness
+def _centerness_cases(draw: Draw) -> Iterator[Case]:
+    yield Case((draw.distances(6),))
+    yield Case((draw.distances(2, 3),))
+    d = draw.distances(4)
+    d[0, [0, 2]] = d[0, [2, 0]]
+    yield Case((d,))
+    edge = draw.distances(4)
+    for side in range(4):
+        edge[side, side] = 0
+    yield Case((edge,), "a distance of 0")
+    yield Case((torch.full((2, 4), 7.25),), "a location in the very centre")
+    background = draw.distances(3)
+    background[1] = 0
+    yield Case((background,), "background, where all four distances are 0")
+
+
+def _low_high(d: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    left, top, right, bottom = d.unbind(-1)
+    return torch.minimum(left, right), torch.maximum(left, right), torch.minimum(top, bottom), torch.maximum(top, bottom)
+
+
+def _of(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A rule of (min lr, max lr, min tb, max tb); 0/0 is 0, as everywhere."""
+    return lambda d: torch.nan_to_num(rule(*_low_high(d)), nan=0.0)
+
+
+@question(
+    3,
+    "Center-ness (Eq. 3)",
+    room.centerness,
+    _centerness_cases,
+    [
+        ("no square root", "The square root of Eq. 3 is missing: without it most targets are close to 0.",
+         _of(lambda a, b, c, d: a / b * c / d)),
+        ("a root too many", "One square root over the whole product is enough.",
+         _of(lambda a, b, c, d: (a / b * c / d) ** 0.25)),
+        ("the root of one factor only", "The square root goes over the whole product.",
+         _of(lambda a, b, c, d: (a / b).sqrt() * c / d)),
+        ("the root of one factor only", "The square root goes over the whole product.",
+         _of(lambda a, b, c, d: a / b * (c / d).sqrt())),
+        ("squared", "It is a square root, not a square.", _of(lambda a, b, c, d: (a / b * c / d) ** 2)),
+        ("a sum instead of the product", "The two ratios are multiplied, not averaged.",
+         _of(lambda a, b, c, d: ((a / b + c / d) / 2).sqrt())),
+        ("a sum instead of the product", "The two ratios are multiplied, not averaged.",
+         _of(lambda a, b, c, d: (a / b + c / d) / 2)),
+        ("a sum instead of the product", "The two ratios are multiplied, not added.",
+         _of(lambda a, b, c, d: (a / b + c / d).sqrt())),
+        ("the smaller ratio", "The two ratios are multiplied; here only the smaller one counts.",
+         _of(lambda a, b, c, d: torch.minimum(a / b, c / d))),
+        ("the smaller ratio", "The two ratios are multiplied; here only the smaller one counts.",
+         _of(lambda a, b, c, d: torch.minimum(a / b, c / d).sqrt())),
+        ("max over min", "The smaller distance goes above the line: the answer is never above 1.",
+         lambda d: (lambda a, b, c, e: (b / a * e / c).sqrt())(*_low_high(d))),
+        ("only left and right", "Top and bottom are missing.", _of(lambda a, b, c, d: (a / b).sqrt() + 0 * c)),
+        ("only top and bottom", "Left and right are missing.", _of(lambda a, b, c, d: (c / d).sqrt() + 0 * a)),
+        ("l over r without min and max", "Right of the centre l / r is above 1: the smaller one goes above the line.",
+         lambda d: torch.nan_to_num((d[..., 0] / d[..., 2] * d[..., 1] / d[..., 3]).sqrt(), nan=0.0)),
+        ("l over r, cut at 1", "Right of the centre l / r is above 1, and cutting it says 'central': take min over max.",
+         lambda d: torch.nan_to_num((
+             (d[..., 0] / d[..., 2]).clamp(max=1) * (d[..., 1] / d[..., 3]).clamp(max=1)).sqrt(), nan=0.0)),
+        ("smallest over largest of all four", "Left is compared with right, and top with bottom, each pair by itself.",
+         lambda d: torch.nan_to_num((d.amin(-1) / d.amax(-1)).sqrt(), nan=0.0)),
+        ("smallest over largest of all four", "Left is compared with right, and top with bottom, each pair by itself.",
+         lambda d: torch.nan_to_num(d.amin(-1) / d.amax(-1), nan=0.0)),
+        ("left with top", "Left is compared with right, and top with bottom: the order is l, t, r, b.",
+         lambda d: room.centerness(d[..., [0, 2, 1, 3]])),
+        ("left with bottom", "Left is compared with right, and top with bottom: the order is l, t, r, b.",
+         lambda d: room.centerness(d[..., [0, 1, 3, 2]])),
+        ("0/0 at background", "At background all four distances are 0, and 0/0 is no number: the answer there is 0.",
+         lambda d: (lambda a, b, c, e: (a / b * c / e).sqrt())(*_low_high(d))),
+        ("background is central", "At background all four distances are 0: the answer there is 0, not 1.",
+         lambda d: torch.where((d == 0).all(-1), 1.0, room.centerness(d))),
+    ],
+    chapter="08_centerness",
+)  # fmt: skip
+def centerness(ltrb: Tensor) -> Tensor:
+    """Eq. 3: sqrt( min(l, r) / max(l, r) * min(t, b) / max(t, b) ).
+
+    Args:
+        ltrb: (..., 4) distances, not negative.
+
+    Returns:
+        (...) in 0..1. Where all four distances are 0 (background) it is 0.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- centerness_loss
+def _centerness_loss_cases(draw: Draw) -> Iterator[Case]:
+    for count in (7, 5):
+        labels = draw.labels(count, 3)
+        labels[[0, 2]] = -1
+        d = draw.distances(count)
+        d[labels < 0] = 0
+        yield Case((draw.normal(count, scale=1.5), d, labels))
+    labels = torch.tensor([0, -1, 0])
+    d = draw.distances(3) * (labels >= 0)[:, None]
+    yield Case((draw.normal(3), d, labels), "an object of class 0")
+    yield Case((draw.normal(4), torch.zeros(4, 4), torch.full((4,), -1)), NOTHING)
+
+
+def _bce(z: Tensor, c: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(z, c, reduction="none")
+
+
+def _mean(values: Tensor, y: Tensor, floor: int = 1) -> Tensor:
+    return torch.where(y >= 0, values, 0.0).sum() / (y >= 0).sum().clamp(min=floor)
+
+
+@question(
+    3,
+    "Loss of the center-ness",
+    lambda z, d, y: _mean(_bce(z, room.centerness(d)), y),
+    _centerness_loss_cases,
+    [
+        ("background too", "Only positive locations count: over background the branch would learn to say 0.",
+         lambda z, d, y: _bce(z, room.centerness(d)).sum() / (y >= 0).sum().clamp(min=1)),
+        ("the mean over all locations", "Only positive locations count, above the line and below it.",
+         lambda z, d, y: _bce(z, room.centerness(d)).mean()),
+        ("divided by all locations", "Divide by the number of positive locations, not by all of them.",
+         lambda z, d, y: torch.where(y >= 0, _bce(z, room.centerness(d)), 0.0).mean()),
+        ("not divided", "Divide the sum by the number of positive locations.",
+         lambda z, d, y: torch.where(y >= 0, _bce(z, room.centerness(d)), 0.0).sum()),
+        ("class 0 taken for background", "Class 0 is a real class: background is -1.",
+         lambda z, d, y: torch.where(y > 0, _bce(z, room.centerness(d)), 0.0).sum() / (y > 0).sum().clamp(min=1)),
+        ("0/0 without objects", "Without any positive location the mean is 0/0: divide by at least 1.",
+         lambda z, d, y: _mean(_bce(z, room.centerness(d)), y, 0)),
+        ("sigmoid before the cross-entropy with logits",
+         "binary_cross_entropy_with_logits has the sigmoid in it: give it the logits.",
+         lambda z, d, y: _mean(_bce(z.sigmoid(), room.centerness(d)), y)),
+        ("no square root in the target", "The target is Eq. 3 with its square root.",
+         lambda z, d, y: _mean(_bce(z, room.centerness(d) ** 2), y)),
+        ("a hard target", "The target is the center-ness itself, between 0 and 1, not just 1 at positive locations.",
+         lambda z, d, y: _mean(_bce(z, torch.ones_like(z)), y)),
+        ("squared error", "Asked is the binary cross-entropy, not the squared error.",
+         lambda z, d, y: _mean((z.sigmoid() - room.centerness(d)) ** 2, y)),
+        ("only one half of the cross-entropy", "The target is soft: both c ln q and (1 - c) ln(1 - q) count.",
+         lambda z, d, y: _mean(-room.centerness(d) * F.logsigmoid(z), y)),
+        ("the floor taken away", "Do not take the entropy of the target away: the loss is not 0 even when it is perfect.",
+         lambda z, d, y: _mean(_bce(z, c := room.centerness(d)) - torch.special.entr(c) - torch.special.entr(1 - c), y)),
+    ],
+    chapter="08_centerness",
+)  # fmt: skip
+def centerness_loss(logits: Tensor, ltrb: Tensor, labels: Tensor) -> Tensor:
+    """The binary cross-entropy between the center-ness branch and Eq. 3, the mean over positive locations.
+
+    Args:
+        logits: (L,) of the branch, before the sigmoid.
+        ltrb: (L, 4) the target distances; four zeros at background.
+        labels: (L,) the class of each location, or -1 for background.
+
+    Returns:
+        One number; 0 where no location is positive.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- normalize
+def _worker_cases(draw: Draw) -> Iterator[Case]:
+    for workers in (2, 3):
+        yield Case((torch.tensor([draw.number(1, 40) for _ in range(workers)]),
+                    torch.tensor(draw.sample(range(1, 30), workers))))  # fmt: skip
+    yield Case((torch.tensor([3.5, 8.25]), torch.tensor([0, 5])), "a worker without objects")
+    yield Case((torch.tensor([2.5, 1.25, 0.75]), torch.tensor([0, 0, 0])), NOTHING)
+
+
+@question(
+    3,
+    "N_pos over all workers",
+    lambda s, n: s.sum() / n.sum().clamp(min=1),
+    _worker_cases,
+    [
+        ("N_pos of each worker", "With each worker's own N_pos the result depends on how images are shared out.",
+         lambda s, n: (s / n.clamp(min=1)).mean()),
+        ("N_pos of each worker", "With each worker's own N_pos the result depends on how images are shared out.",
+         lambda s, n: (s / n.clamp(min=1)).sum()),
+        ("no floor", "Without any object N_pos is 0: divide by at least 1.", lambda s, n: s.sum() / n.sum()),
+        ("a floor for each worker", "The floor of 1 belongs to the sum over all workers, not to each of them.",
+         lambda s, n: s.sum() / n.clamp(min=1).sum()),
+        ("1 added instead of a floor", "At least 1 is a floor (max), not one more.", lambda s, n: s.sum() / (n.sum() + 1)),
+        ("divided by the number of workers too", "Divide by N_pos alone: it is already summed over the workers.",
+         lambda s, n: s.mean() / n.sum().clamp(min=1)),
+        ("the mean of N_pos", "Here the sums are joined, so N_pos is the sum over the workers too, not the mean.",
+         lambda s, n: s.sum() / n.float().mean().clamp(min=1)),
+        ("the mean of both, with a floor", "The floor of 1 belongs to N_pos of the whole batch, not to its mean.",
+         lambda s, n: s.mean() / n.float().mean().clamp(min=1)),
+        ("not divided", "Divide by N_pos.", lambda s, n: s.sum()),
+        ("divided by the number of workers instead", "Divide by N_pos, the number of positive locations.",
+         lambda s, n: s.mean()),
+        ("0 without objects", "Without objects the negatives still cost something: divide by 1, do not give 0.",
+         lambda s, n: s.sum() / n.sum().clamp(min=1) * (n.sum() > 0)),
+    ],
+    chapter="07_loss",
+)  # fmt: skip
+def normalize(sums: Tensor, positives: Tensor) -> Tensor:
+    """Eq. 2 over a batch that several workers share: the loss of the whole batch divided by its N_pos.
+
+    Args:
+        sums: (W,) the sum of the losses at each of W workers.
+        positives: (W,) the number of positive locations at each worker; 0 is possible.
+
+    Returns:
+        One number: what a single worker with the whole batch would get. N_pos of the batch is at least 1.
+    """
+    raise NotImplementedError
+
+
+QUESTIONS = (focal_loss, iou_loss, giou, centerness, centerness_loss, normalize)
