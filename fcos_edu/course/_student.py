@@ -1,7 +1,7 @@
-"""What runs beside a student's code: values as JSON, functions found in a file by name, the server of child processes.
+"""What runs beside a student's code: values as JSON, functions found in a file by name, a server of processes.
 
-Imports nothing of the package: the grader starts this file's text in a process of its own, where the package is not to be
-found. Private to :mod:`fcos_edu.course`.
+Imports nothing of the package: the grader starts this file's text in a process of its own, where the package is not to
+be found. Private to :mod:`fcos_edu.course`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,11 @@ def encode(value: Any) -> Any:
         return {"tensor": encode(value.numpy())}
     if isinstance(value, np.ndarray):
         array = np.ascontiguousarray(value)
-        return {"dtype": array.dtype.str, "shape": list(value.shape), "data": base64.b64encode(array.tobytes()).decode()}
+        return {
+            "dtype": array.dtype.str,
+            "shape": list(value.shape),
+            "data": base64.b64encode(array.tobytes()).decode(),
+        }
     if isinstance(value, Odd):
         return {"odd": value.kind[:80]}
     if isinstance(value, list | tuple):
@@ -112,34 +116,35 @@ def decode(tree: Any, depth: int = 0) -> Any:
 
 
 # ---------------------------------------------------------------------- functions found by name
-def statements(cells: list[str]) -> tuple[list[ast.stmt], list[str]]:
-    """The top-level statements of a file's cells, in order, and what is wrong with cells that cannot be read.
+def statements(cells: list[str]) -> tuple[list[ast.stmt], list[tuple[int, int]]]:
+    """The top-level statements of a file's cells, in order; and cell and line, from 1, of what cannot be read.
 
     A cell that Python cannot read is left out; but of one with a single broken part, the parts before and behind are
     kept, as far as they stand alone.
     """
     found: list[ast.stmt] = []
-    faults = []
+    faults: list[tuple[int, int]] = []
     for number, cell in enumerate(cells, start=1):
         text = without_magic(cell)
-        tree, fault = parsed(text)
-        if tree is not None:
+        tree = parsed(text)
+        if isinstance(tree, list):
             found += tree
             continue
-        faults.append(f"cell {number}: {fault}" if len(cells) > 1 else str(fault))
+        faults.append((number, tree))
         for part in blocks(text):
-            found += parsed(part)[0] or []
+            one = parsed(part)
+            found += one if isinstance(one, list) else []
     return found, faults
 
 
-def parsed(text: str) -> tuple[list[ast.stmt] | None, str]:
-    """The statements of a text, or None and why not."""
+def parsed(text: str) -> list[ast.stmt] | int:
+    """The statements of a text, or the line that cannot be read."""
     try:
-        return ast.parse(text).body, ""
+        return ast.parse(text).body
     except SyntaxError as error:
-        return None, f"{error.msg or 'invalid syntax'} (line {error.lineno})"
-    except (ValueError, MemoryError, RecursionError) as error:
-        return None, f"cannot be read ({type(error).__name__})"
+        return error.lineno or 1
+    except (ValueError, MemoryError, RecursionError):
+        return 1
 
 
 def without_magic(cell: str) -> str:
@@ -169,7 +174,7 @@ def blocks(text: str) -> Iterator[str]:
 
 
 def is_stub(node: ast.stmt) -> bool:
-    """Whether a function is still what was handed out: nothing but ``raise NotImplementedError``, ``pass`` or ``...``."""
+    """Whether a function is still what was handed out: ``raise NotImplementedError``, ``pass`` or ``...`` alone."""
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return False
     body = [
@@ -213,7 +218,8 @@ def needed(body: list[ast.stmt], name: str) -> list[ast.stmt]:
     """
     written = {next(iter(bound(node))) for node in body if not is_stub(node) and _defines(node)}
     kept = [node for node in body if not (is_stub(node) and next(iter(bound(node))) in written)]
-    wanted, old = {name}, set()
+    wanted: set[str] = {name}
+    old: set[str] = set()
     while wanted != old:
         old = set(wanted)
         for node in kept:
@@ -238,13 +244,12 @@ def split_imports(node: ast.stmt) -> Iterator[ast.stmt]:
         yield node
 
 
-def load(cells: list[str], name: str) -> dict[str, Any]:
+def load(body: list[ast.stmt], name: str) -> dict[str, Any]:
     """The names that a file's statements give, as far as a function needs them.
 
     Raises:
         LookupError: there is no such function, or only the stub.
     """
-    body, _ = statements(cells)
     if not any(name in bound(node) for node in body):
         raise LookupError("missing")
     chosen = needed(body, name)
@@ -287,12 +292,14 @@ def answer(job: dict[str, Any], write: Any) -> None:
     def tell(entry: dict[str, Any]) -> None:
         write((json.dumps(entry) + "\n").encode())
 
+    body, faults = statements(job["cells"])
     try:
-        scope = load(job["cells"], job["name"])
+        scope = load(body, job["name"])
     except LookupError as error:
-        tell({"missing": str(error.args[0]) if error.args and error.args[0] in ("missing", "stub") else "broken"})
+        tell({"missing": str(error.args[0]) if error.args and error.args[0] in ("missing", "stub") else "broken",
+              "faults": faults})  # fmt: skip
         return
-    tell({"loaded": True})
+    tell({"faults": faults})
     for number in range(len(job["cases"])):
         tell(run_case(scope[job["name"]], decode(job["cases"][number])))
 
@@ -341,12 +348,13 @@ def _mount(source: str | None, target: str, kind: str | None, flags: int, data: 
     _call(_libc().mount(*words, flags, None if data is None else data.encode()), f"mount {target}")
 
 
-def shut_in(folder: str, readable: list[str]) -> None:
+def shut_in(folder: str, readable: list[str], hidden: list[str]) -> None:
     """A root of its own, read-only, with the libraries alone: no file of the machine, no other submission, no /proc.
 
     Args:
         folder: an empty folder, where the new root is mounted.
         readable: the folders that stay.
+        hidden: folders inside them that are empty.
     """
     _mount("none", "/", None, _REC | _PRIVATE)
     _mount("tmpfs", folder, "tmpfs", _NOSUID | _NODEV, "size=16m,mode=755")
@@ -357,12 +365,11 @@ def shut_in(folder: str, readable: list[str]) -> None:
             continue
         os.makedirs(folder + path, exist_ok=True)
         _mount(path, folder + path, None, _BIND | _REC)
-        _mount(None, folder + path, None, _BIND | _REMOUNT | _RDONLY | _NOSUID)
-    for path in readable:
-        for name in HIDDEN:
-            place = f"{folder}{path}/{name}"
-            if not os.path.islink(f"{folder}{path}") and os.path.isdir(place):
-                _mount("tmpfs", place, "tmpfs", _RDONLY, "size=4k")
+        kept = os.statvfs(path).f_flag & (_NOSUID | _NODEV | 8 | 1024 | 2048)  # those may not be taken away
+        _mount(None, folder + path, None, _BIND | _REMOUNT | _RDONLY | kept)
+    for path in hidden:
+        if os.path.isdir(folder + path):
+            _mount("tmpfs", folder + path, "tmpfs", _RDONLY, "size=4k")
     os.makedirs(f"{folder}/tmp")
     os.chmod(f"{folder}/tmp", 0o1777)
     os.makedirs(f"{folder}/dev")
@@ -377,92 +384,97 @@ def shut_in(folder: str, readable: list[str]) -> None:
 class Held:
     """What protects the machine in this process; each is tried, and said to hold only if it does."""
 
-    def __init__(self, folder: str, readable: list[str], uid: int) -> None:
-        self.uid = uid if os.geteuid() == 0 else 0
-        self.facts = {"hidden": True, "limits": True, "uid": os.geteuid() != 0, "network": False, "files": False,
-                      "processes": False}  # fmt: skip
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.uid = settings["uid"] if os.geteuid() == 0 else 0
+        self.facts: dict[str, Any] = {"uid": os.geteuid() != 0, "network": False, "files": False, "processes": False}
+        self.base = address_space()
         libc = _libc()
-        outside_uid, outside_gid = os.getuid(), os.getgid()
-        if os.geteuid() != 0 and libc.unshare(_NEWUSER | _NEWNS) == 0:
+        outside = os.getuid(), os.getgid()
+        self.nested = os.geteuid() != 0  # then a tree of processes can only be begun by a process of its own
+        if self.nested and libc.unshare(_NEWUSER | _NEWNS) == 0:
             with contextlib.suppress(OSError):
-                for name, text in (("setgroups", "deny"), ("uid_map", f"0 {outside_uid} 1"),
-                                   ("gid_map", f"0 {outside_gid} 1")):  # fmt: skip
+                maps = (("setgroups", "deny"), ("uid_map", f"0 {outside[0]} 1"), ("gid_map", f"0 {outside[1]} 1"))
+                for name, text in maps:
                     with open(f"/proc/self/{name}", "w") as file:
                         file.write(text)
         self.facts["network"] = libc.unshare(_NEWNET) == 0
         libc.unshare(_NEWIPC)
-        self.own = -1
-        with contextlib.suppress(OSError):
-            self.own = os.open("/proc/self/ns/pid", os.O_RDONLY)
-            self.facts["processes"] = self._new_processes()
+        self.own = os.open("/proc/self/ns/pid", os.O_RDONLY)
+        self.facts["processes"] = self._tries(lambda: libc.unshare(_NEWPID) == 0)
+        if self.uid:
+            self.facts["uid"] = self._tries(self._drop)
         if os.geteuid() == 0 and libc.unshare(_NEWNS) == 0:
             try:
-                shut_in(folder, readable)
+                shut_in(settings["folder"], settings["readable"], settings["hidden"])
                 self.facts["files"] = True
             except OSError as error:
-                self.facts["why"] = str(error)  # type: ignore[assignment]
-        if self.uid:
-            self.facts["uid"] = self._may_change()
+                self.facts["why"] = str(error)
 
-    def _new_processes(self) -> bool:
-        """The next child begins a tree of processes of its own, which ends with it."""
-        if self.own < 0:
-            return False
-        libc = _libc()
-        return libc.setns(self.own, _NEWPID) == 0 and libc.unshare(_NEWPID) == 0
-
-    def _may_change(self) -> bool:
-        child = self.fork()
+    def _tries(self, step: Any) -> bool:
+        """Whether a step works in a child."""
+        child = os.fork()
         if child == 0:
             with contextlib.suppress(OSError):
-                self._drop()
-                os._exit(0 if os.geteuid() != 0 else 1)
+                os._exit(0 if step() else 1)
             os._exit(1)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
     def fork(self) -> int:
-        """A child, in a tree of its own where the system allows it."""
-        if self.facts["processes"]:
-            self._new_processes()
-        return os.fork()
+        """A child, in a tree of processes of its own where the system allows it: it ends with the child."""
+        libc = _libc()
+        if not self.facts["processes"]:
+            return os.fork()
+        if not self.nested:
+            libc.setns(self.own, _NEWPID)  # back, as the tree of the last child has ended
+            libc.unshare(_NEWPID)
+            return os.fork()
+        child = os.fork()
+        if child == 0:
+            libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+            libc.unshare(_NEWPID)
+            inner = os.fork()
+            if inner:
+                code = os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1])
+                os._exit(code if code >= 0 else 128 - code)
+            libc.prctl(1, signal.SIGKILL, 0, 0, 0)
+        return child
 
-    def _drop(self) -> None:
+    def _drop(self) -> bool:
         os.setgroups([])
         os.setresgid(self.uid, self.uid, self.uid)
         os.setresuid(self.uid, self.uid, self.uid)
+        return os.geteuid() != 0
 
     def lock(self, memory: int, seconds: int) -> None:
-        """In the child: limits, then no more rights."""
+        """In the child: an empty /tmp of its own, limits, then no more rights."""
         import resource
 
         libc = _libc()
-        now = int(open_statm()) if os.path.exists("/proc/self/statm") else BASE
+        if self.facts["files"] and libc.unshare(_NEWNS) == 0:
+            _mount("tmpfs", "/tmp", "tmpfs", _NOSUID | _NODEV, "size=8m,mode=1777")
+            os.chdir("/tmp")
         limits = {
-            resource.RLIMIT_AS: now + memory, resource.RLIMIT_CPU: seconds + 1, resource.RLIMIT_FSIZE: 1_000_000,
+            resource.RLIMIT_AS: self.base + memory, resource.RLIMIT_CPU: seconds + 1, resource.RLIMIT_FSIZE: 1_000_000,
             resource.RLIMIT_NOFILE: 64, resource.RLIMIT_CORE: 0,
         }  # fmt: skip
-        if self.uid:
-            limits[resource.RLIMIT_NPROC] = 64
         if self.uid and self.facts["uid"]:
+            limits[resource.RLIMIT_NPROC] = 64
             self._drop()
-        elif os.geteuid() == 0:  # root of a user namespace, which is nobody outside
+        elif os.geteuid() == 0:  # root of a user namespace, which is nobody outside; or root that cannot be left
             for capability in range(64):
                 libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
             header, data = struct.pack("Ii", 0x20080522, 0), b"\0" * 24
             libc.capset(header, data)
         libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS: no file gives rights back
-        libc.prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
+        libc.prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: no other process reads this one
         for limit, value in limits.items():
             resource.setrlimit(limit, (value, value))
 
 
-BASE = 0
-
-
-def open_statm() -> str:
-    """The bytes of this process's address space, as text."""
+def address_space() -> int:
+    """The bytes of this process's address space; torch alone has gigabytes that are never used."""
     with open("/proc/self/statm") as file:
-        return str(int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE"))
+        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def serve(control: socket.socket, settings: dict[str, Any]) -> None:
@@ -471,15 +483,10 @@ def serve(control: socket.socket, settings: dict[str, Any]) -> None:
     A request is a line of JSON with two file descriptors: what the child is to do, and where it writes. This process
     reads neither, so no child finds anything of another submission in the memory that it inherits.
     """
-    global BASE
     torch.set_num_threads(1)
     warm_up()
     hide_packages()
-    held = Held(settings["folder"], settings["readable"], settings["uid"])
-    with contextlib.suppress(OSError):
-        BASE = int(open_statm())
-    if not BASE:
-        BASE = settings["address_space"]
+    held = Held(settings)
     control.sendall((json.dumps(held.facts) + "\n").encode())
     gc.collect()
     gc.freeze()
@@ -494,20 +501,17 @@ def serve(control: socket.socket, settings: dict[str, Any]) -> None:
             be_a_child(held, request, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
-        status, late = wait(child, request["wall"], control)
+        status, late = wait(child, request["wall"])
         outcome = {"exit": status, "late": late, "seconds": time.monotonic() - started}
         control.sendall((json.dumps(outcome) + "\n").encode())
 
 
-def wait(child: int, seconds: float, control: socket.socket) -> tuple[int, bool]:
+def wait(child: int, seconds: float) -> tuple[int, bool]:
     """Until a child has ended, or is made to: its exit code (negative: the signal), and whether its time ran out."""
     watch = os.pidfd_open(child)
     try:
-        ready, _, _ = select.select([watch, control], [], [], seconds)
-        late = not ready
-        if watch not in ready:  # out of time, or the grader asks for its end: it has said too much
-            if control in ready:
-                control.recv(1)
+        late = not select.select([watch], [], [], seconds)[0]
+        if late:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
@@ -547,11 +551,14 @@ def warm_up() -> None:
     """Load what torch loads when it is first used; behind the walls there are no files to read it from."""
     from torch.nn import functional as F
 
-    x = torch.rand(1, 2, 4, 4, requires_grad=True)
-    y = F.conv2d(x, torch.rand(2, 2, 3, 3), padding=1).relu().sum()
-    y.backward()
+    # No gradient: torch would start threads, and a child without them could compute none.
+    F.conv2d(torch.rand(1, 2, 4, 4), torch.rand(2, 2, 3, 3), padding=1).relu().sum()
     torch.einsum("ij,jk->ik", torch.rand(2, 2), torch.rand(2, 2)).sort()
-    torch.linalg.norm(torch.rand(2, 2)), torch.rand(3).topk(2), torch.meshgrid(torch.rand(2), torch.rand(2), indexing="ij")
+    (
+        torch.linalg.norm(torch.rand(2, 2)),
+        torch.rand(3).topk(2),
+        torch.meshgrid(torch.rand(2), torch.rand(2), indexing="ij"),
+    )
     F.binary_cross_entropy_with_logits(torch.rand(2), torch.rand(2))
     np.random.default_rng(0).random(2), np.linalg.norm(np.eye(2))
     for name in ("collections", "copy", "functools", "heapq", "itertools", "math", "operator", "random", "statistics",

@@ -1,4 +1,4 @@
-"""The labs and their questions by name: names and titles without torch, the questions themselves when they are asked for.
+"""The labs and their questions by name: names and titles without torch, the questions when they are asked for.
 
 Used by the notebooks' checks, the grader and its command. Checked against: the questions that the labs hold.
 """

@@ -1,7 +1,7 @@
-"""Checks in the notebook: ``check("centerness", centerness)`` says whether a function is right, and helps if it is not.
+"""Checks in the notebook: ``check("centerness", centerness)`` says whether it is right, and helps if not.
 
-Used in the course's labs. Checked against: the grader, which judges in the same way with other cases. Works wherever the
-package does.
+Used in the course's labs. Checked against: the grader, which judges in the same way with other cases. Works wherever
+the package does.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def check(name: str, function: Callable[..., Any]) -> Answer:
     """
     question = catalogue.find(name)
     if not callable(function):
-        raise TypeError(f"check needs your function itself, such as check({name!r}, {name}), not {type(function).__name__}")
+        raise TypeError(
+            f"check needs your function itself, such as check({name!r}, {name}), not {type(function).__name__}"
+        )
     answers: list[Any] = []
     shown = ""
     for case in question.cases(PUBLIC):

@@ -139,11 +139,31 @@ def of_error(failed: Failed) -> tuple[str, str]:
     if failed.undefined:
         return (
             f"the name {failed.undefined} is not known",
-            f"Your function uses {failed.undefined}, which is not defined when it is graded{where}: define it at the top "
-            "level of your file. Packages that hold the answer cannot be imported.",
+            f"Your function uses {failed.undefined}, which is not defined when it is graded{where}: define it at the "
+            "top level of your file. Packages that hold the answer cannot be imported.",
         )
     if failed.error == "NotImplementedError":
         return "not written yet", "This function is not written yet."
+    if failed.error == "timeout":
+        return (
+            "took too long",
+            "It took longer than the time that there is for a question: is there a loop that never ends?",
+        )
+    if failed.error == "MemoryError":
+        return (
+            "too much memory",
+            "It needs more memory than there is for a question: is something copied again and again?",
+        )
+    if failed.error == "ModuleNotFoundError":
+        return "imports what is not there", (
+            f"It imports a package that is not there when it is graded{where}: torch, NumPy and Python's own modules "
+            "are; those that hold the answer are not."
+        )
+    if failed.error == "unreadable":
+        return (
+            "an answer too large",
+            "The answer is too large or no plain numbers: give a tensor of the shape asked for.",
+        )
     if failed.error == "stopped":
         return "stopped", "The process ended before it gave an answer."
     return f"raises {failed.error}", f"Every call ends in an error, {failed.error}{where}."
@@ -157,11 +177,13 @@ def of_outside(known: Key, given: list[Any], wrong: list[int], kinds: tuple[str,
     where = f"Ordinary inputs are right. Look at what happens where there is {' or '.join(kinds)}."
     if isinstance(got, Failed):
         name, sentence = of_error(got)
-        if got.error == "stopped":
+        if got.error in ("stopped", "timeout", "MemoryError", "unreadable"):
             return name, sentence
         if only_edges:
             return f"{name} at an edge", f"{where} There it ends in an error, {got.error}."
-        return name, f"Some calls end in an error, {got.error}" + (f", in line {got.line} of its cell." if got.line else ".")
+        return name, f"Some calls end in an error, {got.error}" + (
+            f", in line {got.line} of its cell." if got.line else "."
+        )
     if isinstance(got, Odd):
         if got.kind == "None":
             return "nothing returned", "The function gives None: is a return missing?"

@@ -2,9 +2,9 @@
 
 Used by the course's labs and by its grader. Checked against: every mutant and every right variant of the tests.
 
-A *mutant* is a right answer with one real mistake. Where a student's answer behaves like one, the mistake has a name, and
-one sentence helps. Cases are drawn so that each mutant differs from the right answer: maps are not square, four numbers
-are distinct, ties and bounds are hit exactly, and there are images without boxes.
+A *mutant* is a right answer with one real mistake. Where a student's answer behaves like one, the mistake has a name,
+and one sentence helps. Cases are drawn so that each mutant differs from the right answer: maps are not square, four
+numbers are distinct, ties and bounds are hit exactly, and there are images without boxes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 ORDINARY = "ordinary"  # the kind of a case that is no edge
+NOTHING = "an image without any detection"
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,10 @@ class Draw(random.Random):
         """Logits and weights."""
         count = int(np.prod(shape, dtype=int))
         return torch.tensor([self.gauss(0, scale) for _ in range(count)]).reshape(shape)
+
+    def scores(self, count: int) -> Tensor:
+        """Scores ``(count,)``, no two equal."""
+        return torch.tensor([value / 1024 for value in self.sample(range(20, 1000), count)])
 
     def labels(self, count: int, classes: int) -> Tensor:
         """Classes ``(count,)`` int64, not all equal from two on."""

@@ -1,7 +1,7 @@
-"""Lab 5: from outputs to detections, and how good they are (sections 3.1, 3.3 and 4).
+"""Lab 5, first part: from outputs to detections (sections 3.1, 3.3 and 4).
 
-Taught in the chapters *From outputs to detections* and *How good is it*. Checked against: torchvision's NMS, pycocotools'
-average precision; mutants and right variants in the tests.
+Taught in the chapter *From outputs to detections*. Checked against: torchvision's NMS; mutants and right variants in
+the tests. The measure is in :mod:`fcos_edu.course.labs.measures`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from ...inference import class_wise_nms
-from ..question import Case, Draw, close, question
+from ..question import NOTHING, Case, Draw, close, question
+from .measures import average_precision, find_hits
 
 CHAPTER = "10_detections"
-NOTHING = "an image without any detection"
 
 
 # ---------------------------------------------------------------------- scores
@@ -42,7 +42,8 @@ def _outputs(draw: Draw) -> Iterator[Case]:
         ("classes without a sigmoid", "The outputs are logits: their sigmoid is the probability.",
          lambda z, c: z * c.sigmoid()[:, None]),
         ("no sigmoid at all", "Both outputs are logits: take the sigmoid of each.", lambda z, c: z * c[:, None]),
-        ("a sigmoid of the product", "Take the sigmoid of each, then multiply.", lambda z, c: (z * c[:, None]).sigmoid()),
+        ("a sigmoid of the product", "Take the sigmoid of each, then multiply.",
+         lambda z, c: (z * c[:, None]).sigmoid()),
         ("a sigmoid of the sum", "Take the sigmoid of each, then multiply.", lambda z, c: (z + c[:, None]).sigmoid()),
         ("sigmoid twice", "One sigmoid is enough.",
          lambda z, c: z.sigmoid().sigmoid() * c.sigmoid().sigmoid()[:, None]),
@@ -106,8 +107,7 @@ def _clip(b: Tensor, h: float, w: float, low: float | None = 0, last: float = 0)
         ("the last pixel", "The picture ends at x = width, not at width - 1: boxes are measured between pixels.",
          lambda b, h, w: _clip(b, h, w, 0, 1)),
         ("only two sides", "All four sides can lie outside of the picture.",
-         lambda b, h, w: torch.cat([b[:, :2].clamp(min=0), torch.stack([b[:, 2].clamp(max=w), b[:, 3].clamp(max=h)], 1)], 1)
-         if len(b) else b),
+         lambda b, h, w: torch.cat([b[:, :2].clamp(min=0), torch.minimum(b[:, 2:], torch.tensor([float(w), h]))], 1)),
         ("boxes dropped", "Cut the boxes, do not drop any.",
          lambda b, h, w: b[(b[:, 0] >= 0) & (b[:, 1] >= 0) & (b[:, 2] <= w) & (b[:, 3] <= h)]),
         ("x, y, width, height", "The answer is two corners, as what was given.",
@@ -166,7 +166,8 @@ def _select(
     _select,
     _selections,
     [
-        ("only the best class of a location", "A location can lie on two objects: each class above the threshold counts.",
+        ("only the best class of a location",
+         "A location can lie on two objects: each class above the threshold counts.",
          lambda s, t, k: _select(s, t, k, best=True)),
         ("the threshold included", "A score exactly at the threshold is left out.",
          lambda s, t, k: _select(s, t, k, closed=True)),
@@ -214,17 +215,13 @@ def _cluster(draw: Draw, count: int) -> Tensor:
     return torch.stack(rows)
 
 
-def _scores_of(draw: Draw, count: int) -> Tensor:
-    return torch.tensor([value / 1024 for value in draw.sample(range(20, 1000), count)])
-
-
 # Of a chain a - b - c the middle one goes, so the last one stays, although it overlaps the middle one.
 _CHAIN = torch.tensor([[0.0, 0, 40, 20], [10, 0, 50, 20], [20, 0, 60, 20], [30, 0, 70, 20]])
 
 
 def _nms_cases(draw: Draw) -> Iterator[Case]:
     for count, threshold in ((9, 0.5), (12, 0.6), (10, 0.3)):
-        yield Case((_cluster(draw, count), _scores_of(draw, count), threshold))
+        yield Case((_cluster(draw, count), draw.scores(count), threshold))
     chain = torch.tensor([0.9, 0.8, 0.7, 0.6])
     yield Case((_CHAIN, chain, 0.5))
     shuffled = torch.tensor(draw.sample(range(4), 4))
@@ -302,13 +299,15 @@ def _same_survivors(inputs: tuple[Any, ...], expected: Any, got: Any) -> bool:
         ("not sorted by score", "Boxes come in any order: go through them by score, highest first.",
          lambda *a: _nms(*a, by=0)),
         ("the answer not sorted", "Give the indices by score, highest first.", lambda *a: _nms(*a, order=False)),
-        ("indices of the sorted list", "The indices should be those of the boxes as they were given, not as you sorted them.",
+        ("indices of the sorted list",
+         "The indices should be those of the boxes as they were given, not as you sorted them.",
          lambda b, s, t: torch.argsort(s.argsort(descending=True, stable=True))[_nms(b, s, t)]),
         ("IoU over the smaller box", "Divide the intersection by the union, not by the smaller of both areas.",
          lambda *a: _nms(*a, measure=_over_smaller)),
         ("the intersection counted twice in the union", "The union counts the intersection once.",
          lambda *a: _nms(*a, measure=_wrong_union)),
-        ("sides of the intersection below zero", "Boxes that are apart have no intersection: its sides must not be negative.",
+        ("sides of the intersection below zero",
+         "Boxes that are apart have no intersection: its sides must not be negative.",
          lambda *a: _nms(*a, measure=_unclamped)),
         ("one pixel added to the sides", "A side is x1 - x0: these boxes have no last pixel to add.",
          lambda *a: _nms(*a, measure=_one_more)),
@@ -347,7 +346,7 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
 def _class_cases(draw: Draw) -> Iterator[Case]:
     for count, threshold in ((10, 0.5), (12, 0.4)):
         labels = draw.labels(count, 3)
-        yield Case((_cluster(draw, count), _scores_of(draw, count), labels, threshold))
+        yield Case((_cluster(draw, count), draw.scores(count), labels, threshold))
     twice = torch.tensor([[10.0, 10, 50, 40], [10, 10, 50, 40], [11, 10, 50, 40], [80, 5, 99, 30]])
     yield Case((twice, torch.tensor([0.7, 0.9, 0.6, 0.8]), torch.tensor([0, 1, 0, 0]), 0.5), "two classes in one place")
     far = torch.tensor([[0.0, 0, 40, 40], [-2, -2, 38, 38], [900, 700, 940, 740], [3, 0, 43, 40], [1, 0, 41, 40]])
@@ -358,6 +357,10 @@ def _class_cases(draw: Draw) -> Iterator[Case]:
     moved = torch.tensor([[0.0, 0, 60, 60], [60, 60, 120, 120], [100, 100, 160, 160]])
     yield Case((moved, torch.tensor([0.9, 0.8, 0.7]), torch.tensor([1, 0, 0]), 0.5), "a large picture")
     yield Case((torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), 0.5), NOTHING)
+
+
+def _by_class(labels: Tensor) -> list[Tensor]:
+    return [(labels == c).nonzero()[:, 0] for c in labels.unique()]
 
 
 def _moved(offset: Callable[[Tensor], Any]) -> Callable[[Tensor, Tensor, Tensor, float], Tensor]:
@@ -373,11 +376,9 @@ def _moved(offset: Callable[[Tensor], Any]) -> Callable[[Tensor, Tensor, Tensor,
         ("all classes together", "Boxes of two classes never suppress each other: a rider may sit on a horse.",
          lambda b, s, y, t: _nms(b, s, t)),
         ("class after class", "The answer is sorted by score over all classes, not class by class.",
-         lambda b, s, y, t: torch.cat([i[_nms(b[i], s[i], t)] for c in y.unique() if len(i := (y == c).nonzero()[:, 0])])
-         if len(y) else y),
+         lambda b, s, y, t: torch.cat([y[:0], *(i[_nms(b[i], s[i], t)] for i in _by_class(y))])),
         ("indices within the class", "The indices are those of all boxes, not those of the boxes of one class.",
-         lambda b, s, y, t: torch.cat([_nms(b[i], s[i], t) for c in y.unique() if len(i := (y == c).nonzero()[:, 0])])
-         if len(y) else y),
+         lambda b, s, y, t: torch.cat([y[:0], *(_nms(b[i], s[i], t) for i in _by_class(y))])),
         ("moved by too little", "Classes are moved apart by too little: the step has to be larger than the picture.",
          _moved(lambda b: (b[:, 2:] - b[:, :2]).max())),
         ("moved by too little", "Classes are moved apart by too little: the step has to be larger than the picture.",
@@ -409,181 +410,6 @@ def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float)
 
     Returns:
         (K,): the indices of the boxes that stay, highest score of all classes first.
-    """
-    raise NotImplementedError
-
-
-# ---------------------------------------------------------------------- find_hits
-def _judged(draw: Draw) -> Iterator[Case]:
-    for threshold in (0.5, 0.6):
-        truth = draw.boxes(4, least=30)
-        near = torch.cat([truth + torch.tensor([draw.number(-5, 5) for _ in range(4)]) for _ in range(2)])
-        found = torch.cat([near, draw.boxes(3)])
-        order = torch.tensor(draw.sample(range(len(found)), len(found)))
-        yield Case((found[order], _scores_of(draw, len(found)), truth, threshold))
-    one = torch.tensor([[10.0, 10, 50, 50]])
-    three = one + torch.tensor([[4.0, 0, 4, 0], [1, 0, 1, 0], [90, 0, 90, 0]])
-    yield Case((three, torch.tensor([0.6, 0.9, 0.7]), one, 0.5), "an object that is found twice")
-    yield Case((three, torch.tensor([0.9, 0.6, 0.7]), one, 0.5), "an object that is found twice")
-    exact = torch.tensor([[0.0, 0, 15, 10], [40, 0, 52, 10]])
-    yield Case((exact, torch.tensor([0.9, 0.8]), torch.tensor([[0.0, 0, 30, 10], [40, 0, 70, 10]]), 0.5),
-               "an IoU exactly at the threshold")  # fmt: skip
-    twins = torch.tensor([[0.0, 0, 40, 40], [8, 0, 48, 40]])
-    found = torch.tensor([[1.0, 0, 41, 40], [0, 0, 40, 40]])
-    yield Case((found, torch.tensor([0.9, 0.8]), twins, 0.5), "two objects close together")
-    found = torch.tensor([[0.0, 0, 40, 40], [16, 0, 56, 40]])
-    yield Case((found, torch.tensor([0.9, 0.8]), twins.flip(0), 0.5), "two objects close together")
-    yield Case((one, torch.tensor([0.5]), torch.zeros(0, 4), 0.5), "an image without objects")
-    yield Case((torch.zeros(0, 4), torch.zeros(0), one, 0.5), NOTHING)
-
-
-def _hits(
-    b: Tensor, s: Tensor, truth: Tensor, t: float, *, again: bool = False, open_: bool = False, sort: int = 1,
-    only_best: bool = False, first: bool = False,
-) -> Tensor:  # fmt: skip
-    hit = torch.zeros(len(b), dtype=torch.bool)
-    free = [True] * len(truth)
-    order = s.argsort(descending=sort > 0, stable=True).tolist() if sort else range(len(b))
-    for i in order:
-        overlap = box_iou(b[[i]], truth)[0].tolist()
-        fits = [j for j, v in enumerate(overlap) if (v > t if open_ else v >= t) and (again or only_best or free[j])]
-        if not fits:
-            continue
-        j = fits[0] if first else max(fits, key=lambda k: overlap[k])
-        hit[i] = again or free[j]
-        free[j] = False
-    return hit
-
-
-@question(
-    5,
-    "Hits and misses",
-    _hits,
-    _judged,
-    [
-        ("an object found twice counts twice", "Each object can be claimed once: a second detection of it is no hit.",
-         lambda *a: _hits(*a, again=True)),
-        ("in the given order", "The detection with the highest score claims its object first.",
-         lambda *a: _hits(*a, sort=0)),
-        ("the lowest score first", "The detection with the highest score claims its object first, not the lowest.",
-         lambda *a: _hits(*a, sort=-1)),
-        ("an IoU at the threshold is no hit", "An IoU exactly at the threshold is enough.",
-         lambda *a: _hits(*a, open_=True)),
-        ("only the nearest object", "If the nearest object is taken, another one that fits may still be free.",
-         lambda *a: _hits(*a, only_best=True)),
-        ("the first object that fits", "Of several objects a detection claims the one that it fits best.",
-         lambda *a: _hits(*a, first=True)),
-        ("in the order of the scores", "Answer in the order in which the detections were given.",
-         lambda b, s, g, t: _hits(b, s, g, t)[s.argsort(descending=True, stable=True)]),
-        ("no case without objects", "There may be no object: then nothing is a hit.",
-         lambda b, s, g, t: _hits(b, s, g, t) & (box_iou(b, g).amax(1) >= 0)),
-        ("every detection is a hit", "A detection has to overlap an object well enough.",
-         lambda b, s, g, t: torch.ones(len(b), dtype=torch.bool)),
-        ("an answer for each object", "Asked is an answer for each detection, not for each object.",
-         lambda b, s, g, t: (box_iou(b, g) >= t).any(0)),
-    ],
-    chapter="11_average_precision",
-)  # fmt: skip
-def find_hits(boxes: Tensor, scores: Tensor, truth: Tensor, threshold: float) -> Tensor:
-    """Which detections of one image and one class are hits.
-
-    By score, highest first, each detection claims the object with which its IoU is largest, among those that no better
-    detection has claimed and whose IoU is at least the threshold. If there is one, it is a hit.
-
-    Args:
-        boxes: (N, 4) detections, x0, y0, x1, y1, in any order; N may be 0.
-        scores: (N,), no two equal.
-        truth: (M, 4) the objects; M may be 0.
-        threshold: the least IoU of a hit.
-
-    Returns:
-        (N,) bool, in the order of ``boxes``.
-    """
-    raise NotImplementedError
-
-
-# ---------------------------------------------------------------------- average_precision
-def _rankings(draw: Draw) -> Iterator[Case]:
-    for count, most in ((12, 9), (20, 7), (9, 14)):
-        hits = [draw.random() < 0.55 for _ in range(count)]
-        hits[:4] = [True, False, False, True]
-        total = max(most, sum(hits) + 2)
-        yield Case((torch.tensor(hits), total))
-    yield Case((torch.tensor([False, True, True, False, True]), 3), "a miss before the first hit")
-    yield Case((torch.tensor([True, True]), 2), "a perfect detector")
-    yield Case((torch.tensor([False, False]), 3), "a detector that finds nothing")
-    yield Case((torch.zeros(0, dtype=torch.bool), 3), NOTHING)
-
-
-def _precisions(hits: Tensor, total: int) -> tuple[Tensor, Tensor]:
-    counted = hits.double().cumsum(0)
-    return counted / total, counted / torch.arange(1, len(hits) + 1)
-
-
-def average_precision_of(hits: Tensor, total: int, *, recalls: int = 101, falling: bool = True) -> float:
-    """COCO's average precision of a ranking; ``recalls`` and ``falling`` make mutants of it."""
-    recall, precision = _precisions(hits, total)
-    if falling and len(hits):
-        precision = precision.flip(0).cummax(0).values.flip(0)
-    asked = torch.from_numpy(np.linspace(0, 1, recalls))
-    padded = torch.cat([precision, precision.new_zeros(1)])
-    return padded[torch.searchsorted(recall, asked)].mean().item()
-
-
-def _area_under(hits: Tensor, total: int) -> float:
-    recall, precision = _precisions(hits, total)
-    return float(torch.trapezoid(precision, recall)) if len(hits) else 0.0
-
-
-@question(
-    5,
-    "Average precision",
-    average_precision_of,
-    _rankings,
-    [
-        ("the curve not made falling", "At each recall the best precision there or beyond counts: it never rises.",
-         lambda h, n: average_precision_of(h, n, falling=False)),
-        ("eleven recalls", "COCO asks at 101 recalls; eleven were VOC's until 2009.",
-         lambda h, n: average_precision_of(h, n, recalls=11)),
-        ("the mean precision at the hits", "Ask at the 101 recalls; objects that are never found count too.",
-         lambda h, n: (_precisions(h, n)[1][h].mean().item() if h.any() else 0.0)),
-        ("the precision of all detections", "This is one point of the curve: ask at all 101 recalls.",
-         lambda h, n: (h.double().mean().item() if len(h) else 0.0)),
-        ("the recall", "This is the recall that is reached; precision counts too.", lambda h, n: h.sum().item() / n),
-        ("recall by the hits instead of the objects", "Recall divides by the number of objects, found or not.",
-         lambda h, n: average_precision_of(h, max(1, int(h.sum())))),
-        ("recall by the detections instead of the objects", "Recall divides by the number of objects, not of detections.",
-         lambda h, n: average_precision_of(h, max(1, len(h)))),
-        ("the sum over the hits by the objects", "This is the area in steps; COCO asks at 101 recalls, of a falling curve.",
-         lambda h, n: (_precisions(h, n)[1][h].sum().item() / n)),
-        ("the area in steps", "This is the area under the falling curve; COCO takes the mean at 101 recalls.",
-         lambda h, n: (_precisions(h, n)[1].flip(0).cummax(0).values.flip(0)[h].sum().item() / n) if len(h) else 0.0),
-        ("the area by trapezoids", "Ask at 101 recalls: the curve is made of steps, and it is made falling first.",
-         _area_under),
-        ("the mean of the curve", "The mean is taken over 101 recalls, not over the detections.",
-         lambda h, n: _precisions(h, n)[1].mean().item() if len(h) else 0.0),
-        ("recalls that are never reached left out", "Recalls that are never reached count with precision 0.",
-         lambda h, n: (average_precision_of(h, n) * 101 / max(1, (torch.from_numpy(np.linspace(0, 1, 101))
-                       <= h.sum() / n).sum().item())) if h.any() else 0.0),
-        ("no case without detections", "There may be no detection at all: AP then is 0.",
-         lambda h, n: average_precision_of(h, n) + 0 * h.double().max().item()),
-    ],
-    chapter="11_average_precision",
-    same=lambda inputs, expected, got: close(expected, got, atol=1e-4),
-)  # fmt: skip
-def average_precision(hits: Tensor, total: int) -> float:
-    """COCO's average precision of one class at one threshold.
-
-    After each detection recall is hits so far / total, precision hits so far / detections so far. At each of the recalls
-    0, 0.01, ..., 1 the best precision at that recall or beyond counts, and 0 where that recall is never reached. AP is
-    the mean of these 101 numbers.
-
-    Args:
-        hits: (N,) bool for the detections, highest score first; N may be 0.
-        total: the number of objects, at least 1.
-
-    Returns:
-        AP in 0..1.
     """
     raise NotImplementedError
 

@@ -58,7 +58,8 @@ def _smallest(d: Tensor) -> Tensor:
          lambda d, low, high: (_largest(d) >= low) & (_largest(d) < high)),
         ("the lower bound left out", "A distance exactly on the lower bound belongs to this level too.",
          lambda d, low, high: (_largest(d) > low) & (_largest(d) <= high)),
-        ("size of the box", "The largest of the four distances decides, not the size of the box: off-centre they differ.",
+        ("size of the box",
+         "The largest of the four distances decides, not the size of the box: off-centre they differ.",
          _fits(lambda d: torch.maximum(d[..., 0] + d[..., 2], d[..., 1] + d[..., 3]))),
         ("half the size of the box", "The largest distance decides; half the box is only right in its very centre.",
          _fits(lambda d: torch.maximum(d[..., 0] + d[..., 2], d[..., 1] + d[..., 3]) / 2)),
@@ -66,12 +67,14 @@ def _smallest(d: Tensor) -> Tensor:
          _fits(lambda d: ((d[..., 0] + d[..., 2]) * (d[..., 1] + d[..., 3])).sqrt())),
         ("the smallest distance", "It is the largest of the four distances that is compared with the bounds.",
          _fits(_smallest)),
-        ("the mean distance", "It is the largest of the four distances that is compared with the bounds, not their mean.",
+        ("the mean distance",
+         "It is the largest of the four distances that is compared with the bounds, not their mean.",
          _fits(lambda d: d.mean(-1))),
         ("the sum of the distances", "It is the largest of the four distances that is compared, not their sum.",
          _fits(lambda d: d.sum(-1))),
         ("only left and top", "All four distances count, right and bottom too.", _fits(lambda d: _largest(d[..., :2]))),
-        ("only left and right", "All four distances count, top and bottom too.", _fits(lambda d: _largest(d[..., ::2]))),
+        ("only left and right", "All four distances count, top and bottom too.",
+         _fits(lambda d: _largest(d[..., ::2]))),
         ("every distance in the range", "Only the largest distance has to be in the range; the others may be small.",
          lambda d, low, high: ((d >= low) & (d <= high)).all(-1)),
         ("any distance in the range", "One distance in the range is not enough: the largest one has to be.",
@@ -136,7 +139,8 @@ def _chess(points: Tensor, boxes: Tensor) -> Tensor:
          lambda p, b, s, r: _chess(p, b) <= r * s),
         ("a circle", "The region is a square: compare |x| and |y| with the reach one by one.",
          lambda p, b, s, r: _offset(p, b).square().sum(-1).sqrt() < r * s),
-        ("the sum of both axes", "The region is a square: compare |x| and |y| with the reach one by one, not their sum.",
+        ("the sum of both axes",
+         "The region is a square: compare |x| and |y| with the reach one by one, not their sum.",
          lambda p, b, s, r: _offset(p, b).abs().sum(-1) < r * s),
         ("one axis is enough", "Both axes have to be within the reach, not just one.",
          lambda p, b, s, r: (_offset(p, b).abs() < r * s).any(-1)),
@@ -144,7 +148,8 @@ def _chess(points: Tensor, boxes: Tensor) -> Tensor:
          lambda p, b, s, r: (_offset(p, b) < r * s).all(-1)),
         ("the corner instead of the centre", "Measure from the centre of the box, not from its corner.",
          lambda p, b, s, r: ((p[:, None] - b[None, :, :2]).abs() < r * s).all(-1)),
-        ("half the size instead of the centre", "The centre is the mean of both corners; half the size is measured from 0.",
+        ("half the size instead of the centre",
+         "The centre is the mean of both corners; half the size is measured from 0.",
          lambda p, b, s, r: ((p[:, None] - (b[None, :, 2:] - b[None, :, :2]) / 2).abs() < r * s).all(-1)),
     ],
     chapter="04_overlap",
@@ -184,7 +189,9 @@ def _scenes(draw: Draw) -> Iterator[Case]:
     bounds = torch.tensor([[164.0, 140.0], [163, 140], [170, 130]])
     yield Case((bounds, box[:1], 0.0, 64.0), BOUND)
     yield Case((bounds, box[:1], 64.0, 128.0), BOUND)
-    yield Case((torch.tensor([[100.0, 140.0], [228, 130], [120, 100], [150, 180], [150, 120]]), box, 0.0, 400.0), BORDER)
+    yield Case(
+        (torch.tensor([[100.0, 140.0], [228, 130], [120, 100], [150, 180], [150, 120]]), box, 0.0, 400.0), BORDER
+    )
     yield Case((draw.points(5), torch.zeros(0, 4), 0.0, 64.0), EMPTY)
     yield Case((draw.points(4) + 500, draw.boxes(2), 0.0, math.inf), "no location inside any box")
 
@@ -234,6 +241,14 @@ def _rounded(p: Tensor, b: Tensor) -> Tensor:
     return -(1e8 - _area(b)).expand(len(p), -1)
 
 
+def _then_level(p: Tensor, b: Tensor, low: float, high: float) -> Tensor:
+    best = _smallest_box(p, b, 0.0, math.inf)
+    if len(b) == 0:
+        return best
+    fits = _fits(_largest)(targets.ltrb(p, b), low, high).gather(1, best.clamp(min=0)[:, None])[:, 0]
+    return torch.where((best >= 0) & fits, best, -1)
+
+
 @question(
     2,
     "The smallest box wins",
@@ -252,7 +267,8 @@ def _rounded(p: Tensor, b: Tensor) -> Tensor:
          _assign(cost=lambda p, b: _largest(targets.ltrb(p, b)))),
         ("width plus height instead of the area", "Compare areas: width times height.",
          _assign(cost=lambda p, b: (b[:, 2:] - b[:, :2]).sum(1).expand(len(p), -1))),
-        ("background learns box 0", "A location without any box should be -1: argmin of a row that is all infinite says 0.",
+        ("background learns box 0",
+         "A location without any box should be -1: argmin of a row that is all infinite says 0.",
          _assign(background=None)),
         ("background is the number of boxes", "A location without any box should be -1.",
          lambda p, b, low, high: torch.where((a := _smallest_box(p, b, low, high)) < 0, len(b), a)),
@@ -268,17 +284,16 @@ def _rounded(p: Tensor, b: Tensor) -> Tensor:
          _assign(_with(_strictly, lambda d, low, high: (_largest(d) >= low) & (_largest(d) < high)))),
         ("the lower bound left out", "A largest distance exactly on the lower bound belongs to the level.",
          _assign(_with(_strictly, lambda d, low, high: (_largest(d) > low) & (_largest(d) <= high)))),
-        ("size of the box for the level", "The largest distance from this location decides the level, not the box's size.",
+        ("size of the box for the level",
+         "The largest distance from this location decides the level, not the box's size.",
          _assign(_with(_strictly, _fits(lambda d: torch.maximum(d[..., 0] + d[..., 2], d[..., 1] + d[..., 3]))))),
         ("no level", "A box outside of the level's range is not learned here: low and high are not used.",
          _assign(_with(_strictly, lambda d, low, high: torch.ones(d.shape[:2], dtype=torch.bool)))),
         ("inside not tested", "Only boxes that the location lies in can be learned.",
          _assign(_with(lambda d: torch.ones(d.shape[:2], dtype=torch.bool), _fits(_largest)))),
-        ("the smallest box first, then its level", "Leave out boxes of other levels before you choose the smallest one.",
-         lambda p, b, low, high: torch.where(
-             (m := _smallest_box(p, b, 0.0, math.inf)) >= 0,
-             torch.where(_fits(_largest)(targets.ltrb(p, b), low, high).gather(1, m.clamp(min=0)[:, None])[:, 0], m, -1),
-             -1) if len(b) else torch.full((len(p),), -1)),
+        ("the smallest box first, then its level",
+         "Leave out boxes of other levels before you choose the smallest one.",
+         _then_level),
     ],
     chapter=CHAPTER,
 )  # fmt: skip

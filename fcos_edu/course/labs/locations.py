@@ -1,7 +1,7 @@
 """Lab 1: locations and distances (section 3.1, Eq. 1).
 
-Taught in the chapter *Locations and the four distances*. Checked against: the package's locations and distances; mutants
-and right variants in the tests.
+Taught in the chapter *Locations and the four distances*. Checked against: the package's locations and distances;
+mutants and right variants in the tests.
 """
 
 from __future__ import annotations
@@ -214,11 +214,12 @@ def _decode(points: Tensor, d: Tensor, signs: tuple[int, int, int, int] = (-1, -
             lambda p, d: torch.cat([p, d[:, :2] + d[:, 2:]], 1),
         ),
         ("x and y swapped", "x belongs to left and right, y to top and bottom.", lambda p, d: _decode(p.flip(-1), d)),
-        ("order l r t b", "The distances come as left, top, right, bottom.", lambda p, d: _decode(p, d[:, [0, 2, 1, 3]])),
+        ("order l r t b", "The distances come as left, top, right, bottom.",
+         lambda p, d: _decode(p, d[:, [0, 2, 1, 3]])),
         ("order of the answer", "The answer is x0, y0, x1, y1.", lambda p, d: _decode(p, d)[:, [0, 2, 1, 3]]),
         (
             "cut at zero",
-            "Do not cut boxes here: one that begins outside of the picture keeps its negative side until it is clipped.",
+            "Do not cut boxes here: one that begins outside of the picture has a negative side until it is clipped.",
             lambda p, d: _decode(p, d).clamp(min=0),
         ),
     ],

@@ -98,7 +98,8 @@ def _focal_with(weight: str) -> Callable[..., Tensor]:
          lambda z, y, a, g: _focal(z, _one_hot(z, y % z.shape[1]), a, g).sum()),
         ("background left out", "Locations of the background count too: they are the negatives.",
          lambda z, y, a, g: _focal(z, _one_hot(z, y), a, g)[y >= 0].sum()),
-        ("sigmoid twice", "binary_cross_entropy_with_logits takes logits: after a sigmoid p never falls below one half.",
+        ("sigmoid twice",
+         "binary_cross_entropy_with_logits takes logits: after a sigmoid p never falls below one half.",
          lambda z, y, a, g: _focal(z.sigmoid(), _one_hot(z, y), a, g).sum()),
         ("sigmoid before the cross-entropy with logits",
          "binary_cross_entropy_with_logits has the sigmoid in it: give it the logits.",
@@ -114,7 +115,8 @@ def _focal_with(weight: str) -> Callable[..., Tensor]:
          lambda z, y, a, g: (
              (a * (t := _one_hot(z, y)) + (1 - a) * (1 - t))
              * (1 - (q := (p := z.sigmoid()) * t + (1 - p) * (1 - t))) ** g * -q.log()).sum()),
-        ("probabilities clamped close to 0", "Clamped at 1e-7 a very wrong answer costs too little: start from the logits.",
+        ("probabilities clamped close to 0",
+         "Clamped at 1e-7 a very wrong answer costs too little: start from the logits.",
          lambda z, y, a, g: (
              (a * (t := _one_hot(z, y)) + (1 - a) * (1 - t))
              * (1 - (q := (p := z.sigmoid()) * t + (1 - p) * (1 - t))) ** g * -q.clamp(min=1e-7).log()).sum()),
@@ -195,7 +197,8 @@ def iou_loss(predicted: Tensor, target: Tensor) -> Tensor:
     """The box loss of Eq. 2 for each location: -ln IoU of two boxes around the same location.
 
     Args:
-        predicted, target: (N, 4) left, top, right, bottom, all positive. Both boxes contain the location, so they overlap.
+        predicted, target: (N, 4) left, top, right, bottom, all positive. Both boxes contain the location, so they
+            overlap.
 
     Returns:
         (N,): one loss for each location.
@@ -238,7 +241,8 @@ def _giou_with(rule: Callable[..., Tensor], floor: float | None = 0.0) -> Callab
     lambda a, b: generalized_box_iou(a, b).diagonal(),
     _box_pairs,
     [
-        ("hull minus intersection", "The punished part is the hull without the union: for a perfect box it has to be 0.",
+        ("hull minus intersection",
+         "The punished part is the hull without the union: for a perfect box it has to be 0.",
          _giou_with(lambda i, u, h: i / u - (h - i) / h)),
         ("plain IoU", "This is the IoU: the part of the hull that neither box covers is missing.",
          _giou_with(lambda i, u, h: i / u)),
@@ -248,12 +252,13 @@ def _giou_with(rule: Callable[..., Tensor], floor: float | None = 0.0) -> Callab
          _giou_with(lambda i, u, h: i / u - (h - u) / u)),
         ("not divided by the hull", "The empty part is a share of the hull: divide by the hull.",
          _giou_with(lambda i, u, h: i / u - (h - u))),
-        ("1 - GIoU", "Asked is GIoU itself; the loss is 1 - GIoU.", _giou_with(lambda i, u, h: 1 - (i / u - (h - u) / h))),
-        ("sides of the intersection below zero", "Boxes that are apart have no intersection: its sides must not be negative.",
+        ("1 - GIoU", "Asked is GIoU itself; the loss is 1 - GIoU.",
+         _giou_with(lambda i, u, h: 1 - (i / u - (h - u) / h))),
+        ("sides of the intersection below zero",
+         "Boxes that are apart have no intersection: its sides must not be negative.",
          _giou_with(lambda i, u, h: i / u - (h - u) / h, None)),
         ("the area clamped instead of the sides", "Two negative sides multiply to a positive area: clamp the sides.",
-         lambda a, b: (lambda i, u, h: i.clamp(min=0) / (u + i - i.clamp(min=0))
-                       - (h - (u + i - i.clamp(min=0))) / h)(*_parts(a, b, None))),
+         _giou_with(lambda i, u, h: i.clamp(min=0) / (v := u + i - i.clamp(min=0)) - (h - v) / h, None)),
         ("the intersection counted twice in the union", "The union counts the intersection once: take it away once.",
          _giou_with(lambda i, u, h: i / (u + i) - (h - u - i) / h)),
         ("one pixel added to the sides", "A side is x1 - x0: these boxes have no last pixel to add.",
@@ -295,7 +300,16 @@ def _centerness_cases(draw: Draw) -> Iterator[Case]:
 
 def _low_high(d: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     left, top, right, bottom = d.unbind(-1)
-    return torch.minimum(left, right), torch.maximum(left, right), torch.minimum(top, bottom), torch.maximum(top, bottom)
+    return (
+        torch.minimum(left, right),
+        torch.maximum(left, right),
+        torch.minimum(top, bottom),
+        torch.maximum(top, bottom),
+    )
+
+
+def _raw(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda d: rule(*_low_high(d))
 
 
 def _of(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -329,12 +343,13 @@ def _of(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
         ("the smaller ratio", "The two ratios are multiplied; here only the smaller one counts.",
          _of(lambda a, b, c, d: torch.minimum(a / b, c / d).sqrt())),
         ("max over min", "The smaller distance goes above the line: the answer is never above 1.",
-         lambda d: (lambda a, b, c, e: (b / a * e / c).sqrt())(*_low_high(d))),
+         _raw(lambda a, b, c, d: (b / a * d / c).sqrt())),
         ("only left and right", "Top and bottom are missing.", _of(lambda a, b, c, d: (a / b).sqrt() + 0 * c)),
         ("only top and bottom", "Left and right are missing.", _of(lambda a, b, c, d: (c / d).sqrt() + 0 * a)),
         ("l over r without min and max", "Right of the centre l / r is above 1: the smaller one goes above the line.",
          lambda d: torch.nan_to_num((d[..., 0] / d[..., 2] * d[..., 1] / d[..., 3]).sqrt(), nan=0.0)),
-        ("l over r, cut at 1", "Right of the centre l / r is above 1, and cutting it says 'central': take min over max.",
+        ("l over r, cut at 1",
+         "Right of the centre l / r is above 1, and cutting it says 'central': take min over max.",
          lambda d: torch.nan_to_num((
              (d[..., 0] / d[..., 2]).clamp(max=1) * (d[..., 1] / d[..., 3]).clamp(max=1)).sqrt(), nan=0.0)),
         ("smallest over largest of all four", "Left is compared with right, and top with bottom, each pair by itself.",
@@ -346,7 +361,7 @@ def _of(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
         ("left with bottom", "Left is compared with right, and top with bottom: the order is l, t, r, b.",
          lambda d: room.centerness(d[..., [0, 1, 3, 2]])),
         ("0/0 at background", "At background all four distances are 0, and 0/0 is no number: the answer there is 0.",
-         lambda d: (lambda a, b, c, e: (a / b * c / e).sqrt())(*_low_high(d))),
+         _raw(lambda a, b, c, d: (a / b * c / d).sqrt())),
         ("background is central", "At background all four distances are 0: the answer there is 0, not 1.",
          lambda d: torch.where((d == 0).all(-1), 1.0, room.centerness(d))),
     ],
@@ -415,8 +430,10 @@ def _mean(values: Tensor, y: Tensor, floor: int = 1) -> Tensor:
          lambda z, d, y: _mean((z.sigmoid() - room.centerness(d)) ** 2, y)),
         ("only one half of the cross-entropy", "The target is soft: both c ln q and (1 - c) ln(1 - q) count.",
          lambda z, d, y: _mean(-room.centerness(d) * F.logsigmoid(z), y)),
-        ("the floor taken away", "Do not take the entropy of the target away: the loss is not 0 even when it is perfect.",
-         lambda z, d, y: _mean(_bce(z, c := room.centerness(d)) - torch.special.entr(c) - torch.special.entr(1 - c), y)),
+        ("the floor taken away",
+         "Do not take the entropy of the target away: the loss is not 0 even when it is perfect.",
+         lambda z, d, y: _mean(
+             _bce(z, c := room.centerness(d)) - torch.special.entr(c) - torch.special.entr(1 - c), y)),
     ],
     chapter="08_centerness",
 )  # fmt: skip
@@ -456,7 +473,8 @@ def _worker_cases(draw: Draw) -> Iterator[Case]:
         ("no floor", "Without any object N_pos is 0: divide by at least 1.", lambda s, n: s.sum() / n.sum()),
         ("a floor for each worker", "The floor of 1 belongs to the sum over all workers, not to each of them.",
          lambda s, n: s.sum() / n.clamp(min=1).sum()),
-        ("1 added instead of a floor", "At least 1 is a floor (max), not one more.", lambda s, n: s.sum() / (n.sum() + 1)),
+        ("1 added instead of a floor", "At least 1 is a floor (max), not one more.",
+         lambda s, n: s.sum() / (n.sum() + 1)),
         ("divided by the number of workers too", "Divide by N_pos alone: it is already summed over the workers.",
          lambda s, n: s.mean() / n.sum().clamp(min=1)),
         ("the mean of N_pos", "Here the sums are joined, so N_pos is the sum over the workers too, not the mean.",

@@ -1,7 +1,7 @@
 """Lab 4: network and head (Fig. 2).
 
-Taught in the chapter *The network*. Checked against: the package's sizes and head, torch's convolution; mutants and right
-variants in the tests.
+Taught in the chapter *The network*. Checked against: the package's sizes and head, torch's convolution; mutants and
+right variants in the tests.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def _sizes(rounding: Rounding) -> Callable[[int, int, Sequence[int]], list[tuple
     room.feature_sizes,
     _canvases,
     [
-        ("rounded down", "A stride-2 convolution with padding 1 rounds up: a part of a cell is a cell.", _sizes(math.floor)),
+        ("rounded down", "A stride-2 convolution with padding 1 rounds up: a part of a cell is a cell.",
+         _sizes(math.floor)),
         ("rounded to the nearest", "A stride-2 convolution with padding 1 always rounds up.", _sizes(round)),
         ("one too many", "Round up only where something is left over: a whole number of cells stays as it is.",
          _sizes(lambda x: math.floor(x) + 1)),
@@ -85,7 +86,8 @@ def _feature_maps(draw: Draw) -> Iterator[Case]:
     lambda x: x.permute(0, 2, 3, 1).flatten(1, 2),
     _feature_maps,
     [
-        ("reshaped without permuting", "The shape is right, but channels are mixed: bring the channels to the end first.",
+        ("reshaped without permuting",
+         "The shape is right, but channels are mixed: bring the channels to the end first.",
          lambda x: x.reshape(len(x), -1, x.shape[1])),
         ("column by column", "Locations come row by row: keep the height before the width when you permute.",
          lambda x: x.permute(0, 3, 2, 1).flatten(1, 2)),
@@ -141,7 +143,8 @@ def _tower(
     _tower,
     _towers,
     [
-        ("no ReLU after the last convolution", "The last convolution needs its ReLU too: the output layer that follows is "
+        ("no ReLU after the last convolution",
+         "The last convolution needs its ReLU too: the output layer that follows is "
          "linear, and two linear layers in a row are one.", lambda *a: _tower(*a, last=False)),
         ("no ReLU at all", "Without ReLU a tower of convolutions is one large linear layer.",
          lambda *a: _tower(*a, last=False, between=False)),
@@ -238,15 +241,18 @@ def _distances(x: Tensor, scale: float, stride: float, top: float = 12.0) -> Ten
          lambda x, a, s: (x * a).exp() * s),
         ("the limit before the scale", "Cut off what goes into exp, after the scale.",
          lambda x, a, s: (x.clamp(max=12) * a).exp() * s),
-        ("the limit below zero too", "Only large exponents are cut off; small ones give small distances, as they should.",
+        ("the limit below zero too",
+         "Only large exponents are cut off; small ones give small distances, as they should.",
          lambda x, a, s: (x * a).clamp(-12, 12).exp() * s + ((x * a) < -12) * 0.01),
         ("the distance cut off", "12 limits the exponent, not the distance.",
          lambda x, a, s: (x * a).exp().clamp(max=12) * s),
         ("the stride forgotten", "exp gives strides: multiply by the stride to have pixels.",
          lambda x, a, s: _distances(x, a, 1)),
         ("the stride multiplied twice", "Multiply by the stride once.", lambda x, a, s: _distances(x, a, s * s)),
-        ("divided by the stride", "exp gives strides: multiply, to have pixels.", lambda x, a, s: _distances(x, a, 1 / s)),
-        ("the stride inside exp", "The stride is multiplied after exp.", lambda x, a, s: (x * a * s).clamp(max=12).exp()),
+        ("divided by the stride", "exp gives strides: multiply, to have pixels.",
+         lambda x, a, s: _distances(x, a, 1 / s)),
+        ("the stride inside exp", "The stride is multiplied after exp.",
+         lambda x, a, s: (x * a * s).clamp(max=12).exp()),
         ("the scale after exp", "The level's scale belongs inside: exp(scale * x).",
          lambda x, a, s: _distances(x, 1, s) * a),
         ("the scale forgotten", "Each level has a scale: exp(scale * x).", lambda x, a, s: _distances(x, 1, s)),

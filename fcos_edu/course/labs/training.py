@@ -19,7 +19,13 @@ CHAPTER = "09_training"
 # ---------------------------------------------------------------------- learning_rate
 def _steps(draw: Draw) -> Iterator[Case]:
     base, warm, factor, milestones = 0.01, 500, 0.25, [60000, 80000]
-    for step in (draw.randint(1, 499), draw.randint(600, 59000), draw.randint(61000, 79000), draw.randint(81000, 89000), 60250):
+    for step in (
+        draw.randint(1, 499),
+        draw.randint(600, 59000),
+        draw.randint(61000, 79000),
+        draw.randint(81000, 89000),
+        60250,
+    ):
         yield Case((step, base, warm, factor, milestones))
     yield Case((0, 0.02, 100, 0.25, [900]), "the very first step")
     yield Case((100, 0.02, 100, 0.25, [900]), "the first step after the warm-up")
@@ -59,7 +65,8 @@ def _rate(
          lambda s, b, w, f, m: _rate(s, b, w, f, m[:1])),
         ("milestones counted from the warm-up", "Milestones are counted from step 0.",
          lambda s, b, w, f, m: _rate(s, b, w, f, [one + w for one in m])),
-        ("divided by two", "A milestone divides the rate by ten.", lambda s, b, w, f, m: _rate(s, b, w, f, m, drop=0.5)),
+        ("divided by two", "A milestone divides the rate by ten.",
+         lambda s, b, w, f, m: _rate(s, b, w, f, m, drop=0.5)),
         ("no milestones", "The milestones are missing.", lambda s, b, w, f, m: _rate(s, b, w, f, [])),
         ("the factor alone", "Answer with the rate: multiply by base.", lambda s, b, w, f, m: _rate(s, 1.0, w, f, m)),
         ("the warm-up one step early", "Step 0 has exactly factor * base: progress is step / warmup.",
@@ -241,8 +248,8 @@ def paired_difference(first: Tensor, second: Tensor) -> tuple[float, float]:
         first, second: (S,) AP without and with the change; entry i of both has the same seed. S is at least 2.
 
     Returns:
-        The mean of second - first, and its standard error: the standard deviation of the differences (with S - 1) divided
-        by the root of S.
+        The mean of second - first, and its standard error: the standard deviation of the differences (with S - 1)
+        divided by the root of S.
     """
     raise NotImplementedError
 

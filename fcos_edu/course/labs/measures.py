@@ -1,0 +1,196 @@
+"""Lab 5, second part: how good detections are, hits and average precision (section 4).
+
+Taught in the chapter *How good is it*. Checked against: pycocotools' average precision; mutants and right variants in
+the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from ..question import NOTHING, Case, Draw, close, question
+
+CHAPTER = "11_average_precision"
+
+
+# ---------------------------------------------------------------------- find_hits
+def _judged(draw: Draw) -> Iterator[Case]:
+    for threshold in (0.5, 0.6):
+        truth = draw.boxes(4, least=30)
+        near = torch.cat([truth + torch.tensor([draw.number(-5, 5) for _ in range(4)]) for _ in range(2)])
+        found = torch.cat([near, draw.boxes(3)])
+        order = torch.tensor(draw.sample(range(len(found)), len(found)))
+        yield Case((found[order], draw.scores(len(found)), truth, threshold))
+    one = torch.tensor([[10.0, 10, 50, 50]])
+    three = one + torch.tensor([[4.0, 0, 4, 0], [1, 0, 1, 0], [90, 0, 90, 0]])
+    yield Case((three, torch.tensor([0.6, 0.9, 0.7]), one, 0.5), "an object that is found twice")
+    yield Case((three, torch.tensor([0.9, 0.6, 0.7]), one, 0.5), "an object that is found twice")
+    exact = torch.tensor([[0.0, 0, 15, 10], [40, 0, 52, 10]])
+    yield Case((exact, torch.tensor([0.9, 0.8]), torch.tensor([[0.0, 0, 30, 10], [40, 0, 70, 10]]), 0.5),
+               "an IoU exactly at the threshold")  # fmt: skip
+    twins = torch.tensor([[0.0, 0, 40, 40], [8, 0, 48, 40]])
+    found = torch.tensor([[1.0, 0, 41, 40], [0, 0, 40, 40]])
+    yield Case((found, torch.tensor([0.9, 0.8]), twins, 0.5), "two objects close together")
+    found = torch.tensor([[0.0, 0, 40, 40], [16, 0, 56, 40]])
+    yield Case((found, torch.tensor([0.9, 0.8]), twins.flip(0), 0.5), "two objects close together")
+    yield Case((one, torch.tensor([0.5]), torch.zeros(0, 4), 0.5), "an image without objects")
+    yield Case((torch.zeros(0, 4), torch.zeros(0), one, 0.5), NOTHING)
+
+
+def _hits(
+    b: Tensor, s: Tensor, truth: Tensor, t: float, *, again: bool = False, open_: bool = False, sort: int = 1,
+    only_best: bool = False, first: bool = False,
+) -> Tensor:  # fmt: skip
+    hit = torch.zeros(len(b), dtype=torch.bool)
+    free = [True] * len(truth)
+    order = s.argsort(descending=sort > 0, stable=True).tolist() if sort else range(len(b))
+    for i in order:
+        overlap = box_iou(b[[i]], truth)[0].tolist()
+        fits = [j for j, v in enumerate(overlap) if (v > t if open_ else v >= t) and (again or only_best or free[j])]
+        if not fits:
+            continue
+        j = fits[0] if first else max(fits, key=lambda k: overlap[k])
+        hit[i] = again or free[j]
+        free[j] = False
+    return hit
+
+
+@question(
+    5,
+    "Hits and misses",
+    _hits,
+    _judged,
+    [
+        ("an object found twice counts twice", "Each object can be claimed once: a second detection of it is no hit.",
+         lambda *a: _hits(*a, again=True)),
+        ("in the given order", "The detection with the highest score claims its object first.",
+         lambda *a: _hits(*a, sort=0)),
+        ("the lowest score first", "The detection with the highest score claims its object first, not the lowest.",
+         lambda *a: _hits(*a, sort=-1)),
+        ("an IoU at the threshold is no hit", "An IoU exactly at the threshold is enough.",
+         lambda *a: _hits(*a, open_=True)),
+        ("only the nearest object", "If the nearest object is taken, another one that fits may still be free.",
+         lambda *a: _hits(*a, only_best=True)),
+        ("the first object that fits", "Of several objects a detection claims the one that it fits best.",
+         lambda *a: _hits(*a, first=True)),
+        ("in the order of the scores", "Answer in the order in which the detections were given.",
+         lambda b, s, g, t: _hits(b, s, g, t)[s.argsort(descending=True, stable=True)]),
+        ("no case without objects", "There may be no object: then nothing is a hit.",
+         lambda b, s, g, t: _hits(b, s, g, t) & (box_iou(b, g).amax(1) >= 0)),
+        ("every detection is a hit", "A detection has to overlap an object well enough.",
+         lambda b, s, g, t: torch.ones(len(b), dtype=torch.bool)),
+        ("an answer for each object", "Asked is an answer for each detection, not for each object.",
+         lambda b, s, g, t: (box_iou(b, g) >= t).any(0)),
+    ],
+    chapter=CHAPTER,
+)  # fmt: skip
+def find_hits(boxes: Tensor, scores: Tensor, truth: Tensor, threshold: float) -> Tensor:
+    """Which detections of one image and one class are hits.
+
+    By score, highest first, each detection claims the object with which its IoU is largest, among those that no better
+    detection has claimed and whose IoU is at least the threshold. If there is one, it is a hit.
+
+    Args:
+        boxes: (N, 4) detections, x0, y0, x1, y1, in any order; N may be 0.
+        scores: (N,), no two equal.
+        truth: (M, 4) the objects; M may be 0.
+        threshold: the least IoU of a hit.
+
+    Returns:
+        (N,) bool, in the order of ``boxes``.
+    """
+    raise NotImplementedError
+
+
+# ---------------------------------------------------------------------- average_precision
+def _rankings(draw: Draw) -> Iterator[Case]:
+    for count in (12, 20, 9):
+        hits = [draw.random() < 0.55 for _ in range(count)]
+        hits[:4] = [True, False, False, True]
+        # No recall but 0 and 1 is a hundredth: whether one equals k / 100 in binary digits is nobody's mistake.
+        total = draw.choice([prime for prime in (7, 11, 13, 17, 19, 23) if prime > sum(hits) + 1])
+        yield Case((torch.tensor(hits), total))
+    yield Case((torch.tensor([False, True, True, False, True]), 3), "a miss before the first hit")
+    yield Case((torch.tensor([True, True]), 2), "a perfect detector")
+    yield Case((torch.tensor([False, False]), 3), "a detector that finds nothing")
+    yield Case((torch.zeros(0, dtype=torch.bool), 3), NOTHING)
+
+
+def _precisions(hits: Tensor, total: int) -> tuple[Tensor, Tensor]:
+    counted = hits.double().cumsum(0)
+    return counted / total, counted / torch.arange(1, len(hits) + 1)
+
+
+def average_precision_of(hits: Tensor, total: int, *, recalls: int = 101, falling: bool = True) -> float:
+    """COCO's average precision of a ranking; ``recalls`` and ``falling`` make mutants of it."""
+    recall, precision = _precisions(hits, total)
+    if falling and len(hits):
+        precision = precision.flip(0).cummax(0).values.flip(0)
+    asked = torch.from_numpy(np.linspace(0, 1, recalls))
+    padded = torch.cat([precision, precision.new_zeros(1)])
+    return padded[torch.searchsorted(recall, asked)].mean().item()
+
+
+def _area_under(hits: Tensor, total: int) -> float:
+    recall, precision = _precisions(hits, total)
+    return float(torch.trapezoid(precision, recall)) if len(hits) else 0.0
+
+
+@question(
+    5,
+    "Average precision",
+    average_precision_of,
+    _rankings,
+    [
+        ("the curve not made falling", "At each recall the best precision there or beyond counts: it never rises.",
+         lambda h, n: average_precision_of(h, n, falling=False)),
+        ("eleven recalls", "COCO asks at 101 recalls; eleven were VOC's until 2009.",
+         lambda h, n: average_precision_of(h, n, recalls=11)),
+        ("the mean precision at the hits", "Ask at the 101 recalls; objects that are never found count too.",
+         lambda h, n: (_precisions(h, n)[1][h].mean().item() if h.any() else 0.0)),
+        ("the precision of all detections", "This is one point of the curve: ask at all 101 recalls.",
+         lambda h, n: (h.double().mean().item() if len(h) else 0.0)),
+        ("the recall", "This is the recall that is reached; precision counts too.", lambda h, n: h.sum().item() / n),
+        ("recall by the hits instead of the objects", "Recall divides by the number of objects, found or not.",
+         lambda h, n: average_precision_of(h, max(1, int(h.sum())))),
+        ("recall by the detections instead of the objects",
+         "Recall divides by the number of objects, not of detections.",
+         lambda h, n: average_precision_of(h, max(1, len(h)))),
+        ("the sum over the hits by the objects",
+         "This is the area in steps; COCO asks at 101 recalls, of a falling curve.",
+         lambda h, n: (_precisions(h, n)[1][h].sum().item() / n)),
+        ("the area in steps", "This is the area under the falling curve; COCO takes the mean at 101 recalls.",
+         lambda h, n: (_precisions(h, n)[1].flip(0).cummax(0).values.flip(0)[h].sum().item() / n) if len(h) else 0.0),
+        ("the area by trapezoids", "Ask at 101 recalls: the curve is made of steps, and it is made falling first.",
+         _area_under),
+        ("the mean of the curve", "The mean is taken over 101 recalls, not over the detections.",
+         lambda h, n: _precisions(h, n)[1].mean().item() if len(h) else 0.0),
+        ("recalls that are never reached left out", "Recalls that are never reached count with precision 0.",
+         lambda h, n: (average_precision_of(h, n) * 101 / max(1, (torch.from_numpy(np.linspace(0, 1, 101))
+                       <= h.sum() / n).sum().item())) if h.any() else 0.0),
+        ("no case without detections", "There may be no detection at all: AP then is 0.",
+         lambda h, n: average_precision_of(h, n) + 0 * h.double().max().item()),
+    ],
+    chapter=CHAPTER,
+    same=lambda inputs, expected, got: close(expected, got, atol=1e-4),
+)  # fmt: skip
+def average_precision(hits: Tensor, total: int) -> float:
+    """COCO's average precision of one class at one threshold.
+
+    After each detection recall is hits so far / total, precision hits so far / detections so far. At each of the
+    recalls 0, 0.01, ..., 1 the best precision at that recall or beyond counts, and 0 where that recall is never
+    reached. AP is the mean of these 101 numbers.
+
+    Args:
+        hits: (N,) bool for the detections, highest score first; N may be 0.
+        total: the number of objects, at least 1.
+
+    Returns:
+        AP in 0..1.
+    """
+    raise NotImplementedError
