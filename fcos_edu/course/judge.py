@@ -46,12 +46,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Key:
-    """The cases of one question and seed, with the right answers and those of its mutants."""
+    """The cases of one question and seed, with the right answers."""
 
     question: Question
     cases: tuple[Case, ...]
     expected: tuple[Any, ...]
-    mutants: tuple[tuple[Any, ...], ...]
 
 
 def behaviour(function: Any, question: Question, seed: str | int) -> tuple[Any, ...]:
@@ -65,15 +64,16 @@ def behaviour(function: Any, question: Question, seed: str | int) -> tuple[Any, 
     return tuple(answers)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=256)
 def key(question: Question, seed: str | int) -> Key:
     """Computed once for a class."""
-    return Key(
-        question,
-        tuple(question.cases(seed)),
-        behaviour(question.answer, question, seed),
-        tuple(behaviour(mutant.function, question, seed) for mutant in question.mutants),
-    )
+    return Key(question, tuple(question.cases(seed)), behaviour(question.answer, question, seed))
+
+
+@lru_cache(maxsize=256)
+def wrong_answers(question: Question, seed: str | int) -> tuple[tuple[Any, ...], ...]:
+    """What each mutant answers; only asked for where somebody is wrong."""
+    return tuple(behaviour(mutant.function, question, seed) for mutant in question.mutants)
 
 
 def same(question: Question, case: Case, expected: Any, got: Any) -> bool:
@@ -107,18 +107,20 @@ def judge(question: Question, seed: str | int, answers: list[Any] | tuple[Any, .
     if all(ok for ok, case in zip(right, known.cases, strict=True) if case.kind == ORDINARY):
         edges = {case.kind for case in known.cases} - {ORDINARY}
         points = round(question.points * (1 - SHARE_OF_EDGES * len(kinds) / len(edges)), 2)
-    mistake, help = explain(known, given, right, kinds)
+    mistake, help = explain(known, seed, given, right, kinds)
     return Verdict(question.name, points, question.points, mistake, help, kinds)
 
 
-def explain(known: Key, given: list[Any], right: list[bool], kinds: tuple[str, ...]) -> tuple[str, str]:
+def explain(
+    known: Key, seed: str | int, given: list[Any], right: list[bool], kinds: tuple[str, ...]
+) -> tuple[str, str]:
     """The name of the mistake and a sentence: of a mutant that behaves so, or of what is seen from outside."""
     question = known.question
     wrong = [i for i, ok in enumerate(right) if not ok]
     if all(isinstance(given[i], Failed) for i in range(len(given))):
         return of_error(given[0])
     shares = []
-    for mutant, answers in zip(question.mutants, known.mutants, strict=True):
+    for mutant, answers in zip(question.mutants, wrong_answers(question, seed), strict=True):
         equal = [same(question, case, one, got) for case, one, got in zip(known.cases, answers, given, strict=True)]
         if all(equal):
             return mutant.mistake, mutant.help

@@ -191,13 +191,15 @@ class Server:
                 more = os.read(out, 1 << 16)
                 text += more
                 if not more or len(text) > 2 * LIMIT:
-                    waiting.remove(out)  # what is written from now on is lost; its time limit ends the child
+                    waiting.remove(out)
+                    os.close(out)  # the child cannot write any more
         while out in waiting and select.select([out], [], [], 0)[0] and len(text) <= 2 * LIMIT:
             more = os.read(out, 1 << 16)
             if not more:
                 break
             text += more
-        os.close(out)
+        if out in waiting:
+            os.close(out)
         if not told:
             self._restart()
             return b"", {}
@@ -210,7 +212,7 @@ class Server:
 
 _ERRORS = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
 _TYPES = {"None", "str", "dict", "set", "generator", "function", "map", "filter", "zip", "range", "bytes", "complex",
-          "type", "an array of objects", "complex numbers"}  # fmt: skip
+          "type", "an array of objects", "complex numbers", "too large an answer"}  # fmt: skip
 
 
 def _read(line: bytes) -> Any:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 
+import numpy as np
 import pytest
+from torch import Tensor
 
-from fcos_edu.course import judge, questions
+from fcos_edu.course import _student, find, judge, questions
+from fcos_edu.course._student import Odd
 from fcos_edu.course.question import Question
 from tests.course.right import arrays, loops, tensors
+from tests.course.wrong import MISTAKES
 
 SEEDS = ("spring", "autumn")
 QUESTIONS = questions()
@@ -20,7 +25,7 @@ def test_every_mutant_is_caught_and_named(question: Question, seed: str) -> None
     known = judge.key(question, seed)
     assert judge.judge(question, seed, known.expected).right
     assert len(question.mutants) >= 7 and all(mutant.help.endswith(".") for mutant in question.mutants)
-    for mutant, answers in zip(question.mutants, known.mutants, strict=True):
+    for mutant, answers in zip(question.mutants, judge.wrong_answers(question, seed), strict=True):
         verdict = judge.judge(question, seed, answers)
         assert not verdict.right and verdict.points < question.points, mutant.mistake
         assert (verdict.mistake, verdict.help) == (mutant.mistake, mutant.help)
@@ -29,7 +34,63 @@ def test_every_mutant_is_caught_and_named(question: Question, seed: str) -> None
 @pytest.mark.parametrize("student", [loops, arrays, tensors], ids=lambda module: module.__name__.split(".")[-1])
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
 def test_no_right_answer_is_marked_wrong(question: Question, student: ModuleType) -> None:
-    for seed in ("public", *SEEDS, "1", "2"):
+    for seed in ("public", *SEEDS):
         answers = judge.behaviour(getattr(student, question.name), question, seed)
         verdict = judge.judge(question, seed, answers)
         assert verdict.right, (verdict.mistake, verdict.help, answers)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_mistakes_as_students_write_them_are_caught_and_nine_of_ten_are_named(seed: str) -> None:
+    named = 0
+    for name, mistake, source in MISTAKES:
+        function = _student.load(_student.statements([source])[0], name)[name]
+        verdict = judge.judge(find(name), seed, judge.behaviour(function, find(name), seed))
+        assert not verdict.right, (name, mistake)
+        named += verdict.mistake == mistake
+        if verdict.mistake != mistake:
+            print(name, mistake, "->", verdict.mistake)
+    assert named >= 0.9 * len(MISTAKES)
+
+
+@pytest.mark.parametrize(
+    ("given", "mistake"),
+    [
+        (lambda d: None, "nothing returned"),
+        (lambda d: {"a": 1}, "a wrong type"),
+        (lambda d: d, "a wrong shape"),
+        (lambda d: d[..., 0] * 0 + 0.123, "wrong values"),
+        (lambda d: 1 / 0, "raises ZeroDivisionError"),
+        (lambda d: undefined_name, "raises NameError"),  # noqa: F821
+    ],
+)
+def test_what_fits_no_mutant_is_told_from_outside(given: Callable[..., object], mistake: str) -> None:
+    question = find("centerness")
+    verdict = judge.judge(question, "s", judge.behaviour(given, question, "s"))
+    assert verdict.points == 0 and verdict.mistake == mistake and verdict.help
+
+
+def test_points_for_ordinary_inputs_stay_where_an_edge_is_wrong() -> None:
+    question = find("assign")
+
+    def fails_without_boxes(p: Tensor, b: Tensor, low: float, high: float) -> object:
+        return question.answer(p, b, low, high) if len(b) else 1 / 0
+
+    verdict = judge.judge(question, "s", judge.behaviour(fails_without_boxes, question, "s"))
+    assert verdict.kinds == ("an image without boxes",) and 0.6 * question.points <= verdict.points < question.points
+    answers = judge.key(question, "s").expected
+    assert judge.judge(question, "s", [answers[0] * 0 - 5, *answers[1:]]).points == 0, "an ordinary case is wrong"
+    assert judge.judge(question, "s", answers[:1]).points == 0, "the process ended after the first case"
+
+
+def test_a_strange_answer_is_wrong_and_no_error() -> None:
+    for question in QUESTIONS:
+        count = len(question.cases("s"))
+        for strange in (
+            np.zeros((0, 3)),
+            np.array(np.nan),
+            [np.zeros(2), np.zeros(3)],
+            Odd("dict"),
+            np.full(99, 10**9),
+        ):
+            assert not judge.judge(question, "s", [strange] * count).right

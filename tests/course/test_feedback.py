@@ -1,0 +1,75 @@
+"""Pages for students and teacher: complete, without markup of a student's making, without hidden cases."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+from fcos_edu.course import feedback, questions
+from fcos_edu.course.grading import Grade
+from fcos_edu.course.judge import Verdict
+
+QUESTIONS = questions([1])
+
+
+class Outline(HTMLParser):
+    """Tags that are open, headings, and all text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: object) -> None:
+        self.seen.append(tag)
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def grade(student: str, *mistakes: str) -> Grade:
+    verdicts = [
+        Verdict(question.name, 0 if mistake else 10, 10, mistake, f"Help with {mistake}." if mistake else "")
+        for question, mistake in zip(QUESTIONS, mistakes, strict=True)
+    ]
+    return Grade(student, "4711", verdicts, ["a.ipynb is empty"])
+
+
+def test_a_students_page() -> None:
+    text = feedback.student_page(grade("Anna <b>Berger</b>", "", "x and y", "", "<script>"), QUESTIONS)
+    page = Outline(text)
+    assert not page.open and "script" not in page.seen and "b" not in page.seen
+    assert page.seen.count("h1") == 1 and page.seen.count("h2") == 1 and 'lang="en"' in text
+    assert "Anna <b>Berger</b>" in page.words and "20 of 40 points" in page.words
+    assert "Help with x and y." in page.words and "a.ipynb is empty" in page.words
+    assert page.words.count("Right.") == 2 and "2 of 4 functions are right" in page.words
+
+
+def test_the_best_and_the_emptiest_are_spoken_to() -> None:
+    assert "your detector is whole" in feedback.student_page(grade("A", "", "", "", ""), QUESTIONS)
+    assert "Start with one function" in feedback.student_page(grade("A", "a", "b", "c", "d"), QUESTIONS)
+
+
+def test_the_classs_page_counts_mistakes(tmp_path: Path) -> None:
+    grades = [
+        grade("Anna", "", "swapped", "", ""),
+        grade("Bo", "", "swapped", "", ""),
+        grade("Cem", "", "sign", "", ""),
+    ]
+    feedback.write(tmp_path, grades, QUESTIONS)
+    page = Outline((tmp_path / "class.html").read_text("utf-8"))
+    assert not page.open and "swapped (2); sign (1)" in page.words and "3 of 3" in page.words and "0 of 3" in page.words
+    assert len(list(tmp_path.glob("*.html"))) == 4
+
+
+def test_file_names_are_plain_and_differ() -> None:
+    names = [feedback.page_name(Grade(student, "", [])) for student in ("../../x", "李娜", "李明", "a/b", "")]
+    assert len(set(names)) == 5
+    assert all("/" not in name and not name.startswith(".") and name.isascii() for name in names)

@@ -1,0 +1,142 @@
+"""A small class: every grade is the one that is due, whoever sits beside."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fcos_edu.course import NAMES, grading
+from fcos_edu.course.sandbox import supported
+from tests.cli.calls import run
+from tests.course.right import arrays, loops, tensors
+from tests.course.wrong import MISTAKES
+
+pytestmark = pytest.mark.skipif(bool(supported()), reason="grading needs Linux")
+SQUARED = "def centerness(ltrb):\n    return mine(ltrb) ** 2\n\n" + inspect.getsource(loops).replace(
+    "def centerness(", "def mine("
+)
+
+
+def notebook(*cells: str) -> str:
+    kinds = [{"cell_type": "code", "source": cell, "metadata": {}, "outputs": []} for cell in cells]
+    return json.dumps({"cells": kinds, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def wrong(name: str) -> str:
+    return next(source for question, _, source in MISTAKES if question == name)
+
+
+CLASS = {
+    "loops_101_901_lab.py": inspect.getsource(loops),
+    "arrays_102_902_lab.ipynb": notebook("%matplotlib inline", inspect.getsource(arrays), "raise SystemExit"),
+    "tensors_103_903_lab.ipynb": notebook(*inspect.getsource(tensors).replace("\n\n\ndef ", "\n\0def ").split("\0")),
+    "squared_104_904_lab.py": SQUARED,
+    "some_105_905_lab.py": wrong("ltrb") + wrong("nms") + wrong("normalize"),
+    "empty_106_906_lab.ipynb": "",
+    "broken_107_907_lab.ipynb": "{'cells'",
+    "hangs_108_908_lab.py": "def nms(b, s, t):\n    while True: pass\n" + wrong("locations"),
+    "=SUM(A1)_109_909_lab.py": "import os\ndef ltrb(p, b):\n    os._exit(3)",
+    "spy_110_9010_lab.py": "def ltrb(p, b):\n    raise type('at_%d' % (4 * p[0, 0]), (Exception,), {})(f'SEEN {p}')",
+}
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("class")
+    (folder / "in").mkdir()
+    for name, text in CLASS.items():
+        (folder / "in" / name).write_text(text, "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grading, "WALL", 1)
+        assert command(folder, "--workers", "1") == 0
+    yield folder
+
+
+def command(folder: Path, *words: str, seed: str = "s") -> int:
+    parts = ["--seed", seed, "--out", folder / "grades.csv", "--feedback", folder / "feedback"]
+    labs = ["--lab", "1", "--lab", "3", "--lab", "5"]
+    return run("course", "grade", folder / "in", *parts, *labs, *words)
+
+
+def rows(folder: Path) -> dict[str, dict[str, Any]]:
+    with (folder / "grades.csv").open(encoding="utf-8", newline="") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+def test_everybody_has_the_points_that_are_due(graded: Path) -> None:
+    table = rows(graded)
+    most = table["loops"]["of"]
+    assert len(table) == len(CLASS)
+    for student in ("loops", "arrays", "tensors"):
+        assert table[student]["points"] == most and table[student]["percent"] == "100.0", table[student]
+    asked = [name for name in NAMES if name in table["loops"]]
+    lost = {name for name in asked if table["squared"][name] != table["loops"][name]}
+    assert lost == {"centerness", "centerness_loss"}, "the loss calls it"
+    assert 0 < float(table["some"]["points"]) < 20, "NMS and N_pos are right on ordinary inputs"
+    for student in ("empty", "broken", "hangs", "'=SUM(A1)", "spy"):
+        assert table[student]["points"] == "0"
+    assert table["empty"]["notes"] == "empty_106_906_lab.ipynb is empty" and "no notebook" in table["broken"]["notes"]
+
+
+def test_pages_help_and_show_no_hidden_case(graded: Path) -> None:
+    pages = {path.name: path.read_text("utf-8") for path in (graded / "feedback").iterdir()}
+    assert len(pages) == len(CLASS) + 1
+
+    def page(student: str) -> str:
+        return next(text for name, text in pages.items() if student in name)
+
+    assert "The square root of Eq. 3 is missing" in page("squared")
+    assert "loop that never ends" in page("hangs") and "Each row should be (x, y)" in page("hangs")
+    assert "an error of its own" in page("spy") and "SEEN" not in page("spy") and "at_" not in page("spy")
+    assert "ended before it gave an answer" in page("SUM")
+    assert "your detector is whole" in page("arrays")
+    assert "no square root (1)" in pages["class.html"]
+
+
+def test_only_what_changed_is_graded_again(
+    graded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    class NoServer:
+        facts: dict[str, Any] = {}
+
+        def __init__(self, number: int) -> None:
+            pass
+
+        def __enter__(self) -> NoServer:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    def grade_one(submission: Any, questions: Any, *_: object) -> grading.Grade:
+        seen.append(submission.student)
+        verdicts = [grading.judge.Verdict(question.name, 1, question.points) for question in questions]
+        return grading.Grade(submission.student, submission.number, verdicts, [], submission.digest())
+
+    monkeypatch.setattr(grading, "Server", NoServer)
+    monkeypatch.setattr(grading, "grade_one", grade_one)
+    before = (graded / "grades.csv").read_text("utf-8")
+    assert command(graded) == 0 and seen == []
+    assert "10 submissions, 0 graded now" in capsys.readouterr().out
+    assert (graded / "grades.csv").read_text("utf-8") == before
+    (graded / "in" / "some_105_905_lab.py").write_text("x = 1")
+    assert command(graded) == 0 and seen == ["some"]
+    assert command(graded, seed="other") == 0 and len(seen) == 1 + len(CLASS), "another seed, other cases"
+    assert command(graded, "--again", seed="other") == 0 and len(seen) == 1 + 2 * len(CLASS)
+
+
+def test_wrong_calls_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    assert command(tmp_path) == 1 and "no .ipynb or .py file" in capsys.readouterr().err
+    (tmp_path / "in" / "a.py").write_text("")
+    assert command(tmp_path, seed="") == 1 and "the seed is empty" in capsys.readouterr().err
+    assert command(tmp_path, "--workers", "0") == 1 and "workers is 0" in capsys.readouterr().err
+    assert not (tmp_path / "grades.csv").exists()
