@@ -19,7 +19,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from .. import __version__
+from .._version import __version__
 from ..atomic import atomic_write, write_json
 from . import catalogue, feedback, judge
 from .question import Question

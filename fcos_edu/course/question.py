@@ -44,7 +44,7 @@ class Mutant:
 Same = Callable[[tuple[Any, ...], Any, Any], bool]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Question:
     """One function that a student writes."""
 
@@ -58,6 +58,9 @@ class Question:
     chapter: str = ""  # file name of the chapter, without .ipynb
     points: int = 10
     same: Same = field(default=lambda inputs, expected, got: close(expected, got))
+
+    def __repr__(self) -> str:
+        return f"<question {self.name}>"
 
     def cases(self, seed: str | int) -> list[Case]:
         """The cases of a seed; the same ones on every machine."""
@@ -93,7 +96,7 @@ def close(expected: Any, got: Any, rtol: float = 1e-4, atol: float = 1e-5) -> bo
     """Whether two plain answers (arrays, or lists of them) are equal up to rounding; the type of number is free.
 
     Args:
-        expected, got: arrays as :func:`._student.plain` makes them, or lists of arrays.
+        expected, got: arrays as ``_student.plain`` makes them, or lists of arrays.
         rtol, atol: as for ``numpy.allclose``.
     """
     if isinstance(expected, list) or isinstance(got, list):

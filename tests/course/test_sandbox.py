@@ -120,18 +120,18 @@ def test_what_is_said_to_hold_does(server: Server) -> None:
         folder = os.path.dirname(torchvision.__file__)
         assert seen(server, f"int(os.path.exists({os.path.join(folder, 'ops', 'boxes.py')!r}))") == 0
         assert isinstance(answers(server, "def centerness(d):\n    open('/x', 'w')")[0], judge.Failed)
-    big = "def centerness(d):\n    f = open('/tmp/x', 'wb'); f.write(b'x' * 10**7); f.flush(); return 1"
+    big = "def centerness(d):\n    f = open('x', 'wb'); f.write(b'x' * 10**7); f.flush(); return 1"
     assert isinstance(answers(server, big)[0], judge.Failed)
 
 
 def test_nothing_of_one_submission_is_found_by_the_next(server: Server) -> None:
-    answers(server, RIGHT + "\nSECRET = 'blue-' + 'heron'\nopen('/tmp/left', 'w').write('blue-heron')\n")
+    answers(server, RIGHT + "\nSECRET = 'blue-' + 'heron'\nopen('left', 'w').write('blue-heron')\n")
     search = """
 import gc, os
 def centerness(d):
     found = [o for o in gc.get_objects() if isinstance(o, dict) and any("heron" in str(v) for v in list(o.values()))
              and "search" not in o]
-    return len([o for o in found if o is not globals() and "found" not in o]) + 100 * os.path.exists("/tmp/left")
+    return len([o for o in found if o is not globals() and "found" not in o]) + 100 * os.path.exists("left")
 search = 1
 """
     given = answers(server, search)[0]
