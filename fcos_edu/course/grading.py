@@ -95,6 +95,8 @@ def grade(
     questions = catalogue.questions(list(labs) if labs else None)
     submissions = collect(Path(folder))
     out = Path(out)
+    if out.is_file() and not out.read_bytes().startswith(b"student,number,"):
+        raise ValueError(f"{out} is no table of this command; it stays as it is: name another file")
     memory = _Memory(out, seed, questions, forget=again)
     grades: dict[str, Grade] = {}
     todo: SimpleQueue[Submission] = SimpleQueue()

@@ -140,3 +140,6 @@ def test_wrong_calls_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixt
     assert command(tmp_path, seed="") == 1 and "the seed is empty" in capsys.readouterr().err
     assert command(tmp_path, "--workers", "0") == 1 and "workers is 0" in capsys.readouterr().err
     assert not (tmp_path / "grades.csv").exists()
+    (tmp_path / "grades.csv").write_text("my,own,table\n")
+    assert command(tmp_path) == 1 and "is no table of this command" in capsys.readouterr().err
+    assert (tmp_path / "grades.csv").read_text() == "my,own,table\n"
