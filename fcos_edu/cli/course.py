@@ -9,7 +9,10 @@ import argparse
 from pathlib import Path
 
 from ..course.catalogue import LABS
-from .options import Commands, add_command
+from ..settings import Range
+from .options import COUNT, Commands, Number, add_command
+
+LAB = Number(int, Range(1, max(LABS)))
 
 
 def add(commands: Commands) -> None:
@@ -31,9 +34,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the table to write")
     parser.add_argument("--feedback", type=Path, metavar="FOLDER", help="a page for each student, and class.html")
     parser.add_argument(
-        "--lab", type=int, action="append", choices=list(LABS), help="may be given several times (default: all)"
+        "--lab", type=LAB, action="append", metavar="N", help="may be given several times (default: all)"
     )
-    parser.add_argument("--workers", type=int, default=2, help="processes at once")
+    parser.add_argument("--workers", type=COUNT, default=2, help="processes at once")
     parser.add_argument("--again", action="store_true", help="grade what has not changed too")
     add_command(course, "questions", run_questions, "List the labs and their questions.", "course questions")
 

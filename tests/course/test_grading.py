@@ -138,7 +138,8 @@ def test_wrong_calls_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixt
     assert command(tmp_path) == 1 and "no .ipynb or .py file" in capsys.readouterr().err
     (tmp_path / "in" / "a.py").write_text("")
     assert command(tmp_path, seed="") == 1 and "the seed is empty" in capsys.readouterr().err
-    assert command(tmp_path, "--workers", "0") == 1 and "workers is 0" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="workers is 0"):
+        grading.grade(tmp_path / "in", "s", tmp_path / "grades.csv", workers=0)
     assert not (tmp_path / "grades.csv").exists()
     (tmp_path / "grades.csv").write_text("my,own,table\n")
     assert command(tmp_path) == 1 and "is no table of this command" in capsys.readouterr().err
