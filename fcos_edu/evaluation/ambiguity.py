@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..config import FCOSConfig
 from ..data.boxes import Boxes, batches
 from ..locations import Grid
+from ..progress import bar as progress_bar
 from ..targets import WORD, Candidates, PaddedBoxes, candidates, lowest_bit
 from .recall import best_possible_recall, one_thread
 
@@ -95,7 +95,7 @@ def ambiguity(boxes: Boxes, config: FCOSConfig, *, progress: bool = True) -> Amb
         progress: show a bar.
     """
     totals = torch.zeros(3, dtype=torch.int64)
-    with tqdm(total=len(boxes), desc="ambiguity", unit="box", disable=not progress, leave=False) as bar:
+    with progress_bar(total=len(boxes), desc="ambiguity", unit="box", disable=not progress, leave=False) as bar:
         for batch in batches(boxes, config):
             masks = ambiguous_locations(batch.boxes, batch.grid, config)
             totals += torch.stack([mask.sum() for mask in masks])

@@ -17,9 +17,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from ..data import DetectionDataset, collate
+from ..progress import bar as progress_bar
 
 # COCO's twelve numbers in pycocotools' order; S, M, L: area below 32^2, up to 96^2, above.
 METRICS = ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR1", "AR10", "AR100", "ARS", "ARM", "ARL")
@@ -71,7 +71,7 @@ def each_batch(
         sampler=range(len(dataset)) if indices is None else indices,
     )  # fmt: skip
     try:
-        for images, targets in tqdm(loader, desc="evaluate", unit="batch", disable=not progress, leave=False):
+        for images, targets in progress_bar(loader, desc="evaluate", unit="batch", disable=not progress, leave=False):
             if not images:  # all of them corrupt and skipped
                 continue
             seen += [int(target["image_id"]) for target in targets]

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import box_area, box_iou
-from tqdm import tqdm
 
 from ..config import INF, FCOSConfig
 from ..data.boxes import BoxBatch, Boxes, batches
+from ..progress import bar as progress_bar
 from ..targets import assign, candidates, ltrb
 
 SIZE_EDGES = (0, 8, 16, 32, 64, 96, 128, 256, 512, INF)
@@ -112,7 +112,7 @@ def best_possible_recall(boxes: Boxes, config: FCOSConfig, *, progress: bool = T
         progress: show a bar.
     """
     samples = np.zeros((len(boxes), len(config.levels)), dtype=np.int32)
-    with tqdm(total=len(boxes), desc="recall", unit="box", disable=not progress, leave=False) as bar:
+    with progress_bar(total=len(boxes), desc="recall", unit="box", disable=not progress, leave=False) as bar:
         for batch in batches(boxes, config):
             valid = batch.boxes.valid.numpy()
             samples[batch.positions.numpy()[valid]] = _samples(batch, config).numpy()[valid]
@@ -169,7 +169,7 @@ def anchor_recall(boxes: Boxes, config: FCOSConfig, *, progress: bool = True) ->
     config = FCOSConfig.paper(min_size=config.min_size, max_size=config.max_size, size_divisor=config.size_divisor)
     anchors = retinanet_anchors()
     found = {rule: np.zeros(len(boxes), dtype=np.bool_) for rule in LOW_QUALITY}
-    with tqdm(total=len(boxes), desc="anchors", unit="box", disable=not progress, leave=False) as bar:
+    with progress_bar(total=len(boxes), desc="anchors", unit="box", disable=not progress, leave=False) as bar:
         for batch in batches(boxes, config):
             for index, own, valid in zip(batch.positions, batch.boxes.boxes, batch.boxes.valid, strict=True):
                 own, index = own[valid], index[valid].numpy()

@@ -10,23 +10,28 @@ the number of loading processes changes nothing, and two workers see together wh
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import random
+import re
 import signal
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from .. import data
+from ..data import CorruptImageError
 from ..images import as_xyxy, check_images, check_targets
 from ..settings import ConfigError
 from .config import TrainConfig
 
+SHARED_MEMORY = "/dev/shm"
 Key = tuple[int, int]  # place in the stream, index of the image
 
 
@@ -37,6 +42,35 @@ class Batch(NamedTuple):
     targets: list[dict[str, Tensor]]  # boxes (M, 4), labels (M,)
     image_ids: list[int]
     skipped: int  # corrupt images that others took the place of
+
+
+class Failure(NamedTuple):
+    """What went wrong in a loading process. torch would build the error anew, with a traceback in its text."""
+
+    error: Exception
+
+
+class LoaderKilledError(ChildProcessError):
+    """The system has ended a process that loads images, mostly because memory ran out; the run's state is saved."""
+
+
+def whole(batch: Batch | Failure) -> Batch:
+    """The batch; an error that came in its place is raised."""
+    if isinstance(batch, Failure):
+        raise batch.error
+    return batch
+
+
+def killed_loader(error: BaseException, step: int) -> LoaderKilledError | None:
+    """What to say where ``error`` is torch's, of a loading process that has ended; None where it is another."""
+    found = re.search(r"DataLoader worker \(pid\S* [\d, ]+\) (.*)", str(error))
+    if found is None:
+        return None
+    how = found[1].split(". ")[0].rstrip(". ")
+    return LoaderKilledError(
+        f"a process that loads images {how}, as where memory runs out. The state after step {step} is saved: resume "
+        "the run, with fewer such processes if it happens again (--set workers=1 --allow-changes)"
+    )
 
 
 def make_dataset(config: TrainConfig) -> data.DetectionDataset:
@@ -158,13 +192,21 @@ class Stream(Dataset[Any]):
     def __init__(self, dataset: data.DetectionDataset, seed: int) -> None:
         self.dataset, self.seed = dataset, seed
 
-    def __getitem__(self, key: Key) -> tuple[Tensor, dict[str, Any], int]:
-        """Image, target, and how many images could not be read.
+    def __getitem__(self, key: Key) -> tuple[Tensor, dict[str, Any], int] | Failure:
+        """Image, target, and how many images could not be read; in a loading process an error comes as a result.
 
         Raises:
             CorruptImageError: as the data set says.
             ValueError: no image can be read.
         """
+        try:
+            return self._sample(key)
+        except (CorruptImageError, OSError, ValueError) as error:
+            if get_worker_info() is None:
+                raise
+            return Failure(error)
+
+    def _sample(self, key: Key) -> tuple[Tensor, dict[str, Any], int]:
         place, index = key
         number = self.seed * 1_000_003 + place
         state = random.getstate()
@@ -187,8 +229,23 @@ class CheckedCollate:
     def __init__(self, num_classes: int) -> None:
         self.num_classes = num_classes
 
-    def __call__(self, samples: Sequence[tuple[Tensor, dict[str, Any], int]]) -> Batch:
-        """Raises ValueError for what :func:`check_images` and :func:`check_targets` refuse."""
+    def __call__(self, samples: Sequence[tuple[Tensor, dict[str, Any], int] | Failure]) -> Batch | Failure:
+        """The batch, or what went wrong in a loading process.
+
+        Raises:
+            ValueError: what :func:`check_images` and :func:`check_targets` refuse.
+        """
+        failed = next((sample for sample in samples if isinstance(sample, Failure)), None)
+        if failed is not None:
+            return failed
+        if get_worker_info() is None:
+            return self._join(samples)  # type: ignore[arg-type]
+        try:
+            return shared(self._join(samples))  # type: ignore[arg-type]
+        except (OSError, ValueError) as error:
+            return Failure(error)
+
+    def _join(self, samples: Sequence[tuple[Tensor, dict[str, Any], int]]) -> Batch:
         images = [image.as_subclass(Tensor) for image, _, _ in samples]
         targets = [
             {"boxes": as_xyxy(target["boxes"]).as_subclass(Tensor), "labels": target["labels"].as_subclass(Tensor)}
@@ -198,6 +255,52 @@ class CheckedCollate:
         check_targets(images, targets, self.num_classes)
         ids = [target["image_id"] for _, target, _ in samples]
         return Batch(images, targets, ids, sum(skipped for _, _, skipped in samples))
+
+
+def shared(batch: Batch) -> Batch:
+    """The batch in memory that two processes see, where it would be put on its way to the trainer.
+
+    Here a lack of such memory is an error; on its way it would be a batch that never comes.
+
+    Raises:
+        OSError: there is no room for it.
+    """
+    try:
+        for image in batch.images:
+            image.share_memory_()
+    except RuntimeError as error:
+        raise OSError(
+            errno.ENOSPC, f"{SHARED_MEMORY} has no room for a batch: give it more (docker run --shm-size=2g) or "
+            "load with fewer processes (--set workers=0 --allow-changes)"
+        ) from error  # fmt: skip
+    return batch
+
+
+def processes_that_fit(config: TrainConfig, workers: int = 1) -> int:
+    """``config.workers``, or as many as the shared memory has room for, with a warning.
+
+    A container has 64 MB unless it is told otherwise, and each process keeps two batches ready. Images do not depend on
+    how many processes load them.
+
+    Args:
+        config: of the run.
+        workers: of the run; all of them may be on this machine.
+    """
+    if not config.workers or not os.path.isdir(SHARED_MEMORY):
+        return config.workers
+    system = os.statvfs(SHARED_MEMORY)
+    free = system.f_bavail * system.f_frsize
+    pixels = max(config.train_sizes or (config.model.min_size,)) * config.model.max_size  # of an image, at most
+    batch = config.batch_size // (workers * config.accumulate) * 3 * 4 * pixels
+    fit = max(0, int((free / workers / max(batch, 1) - config.accumulate) // 2))
+    if fit < config.workers:
+        need = (2 * config.workers + config.accumulate) * batch * workers
+        warnings.warn(
+            f"{SHARED_MEMORY} has {free / 1e6:.0f} MB free, and workers={config.workers} may need {need / 1e6:.0f} MB: "
+            f"images are loaded {f'by {fit} of them' if fit else 'between the steps'}. In Docker --shm-size gives more",
+            stacklevel=2,
+        )
+    return min(fit, config.workers)
 
 
 def make_loader(
@@ -216,7 +319,7 @@ def make_loader(
         wide = [sizes[i]["width"] >= sizes[i]["height"] for i in dataset.image_ids]
     sampler = StepSampler(len(dataset), config, wide=wide, start=start, worker=worker, workers=workers)
     return DataLoader(
-        Stream(dataset, config.seed), batch_sampler=sampler, num_workers=config.workers,
+        Stream(dataset, config.seed), batch_sampler=sampler, num_workers=processes_that_fit(config, workers),
         pin_memory=torch.cuda.is_available(), collate_fn=CheckedCollate(config.model.num_classes),
         worker_init_fn=outlive_signals,
         generator=torch.Generator().manual_seed(config.seed),  # it would draw from the global one, which is restored
@@ -229,6 +332,8 @@ def outlive_signals(_: int) -> None:
     It needs the images of its last step. SIGTERM from the trainer itself, which ends its loaders so, still counts.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if not hasattr(signal, "sigwaitinfo") or parent is None:  # macOS, Windows
         return

@@ -18,17 +18,17 @@ from typing import Any
 
 from accelerate.utils import set_seed
 from torch import nn
-from tqdm import tqdm
 
 from .. import detectors, weights
 from ..atomic import write_json
 from ..data import DetectionDataset
 from ..evaluation import metrics_table
+from ..progress import bar as progress_bar
 from ..settings import ConfigError
 from .config import TrainConfig
 from .loading import make_dataset, make_loader, make_test_dataset
 from .runs import Run, flush
-from .signals import StopRequest
+from .signals import AskedWhileWaiting, StopRequest
 from .state import State
 from .workers import (
     agreed_step,
@@ -109,17 +109,23 @@ def train(
         with state.in_training(), Journal(run, state, progress) as journal:
             save = partial(save_run, run, state, journal, kind)
             stop.hold()
-            for passes in state.batches(loader, before_error=save):
-                state.step(passes)
-                journal.step()
-                last = state.done == config.iterations
-                if state.done % config.log_every == 0 or last:
-                    journal.write(state.report())
-                asked_to_stop = stop.agreed()
-                if state.done % config.save_every == 0 or last or asked_to_stop:
-                    save()
-                if asked_to_stop:
-                    stop.leave(f"asked to stop after step {state.done}; its state is saved: resume {run.folder}")
+            try:
+                for passes in state.batches(loader, save, stop.waiting):
+                    state.step(passes)
+                    journal.step()
+                    last = state.done == config.iterations
+                    if state.done % config.log_every == 0 or last:
+                        journal.write(state.report())
+                    asked_to_stop = stop.agreed()
+                    if state.done % config.save_every == 0 or last or asked_to_stop:
+                        save()
+                    if asked_to_stop:
+                        break
+            except AskedWhileWaiting:
+                stop.agreed()
+                save()
+            if stop.asked:
+                stop.leave(f"asked to stop after step {state.done}; its state is saved: resume {run.folder}")
         stop.release()
         return measure(run, state, test, progress)
 
@@ -135,13 +141,19 @@ class Journal:
     def __enter__(self) -> Journal:
         config, done = self.state.config, self.state.done
         self.log = self.run.open(config, done) if self.main else None
-        self.bar = tqdm(total=config.iterations, initial=done, desc="train", unit="step", disable=not self.progress)
+        self.bar = progress_bar(
+            total=config.iterations, initial=done, desc="train", unit="step", disable=not self.progress
+        )
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.bar.close()
         if self.log is not None:
-            self.log.close()
+            try:
+                self.log.close()
+            except OSError:  # the same full disk once more
+                if kind is None:
+                    raise
             self.run.draw_curves()
 
     def step(self) -> None:
@@ -209,7 +221,8 @@ def measure(run: Run, state: State, test: DetectionDataset | None, progress: boo
         outcome |= {"split": state.config.test_split, "images": len(test), **metrics}
         write_json(run.metrics, outcome)
         if progress:
-            print(metrics_table(metrics))
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it; it is written
+                print(metrics_table(metrics), flush=True)
     return outcome
 
 

@@ -28,7 +28,7 @@ from ..losses import count_over_workers
 from ..settings import ConfigError
 from .config import TrainConfig
 from .ema import WeightAverage
-from .loading import Batch
+from .loading import Batch, killed_loader, whole
 from .optimizer import learning_rate, make_optimizer
 from .runs import random_states, set_random_states
 from .watch import NonFiniteLossError, Watch
@@ -150,21 +150,37 @@ class State:
             finally:
                 self.spent.stop()
 
-    def batches(self, loader: Iterable[Batch], before_error: Callable[[], None]) -> Iterator[list[Batch]]:
+    def batches(
+        self,
+        loader: Iterable[Batch],
+        before_error: Callable[[], None],
+        waiting: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> Iterator[list[Batch]]:
         """The passes of each step that is left, while this worker waits for them.
 
         Args:
             loader: from step ``done`` on.
             before_error: called when the data fail; not with several workers, of which the others would not call it.
+            waiting: around each wait; what it may raise is a wait that is to end.
+
+        Raises:
+            LoaderKilledError: the system has ended a loading process.
+            CorruptImageError, OSError, ValueError: of the data.
         """
         left = iter(loader)
         for _ in range(self.done, self.config.iterations):
             asked = time.perf_counter()
             try:
-                passes = [next(left) for _ in range(self.config.accumulate)]
-            except (CorruptImageError, OSError, ValueError):
+                with waiting():
+                    passes = [whole(next(left)) for _ in range(self.config.accumulate)]
+            except (CorruptImageError, OSError, ValueError, RuntimeError) as error:
+                killed = killed_loader(error, self.done)
+                if isinstance(error, RuntimeError) and not killed and not isinstance(error, CorruptImageError):
+                    raise
                 if self.accelerator.num_processes == 1:
                     before_error()
+                if killed:
+                    raise killed from error
                 raise
             self.spent.waited += time.perf_counter() - asked
             self.spent.skipped += sum(batch.skipped for batch in passes)

@@ -1,6 +1,7 @@
 """The stream of batches: one order for all workers, nothing that a cut could lose."""
 
 import json
+import os
 import random
 import warnings
 from collections import Counter
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcos_edu import ConfigError, FCOSConfig, data
+from fcos_edu.training import loading
 from fcos_edu.training.config import TrainConfig
 from fcos_edu.training.loading import CheckedCollate, StepSampler, Stream, make_dataset, make_loader, make_test_dataset
 
@@ -186,3 +188,26 @@ def test_images_are_read_as_the_configuration_says(tmp_path: Path) -> None:
     assert test is not None and len(test) == 2 and test._turn.all()
     with pytest.raises(data.CorruptImageError, match="--max-pixels 3072"):
         make_test_dataset(config.replace(max_pixels=100), ("a",))
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "left", "words"),
+    [(64, 0, "loaded between the steps"), (250, 1, "loaded by 1 of them"), (10_000, 4, "")],
+)
+def test_loading_processes_are_as_many_as_the_shared_memory_has_room_for(monkeypatch, megabytes, left, words):
+    """With Docker's 64 MB training made no step at all, without a word."""
+    asked = config(batch_size=8, workers=4, accumulate=2, train_sizes=(640, 800), **{"model.max_size": 1333})
+
+    class System:
+        f_bavail, f_frsize = megabytes * 1000, 1000
+
+    monkeypatch.setattr(os, "statvfs", lambda _: System)
+    batch = 4 * 3 * 4 * 800 * 1333  # a pass, in bytes: two are in use, and each process has two ready
+    assert left in (0, 4) or (2 + 2 * left) * batch <= megabytes * 1e6 < (2 + 2 * (left + 1)) * batch
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert loading.processes_that_fit(asked) == left
+        assert loading.processes_that_fit(asked.replace(workers=0)) == 0
+    assert bool(told) == bool(words) and all(words in str(one.message) for one in told)
+    monkeypatch.setattr(loading, "SHARED_MEMORY", "/nowhere")  # macOS
+    assert loading.processes_that_fit(asked) == 4

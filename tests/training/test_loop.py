@@ -1,9 +1,12 @@
 """The loop: runs that learn, stop, and lose nothing."""
 
+import errno
 import json
 import math
+import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from torchvision.datasets import CocoDetection
 
 from fcos_edu import FCOS, data
 from fcos_edu.training import loop, state, workers
+from fcos_edu.training.loading import LoaderKilledError
 from fcos_edu.training.loop import make_detector, train
 from fcos_edu.training.optimizer import make_optimizer
 from fcos_edu.training.recipes import RECIPES
@@ -22,7 +26,7 @@ from fcos_edu.training.signals import PreemptedError
 from fcos_edu.training.state import backward
 from fcos_edu.training.watch import NonFiniteLossError
 from fcos_edu.weights import CheckpointError
-from tests.training.parts import SMALL, small
+from tests.training.parts import SMALL, log_of, small
 
 
 def test_a_run_leaves_config_log_checkpoint_curves_and_figures(tmp_path):
@@ -67,7 +71,10 @@ def test_a_run_is_never_written_over(tmp_path):
     assert (tmp_path / "model.safetensors").read_bytes() == before
 
 
-@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, PreemptedError)])
+SIGNALS = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, PreemptedError), (signal.SIGHUP, PreemptedError)]
+
+
+@pytest.mark.parametrize(("number", "error"), SIGNALS)
 def test_a_run_that_is_asked_to_stop_goes_on_to_the_same_weights(tmp_path, monkeypatch, capsys, number, error):
     config = small(iterations=8, ema_decay=0.5, optimizer="adamw", augment="strong")
     train(config, tmp_path / "whole", progress=False)
@@ -89,6 +96,113 @@ def test_a_run_that_is_asked_to_stop_goes_on_to_the_same_weights(tmp_path, monke
     train(config, tmp_path / "stopped", resume=True, progress=False)
     one, other = (FCOS.load(tmp_path / name / "model.safetensors").state_dict() for name in ("whole", "stopped"))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def same_weights(one, other):
+    a, b = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
+    return all(torch.equal(a[name], b[name]) for name in a | b) and log_of(one) == log_of(other)
+
+
+@pytest.mark.parametrize(("number", "error"), SIGNALS)
+def test_a_run_that_waits_for_an_image_can_be_asked_to_stop(tmp_path, monkeypatch, number, error):
+    """It was waited for without end: a disk of the network that is away, a pipe that is named like a picture."""
+    config = small(iterations=4, log_every=1)
+    train(config, tmp_path / "whole", progress=False)
+    read, calls = data.ShapesDataset.read, iter(range(100))
+
+    def stuck(self, index):
+        if next(calls) == 5:
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+        return read(self, index)
+
+    began = time.monotonic()
+    with monkeypatch.context() as patch:
+        patch.setattr(data.ShapesDataset, "read", stuck)
+        with pytest.raises(error):
+            train(config, tmp_path / "stuck", progress=False)
+    assert time.monotonic() - began < 50 and Run(tmp_path / "stuck").steps() == [2]
+    train(config, tmp_path / "stuck", resume=True, progress=False)
+    assert same_weights(tmp_path / "whole", tmp_path / "stuck")
+
+
+def test_a_loading_process_that_the_system_kills_costs_nothing(tmp_path, monkeypatch):
+    """It was a traceback, and up to 999 steps were gone. It dies in the middle of a step, which comes to its end."""
+    config = small(iterations=6, log_every=1, workers=1, save_every=100)
+    train(config, tmp_path / "whole", progress=False)
+    calls, original = iter(range(100)), backward
+
+    def killing(*arguments):
+        losses = original(*arguments)
+        if next(calls) == 1:
+            for child in multiprocessing.active_children():
+                child.kill()
+                child.join()
+            time.sleep(0.05)  # SIGCHLD is here, and the optimizer's step still to come
+        return losses
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "backward", killing)
+        with pytest.raises(
+            LoaderKilledError, match=r"(exited|killed by signal).*state after step \d is saved: resume the run"
+        ):
+            train(config, tmp_path / "killed", progress=False)
+    assert Run(tmp_path / "killed").steps()[0] >= 2
+    train(config, tmp_path / "killed", resume=True, progress=False)
+    assert same_weights(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.parametrize("error", [ValueError("a box of stone"), OSError(errno.EIO, "Input/output error", "a.png")])
+def test_an_error_of_a_loading_process_is_the_error_itself(tmp_path, monkeypatch, error):
+    """The sentence had a traceback in it."""
+    read = data.ShapesDataset.read
+
+    def failing(self, index):
+        if index == 3:
+            raise error
+        return read(self, index)
+
+    monkeypatch.setattr(data.ShapesDataset, "read", failing)
+    with pytest.raises(type(error)) as told:
+        train(small(iterations=20, workers=1), tmp_path, progress=False)
+    assert str(told.value) == str(error) and Run(tmp_path).steps()
+
+
+def test_shared_memory_that_is_full_is_told_and_costs_nothing(tmp_path, monkeypatch):
+    """The batch would be lost on its way to the trainer, which would wait for ever."""
+
+    def full(self):
+        raise RuntimeError("unable to write to file </torch_1>: No space left on device (28)")
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+    with pytest.raises(OSError, match="/dev/shm has no room for a batch: give it more .docker run --shm-size=2g."):
+        train(small(workers=1), tmp_path, progress=False)
+    assert Run(tmp_path).steps() == [0]
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_picture_of_the_curves_that_cannot_be_drawn_masks_nothing(tmp_path, monkeypatch, stopped):
+    """It hid the exit code 75, and the evaluation was skipped."""
+
+    def undrawable(*_):
+        raise RuntimeError("no fonts")
+
+    def asked(*arguments):
+        if stopped:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments)
+
+    original = backward
+    monkeypatch.setattr("fcos_edu.figures.training_curves", undrawable, raising=False)
+    monkeypatch.setattr(state, "backward", asked)
+    config = small(iterations=2, log_every=1, test_split="val")
+    with pytest.warns(UserWarning, match="curves of .* could not be drawn .no fonts"):
+        if stopped:
+            with pytest.raises(PreemptedError):
+                train(config, tmp_path, progress=False)
+        else:
+            assert "AP" in train(config, tmp_path, progress=False)
+    assert not (tmp_path / "curves.png").exists() and not list(tmp_path.glob(".*.part"))
 
 
 def test_a_run_is_begun_where_there_is_none_to_resume(tmp_path):
@@ -323,7 +437,7 @@ def test_a_model_can_be_trained_twice(tmp_path):
 def test_a_run_that_is_asked_to_stop_while_it_measures_can_go_on(tmp_path, monkeypatch):
     config = small(iterations=2, test_split="val")
     with monkeypatch.context() as patch:
-        patch.setattr(workers, "predict", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+        patch.setattr(workers, "predict_seen", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
         with pytest.raises(PreemptedError, match="resume"):
             train(config, tmp_path, progress=False)
     assert not (tmp_path / "metrics.json").exists()
@@ -336,12 +450,12 @@ def test_the_measure_at_the_end_is_that_of_the_saved_model(tmp_path):
     seen = []
     outcome = None
     with pytest.MonkeyPatch.context() as patch:
-        original = workers.predict
+        original = workers.predict_seen
 
         def spy(model, *args, **options):
             model.head.classification.register_forward_hook(lambda m, i, out: seen.append(out.dtype))
             return original(model, *args, **options)
 
-        patch.setattr(workers, "predict", spy)
+        patch.setattr(workers, "predict_seen", spy)
         outcome = train(config, tmp_path, progress=False)
     assert outcome["split"] == "val" and set(seen) == {torch.float32}

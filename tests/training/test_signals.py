@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fcos_edu.training.signals import PREEMPTED, PreemptedError, StopRequest
+from fcos_edu.training.signals import PREEMPTED, AskedWhileWaiting, PreemptedError, StopRequest
 
 
 def test_signals_are_noted_and_handlers_restored():
@@ -59,3 +59,63 @@ def test_a_run_that_was_asked_leaves_as_it_was_asked(number, error):
         os.kill(os.getpid(), number)
         assert stop.agreed() == number
         stop.leave("its state is saved")
+
+
+def test_what_is_ignored_stays_ignored():
+    """``nohup`` ignores SIGHUP, so that a run outlives its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.agreed() == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_wait_ends_at_once_and_a_step_does_not(number):
+    with StopRequest() as stop:
+        with stop.waiting():
+            pass
+        os.kill(os.getpid(), number)  # in a step
+        assert stop.agreed() == number
+    with StopRequest() as stop:
+        with pytest.raises(AskedWhileWaiting), stop.waiting():
+            os.kill(os.getpid(), number)
+        assert stop.agreed() == number
+
+
+def test_a_child_that_died_is_told_in_the_next_wait():
+    """torch's handler raises wherever the main thread is."""
+
+    def theirs(*_):
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
+
+    before = signal.signal(signal.SIGCHLD, theirs)
+    try:
+        with StopRequest() as stop:
+            with stop.waiting():
+                pass
+            os.kill(os.getpid(), signal.SIGCHLD)  # in a step: nothing happens
+            with pytest.raises(RuntimeError, match="killed by signal"), stop.waiting():
+                raise AssertionError("waited for a child that is dead")
+            with pytest.raises(RuntimeError, match="killed by signal"), stop.waiting():
+                os.kill(os.getpid(), signal.SIGCHLD)
+        assert signal.getsignal(signal.SIGCHLD) is theirs
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_a_terminal_that_is_gone_hides_no_exit_code(monkeypatch):
+    class Gone:
+        def write(self, _):
+            raise OSError(5, "Input/output error")
+
+    for stream in (Gone(), None):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with pytest.raises(PreemptedError) as told, StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            stop.agreed()
+            stop.leave("its state is saved")
+        assert told.value.code == PREEMPTED

@@ -55,7 +55,7 @@ def test_out_of_memory_when_measuring_says_that_the_weights_are_saved(tmp_path, 
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(workers, "predict", full)
+    monkeypatch.setattr(workers, "predict_seen", full)
     with pytest.raises(OutOfMemoryError, match="the weights are saved.*fcos-edu evaluate .*model.safetensors"):
         train(small(iterations=1, test_split="val"), tmp_path, progress=False)
     assert FCOS.load(tmp_path / "model.safetensors")
