@@ -193,6 +193,7 @@ def save_run(run: Run, state: State, journal: Journal, kind: str) -> None:
     state.check()
     saved = state.state_dict()
     if state.accelerator.is_main_process:
+        run.require()
         journal.flush()
         # Before the checkpoint: a run that is killed in between does these steps again, and saves both.
         about = dict(step=state.done, iterations=config.iterations, data=config.data)

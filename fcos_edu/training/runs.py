@@ -221,6 +221,17 @@ class Run:
         """The checkpoint after that many steps."""
         return self.checkpoints / f"step-{step:07d}.pt"
 
+    def require(self) -> None:
+        """Refuse to write where the run is no more: parts of it would lie in two places.
+
+        Raises:
+            FileNotFoundError: the folder is gone, or was moved.
+        """
+        if not self.config.exists():
+            raise FileNotFoundError(
+                f"{self.folder} is gone or was moved, and the run ends here: resume it where it is, or begin it again"
+            )
+
     def save(self, state: Mapping[str, Any], *, keep: int) -> None:
         """Write the checkpoint of ``state["step"]``; then delete all but the newest ``keep``.
 
@@ -286,9 +297,9 @@ class Run:
 
     def draw_curves(self) -> None:
         """The log as a picture beside it. Where it cannot be drawn, a warning says why: the run is whole without it."""
-        if not self.log.stat().st_size:
-            return
         try:
+            if not self.log.stat().st_size:
+                return
             from ..figures import training_curves  # matplotlib only where a picture is drawn
 
             figure = training_curves(self.log)

@@ -445,6 +445,26 @@ def test_a_killed_run_leaves_no_lock_although_its_loaders_live(tmp_path):
         os.killpg(other.pid, signal.SIGKILL)
 
 
+def test_a_run_whose_folder_is_moved_away_ends_and_makes_no_second_one(tmp_path, monkeypatch):
+    """The rest of its checkpoints went into a new folder of the old name."""
+    original, calls = state.backward, iter(range(100))
+
+    def moved(*arguments):
+        if next(calls) == 4:
+            (tmp_path / "run").rename(tmp_path / "moved")
+        return original(*arguments)
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(FileNotFoundError, match="run is gone or was moved, and the run"),
+    ):
+        patch.setattr(state, "backward", moved)
+        with pytest.warns(UserWarning, match="could not be drawn"):
+            train(small(iterations=8), tmp_path / "run", progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["moved"] and Run(tmp_path / "moved").steps() == [4]
+    train(small(iterations=8), tmp_path / "moved", resume=True, progress=False)
+
+
 def test_a_lock_is_given_back_however_a_run_ends(tmp_path, monkeypatch):
     train(small(iterations=1), tmp_path / "whole", progress=False)
     with monkeypatch.context() as patch:
