@@ -18,7 +18,7 @@ BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnext101_32x8d"
 CenternessKind = Literal["branch", "computed", "oracle", "none"]
 # What :func:`fcos_edu.detectors.build` makes, and which trained ones come with the package. Here, without torch: a
 # configuration is checked, and ``--help`` is shown, before anything is built.
-Detector = Literal["fcos", "torchvision_fcos", "retinanet", "faster_rcnn", "faster_rcnn_fcos"]
+Detector = Literal["fcos", "torchvision_fcos", "retinanet", "retinanet_one_anchor", "faster_rcnn", "faster_rcnn_fcos"]
 PACKAGED = ("shapes", "bccd")
 
 
@@ -66,7 +66,8 @@ class FCOSConfig(Settings):
     location_offset: Literal["half_stride", "none"] = "half_stride"  # floor(s/2) + x s, or x s
 
     # -- loss (Eq. 2)
-    box_loss: Literal["iou", "linear_iou", "giou"] = "iou"  # -ln IoU (UnitBox), 1 - IoU, or GIoU (Table 3 "GIoU")
+    # -ln IoU (UnitBox), 1 - IoU, GIoU (Table 3 "GIoU"), or smooth L1 of ltrb (our reading of Table 8's rows 3 to 6)
+    box_loss: Literal["iou", "linear_iou", "giou", "smooth_l1"] = "iou"
     box_loss_weight: float = 1.0  # the paper's lambda
     focal_alpha: float = 0.25
     focal_gamma: float = 2.0

@@ -97,8 +97,9 @@ def build(name: str, config: FCOSConfig, *, load_backbone: bool = True) -> nn.Mo
     """A new detector; its ``config`` is the one given.
 
     Args:
-        name: ``fcos``; torchvision's ``torchvision_fcos`` and ``retinanet``; torchvision's ``faster_rcnn`` with its own
-            region proposal network, or ``faster_rcnn_fcos`` with FCOS in its place (section 5).
+        name: ``fcos``; torchvision's ``torchvision_fcos`` and ``retinanet``, also as ``retinanet_one_anchor`` (Table
+            8); torchvision's ``faster_rcnn`` with its own region proposal network, or ``faster_rcnn_fcos`` with FCOS in
+            its place (section 5).
         config: of the backbone, the pyramid, the images and the thresholds of all; the rest is FCOS's.
         load_backbone: as for :class:`~fcos_edu.model.FCOS`.
 
@@ -110,8 +111,8 @@ def build(name: str, config: FCOSConfig, *, load_backbone: bool = True) -> nn.Mo
     if name not in DETECTORS:
         raise ConfigError(f"detector is {name!r}; it must be one of {', '.join(DETECTORS)}")
     model: nn.Module
-    if name == "retinanet":
-        model = retinanet(config, load_backbone=load_backbone)
+    if name in ("retinanet", "retinanet_one_anchor"):
+        model = retinanet(config, one_anchor=name != "retinanet", load_backbone=load_backbone)
     elif name == "torchvision_fcos":
         model = torchvision_fcos(config, load_backbone=load_backbone)
     else:
@@ -160,16 +161,22 @@ class TorchvisionFCOS(detection.FCOS):
         return super().forward(images, targets) if self.training else by_size(super().forward, images)
 
 
-def retinanet(config: FCOSConfig, *, load_backbone: bool = True) -> nn.Module:
+def retinanet(config: FCOSConfig, *, one_anchor: bool = False, load_backbone: bool = True) -> nn.Module:
     """torchvision's RetinaNet (Table 7): nine anchors at each location, focal loss, L1 loss of the offsets.
 
     Towers as deep as ours and with group norm where ours have it; torchvision's are always four convolutions deep.
+
+    Args:
+        config: as for :func:`build`.
+        one_anchor: a single square anchor at each location, the smallest of the three sizes (Table 8, first row).
+        load_backbone: as for :func:`build`.
     """
     backbone = Backbone(config, load_backbone=load_backbone)  # first, so that a seed gives all detectors the same one
     third = 2 ** (1 / 3)
+    octave = (1.0,) if one_anchor else (1.0, third, third**2)
     anchors = AnchorGenerator(
-        tuple((s, s * third, s * third**2) for s in anchor_sizes(config)),  # type: ignore[arg-type]
-        ((0.5, 1.0, 2.0),) * len(config.levels),
+        tuple(tuple(s * part for part in octave) for s in anchor_sizes(config)),  # type: ignore[misc]
+        ((1.0,) if one_anchor else (0.5, 1.0, 2.0),) * len(config.levels),
     )
     channels = config.fpn_channels
     norm = partial(GroupNorm, math.gcd(32, channels // 2)) if config.group_norm else None
@@ -278,7 +285,7 @@ def _words(kind: type[nn.Module]) -> str:
     names = {
         FCOS: "detector 'fcos'",
         TwoStage: "two-stage detector, 'faster_rcnn' or 'faster_rcnn_fcos'",
-        RetinaNet: "detector 'retinanet'",
+        RetinaNet: "detector 'retinanet' or 'retinanet_one_anchor'",
         TorchvisionFCOS: "detector 'torchvision_fcos'",
     }
     return names.get(kind, kind.__name__)

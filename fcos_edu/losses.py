@@ -50,9 +50,14 @@ def _area(ltrb: Tensor) -> Tensor:
 def box_loss(pred: Tensor, target: Tensor, kind: str) -> Tensor:
     """L_reg of Eq. 2 for each location: -ln IoU (``"iou"``), 1 - IoU (``"linear_iou"``) or 1 - GIoU (``"giou"``).
 
+    ``"smooth_l1"`` is our reading of Table 8's rows without the IoU loss, which the paper does not name: smooth L1 of
+    the four distances, summed. It grows with the box, where a loss of IoU does not.
+
     Args:
         pred, target: ``(..., 4)`` ltrb, not negative, same unit.
     """
+    if kind == "smooth_l1":
+        return F.smooth_l1_loss(pred, target, reduction="none").sum(-1)
     iou, giou = iou_and_giou(pred, target)
     if kind == "iou":
         return -iou.clamp(min=_EPS).log()

@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,24 @@ def peak_memory() -> float | None:
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that figures depend on."""
     return {"python": platform.python_version()} | {name: version(name).split("+")[0] for name in _PACKAGES}
+
+
+@cache
+def commit() -> str | None:
+    """The commit of the package's repository, with ``+`` where a Python file was changed since; None outside of one."""
+    import subprocess
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+
+    try:
+        if not Path(git("rev-parse", "--show-toplevel")).samefile(Path(__file__).parents[1]):
+            return None  # installed inside a repository of somebody else's
+        # What was measured follows from code; the records are written meanwhile.
+        return git("rev-parse", "--short=10", "HEAD") + ("+" if git("status", "--porcelain", "--", "*.py") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def recorded(name: str) -> dict[str, Any]:

@@ -100,6 +100,11 @@ def test_anchors_are_retinanets_for_the_papers_bounds():
         torch.testing.assert_close(mine, theirs, atol=1.0, rtol=0.05)  # torchvision truncates its sizes
     assert model.anchor_generator.num_anchors_per_location() == [9] * 5
 
+    one = detectors.build("retinanet_one_anchor", SMALL)  # Table 8, first row
+    assert one.anchor_generator.num_anchors_per_location() == [1] * 5
+    for cell, size in zip(one.anchor_generator.cell_anchors, anchor_sizes(SMALL), strict=True):
+        assert cell.tolist() == [[-size / 2, -size / 2, size / 2, size / 2]]
+
 
 def test_retinanets_head_is_torchvisions():
     """With as many convolutions as torchvision's, the head has its parameters; with fewer, the first of them."""

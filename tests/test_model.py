@@ -288,7 +288,7 @@ def tiny() -> FCOS:
     return FCOS(FCOSConfig.tiny(num_classes=3, min_size=96, max_size=128))
 
 
-@pytest.mark.parametrize("box_loss", ["iou", "linear_iou", "giou"])
+@pytest.mark.parametrize("box_loss", ["iou", "linear_iou", "giou", "smooth_l1"])
 @pytest.mark.parametrize("activation", ["exp_scaled", "exp", "relu"])
 def test_images_without_boxes_give_finite_losses_and_gradients(box_loss: str, activation: str) -> None:
     torch.manual_seed(0)

@@ -1,22 +1,24 @@
-"""Comparisons that need training: Tables 4, 6 and 7, and torchvision's FCOS.
+"""Comparisons that need training: Tables 3, 4, 6, 7 and 8, Fig. 7, and torchvision's FCOS, as data.
 
 Taught in the chapter *One change at a time*. Checked against: hand-made means, and the paper's own configurations.
 
-Both sides of a comparison have the same backbone, data, steps, batch, optimizer and seeds; what differs is written in
-``VARIANTS``. :mod:`~fcos_edu.experiments.seeds` trains and measures them.
+Both sides of a comparison have the same backbone, data, steps, batch, optimizer and seeds. What is trained is written
+in ``VARIANTS``, once: a variant that several tables need is trained once. What is measured of it, and which rows are
+compared, is written in ``STUDIES``. :mod:`~fcos_edu.experiments.seeds` trains and measures them,
+:mod:`~fcos_edu.experiments.logbook` keeps what they gave.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..paper import ORACLE, TABLE_4, TABLE_6, TABLE_7
+from ..paper import ORACLE, TABLE_3, TABLE_4, TABLE_6, TABLE_7, TABLE_8
 
 # The model of the paper's Tables 4, 6 and 7, before the improvements of Table 3, which all our recipes have. With
-# center sampling there are few boxes far from a centre left for center-ness to rank.
+# center sampling there are few boxes far from a centre left for center-ness to rank. All variants start from it.
 PAPER = {
     "model.centerness_branch": "classification",
     "model.center_sampling_radius": None,
@@ -24,59 +26,214 @@ PAPER = {
     "model.normalize_targets": False,
 }
 
-# What is trained: the changes to the recipe of the data.
+# ---- what is trained: the changes to the recipe of the data with ``PAPER``
+_C5, _NO_GN = {"model.extra_levels_from": "C5"}, {"model.group_norm": False}
+_REG = {"model.centerness_branch": "regression"}
+_SAMPLING = _REG | {"model.center_sampling_radius": 1.5}
+_GIOU = _SAMPLING | {"model.box_loss": "giou"}
+_IMPROVED = _GIOU | {"model.normalize_targets": True}
 _NO_BRANCH = {"model.centerness_branch": "none", "model.centerness_inference": "none"}
+# Table 8 before its last row. The weight is our choice: the term then begins about as large as -ln IoU.
+_NO_IOU = {"model.box_loss": "smooth_l1", "model.box_loss_weight": 0.05}
+_NO_SCALE = _NO_IOU | {"model.box_activation": "exp"}
 _RCNN = {"detector": "faster_rcnn_fcos", "model.levels": (2, 3, 4, 5, 6)}
+
 VARIANTS: dict[str, dict[str, Any]] = {
+    # Table 3, from the top
+    "retinanet-c5": {"detector": "retinanet"} | _C5 | _NO_GN,
+    "fcos-c5": _C5 | _NO_GN,
+    "fcos-p5": _NO_GN,
     "fcos": {},
+    "fcos-reg": _REG,
+    "fcos-sampling": _SAMPLING,
+    "fcos-giou": _GIOU,
+    "fcos-improved": _IMPROVED,
+    # Table 8, from the top
+    "retinanet-one-anchor": {"detector": "retinanet_one_anchor"} | _C5 | _NO_GN,
+    "parts-c5": _NO_SCALE | _C5 | _NO_GN,
+    "parts-p5": _NO_SCALE | _NO_GN,
+    "parts-gn": _NO_SCALE,
+    "parts-scale": _NO_IOU,
+    # Table 4
     "fcos-no-branch": _NO_BRANCH,
+    # Table 7
     "retinanet": {"detector": "retinanet"},
-    "fcos-improved": {},
-    "torchvision-fcos": {"detector": "torchvision_fcos"},
+    "retinanet-no-gn": {"detector": "retinanet"} | _NO_GN,
+    # not in the paper
+    "torchvision-fcos": {"detector": "torchvision_fcos"} | _IMPROVED,
+    # Table 6
     "rcnn-rpn": _RCNN | {"detector": "faster_rcnn"},
     "rcnn-fcos": _RCNN,
     "rcnn-fcos-no-branch": _RCNN | _NO_BRANCH,
 }
 
+PILOT = "fcos"  # the variant whose spread and learning curve a design is made from
+
+# ---- what is measured, and compared
+Measure = Literal["coco", "table_4", "table_6", "table_7", "fig_7"]  # of a trained detector: seeds.MEASURES
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: what is trained, and how its figures come from it."""
+
+    variant: str  # a key of VARIANTS
+    measure: Measure = "coco"
+    part: str = ""  # of a measure that gives several rows
+    inference: Mapping[str, Any] = field(default_factory=dict)  # fields of FCOSConfig that are changed after training
+
+    @property
+    def measurement(self) -> str:
+        """Measure and changes as one text, by which its figures are kept."""
+        return " ".join([self.measure, *(f"{name}={value}" for name, value in sorted(self.inference.items()))])
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A comparison that the paper makes: first minus second."""
+
+    first: str  # rows of the study
+    second: str
+    figure: str = "AP"
+    family: str = "rungs"  # those of one family are corrected together
+    sign: int = 0  # of the paper's difference, where it prints no number
+
 
 @dataclass(frozen=True)
 class Study:
-    """One comparison."""
+    """One table: its rows, and what the paper claims of them."""
 
     what: str
-    variants: Mapping[str, str]  # row of the table: key of VARIANTS
-    measure: Literal["coco", "table_4", "table_6", "table_7"]  # how a detector gives its row: seeds.MEASURES
-    paper: Any
-    base: Mapping[str, Any] = field(default_factory=lambda: PAPER)  # changes to the recipe that all variants share
+    rows: Mapping[str, Row]
+    paper: Any  # the paper's figures of the rows, in 0..1; None for what is not in the paper
+    claims: tuple[Claim, ...] = ()
+    same_as: Mapping[str, str] = field(default_factory=dict)  # our row: the paper's row that it is a reading of
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """What is trained for it, each once."""
+        return tuple(dict.fromkeys(row.variant for row in self.rows.values()))
+
+    def paper_difference(self, claim: Claim) -> float | None:
+        """What the paper has for a claim, in 0..1; None where it has none."""
+        if self.paper is None:
+            return None
+        one, other = (self.paper.get(self.same_as.get(r, r), {}).get(claim.figure) for r in (claim.first, claim.second))
+        return None if one is None or other is None else round(one - other, 4)
+
+
+def _steps(rows: Iterable[str], **more: Any) -> tuple[Claim, ...]:
+    """Each row against the one above it."""
+    names = list(rows)
+    return tuple(Claim(below, above, **more) for above, below in zip(names, names[1:]))
+
+
+_NMS = {"nms_threshold": 0.5}
+_LADDER = {
+    "RetinaNet": Row("retinanet-c5", inference=_NMS),
+    "C5": Row("fcos-c5", inference=_NMS),
+    "P5": Row("fcos-p5", inference=_NMS),
+    "NMS": Row("fcos-p5"),
+    "GN": Row("fcos"),
+    "ctr. on reg.": Row("fcos-reg"),
+    "ctr. sampling": Row("fcos-sampling"),
+    "GIoU": Row("fcos-giou"),
+    "normalization": Row("fcos-improved"),
+}
+_PARTS = {  # the paper does not say its NMS: that of Table 3's first rows, for all
+    "RetinaNet, 1 anchor": Row("retinanet-one-anchor", inference=_NMS),
+    "RetinaNet, 9 anchors": Row("retinanet-c5", inference=_NMS),
+    "C5": Row("parts-c5", inference=_NMS),
+    "P5": Row("parts-p5", inference=_NMS),
+    "GN": Row("parts-gn", inference=_NMS),
+    "scale": Row("parts-scale", inference=_NMS),
+    "IoU loss": Row("fcos", inference=_NMS),
+}
+_FIRST_STAGES = (("FCOS", "RPN"), ("FCOS without center-ness", "RPN"), ("FCOS", "FCOS without center-ness"))
 
 STUDIES: dict[str, Study] = {
+    "ladder": Study(
+        "Table 3: RetinaNet, FCOS, and each improvement on top of those before it",
+        _LADDER,
+        TABLE_3.shares,
+        (*_steps(_LADDER), Claim("normalization", "RetinaNet", family="the whole ladder")),
+    ),
+    "parts": Study(
+        "Table 8: RetinaNet with one anchor and with nine, and the parts of FCOS one by one",
+        _PARTS,
+        TABLE_8.shares,
+        _steps(_PARTS),
+    ),
     "centerness": Study(
         "Table 4: one model evaluated with four kinds of center-ness, and one trained without the branch",
-        {"branch": "fcos", "without_branch": "fcos-no-branch"},
-        "table_4",
+        {way: Row("fcos", "table_4", way) for way in ("none", "computed", "branch", "oracle")}
+        | {"without_branch": Row("fcos-no-branch")},
         TABLE_4.shares | {"oracle": ORACLE.shares},
+        (
+            Claim("branch", "none"),
+            Claim("branch", "without_branch"),
+            Claim("computed", "none"),
+            Claim("oracle", "branch"),
+        ),
+        same_as={"without_branch": "none"},  # the other reading of the paper's row
     ),
     "retinanet": Study(
         "Table 7: class-agnostic AP of FCOS and of torchvision's RetinaNet with the same backbone",
-        {"FCOS": "fcos", "RetinaNet": "retinanet"},
-        "table_7",
-        {"FCOS": TABLE_7["FCOS"].shares, "RetinaNet": TABLE_7["RetinaNet with GN"].shares},
+        {
+            "FCOS": Row("fcos", "table_7"),
+            "RetinaNet": Row("retinanet", "table_7"),
+            "RetinaNet without GN": Row("retinanet-no-gn", "table_7"),
+        },
+        {
+            "FCOS": TABLE_7["FCOS"].shares,
+            "RetinaNet": TABLE_7["RetinaNet with GN"].shares,
+            "RetinaNet without GN": TABLE_7["RetinaNet"].shares,
+        },
+        tuple(
+            Claim(one, other, figure)
+            for one, other in (("FCOS", "RetinaNet"), ("RetinaNet", "RetinaNet without GN"))
+            for figure in TABLE_7.columns
+        ),
     ),
     "proposals": Study(
         "Table 6: average recall of proposals in Faster R-CNN, by torchvision's RPN and by FCOS",
-        {"RPN": "rcnn-rpn", "FCOS without center-ness": "rcnn-fcos-no-branch", "FCOS": "rcnn-fcos"},
-        "table_6",
+        {
+            "RPN": Row("rcnn-rpn", "table_6"),
+            "FCOS without center-ness": Row("rcnn-fcos-no-branch", "table_6"),
+            "FCOS": Row("rcnn-fcos", "table_6"),
+        },
         TABLE_6.shares,
+        tuple(Claim(one, other, figure) for one, other in _FIRST_STAGES for figure in TABLE_6.columns),
+    ),
+    "score-iou": Study(
+        "Fig. 7: detections whose score is above their IoU, without and with center-ness",
+        {part: Row("fcos", "fig_7", part) for part in ("without", "with")},
+        # The figure shows two clouds and no number: fewer points lie under y = x.
+        None,
+        (Claim("with", "without", "share", sign=-1),),
     ),
     "torchvision": Study(
         "FCOS of this package, with all improvements, and torchvision's, with the same backbone and the same trainer",
-        {"FCOS": "fcos-improved", "torchvision's FCOS": "torchvision-fcos"},
-        "coco",
+        {"FCOS": Row("fcos-improved"), "torchvision's FCOS": Row("torchvision-fcos")},
         None,
-        base={},
     ),
 }
+
+
+def measurements(variant: str, studies: Iterable[str] = tuple(STUDIES)) -> list[Row]:
+    """What is measured of a trained variant, each once: all that any study needs, as the weights may be lost."""
+    rows = [row for name in studies for row in STUDIES[name].rows.values() if row.variant == variant]
+    return list({row.measurement: row for row in rows}.values())
+
+
+def plan(studies: Iterable[str], seeds: Iterable[int]) -> Iterator[tuple[str, int]]:
+    """What is trained, in order: variant and seed. All variants with the first seed come before the second seed, so
+    that a study that is cut off has as many seeds of each row, or one more.
+    """
+    variants = list(dict.fromkeys(variant for name in studies for variant in STUDIES[name].variants))
+    for seed in seeds:
+        for variant in variants:
+            yield variant, seed
 
 
 def spread(values: Sequence[float | None]) -> dict[str, Any]:
@@ -102,4 +259,18 @@ def study_table(outcome: Mapping[str, Any]) -> str:
                 plus = "" if value["std"] is None else f" ± {100 * value['std']:.1f}"
                 cells.append(f"{figure} {100 * value['mean']:.1f}{plus}")
         lines.append(f"{row:<26}" + "   ".join(cells))
+    return "\n".join(lines)
+
+
+def comparison_table(comparisons: Sequence[Mapping[str, Any]]) -> str:
+    """Comparisons as text: our difference with its interval, the paper's, and the word, in points."""
+    lines = []
+    for one in comparisons:
+        ours, n = one["difference"], one["n"]
+        text = "not run yet" if ours is None else f"{100 * ours:+.2f} of {n} seeds"
+        if one.get("interval"):
+            text = f"{100 * ours:+.2f} [{100 * one['interval'][0]:+.2f}, {100 * one['interval'][1]:+.2f}] of {n} seeds"
+        paper = "" if one["paper"] is None else f", paper {100 * one['paper']:+.2f}"
+        said = f"{one['first']} against {one['second']}, {one['figure']}"
+        lines.append(f"{said:<46} {text}{paper}: {one['word']}")
     return "\n".join(lines)

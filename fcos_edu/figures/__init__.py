@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .boxes import *  # noqa: F403
     from .centerness import *  # noqa: F403
     from .charts import *  # noqa: F403
+    from .comparisons import *  # noqa: F403
     from .inference import *  # noqa: F403
     from .levels import *  # noqa: F403
     from .locations import *  # noqa: F403
@@ -68,6 +69,10 @@ else:
                 "bars",
                 "lines",
                 "value_and_slope",
+            ),
+            "comparisons": (
+                "Comparison",
+                "forest",
             ),
             "inference": (
                 "class_offsets",

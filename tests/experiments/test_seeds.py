@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
 from fcos_edu import FCOS, ConfigError, FCOSConfig, data, detectors
 from fcos_edu.evaluation.agnostic import agnostic_metrics, proposal_recall
 from fcos_edu.evaluation.coco_ap import coco_metrics, predict
+from fcos_edu.evaluation.quality import score_iou, under
 from fcos_edu.experiments import seeds
-from fcos_edu.experiments.seeds import run_study
-from fcos_edu.experiments.studies import PAPER, STUDIES, study_table
+from fcos_edu.experiments.logbook import Logbook
+from fcos_edu.experiments.seeds import fingerprint, finished, run_studies, run_study, save_every
+from fcos_edu.experiments.studies import PAPER, study_table
 from fcos_edu.proposals import FirstStage
 from fcos_edu.training.config import TrainConfig
+from fcos_edu.training.state import State
+
+pytest.importorskip("scipy")  # the comparisons in a record
 
 SMALL = TrainConfig(
     data="shapes", iterations=2, batch_size=2, log_every=1, warmup_iterations=0, precision="no",
     model=FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64, fpn_channels=16, num_head_convs=1,
                           score_threshold=0.001),
-)  # fmt: skip
+).replace(**PAPER)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def few_shapes(monkeypatch):
-    monkeypatch.setattr(data.shapes, "DEFAULT_IMAGES", {"train": 8, "val": 4, "test": 4})
+    monkeypatch.setattr(data.shapes, "DEFAULT_IMAGES", {"train": 6, "val": 2, "test": 2})
 
 
-def test_center_ness_four_ways_and_without_a_branch(tmp_path):
+@pytest.fixture(scope="module")
+def val():
+    return data.load("shapes", "val", num_images=2, transforms=data.transforms.eval_transforms())
+
+
+def test_center_ness_four_ways_and_without_a_branch(tmp_path, val):
     outcome = run_study("centerness", SMALL, tmp_path, seeds=[0, 1], progress=False)
     assert set(outcome) == {"none", "computed", "branch", "oracle", "without_branch", "seconds", "cpu_seconds"}
-    dataset = data.load("shapes", "val", transforms=data.transforms.eval_transforms())
     model = FCOS.load(tmp_path / "fcos-1" / "model.safetensors")
     for way in ("none", "branch"):
         model.set_inference(centerness_inference=way)
-        want = coco_metrics(dataset.ground_truth(), predict(model, dataset, progress=False))
+        want = coco_metrics(val.ground_truth(), predict(model, val, progress=False))
         assert outcome[way]["AP"]["values"][1] == pytest.approx(want["AP"], abs=1e-4)
     plain = FCOS.load(tmp_path / "fcos-no-branch-0" / "model.safetensors")
     assert plain.head.centerness is None
@@ -43,57 +53,151 @@ def test_center_ness_four_ways_and_without_a_branch(tmp_path):
     assert "without_branch" in study_table(outcome)
 
 
-def test_retinanet_and_what_two_studies_share(tmp_path, monkeypatch):
+def test_a_variant_is_trained_once_for_all_studies_and_measured_for_each(tmp_path, monkeypatch, val):
     run_study("centerness", SMALL, tmp_path, seeds=[0], progress=False)
     trained = []
     original = seeds.train
-    monkeypatch.setattr(seeds, "train", lambda c, f, **more: (trained.append(c.detector), original(c, f, **more))[1])
+    monkeypatch.setattr(seeds, "train", lambda c, f, **more: (trained.append(f.name), original(c, f, **more))[1])
     outcome = run_study("retinanet", SMALL, tmp_path, seeds=[0], progress=False)
-    assert trained == ["retinanet"]  # the FCOS was there
-    dataset = data.load("shapes", "val", transforms=data.transforms.eval_transforms())
+    assert trained == ["retinanet-0", "retinanet-no-gn-0"]  # the FCOS was there
     model = detectors.load(tmp_path / "retinanet-0" / "model.safetensors")
-    want = agnostic_metrics(dataset.ground_truth(), predict(model, dataset, progress=False))
+    want = agnostic_metrics(val.ground_truth(), predict(model, val, progress=False))
     for name, value in want.items():
         assert outcome["RetinaNet"][name] == {"mean": round(value, 4), "std": None, "values": [round(value, 4)]}
+    # And Fig. 7, of the same FCOS, without any training.
+    shares = run_study("score-iou", SMALL, tmp_path, seeds=[0], progress=False)
+    points = score_iou(FCOS.load(tmp_path / "fcos-0" / "model.safetensors"), val, progress=False)
+    below, total = under(points.class_scores, points.ious)
+    assert shares["without"]["share"]["mean"] == pytest.approx(below / total, abs=1e-4) and len(trained) == 2
 
 
-def test_proposals(tmp_path):
+def test_nms_of_a_row_is_changed_after_training(tmp_path, val):
+    outcome = run_studies(["ladder"], SMALL, tmp_path, seeds=[0], progress=False)
+    run = outcome.find("fcos-p5", 0)
+    model = FCOS.load(tmp_path / "fcos-p5-0" / "model.safetensors")
+    assert model.config.nms_threshold == 0.6
+    for threshold, name in ((0.6, "coco"), (0.5, "coco nms_threshold=0.5")):
+        model.set_inference(nms_threshold=threshold)
+        want = coco_metrics(val.ground_truth(), predict(model, val, progress=False))["AP"]
+        assert run["figures"][name][""]["AP"] == pytest.approx(want, abs=1e-6)
+
+
+def test_proposals(tmp_path, val):
     outcome = run_study("proposals", SMALL, tmp_path, seeds=[3], progress=False)
     assert set(outcome) == {"RPN", "FCOS without center-ness", "FCOS", "seconds", "cpu_seconds"}
-    dataset = data.load("shapes", "val", transforms=data.transforms.eval_transforms())
     model = detectors.load(tmp_path / "rcnn-rpn-3" / "model.safetensors")
-    found = predict(FirstStage(model), dataset, progress=False)
-    assert 100 < max(sum(r["image_id"] == i for r in found) for i in dataset.image_ids) <= 1000
-    want = proposal_recall(dataset.ground_truth(), found)
+    found = predict(FirstStage(model), val, progress=False)
+    assert 100 < max(sum(r["image_id"] == i for r in found) for i in val.image_ids) <= 1000
+    want = proposal_recall(val.ground_truth(), found)
     assert outcome["RPN"]["AR1000"]["mean"] == pytest.approx(want["AR1000"], abs=1e-4)
     assert want["AR1000"] >= want["AR100"]
 
 
-def test_an_interrupted_study_goes_on_with_the_run_that_was_cut_off(tmp_path, monkeypatch):
-    original, calls = seeds.train, []
+def without_times(value):
+    """A record without what another machine, or another day, would have otherwise."""
+    if isinstance(value, dict):
+        aside = ("seconds", "cpu_seconds", "measuring_cpu_seconds", "cpu_hours", "date", "hardware", "versions")
+        return {key: without_times(one) for key, one in value.items() if key not in aside}
+    return [without_times(one) for one in value] if isinstance(value, list) else value
 
-    def train(config, folder, **more):
-        calls.append(folder.name)
-        if len(calls) == 2:  # cut off in its middle: a folder, but no end
-            folder.mkdir(parents=True)
-            (folder / "log.jsonl").write_text("")
-            (folder / "config.json").write_text(json.dumps(config.to_dict()))
+
+def test_killed_five_times_and_continued_with_the_record_alone_it_ends_as_if_nothing_had_been(tmp_path, monkeypatch):
+    """Killed in the middle of a run and between two; each time only the record is carried on."""
+    names, recipe = ["centerness"], SMALL.replace(iterations=3)
+    run_studies(names, recipe, tmp_path / "whole", seeds=[0, 1], record=tmp_path / "whole.json", progress=False)
+
+    original, steps, kills = State.step, [], [1, 3, 5, 8, 13]  # steps done so far, all tries together
+
+    def step(state, passes):
+        if kills and len(steps) == kills[0]:
+            kills.pop(0)
             raise KeyboardInterrupt
-        return original(config, folder, **more)
+        steps.append(state.done)
+        original(state, passes)
 
-    monkeypatch.setattr(seeds, "train", train)
-    with pytest.raises(KeyboardInterrupt):
-        run_study("centerness", SMALL, tmp_path, seeds=[0], progress=False)
-    run_study("centerness", SMALL, tmp_path, seeds=[0], progress=False)
-    assert calls == ["fcos-0", "fcos-no-branch-0", "fcos-no-branch-0"]
+    monkeypatch.setattr(State, "step", step)
+    record, tries = tmp_path / "record.json", 0
+    while True:
+        folder = tmp_path / f"try-{tries}"  # another machine: no run's folder is there
+        folder.mkdir()
+        if record.exists():
+            shutil.copy(record, folder)
+        try:
+            run_studies(names, recipe, folder / "runs", seeds=[0, 1], record=folder / "record.json", progress=False)
+        except KeyboardInterrupt:
+            tries += 1
+            if (folder / "record.json").exists():
+                shutil.copy(folder / "record.json", record)
+            continue
+        break
+    assert tries == 5
+    one, other = (json.loads(path.read_text()) for path in (tmp_path / "whole.json", folder / "record.json"))
+    assert without_times(one) == without_times(other)
+    assert len(one["runs"]) == 4 and one["comparisons"]["centerness"][0]["n"] == 2
+    assert one["cpu_hours"] >= 0 and all(run["cpu_seconds"] > 0 for run in one["runs"].values())
+
+
+def test_a_run_that_was_cut_off_goes_on_from_its_folder(tmp_path, monkeypatch):
+    original, done = State.step, []
+
+    def step(state, passes):
+        if len(done) == 2:
+            done.append(None)
+            raise ValueError("cut off")
+        done.append(state.done)
+        original(state, passes)
+
+    monkeypatch.setattr(State, "step", step)
+    recipe = SMALL.replace(iterations=4)
+    with pytest.raises(ValueError, match="cut off"):
+        run_study("score-iou", recipe, tmp_path, seeds=[0], progress=False)
+    run_study("score-iou", recipe, tmp_path, seeds=[0], progress=False)
+    assert done == [0, 1, None, 2, 3]
+
+
+def test_the_learning_curve_is_the_ap_after_each_quarter(tmp_path, monkeypatch, val):
+    recipe = SMALL.replace(iterations=16, ema_decay=0.9)
+    assert [save_every(recipe.replace(iterations=n)) for n in (1, 2, 8, 9, 2000)] == [1, 1, 1, 2, 250]
+    book = run_studies(["score-iou"], recipe, tmp_path, seeds=[0], progress=False)
+    run = book.find("fcos", 0)
+    assert list(run["curve"]) == ["4", "8", "12", "16"]
+    assert run["curve"]["16"] == run["figures"]["coco"][""]["AP"]
+    assert len(list((tmp_path / "fcos-0" / "checkpoints").iterdir())) == 1  # what was measured is not kept
+
+
+def test_runs_side_by_side_end_as_one_after_the_other(tmp_path):
+    """Each in a process of its own, with one thread."""
+    tasks = [seeds.Task("fcos", seed, SMALL.replace(seed=seed), tmp_path / "two" / str(seed), False) for seed in (0, 1)]
+    # The processes know nothing of this file's few shapes, so their data are a folder.
+    for split in ("train", "val"):
+        data.load("shapes", split).export_coco(tmp_path / "shapes")
+    tasks = [
+        seeds.Task("fcos", task.seed, task.config.replace(data=str(tmp_path / "shapes")), task.folder, False)
+        for task in tasks
+    ]
+    together = {task.seed: entry for task, entry in finished(tasks, jobs=2)}
+    alone = [seeds.Task("fcos", task.seed, task.config, tmp_path / "one" / str(task.seed), False) for task in tasks]
+    for task, entry in finished(alone, jobs=1):
+        assert without_times(entry) == without_times(together[task.seed])
 
 
 def test_runs_of_another_configuration_are_refused_by_name_and_kept(tmp_path):
     run_study("centerness", SMALL, tmp_path, seeds=[0], progress=False)
     before = (tmp_path / "fcos-0" / "model.safetensors").read_bytes()
-    with pytest.raises(ConfigError, match=r"lr was 0.01 and is 0.02.*box_loss was 'giou' and is 'iou'"):
-        run_study("centerness", SMALL.replace(lr=0.02, **{"model.box_loss": "iou"}), tmp_path, seeds=[0])
+    other = SMALL.replace(lr=0.02, **{"model.prior_probability": 0.02})
+    with pytest.raises(
+        ConfigError, match=r"runs.json holds runs with another .*lr was 0.01 and is 0.02.*prior_probability was"
+    ):
+        run_study("centerness", other, tmp_path, seeds=[0])
+    with pytest.raises(ConfigError, match=r"fcos-0 holds a run with another configuration: lr was 0.01 and is 0.02"):
+        run_study("centerness", other, tmp_path, seeds=[0], record=tmp_path / "other.json")
     assert (tmp_path / "fcos-0" / "model.safetensors").read_bytes() == before
+    assert not (tmp_path / "other.json").exists()
+
+
+def test_the_fingerprint_is_of_the_boxes():
+    one = fingerprint(SMALL)
+    assert one == fingerprint(SMALL.replace(seed=5, lr=0.5)) != fingerprint(SMALL.replace(test_split="test"))
 
 
 @pytest.mark.parametrize(
@@ -104,16 +208,18 @@ def test_runs_of_another_configuration_are_refused_by_name_and_kept(tmp_path):
 def test_refused(arguments, message, tmp_path):
     with pytest.raises(ConfigError, match=message):
         run_study(arguments[0], SMALL, tmp_path, seeds=arguments[1])
+    with pytest.raises(ConfigError, match="jobs is 0"):
+        run_study("centerness", SMALL, tmp_path, seeds=[0], jobs=0)
+    with pytest.raises(ConfigError, match="fcos and fcos-reg are one"):
+        run_study("centerness", SMALL.replace(**{"model.centerness_branch": "regression"}), tmp_path, seeds=[0])
     assert not list(tmp_path.iterdir())
 
 
 def test_torchvisions_fcos_by_the_same_trainer(tmp_path):
-    """Both with all improvements, and neither with the changes that the paper's tables need."""
-    study = STUDIES["torchvision"]
-    assert study.base == {} and STUDIES["centerness"].base == PAPER
     recipe = SMALL.replace(**{"model.fpn_channels": 32})
     outcome = run_study("torchvision", recipe, tmp_path, seeds=[0], progress=False)
     assert set(outcome) == {"FCOS", "torchvision's FCOS", "seconds", "cpu_seconds"}
     kept = json.loads((tmp_path / "torchvision-fcos-0" / "config.json").read_text())
-    assert kept["detector"] == "torchvision_fcos"
+    assert kept["detector"] == "torchvision_fcos" and kept["model"]["center_sampling_radius"] == 1.5
     assert outcome["FCOS"]["AP50"]["values"] == [outcome["FCOS"]["AP50"]["mean"]]
+    assert Logbook(tmp_path / "runs.json", recipe, fingerprint(recipe)).find("fcos-improved", 0)

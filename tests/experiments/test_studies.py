@@ -1,17 +1,30 @@
-"""Studies: what they train differs in one thing, and means are means."""
+"""Studies as data: what they train differs in one thing, their rows and claims are the paper's, and means are means."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import statistics
 
 import pytest
 
-from fcos_edu import FCOSConfig
+from fcos_edu import FCOSConfig, paper
+from fcos_edu.experiments.logbook import digest, variant_config
 from fcos_edu.experiments.seeds import MEASURES
-from fcos_edu.experiments.studies import PAPER, STUDIES, VARIANTS, spread
+from fcos_edu.experiments.studies import (
+    PAPER,
+    STUDIES,
+    VARIANTS,
+    Claim,
+    comparison_table,
+    measurements,
+    plan,
+    spread,
+)
 from fcos_edu.training.config import TrainConfig
 from fcos_edu.training.recipes import RECIPES
+
+BASE = {name: RECIPES[name].config.replace(**PAPER) for name in ("shapes", "bccd", "coco-r50-1x")}
 
 
 def fields(config: TrainConfig) -> dict:
@@ -24,20 +37,124 @@ def differing(a: TrainConfig, b: TrainConfig) -> set[str]:
     return {name for name in one if one[name] != other[name]}
 
 
-@pytest.mark.parametrize("recipe", ["shapes", "bccd", "coco-r50-1x"])
+@pytest.mark.parametrize("recipe", BASE)
 def test_a_comparison_changes_one_thing(recipe):
     """Both sides have the same backbone, data and budget."""
-    base = RECIPES[recipe].config.replace(**PAPER)
-    made = {name: base.replace(**changes) for name, changes in VARIANTS.items()}
-    branch = {"centerness_branch", "centerness_inference"}
-    assert differing(made["fcos"], made["fcos-no-branch"]) == branch
-    assert differing(made["fcos"], made["retinanet"]) == {"detector"}
-    assert differing(made["rcnn-rpn"], made["rcnn-fcos"]) == {"detector"}
-    assert differing(made["rcnn-fcos"], made["rcnn-fcos-no-branch"]) == branch
-    # The model of the paper's tables: none of Table 3's improvements.
-    paper, own = FCOSConfig.paper(), made["fcos"].model
+    made = {name: variant_config(BASE[recipe], name, 0) for name in VARIANTS}
+    branch, anchor_free = {"centerness_branch", "centerness_inference"}, {"detector"}
+    for one, other, want in [
+        # Table 3
+        ("retinanet-c5", "fcos-c5", anchor_free),
+        ("fcos-c5", "fcos-p5", {"extra_levels_from"}),
+        ("fcos-p5", "fcos", {"group_norm"}),
+        ("fcos", "fcos-reg", {"centerness_branch"}),
+        ("fcos-reg", "fcos-sampling", {"center_sampling_radius"}),
+        ("fcos-sampling", "fcos-giou", {"box_loss"}),
+        ("fcos-giou", "fcos-improved", {"normalize_targets"}),
+        # Table 8
+        ("retinanet-one-anchor", "retinanet-c5", {"detector"}),
+        ("parts-c5", "parts-p5", {"extra_levels_from"}),
+        ("parts-p5", "parts-gn", {"group_norm"}),
+        ("parts-gn", "parts-scale", {"box_activation"}),
+        ("parts-scale", "fcos", {"box_loss", "box_loss_weight"}),
+        # Tables 4, 7, 6, and torchvision's
+        ("fcos", "fcos-no-branch", branch),
+        ("fcos", "retinanet", {"detector"}),
+        ("retinanet", "retinanet-no-gn", {"group_norm"}),
+        ("rcnn-rpn", "rcnn-fcos", {"detector"}),
+        ("rcnn-fcos", "rcnn-fcos-no-branch", branch),
+        ("fcos-improved", "torchvision-fcos", {"detector"}),
+    ]:
+        assert differing(made[one], made[other]) == want, (one, other)
+    # The model of the paper's tables: none of Table 3's improvements, and all of them.
+    own, improved = made["fcos"].model, made["fcos-improved"].model
     for name in ("centerness_branch", "center_sampling_radius", "box_loss", "normalize_targets", "group_norm"):
-        assert getattr(own, name) == getattr(paper, name)
+        assert getattr(own, name) == getattr(FCOSConfig.paper(), name)
+        assert getattr(improved, name) == getattr(FCOSConfig.improved(), name)
+
+
+def test_every_variant_is_another_training():
+    """One that several tables need stands there once."""
+    digests = {digest(variant_config(BASE["bccd"], name, 0), "boxes") for name in VARIANTS}
+    assert len(digests) == len(VARIANTS)
+    assert {row.variant for study in STUDIES.values() for row in study.rows.values()} == set(VARIANTS)
+
+
+def test_the_digest_is_of_all_that_decides_a_run_and_of_nothing_else():
+    config = variant_config(BASE["bccd"], "fcos", 0)
+    own = digest(config, "boxes")
+    assert own == digest(TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))), "boxes")
+    for same in (
+        {"save_every": 7}, {"workers": 3}, {"model.nms_threshold": 0.5}, {"model.score_threshold": 0.3},
+        {"test_split": "val"}, {"model.class_names": ("a", "b", "c")},
+    ):  # fmt: skip
+        assert digest(config.replace(**same), "boxes") == own, same
+    for other in (
+        {"seed": 1}, {"iterations": 1999}, {"lr": 0.001}, {"model.min_size": 200}, {"split": "train"},
+        {"model.group_norm": False}, {"precision": "bf16"}, {"data": "shapes"},
+    ):  # fmt: skip
+        assert digest(config.replace(**other), "boxes") != own, other
+    assert digest(config, "other boxes") != own
+
+
+@pytest.mark.parametrize(("name", "table"), [("ladder", paper.TABLE_3), ("parts", paper.TABLE_8),
+                                             ("proposals", paper.TABLE_6)])  # fmt: skip
+def test_the_rows_are_the_papers(name, table):
+    assert list(STUDIES[name].rows) == list(table) and STUDIES[name].paper == table.shares
+
+
+def test_every_other_row_is_one_of_the_papers_too():
+    for study in STUDIES.values():
+        if study.paper is not None:  # torchvision's FCOS and Fig. 7's shares are not in the paper
+            assert {study.same_as.get(row, row) for row in study.rows} <= set(study.paper)
+        for claim in study.claims:
+            assert {claim.first, claim.second} <= set(study.rows)
+            assert (study.paper_difference(claim) is None) == bool(claim.sign)
+
+
+def test_the_papers_differences():
+    """As the paper's tables print them, in points."""
+
+    def points(name: str) -> list[float]:
+        study = STUDIES[name]
+        return [round(100 * study.paper_difference(claim), 2) for claim in study.claims]
+
+    assert points("ladder") == [0.4, 0.1, 0.1, 0.6, 0.3, 0.7, 0.2, 0.3, 2.7]
+    assert points("parts") == [3.2, 0.0, 0.1, 0.5, 0.1, 0.2]
+    assert points("centerness") == [3.6, 3.6, 0.0, 5.0]
+    assert points("retinanet") == [0.5, 0.2, 0.4, 2.7, 0.5, 0.9, 0.4, -0.2]
+    assert points("proposals") == [8.1, 3.4, 3.3, 2.4, 4.8, 1.0]
+
+
+def test_every_claim_of_tables_3_4_6_7_8_and_fig_7_is_there():
+    """A table's rows are all compared, and each figure that is printed for proposals and without classes."""
+    for name, study in STUDIES.items():
+        if name != "torchvision":
+            assert {row for claim in study.claims for row in (claim.first, claim.second)} == set(study.rows)
+    assert {c.figure for c in STUDIES["proposals"].claims} == set(paper.TABLE_6.columns)
+    assert {c.figure for c in STUDIES["retinanet"].claims} == set(paper.TABLE_7.columns)
+
+
+def test_the_nms_of_a_row_costs_no_training():
+    ladder = STUDIES["ladder"].rows
+    assert ladder["P5"].variant == ladder["NMS"].variant and ladder["P5"].inference == {"nms_threshold": 0.5}
+    assert BASE["bccd"].model.nms_threshold == 0.6
+    assert {row.measurement for row in measurements("fcos-p5")} == {"coco", "coco nms_threshold=0.5"}
+
+
+def test_a_variant_is_measured_for_every_study_that_has_it():
+    found = {row.measurement for row in measurements("fcos")}
+    assert found == {"coco", "coco nms_threshold=0.5", "table_4", "table_7", "fig_7"}
+    assert {row.measure for name in VARIANTS for row in measurements(name)} == set(MEASURES)
+
+
+def test_the_plan_goes_round_so_that_all_rows_have_as_many_seeds():
+    order = list(plan(["ladder", "parts"], [3, 1]))
+    assert len(order) == 2 * (8 + 5), "Table 8 shares two variants with Table 3"
+    assert len(set(order)) == len(order)
+    assert [seed for _, seed in order] == [3] * 13 + [1] * 13
+    assert [variant for variant, seed in order if seed == 3] == [variant for variant, seed in order if seed == 1]
+    assert list(plan(["ladder"], [])) == []
 
 
 def test_mean_and_spread():
@@ -49,14 +166,13 @@ def test_mean_and_spread():
     assert spread([0.5, None]) == {"mean": None, "std": None, "values": [0.5, None]}
 
 
-def test_every_study_has_the_papers_rows():
-    for study in STUDIES.values():
-        if study.paper is None:  # torchvision's FCOS is not in the paper
-            continue
-        rows = {row if row != "without_branch" else "none" for row in study.variants}
-        assert rows <= set(study.paper)
-        assert set(study.variants.values()) <= set(VARIANTS)
-
-
-def test_every_study_has_a_measure():
-    assert {study.measure for study in STUDIES.values()} == set(MEASURES)
+def test_comparisons_as_text():
+    one = dataclasses.asdict(Claim("C5", "RetinaNet")) | {
+        "paper": 0.004,
+        "n": 0,
+        "difference": None,
+        "word": "not run yet",
+    }
+    assert comparison_table([one]).endswith("not run yet, paper +0.40: not run yet")
+    found = one | {"n": 4, "difference": 0.0123, "interval": [-0.001, 0.0256], "word": "not told apart"}
+    assert comparison_table([found]).endswith("+1.23 [-0.10, +2.56] of 4 seeds, paper +0.40: not told apart")

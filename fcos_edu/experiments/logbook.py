@@ -1,0 +1,266 @@
+"""The record that a study lives in: what was decided, each finished run, and what follows from them.
+
+Taught in the chapter *One change at a time*. Checked against: studies that were killed and went on from this file
+alone, and comparisons made by hand.
+
+One file for each data set. It is written whole after each run, so a study can be cut off at any moment and go on,
+on another machine too: a run that stands in it is never trained again, its folder is not needed. Runs are kept by a
+digest of everything that decides them, so a change of the configuration cannot be mistaken for the run of before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from ..config import FCOSConfig
+from ..records import record
+from ..settings import INFERENCE, ConfigError, Settings
+from ..training.config import TrainConfig, differences
+from .statistics import ALPHA, holm, holm_alphas, paired, power, smallest_effect, verdict
+from .studies import PILOT, STUDIES, VARIANTS, Claim, plan, spread
+
+# What changes nothing in the weights that a run ends with.
+BOOKKEEPING = ("log_every", "save_every", "keep_checkpoints", "workers", "on_corrupt", "test_data", "test_split")
+_OF_THE_DATA = ("class_names", "num_classes")  # a run takes them from there
+TOO_FEW, NOT_RUN = "too few seeds yet", "not run yet"
+
+
+def variant_config(recipe: TrainConfig, variant: str, seed: int) -> TrainConfig:
+    """What a variant trains: the recipe of the data with ``PAPER``, the variant's changes and the seed."""
+    return recipe.replace(**{**VARIANTS[variant], "seed": seed})
+
+
+def digest(config: TrainConfig, boxes: str) -> str:
+    """A short name of all that decides the weights that a run ends with.
+
+    Args:
+        config: of the run, with its seed.
+        boxes: a fingerprint of the data, see :func:`~fcos_edu.experiments.seeds.fingerprint`.
+    """
+    hints = get_type_hints(FCOSConfig, include_extras=True)
+    later = {f.name for f in fields(FCOSConfig) if INFERENCE in getattr(hints[f.name], "__metadata__", ())}
+    # Images are resized in training too, although their sizes may change after it.
+    left_out = (later - {"min_size", "max_size"}) | set(_OF_THE_DATA)
+    plain = _changed(config, (*BOOKKEEPING, "model")) | {"model": _changed(config.model, left_out)}
+    text = json.dumps({"config": plain, "boxes": boxes}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _changed(settings: Settings, left_out: Collection[str]) -> dict[str, Any]:
+    """Fields that are not at their defaults: one that a later version adds leaves the digests of runs as they are."""
+    values, defaults = settings.to_dict(), type(settings)().to_dict()
+    return {n: value for n, value in values.items() if n not in left_out and value != defaults[n]}
+
+
+class Logbook:
+    """A study's record.
+
+    Args:
+        path: of the file; it need not be there yet.
+        recipe: of all runs, with ``PAPER``.
+        boxes: the data's fingerprint.
+
+    Raises:
+        ConfigError: the file holds runs with another configuration, or something else; or with a recipe without
+            ``PAPER`` two variants are the same.
+    """
+
+    def __init__(self, path: str | Path, recipe: TrainConfig, boxes: str) -> None:
+        self.path, self.recipe, self.boxes = Path(path), recipe.replace(seed=0), boxes
+        self.kept: dict[str, Any] = {}
+        self.refresh()
+        names: dict[str, str] = {}
+        for variant in VARIANTS:
+            twin = names.setdefault(self.key(variant, 0), variant)
+            if twin != variant:
+                raise ConfigError(f"with this recipe {twin} and {variant} are one: start from it with PAPER's changes")
+        before = self.kept.get("config")
+        if before is None:
+            return
+        changed = [c for c in differences(before, self.recipe.to_dict()) if c.split()[0] not in BOOKKEEPING]
+        if self.kept["boxes"] != boxes:
+            changed.append("the boxes of the data are others")
+        if changed and self.design is None and all(run["variant"] == PILOT for run in self.runs.values()):
+            return  # trials for a design that is not made yet: each finds its own runs by their digest
+        if changed:
+            raise ConfigError(
+                f"{self.path} holds runs with another configuration: {'; '.join(changed)}. Choose another file"
+                + (", as this one has a design, which is not changed after a look at its runs" if self.design else "")
+            )
+
+    def refresh(self) -> None:
+        """Read what the file has now; runs that are known here stay.
+
+        Raises:
+            ConfigError: it is no such record.
+        """
+        if not self.path.exists():
+            return
+        found = json.loads(self.path.read_text("utf-8"))
+        if not isinstance(found.get("runs"), dict):
+            raise ConfigError(f"{self.path} holds a result without its runs; choose another file for this study")
+        self.kept = found | {"runs": found["runs"] | self.runs}
+
+    @property
+    def runs(self) -> dict[str, dict[str, Any]]:
+        """Finished runs by their digests."""
+        runs: dict[str, dict[str, Any]] = self.kept.setdefault("runs", {})
+        return runs
+
+    @property
+    def design(self) -> dict[str, Any] | None:
+        """What was decided before the rungs were run, if it was."""
+        return self.kept.get("design")
+
+    def key(self, variant: str, seed: int) -> str:
+        """The digest of a run."""
+        return digest(variant_config(self.recipe, variant, seed), self.boxes)
+
+    def find(self, variant: str, seed: int) -> dict[str, Any] | None:
+        """A finished run, or None."""
+        return self.runs.get(self.key(variant, seed))
+
+    def seeds(self, variants: Iterable[str]) -> list[int]:
+        """The seeds that all these variants have, in order."""
+        known = sorted({run["seed"] for run in self.runs.values()})
+        wanted = list(variants)
+        return [seed for seed in known if all(self.find(variant, seed) for variant in wanted)]
+
+    def missing(self, studies: Iterable[str], seeds: Iterable[int]) -> list[tuple[str, int]]:
+        """Runs that the studies still need, in the order of :func:`~fcos_edu.experiments.studies.plan`."""
+        return [(variant, seed) for variant, seed in plan(studies, seeds) if self.find(variant, seed) is None]
+
+    def add(self, variant: str, seed: int, entry: Mapping[str, Any]) -> None:
+        """Take in a finished run."""
+        self.runs[self.key(variant, seed)] = {"variant": variant, "seed": seed, **entry}
+
+    def save(self, command: str, **more: Any) -> None:
+        """Write the file: runs, design, and every table and comparison that the runs have figures for.
+
+        Args:
+            command: what anybody can type to run what is in it.
+            more: a design, a note.
+        """
+        self.refresh()
+        kept = {k: self.kept[k] for k in ("design", "note") if k in self.kept} | more
+        order = {name: place for place, name in enumerate(VARIANTS)}
+        runs = dict(sorted(self.runs.items(), key=lambda item: (item[1]["seed"], order.get(item[1]["variant"], 99))))
+        self.kept |= kept | {"runs": runs}
+        started = [name for name, study in STUDIES.items() if self.seeds(study.variants)]
+        recipe = self.recipe
+        record(
+            self.path,
+            what="Finished runs of the studies, one line each, and the comparisons that follow from them",
+            command=command,
+            metrics={name: outcome(self, name) for name in started},
+            paper={name: STUDIES[name].paper for name in started},
+            data=f"{Path(recipe.data).name}, {recipe.split} for training, {recipe.test_split} for the figures",
+            comparisons={name: comparisons(self, name) for name in STUDIES if STUDIES[name].claims},
+            cpu_hours=round(sum(r["cpu_seconds"] + r["measuring_cpu_seconds"] for r in runs.values()) / 3600, 2),
+            config=recipe.to_dict(),
+            boxes=self.boxes,
+            **kept,
+            runs=runs,
+        )
+
+
+def figures_of(run: Mapping[str, Any], study: str, row: str) -> dict[str, float | None]:
+    """The figures of a run that make a row of a study."""
+    where = STUDIES[study].rows[row]
+    figures: dict[str, float | None] = run["figures"][where.measurement][where.part]
+    return figures
+
+
+def outcome(book: Logbook, name: str, seeds: Sequence[int] | None = None) -> dict[str, Any]:
+    """A study's table: for each row ``{figure: {"mean", "std", "values"}}``, and the mean times of its variants.
+
+    Args:
+        book: the record.
+        name: of the study.
+        seeds: of the runs; None for those that all rows have.
+    """
+    study = STUDIES[name]
+    used = book.seeds(study.variants) if seeds is None else list(seeds)
+    table: dict[str, Any] = {}
+    for row, where in study.rows.items():
+        found = [figures_of(run, name, row) for seed in used if (run := book.find(where.variant, seed))]
+        table[row] = {figure: spread([one[figure] for one in found]) for figure in found[0]}
+    for kind in ("seconds", "cpu_seconds"):
+        table[kind] = {
+            variant: spread([run[kind] for seed in used if (run := book.find(variant, seed))])["mean"]
+            for variant in study.variants
+        }
+    return table
+
+
+def comparisons(book: Logbook, name: str) -> list[dict[str, Any]]:
+    """What the paper claims in a study's table, and what our runs say of it so far.
+
+    Each with ``difference`` (first minus second, in 0..1), its ``interval`` of 95 %, ``p``, Holm's ``holm_p`` over its
+    family and the ``holm_interval`` from which the ``word`` follows, the ``power`` that n pairs of this spread have for
+    the paper's difference, and the ``smallest_effect`` that they would find in 80 of 100 studies. As long as a
+    comparison has fewer seeds than the design asks for, its word says so. A family is corrected for all its claims,
+    also for those that are not run yet.
+    """
+    study, wanted = STUDIES[name], (book.design or {}).get("seeds", 2)
+    found = [_compared(book, name, claim) for claim in study.claims]
+    for family in {claim.family for claim in study.claims}:
+        mine = [one for one, claim in zip(found, study.claims) if claim.family == family]
+        ready = [one for one in mine if one["n"] >= wanted and one.get("p") is not None]
+        p = [one["p"] if one in ready else 1.0 for one in mine]
+        for one, adjusted, level in zip(mine, holm(p), holm_alphas(p)):
+            if one in ready:
+                _judge(one, adjusted, level, len(mine))
+    return found
+
+
+def _compared(book: Logbook, name: str, claim: Claim) -> dict[str, Any]:
+    """A claim before its family is known."""
+    study = STUDIES[name]
+    first, second = study.rows[claim.first], study.rows[claim.second]
+    seeds = book.seeds((first.variant, second.variant))
+    one: dict[str, Any] = {
+        "first": claim.first, "second": claim.second, "figure": claim.figure, "family": claim.family,
+        "paper": study.paper_difference(claim), "sign": claim.sign, "n": len(seeds), "difference": None,
+        "word": NOT_RUN,
+    }  # fmt: skip
+    if not seeds:
+        return one
+    values = [
+        [figures_of(book.runs[book.key(where.variant, seed)], name, row)[claim.figure] for seed in seeds]
+        for row, where in ((claim.first, first), (claim.second, second))
+    ]
+    if any(value is None for side in values for value in side):
+        return one | {"word": "no such boxes in the data"}
+    pair = paired(*values)  # type: ignore[arg-type]
+    interval = pair.interval()
+    return one | {
+        "difference": round(pair.mean, 5),
+        "sd": None if pair.sd is None else round(pair.sd, 5),
+        "interval": None if interval is None else [round(end, 5) for end in interval],
+        "p": pair.p,
+        "values": [round(a - b, 5) for a, b in zip(*values)],  # type: ignore[operator]
+        "word": TOO_FEW,
+    }
+
+
+def _judge(one: dict[str, Any], adjusted: float, level: float, family: int) -> None:
+    """Holm's figures, the power and the word of a comparison that has its seeds."""
+    pair = paired(one["values"], [0.0] * one["n"])
+    interval = pair.interval(level)
+    assert interval is not None and pair.sd is not None
+    one["holm_p"] = adjusted
+    one["holm_interval"] = [round(end, 5) for end in interval]
+    # For the family's strictest level, at which its first finding is tested.
+    one["smallest_effect"] = round(smallest_effect(pair.sd, pair.n, ALPHA / family), 5)
+    if one["paper"]:
+        one["power"] = round(power(one["paper"], pair.sd, pair.n, ALPHA / family), 3)
+    one["word"] = verdict(one["paper"] or one["sign"], interval)
+
+
+__all__ = ["BOOKKEEPING", "Logbook", "comparisons", "digest", "figures_of", "outcome", "variant_config"]

@@ -1,0 +1,172 @@
+"""The record of a study: comparisons by hand, families with what is not run yet, and files that are none."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from fcos_edu import ConfigError
+from fcos_edu.experiments.logbook import NOT_RUN, TOO_FEW, Logbook, comparisons, outcome
+from fcos_edu.experiments.statistics import ALPHA, paired, power, smallest_effect
+from fcos_edu.experiments.studies import PAPER, STUDIES, measurements
+from fcos_edu.training.recipes import RECIPES
+
+pytest.importorskip("scipy")
+RECIPE = RECIPES["bccd"].config.replace(**PAPER)
+FIGURES = ("AP", "AP50", "AP75", "AP90", "AR100", "AR1000", "share")
+
+
+def entry(variant: str, value: float) -> dict:
+    """A run whose figures are all the same."""
+    parts = {"table_4": ("none", "computed", "branch", "oracle"), "fig_7": ("with", "without")}
+    figures = {
+        row.measurement: {part: dict.fromkeys(FIGURES, value) for part in parts.get(row.measure, ("",))}
+        for row in measurements(variant)
+    }
+    return {
+        "figures": figures,
+        "seconds": 10.0,
+        "cpu_seconds": 7.0,
+        "measuring_cpu_seconds": 1.0,
+        "curve": {"8": value},
+    }
+
+
+def ladder(path, values: dict[str, list[float]], design: dict | None = None) -> Logbook:
+    book = Logbook(path, RECIPE, "boxes")
+    for variant, ends in values.items():
+        for seed, value in enumerate(ends):
+            book.add(variant, seed, entry(variant, value))
+    if design:
+        book.kept["design"] = design
+    return book
+
+
+# Of Table 3: C5 is clearly better than RetinaNet, P5 is not told apart, GN is clearly worse.
+ENDS = {
+    "retinanet-c5": [0.50, 0.51, 0.49, 0.50],
+    "fcos-c5": [0.56, 0.572, 0.548, 0.561],
+    "fcos-p5": [0.57, 0.55, 0.56, 0.555],
+    "fcos": [0.50, 0.47, 0.493, 0.465],
+}
+
+
+def by_rung(book: Logbook, name: str = "ladder") -> dict[str, dict]:
+    return {f"{one['first']}/{one['second']}": one for one in comparisons(book, name)}
+
+
+def test_comparisons_by_hand(tmp_path):
+    found = by_rung(ladder(tmp_path / "r.json", ENDS))
+    one = found["C5/RetinaNet"]
+    want = paired(ENDS["fcos-c5"], ENDS["retinanet-c5"])
+    assert one["n"] == 4 and one["values"] == pytest.approx([0.06, 0.062, 0.058, 0.061])
+    assert one["difference"] == pytest.approx(want.mean, abs=1e-5) and one["p"] == pytest.approx(want.p)
+    assert one["interval"] == pytest.approx(want.interval(), abs=1e-5)
+    # Eight rungs, of which four are not run: all count. The smallest p is tested at alpha / 8.
+    assert one["holm_p"] == pytest.approx(8 * want.p)
+    assert one["holm_interval"] == pytest.approx(want.interval(ALPHA / 8), abs=1e-5)
+    assert one["power"] == pytest.approx(power(0.004, want.sd, 4, ALPHA / 8), abs=1e-3)
+    assert one["smallest_effect"] == pytest.approx(smallest_effect(want.sd, 4, ALPHA / 8), abs=1e-5)
+    assert one["paper"] == 0.004 and one["word"] == "reproduced"
+    words = {rung: one["word"] for rung, one in found.items()}
+    assert words["P5/C5"] == "not told apart"
+    assert words["NMS/P5"] == "not told apart"  # the same figure here: nothing left to chance, and no difference
+    assert words["GN/NMS"] == "contradicted"
+    assert words["GIoU/ctr. sampling"] == words["normalization/RetinaNet"] == NOT_RUN
+
+
+def test_a_family_of_its_own_is_not_corrected(tmp_path):
+    ends = ENDS | {"fcos-improved": [0.55, 0.565, 0.54, 0.54]}
+    one = by_rung(ladder(tmp_path / "r.json", ends))["normalization/RetinaNet"]
+    assert one["holm_p"] == pytest.approx(one["p"]) and one["holm_interval"] == pytest.approx(one["interval"], abs=1e-5)
+
+
+def test_no_word_before_the_seeds_of_the_design(tmp_path):
+    book = ladder(tmp_path / "r.json", {name: ends[:3] for name, ends in ENDS.items()}, {"seeds": 4})
+    assert {one["word"] for one in comparisons(book, "ladder")} == {TOO_FEW, NOT_RUN}
+    assert by_rung(book)["C5/RetinaNet"]["interval"] is not None, "but what there is is shown"
+    assert "holm_p" not in by_rung(book)["C5/RetinaNet"]
+    one = by_rung(ladder(tmp_path / "s.json", {name: ends[:1] for name, ends in ENDS.items()}))["C5/RetinaNet"]
+    assert one["word"] == TOO_FEW and one["interval"] is None and one["difference"] == pytest.approx(0.06)
+
+
+def test_pairs_are_of_the_seeds_that_both_have(tmp_path):
+    book = ladder(tmp_path / "r.json", {"fcos-c5": [0.6, 0.61, 0.62], "retinanet-c5": [0.5, 0.5]})
+    assert by_rung(book)["C5/RetinaNet"]["values"] == pytest.approx([0.1, 0.11])
+    assert book.seeds(["fcos-c5", "retinanet-c5"]) == [0, 1] and book.seeds(["fcos-c5"]) == [0, 1, 2]
+
+
+def test_a_figure_without_boxes_gives_no_word(tmp_path):
+    book = ladder(tmp_path / "r.json", {"fcos-c5": [None, 0.5], "retinanet-c5": [0.5, 0.5]})
+    assert by_rung(book)["C5/RetinaNet"]["word"] == "no such boxes in the data"
+
+
+def test_a_figure_that_the_paper_only_draws_has_a_sign(tmp_path):
+    book = ladder(tmp_path / "r.json", {"fcos": [0.5, 0.52, 0.51]})
+    for run in book.runs.values():
+        run["figures"]["fig_7"]["with"]["share"] -= 0.1
+    (one,) = comparisons(book, "score-iou")
+    assert (one["paper"], one["sign"], one["word"]) == (None, -1, "reproduced")
+
+
+def test_what_is_missing_goes_round(tmp_path):
+    book = ladder(tmp_path / "r.json", {"fcos": [0.5], "fcos-p5": [0.5, 0.5]})
+    missing = book.missing(["ladder"], [0, 1])
+    assert len(missing) == 2 * 8 - 3 and [seed for _, seed in missing] == [0] * 6 + [1] * 7
+    assert ("fcos", 1) in missing and ("fcos", 0) not in missing
+
+
+def test_the_file_is_the_same_in_whatever_order_runs_end(tmp_path):
+    runs = [(variant, seed, value) for variant, ends in ENDS.items() for seed, value in enumerate(ends)]
+    texts = []
+    for shuffle in (0, 1):
+        random.Random(shuffle).shuffle(runs)
+        book = Logbook(tmp_path / f"{shuffle}.json", RECIPE, "boxes")
+        for variant, seed, value in runs:
+            book.add(variant, seed, entry(variant, value))
+        book.save("fcos-edu study ladder")
+        texts.append((tmp_path / f"{shuffle}.json").read_text())
+    assert texts[0] == texts[1]
+    kept = json.loads(texts[0])
+    assert kept["comparisons"]["ladder"] == comparisons(book, "ladder")
+    assert set(kept["metrics"]) == {"score-iou"}, "the tables of which every row has a run"
+    assert kept["metrics"]["score-iou"] == outcome(book, "score-iou")
+    assert kept["cpu_hours"] == round(len(runs) * 8 / 3600, 2)
+    assert {one["word"] for one in kept["comparisons"]["parts"]} == {NOT_RUN}
+
+
+def test_what_another_study_wrote_meanwhile_stays(tmp_path):
+    path = tmp_path / "r.json"
+    one, other = Logbook(path, RECIPE, "boxes"), Logbook(path, RECIPE, "boxes")
+    one.add("fcos", 0, entry("fcos", 0.5))
+    one.save("a")
+    other.add("fcos-reg", 0, entry("fcos-reg", 0.6))
+    other.save("b")
+    again = Logbook(path, RECIPE, "boxes")
+    assert again.find("fcos", 0) and again.find("fcos-reg", 0)
+
+
+def test_another_configuration_other_data_and_other_files_are_refused(tmp_path):
+    path = tmp_path / "r.json"
+    ladder(path, ENDS, {"seeds": 4}).save("fcos-edu study ladder")
+    Logbook(path, RECIPE.replace(seed=5, save_every=3), "boxes")
+    with pytest.raises(ConfigError, match=r"iterations was 2000 and is 3.*a design, which is not changed"):
+        Logbook(path, RECIPE.replace(iterations=3), "boxes")
+    with pytest.raises(ConfigError, match="the boxes of the data are others"):
+        Logbook(path, RECIPE, "others")
+    path.write_text(json.dumps({"metrics": {"AP": 0.5}}))
+    with pytest.raises(ConfigError, match="a result without its runs"):
+        Logbook(path, RECIPE, "boxes")
+
+
+def test_before_a_design_the_pilot_may_be_tried_with_several_schedules(tmp_path):
+    path = tmp_path / "r.json"
+    ladder(path, {"fcos": [0.5, 0.51]}).save("fcos-edu study design")
+    longer = Logbook(path, RECIPE.replace(iterations=3000), "boxes")
+    assert longer.find("fcos", 0) is None and len(longer.runs) == 2, "the trials stay, and are not mistaken"
+
+
+def test_studies_without_claims_have_no_comparisons(tmp_path):
+    assert comparisons(ladder(tmp_path / "r.json", ENDS), "torchvision") == [] == list(STUDIES["torchvision"].claims)
