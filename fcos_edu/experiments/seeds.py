@@ -43,6 +43,7 @@ from ..training.loop import train
 from ..training.runs import Run
 from ..training.signals import PREEMPTED
 from .logbook import BOOKKEEPING, Logbook, outcome, variant_config
+from .statistics import needs_scipy
 from .studies import PILOT, STUDIES, Row, measurements
 
 Figures = dict[str, float | None]
@@ -137,6 +138,7 @@ def run_studies(
     Raises:
         ConfigError: no such study, no seeds, or a record or a run in ``folder`` that was made with another
             configuration.
+        ModuleNotFoundError: there is no scipy.
     """
     unknown = [name for name in names if name not in (*STUDIES, "design")]
     if unknown or not names:
@@ -146,6 +148,7 @@ def run_studies(
     if jobs < 1:
         raise ConfigError(f"jobs is {jobs}; it must be at least 1")
     folder = Path(folder)
+    needs_scipy()  # now, and not after hours of training
     book = open_logbook(recipe, record or folder / "runs.json")
     missing = (
         [(PILOT, s) for s in seeds if not book.find(PILOT, s)] if "design" in names else book.missing(names, seeds)

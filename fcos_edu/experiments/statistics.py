@@ -35,7 +35,7 @@ class Difference:
         """Where the true mean lies with the confidence ``1 - alpha``: (low, high), or None for a single difference."""
         if self.sd is None:
             return None
-        stats = _stats()
+        stats = needs_scipy()
 
         reach = float(stats.t.ppf(1 - alpha / 2, self.n - 1)) * self.sd / math.sqrt(self.n)
         return self.mean - reach, self.mean + reach
@@ -61,7 +61,7 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
     sd = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1))
     if sd < 1e-12:  # all the same, up to rounding: nothing is left to chance
         return Difference(n, mean, 0.0, 1.0 if abs(mean) < 1e-12 else 0.0)
-    return Difference(n, mean, sd, float(2 * _stats().t.sf(abs(mean) / sd * math.sqrt(n), n - 1)))
+    return Difference(n, mean, sd, float(2 * needs_scipy().t.sf(abs(mean) / sd * math.sqrt(n), n - 1)))
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -133,8 +133,8 @@ def power(effect: float, sd: float, n: int, alpha: float = ALPHA) -> float:
     return float(min(1.0, ((ndtr(shift - reach) + ndtr(-shift - reach)) * density).sum()))
 
 
-def _stats() -> Any:
-    """``scipy.stats``: half a second, which reading a record does not need.
+def needs_scipy() -> Any:
+    """``scipy.stats``, half a second that reading a record does not need.
 
     Raises:
         ModuleNotFoundError: says how to install it.
@@ -151,7 +151,7 @@ def _shown(n: int, alpha: float) -> tuple[Any, Any]:
     """Of each spread that n pairs may show: how many standard errors the mean must lie from 0, and its probability."""
     import numpy as np
 
-    stats = _stats()
+    stats = needs_scipy()
     shown = np.linspace(0, stats.chi.isf(1e-15, n - 1), 2001)  # times sqrt(n - 1) / sd
     density = stats.chi.pdf(shown, n - 1) * (shown[1] - shown[0])
     density[[0, -1]] /= 2  # the trapezoid rule
@@ -178,6 +178,7 @@ __all__ = [
     "Difference",
     "holm",
     "holm_alphas",
+    "needs_scipy",
     "paired",
     "power",
     "smallest_effect",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from fcos_edu.experiments.statistics import (
     Difference,
     holm,
     holm_alphas,
+    needs_scipy,
     paired,
     power,
     smallest_effect,
@@ -68,6 +70,12 @@ def test_one_seed_has_no_interval_and_equals_leave_nothing_to_chance() -> None:
 def test_values_without_a_partner_are_refused(one: list[float], other: list[float]) -> None:
     with pytest.raises(ValueError, match="each seed must give one of both"):
         paired(one, other)
+
+
+def test_without_scipy_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'fcos-edu\[study\]'"):
+        needs_scipy()
 
 
 # ---- a family
