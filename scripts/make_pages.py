@@ -63,7 +63,7 @@ PARTS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("16_on_a_gpu", "What changes on a faster device?", "a large detector fine-tuned; in miniature on a CPU"),
     ),
 }
-APPENDIX = ("ledger", "api/index", "glossary", "troubleshooting", "promises", "inputs", "status", "references")
+APPENDIX = ("ledger", "api/index", "glossary", "zh", "troubleshooting", "promises", "inputs", "status", "references")
 PACKAGE = "fcos_edu"
 
 

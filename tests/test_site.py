@@ -124,7 +124,10 @@ def test_every_citation_of_a_page_is_in_the_bibliography() -> None:
 # ---- what stands on the pages by hand -------------------------------------------------------------------------
 
 FENCE = re.compile(r"^( *)(`{3,})(\{code-block\} )?(\w+)\n(.*?)^\1\2[ \t]*$", re.MULTILINE | re.DOTALL)
-HAND_WRITTEN = [ROOT / "README.md", *(ROOT / "book" / f"{name}.md" for name in ("intro", "troubleshooting", "status"))]
+HAND_WRITTEN = [
+    ROOT / "README.md",
+    *(ROOT / "book" / f"{name}.md" for name in ("intro", "troubleshooting", "status", "zh")),
+]
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -136,7 +139,8 @@ def blocks(path: Path, language: str) -> list[str]:
 def shell_lines() -> Iterator[tuple[str, list[str]]]:
     """Each command of each page, split into words, without comments and environment variables."""
     for path in HAND_WRITTEN:
-        for block in blocks(path, "bash"):
+        in_tables = re.findall(r"^\|.*\| `(fcos-edu [^`]+)` \|$", path.read_text("utf-8"), re.MULTILINE)
+        for block in [*blocks(path, "bash"), *in_tables]:
             for line in block.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
                 while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
