@@ -233,8 +233,8 @@ def load(source: str | Path, device: str | None = None) -> nn.Module:
     """A trained detector, in evaluation mode, on the GPU if there is one.
 
     Args:
-        source: a checkpoint file of any detector that :func:`build` makes; ``shapes`` or ``bccd`` for the ones that
-            come with the package; ``torchvision:COCO_V1`` for torchvision's published FCOS.
+        source: a checkpoint file of any detector that :func:`build` makes, or a run's folder; ``shapes`` or ``bccd``
+            for the ones that come with the package; ``torchvision:COCO_V1`` for torchvision's published FCOS.
         device: as for :func:`~fcos_edu.devices.pick_device`.
 
     Raises:
@@ -274,6 +274,11 @@ def load_for(
     if config.class_names and tuple(config.class_names) != tuple(dataset.classes):
         raise ValueError(
             f"{source} detects {', '.join(config.class_names)}, but the data has {', '.join(dataset.classes)}"
+        )
+    if not config.class_names and config.num_classes != len(dataset.classes):
+        raise ValueError(
+            f"{source} detects {config.num_classes} classes without names, but the data has {len(dataset.classes)}: "
+            f"{', '.join(dataset.classes)}"
         )
     if not isinstance(model, kind):
         raise ValueError(f"{source} holds a {_words(type(model))}; this measure needs a {_words(kind)}")

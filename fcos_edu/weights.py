@@ -30,6 +30,7 @@ from .integrity import (
     CheckpointError,
     Header,
     check_named_hash,
+    check_seal,
     hash_in_name,
     read_header,
     sealed,
@@ -84,16 +85,24 @@ def load(path: str | Path) -> Checkpoint:
     The file may be anybody's. Its header, its digest and its configuration are looked at before its numbers are, and
     what the configuration asks for must be there: a small file builds no large model.
 
+    Args:
+        path: a checkpoint; or a run's folder, for its model; or a checkpoint of a step of a run (``step-N.pt``), whose
+            averaged weights are taken where there are any.
+
     Raises:
         FileNotFoundError: no such file.
         CheckpointError: cut off, damaged, not one of ours, of a version with other fields, or with numbers that no
             model has (not finite, a negative variance); the message names the file.
     """
     path = Path(path)
+    if path.is_dir() and (path / "model.safetensors").exists():
+        path = path / "model.safetensors"
     if not path.exists() or path.is_dir():
         raise FileNotFoundError(f"no checkpoint at {path}")
     if not path.is_file():
         raise CheckpointError(f"{path} is no regular file")
+    if re.fullmatch(r"step-\d+\.pt", path.name):
+        return _load_step(path)
     try:
         header = read_header(path)
     except ValueError as error:
@@ -107,6 +116,29 @@ def load(path: str | Path) -> Checkpoint:
     state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
     _check_values(path, state)
     return Checkpoint(state, config, about)
+
+
+def _load_step(path: Path) -> Checkpoint:
+    """The model in the state of a run after some step; its configuration lies in the run's folder."""
+    check_seal(path)
+    kept = path.absolute().parents[1] / "config.json"
+    try:
+        values = strict_json(kept.read_bytes())
+        config, about = FCOSConfig.from_dict(values["model"]), {"detector": values.get("detector", "fcos")}
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{path} is of a run whose config.json is not in {kept.parent}; put it back there"
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{kept} is no configuration of a run ({error})") from error
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        state = (saved["ema"] or saved)["model"]
+        state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    except (RuntimeError, UnpicklingError, EOFError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is no checkpoint of a run ({' '.join(str(error).split()[:30])})") from error
+    _check_values(path, state)
+    return Checkpoint(state, config, about | {"step": saved["step"], "data": values.get("data", "")})
 
 
 def _broken(path: Path, error: Exception) -> str:

@@ -301,3 +301,13 @@ def test_what_is_found_in_an_image_does_not_depend_on_the_others(name):
         if name.startswith("faster"):
             (alone,) = model.proposals([small])
             torch.testing.assert_close(model.proposals([large, small])[1]["scores"], alone["scores"])
+
+
+@pytest.mark.parametrize("classes", [7, 3])
+def test_classes_without_names_must_be_as_many_as_those_of_the_data(tmp_path, classes):
+    """Seven on data of five were an IndexError, three were accepted."""
+    model = FCOS(FCOSConfig.tiny(num_classes=classes, min_size=64, max_size=64))
+    model.save(tmp_path / "a.safetensors")
+    dataset = data.ShapesDataset(num_images=1, split="val")
+    with pytest.raises(ValueError, match=f"detects {classes} classes without names, but the data has 5: disc, ring"):
+        detectors.load_for(tmp_path / "a.safetensors", dataset)

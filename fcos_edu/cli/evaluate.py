@@ -6,7 +6,9 @@ Taught in the chapter *How good is it*. Checked against: files of detections tha
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+from typing import Any
 
 from .options import (
     COUNT,
@@ -30,9 +32,13 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("checkpoint", nargs="?", type=place, help=f"{OURS}; none with --detections")
     parser.add_argument(
-        "--data", type=place, default="shapes", help="as for train; with --detections a COCO annotation file too"
+        "--data",
+        type=place,
+        help="as for train; with --detections a COCO annotation file too (default: what a run measured, or shapes)",
     )
-    parser.add_argument("--split", help="train, val or test (default: test; an annotation file has none)")
+    parser.add_argument(
+        "--split", help="train, val or test (default: what a run measured, or test; an annotation file has none)"
+    )
     parser.add_argument("--batch-size", type=COUNT, default=4)
     add_corrupt_option(parser, "leave them out, of the true boxes too")
     add_picture_options(parser)
@@ -53,6 +59,11 @@ def run(arguments: argparse.Namespace) -> None:
     from ..atomic import write_json
     from ..evaluation.coco_ap import metrics_table
 
+    measured = as_trained(arguments.checkpoint)
+    if arguments.data is None:
+        arguments.data = measured.get("test_data") or measured.get("data") or "shapes"
+    if arguments.split is None:
+        arguments.split = measured.get("test_split")
     metrics = _of_file(arguments) if arguments.detections else _of_detector(arguments)
     if arguments.out:
         write_json(arguments.out, metrics)
@@ -80,7 +91,24 @@ def _of_detector(arguments: argparse.Namespace) -> dict[str, float | None]:
         keep_empty=True, **picture_options(arguments),
     )  # fmt: skip
     model = load_for(arguments.checkpoint, dataset, device=arguments.device)
+    print(f"{arguments.data}, {arguments.split or 'test'}: {len(dataset)} images", file=sys.stderr)
     return evaluate(model, dataset, batch_size=arguments.batch_size)
+
+
+def as_trained(checkpoint: str | None) -> dict[str, Any]:
+    """The configuration of the run that a detector comes from, if it lies in its run's folder; otherwise nothing."""
+    from ..settings import ConfigError
+    from ..training.runs import Run
+
+    path = Path(checkpoint or "")
+    folders = [path] if path.is_dir() else list(path.parents[:2]) if path.is_file() else []
+    for folder in folders if checkpoint else []:
+        try:
+            if (values := Run(folder).read_config()) is not None:
+                return values
+        except (ConfigError, OSError):
+            continue
+    return {}
 
 
 def split_of(arguments: argparse.Namespace) -> str | None:

@@ -22,7 +22,7 @@ from ..text import printable
 
 Commands = Any  # what ArgumentParser.add_subparsers returns; argparse has no public name for it
 
-OURS = f"a checkpoint file, or {' or '.join(PACKAGED)} for the ones that come with the package"
+OURS = f"a checkpoint file, a run's folder, or {' or '.join(PACKAGED)} for the ones that come with the package"
 
 
 class Help(argparse.RawDescriptionHelpFormatter):

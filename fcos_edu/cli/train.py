@@ -52,7 +52,10 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, told=False, help="run folder (default: runs/NAME)")
     parser.add_argument(
-        "--resume", action="store_true", told=False, help="go on with the run in that folder, if there is one"
+        "--resume",
+        action="store_true",
+        told=False,
+        help="go on with the run in that folder, if there is one; without --recipe, --data and --from as it was begun",
     )
     parser.add_argument(
         "--allow-changes",
@@ -116,12 +119,21 @@ def run(arguments: argparse.Namespace) -> None:
 
 def run_folder(arguments: argparse.Namespace, config: TrainConfig) -> Path:
     """Where the run is written."""
-    return arguments.out or Path("runs") / (arguments.recipe or Path(config.data).name)
+    data = Path(config.data).expanduser()
+    name = data.resolve().name if data.is_dir() else data.name  # of "..", the folder's own name
+    return arguments.out or Path("runs") / (arguments.recipe or name or "data")
 
 
 def train_config(arguments: argparse.Namespace) -> TrainConfig:
     """The recipe that is asked for, with all changes of the command line."""
-    if arguments.recipe:
+    own = None
+    if arguments.resume and arguments.out and not (arguments.recipe or arguments.data or arguments.source):
+        from ..training.runs import Run
+
+        own = Run(arguments.out).read_config()
+    if own is not None:
+        config = TrainConfig.from_dict(own)  # a run that goes on knows what it is
+    elif arguments.recipe:
         config = RECIPES[arguments.recipe].config
     else:
         config = recipe_for(arguments.data or "shapes", gpu=has_gpu())

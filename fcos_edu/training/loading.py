@@ -96,7 +96,7 @@ def make_test_dataset(config: TrainConfig, classes: Sequence[str]) -> data.Detec
     """What is measured at the end.
 
     Raises:
-        ValueError: other classes than the training set's, or no such split.
+        ValueError: other classes than the training set's, no such split, or one without boxes.
     """
     if not config.test_split:
         return None
@@ -106,6 +106,11 @@ def make_test_dataset(config: TrainConfig, classes: Sequence[str]) -> data.Detec
         raise ValueError(
             f"{config.test_split} of {name} has the classes {', '.join(test.classes)}, but {config.split} of "
             f"{config.data} has {', '.join(classes)}"
+        )
+    if test.annotations().ignored.all():  # told now, not after all steps
+        raise ValueError(
+            f"{config.test_split} of {name} has no box to measure with: name another split (--set test_split=NAME), or "
+            "none (--set test_split=)"
         )
     return test
 

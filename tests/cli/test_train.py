@@ -1,8 +1,14 @@
 """``fcos-edu train``: the configuration that it makes, what a run leaves, and how it goes on."""
 
 import json
+from pathlib import Path
 
-from fcos_edu import FCOS, FCOSConfig
+import torch
+
+from fcos_edu import FCOS, FCOSConfig, weights
+from fcos_edu.cli.parser import build_parser
+from fcos_edu.cli.train import run_folder
+from fcos_edu.training.config import TrainConfig
 from fcos_edu.training.recipes import RECIPES
 from tests.cli.calls import run
 
@@ -112,3 +118,35 @@ def test_how_images_are_read_is_a_matter_of_options(capsys):
     shown = json.loads(capsys.readouterr().out)
     assert [shown[name] for name in names] == [True, "skip", "upright", 5, True]
     assert {name for name in shown if shown[name] != plain[name]} == set(names)
+
+
+def test_a_run_is_what_other_commands_take(tmp_path, capsys):
+    """Its folder, and a step's checkpoint; measured as training measured, and resumed as it was begun."""
+    out = tmp_path / "run"
+    words = ["test_split=val", "precision=no", "model.min_size=64", "model.max_size=64", "save_every=1"]
+    settings = [w for s in words for w in ("--set", s)]
+    assert run("train", "--data", "shapes", "--out", out, "--iterations", 2, "--batch-size", 2, *settings) == 0
+    trained = json.loads((out / "metrics.json").read_text())
+    step = out / "checkpoints" / "step-0000002.pt"
+    for number, source in enumerate((out, out / "model.safetensors", step)):
+        assert run("evaluate", source, "--out", tmp_path / f"{number}.json") == 0
+        assert "shapes, val: 4 images" in capsys.readouterr().err
+        assert json.loads((tmp_path / f"{number}.json").read_text())["AP"] == trained["AP"]
+        assert run("train", "--data", "shapes", "--from", source, "--print") == 0
+    one, other = weights.load(step).state, weights.load(out).state
+    assert all(torch.equal(one[name], other[name]) for name in one | other)
+    capsys.readouterr()
+    assert run("train", "--out", out, "--resume", "--iterations", 3, "--allow-changes", "--print") == 0
+    config = json.loads(capsys.readouterr().out)
+    assert config == json.loads((out / "config.json").read_text()) | {"iterations": 3}
+    (out / "config.json").unlink()
+    assert run("evaluate", step) == 1 and "config.json is not in" in capsys.readouterr().err
+
+
+def test_a_run_is_named_after_the_folder_itself(tmp_path, monkeypatch):
+    """`train --data ..` wrote into the current folder."""
+    (tmp_path / "mine" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "mine" / "below")
+    for data, name in (("..", "mine"), (".", "below"), ("shapes", "shapes"), ("../../mine", "mine"), ("/", "data")):
+        arguments = build_parser().parse_args(["train", "--data", data])
+        assert run_folder(arguments, TrainConfig(data=data)) == Path("runs") / name

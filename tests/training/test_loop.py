@@ -310,6 +310,14 @@ def test_a_missing_test_split_is_told_before_training(tmp_path, coco_folder):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_test_split_without_boxes_is_told_before_training(tmp_path, coco_folder):
+    document = json.loads((coco_folder / "val.json").read_text())
+    (coco_folder / "val.json").write_text(json.dumps(document | {"annotations": []}))
+    with pytest.raises(ValueError, match="val of .* has no box to measure with"):
+        train(small(data=str(coco_folder), test_split="val"), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch):
     """A finite loss can have a gradient that is not."""
     original = make_optimizer
