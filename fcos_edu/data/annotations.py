@@ -98,8 +98,9 @@ class Annotations:
     ) -> Annotations:
         """Arrays from one record for each image; ``more`` are further fields."""
         boxes = _joined([record.boxes for record in records], np.float64).reshape(-1, 4)
-        sides = boxes[:, 2:] - boxes[:, :2]
-        areas = sides[:, 0] * sides[:, 1]
+        with np.errstate(invalid="ignore", over="ignore"):  # boxes that are not finite are left out later
+            sides = boxes[:, 2:] - boxes[:, :2]
+            areas = sides[:, 0] * sides[:, 1]
         if any(record.areas is not None for record in records):
             own = [np.full(len(r.boxes), np.nan) if r.areas is None else r.areas for r in records]
             given = _joined(own, np.float64)
@@ -197,8 +198,8 @@ class Annotations:
         right nor as wrong. Annotation ids are given anew from 1 on, because pycocotools takes a match with id
         0 for no match. Boxes are not cut at the border; boxes without width or height are left out.
         """
-        sides = self.boxes[:, 2:] - self.boxes[:, :2]
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
+            sides = self.boxes[:, 2:] - self.boxes[:, :2]
             solid = np.flatnonzero(np.isfinite(self.boxes).all(axis=1) & (sides > 0).all(axis=1))
         ids = np.array(self.category_ids, dtype=np.int64)
         columns = zip(

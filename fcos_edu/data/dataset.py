@@ -191,8 +191,8 @@ class FileDataset(DetectionDataset):
         else:
             annotations, turn, notes = _measured(annotations, orientation, on_corrupt, max_pixels)
         cut = annotations.cut()
-        sides = cut[:, 2:] - cut[:, :2]
         with np.errstate(invalid="ignore"):
+            sides = cut[:, 2:] - cut[:, :2]
             solid = np.isfinite(annotations.boxes).all(axis=1) & (sides > 0).all(axis=1)
             usable = solid & ~annotations.ignored & (sides > 1).all(axis=1)
         self.counts[annotations.ignored_reason] += int(annotations.ignored.sum())
