@@ -289,24 +289,28 @@ def run_case(function: Any, inputs: Any) -> dict[str, Any]:
 
 
 def answer(job: dict[str, Any], write: Any) -> None:
-    """Run a job in this process: find the function, call it on each case, write one line of JSON for each."""
+    """Run a job in this process: find each function, call it on each of its cases, write a line of JSON for each.
+
+    Before the answers of a question stands a line with its number, and with what could not be found or read.
+    """
 
     def tell(entry: dict[str, Any]) -> None:
         write((json.dumps(entry) + "\n").encode())
 
     body, faults = statements(job["cells"])
-    try:
-        scope = load(body, job["name"])
-    except LookupError as error:
-        tell({"missing": str(error.args[0]) if error.args and error.args[0] in ("missing", "stub") else "broken",
-              "faults": faults})  # fmt: skip
-        return
-    tell({"faults": faults})
-    for number in range(len(job["cases"])):
-        entry = run_case(scope[job["name"]], decode(job["cases"][number]))
-        tell(entry)
-        if entry.get("error") == "MemoryError":  # the next case would fill it again
-            return
+    for number, (name, cases) in enumerate(job["asked"]):
+        try:
+            function = load(body, name)[name]
+        except LookupError as error:
+            reason = error.args[0] if error.args and error.args[0] in ("missing", "stub") else "broken"
+            tell({"question": number, "faults": faults, "missing": reason})
+            continue
+        tell({"question": number, "faults": faults})
+        for case in cases:
+            entry = run_case(function, decode(case))
+            tell(entry)
+            if entry.get("error") == "MemoryError":  # the next case would fill it again
+                return
 
 
 # ---------------------------------------------------------------------- the server

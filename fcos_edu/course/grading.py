@@ -23,7 +23,7 @@ from .._version import __version__
 from ..atomic import atomic_write, write_json
 from . import catalogue, feedback, judge
 from .question import Question
-from .sandbox import WALL, Server, held, supported
+from .sandbox import WALL, Run, Server, held, supported
 from .submissions import Submission, collect, mentions, read_cells
 
 SHORT = 5  # seconds for a question of a submission that has run out of time twice
@@ -162,38 +162,40 @@ def grade_one(submission: Submission, questions: Sequence[Question], seed: str, 
         cells, fault = read_cells(path)
         files.append((path.name, cells))
         notes += [fault] if fault else []
+    runs: dict[str, tuple[list[str], Run]] = {}
+    for file, cells in files:  # the newest file that has the function counts
+        asked = [q for q in questions if mentions(cells, q.name) and (q.name not in runs or runs[q.name][1].missing)]
+        given = server.run_all(cells, [(q.name, judge.key(q, seed).cases) for q in asked], WALL / 2)
+        for question, run in zip(asked, given, strict=True):
+            if not run.missing or runs.get(question.name, (cells, run))[1].missing == "missing":
+                runs[question.name] = cells, run
+            for cell, line in run.faults:
+                note = f"{file}: Python cannot read line {line}" + (f" of code cell {cell}" if len(cells) > 1 else "")
+                notes += [note] if note not in notes else []
     verdicts, late = [], 0
     for question in questions:
-        verdict, was_late = _grade_question(files, question, seed, server, SHORT if late >= 2 else WALL, notes)
-        late += was_late
+        cells, run = runs.get(question.name, ([], Run((), "missing")))
+        if run.missing:
+            name, words = _MISSING[run.missing]
+            verdicts.append(judge.Verdict(question.name, 0, question.points, name, words.format(question.name)))
+            continue
+        verdict = judge.judge(question, seed, run.answers)
+        if not verdict.right:  # it may be another function's fault: once more, alone
+            run = server.run(cells, question.name, judge.key(question, seed).cases, SHORT if late >= 2 else WALL)
+            late += run.late
+            verdict = judge.judge(question, seed, run.answers)
         verdicts.append(verdict)
     return Grade(submission.student, submission.number, verdicts, notes, submission.digest())
 
 
-def _grade_question(
-    files: list[tuple[str, list[str]]], question: Question, seed: str, server: Server, wall: float, notes: list[str]
-) -> tuple[judge.Verdict, bool]:
-    """The first file that has the function counts: the newest one."""
-    reason = "missing"
-    for file, cells in files:
-        if not mentions(cells, question.name):
-            continue
-        run = server.run(cells, question.name, judge.key(question, seed).cases, wall)
-        for cell, line in run.faults:
-            note = f"{file}: Python cannot read line {line}" + (f" of code cell {cell}" if len(cells) > 1 else "")
-            notes += [note] if note not in notes else []
-        if not run.missing:
-            return judge.judge(question, seed, run.answers), run.late
-        reason = run.missing if reason == "missing" else reason
-    name, words = {
-        "missing": ("missing", f"There is no function {question.name} at the top level of your file."),
-        "stub": ("not written yet", "This function is not written yet."),
-        "broken": (
-            "cannot be made",
-            f"The statement that makes {question.name} ends in an error: run your file from the top in a new kernel.",
-        ),
-    }[reason]
-    return judge.Verdict(question.name, 0, question.points, name, words), False
+_MISSING = {
+    "missing": ("missing", "There is no function {} at the top level of your file."),
+    "stub": ("not written yet", "This function is not written yet."),
+    "broken": (
+        "cannot be made",
+        "The statement that makes {} ends in an error: run your file from the top in a new kernel.",
+    ),
+}
 
 
 class _Memory:

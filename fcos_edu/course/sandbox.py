@@ -55,7 +55,7 @@ class Run:
         ""  # "missing", "stub" or "broken": there is no such function, it is not written, it could not be made
     )
     late: bool = False
-    seconds: float = 0.0
+    whole: bool = True  # the process lived until the last answer
     faults: tuple[tuple[int, int], ...] = ()  # cell and line of what cannot be read
 
 
@@ -144,7 +144,7 @@ class Server:
         return text
 
     def run(self, cells: Sequence[str], name: str, cases: Sequence[Case], wall: float = WALL) -> Run:
-        """A function of a student's on some inputs.
+        """A function of a student's on some inputs, in a process of its own.
 
         Args:
             cells: the code of the file, cell by cell.
@@ -152,17 +152,53 @@ class Server:
             cases: the inputs; nothing else is sent.
             wall: seconds after which it is stopped.
         """
-        job = {"cells": list(cells), "name": name, "cases": [encode(list(case.inputs)) for case in cases]}
+        return self._together(cells, [(name, cases)], wall)[0]
+
+    def run_all(
+        self, cells: Sequence[str], asked: Sequence[tuple[str, Sequence[Case]]], wall: float = WALL
+    ) -> list[Run]:
+        """Several functions of one file, one after the other in one process, as long as it lives.
+
+        A process costs more than most answers. Where one ends before its time, the next begins with the question after
+        the one that ended it. An answer that is wrong here may be the fault of another function: ask again with
+        :meth:`run` before you say so.
+        """
+        found: list[Run] = []
+        while len(found) < len(asked):
+            part = self._together(cells, asked[len(found) :], wall)
+            whole = next((i for i, run in enumerate(part) if not run.whole), len(part) - 1)
+            found += part[: whole + 1]
+        return found
+
+    def _together(self, cells: Sequence[str], asked: Sequence[tuple[str, Sequence[Case]]], wall: float) -> list[Run]:
+        job = {
+            "cells": list(cells),
+            "asked": [(name, [encode(list(case.inputs)) for case in cases]) for name, cases in asked],
+        }
         text, outcome = self._exchange(json.dumps(job).encode(), wall)
-        lines = text.split(b"\n")[:-1]
-        first = _read(lines[0]) if lines else None
-        ended = Failed("timeout" if outcome.get("late") else "stopped")
-        seconds, faults = outcome.get("seconds", 0.0), _faults(first)
-        if isinstance(first, dict) and first.get("missing") in ("missing", "stub", "broken"):
-            return Run((), str(first["missing"]), seconds=seconds, faults=faults)
-        answers = [_answer(_read(line)) for line in lines[1 : 1 + len(cases)]]
-        answers += [ended] * (len(cases) - len(answers))
-        return Run(tuple(answers), "", bool(outcome.get("late")), seconds, faults)
+        heads: dict[int, dict[str, Any]] = {}
+        given: dict[int, list[Any]] = {}
+        now = -1
+        for line in text.split(b"\n")[:-1]:
+            entry = _read(line)
+            if isinstance(entry, dict) and isinstance(entry.get("question"), int):
+                now = entry["question"]
+                heads.setdefault(now, entry)
+            elif now >= 0 and len(given.setdefault(now, [])) < 1000:
+                given[now].append(_answer(entry))
+        late = bool(outcome.get("late"))
+        ended = Failed("timeout" if late else "stopped")
+        runs = []
+        for number, (_, cases) in enumerate(asked):
+            head, answers = heads.get(number, {}), given.get(number, [])[: len(cases)]
+            missing = head.get("missing")
+            if missing in ("missing", "stub", "broken"):
+                runs.append(Run((), str(missing), faults=_faults(head)))
+                continue
+            whole = len(answers) == len(cases)
+            answers += [ended] * (len(cases) - len(answers))
+            runs.append(Run(tuple(answers), "", late and not whole, whole, _faults(head)))
+        return runs
 
     def _exchange(self, job: bytes, wall: float) -> tuple[bytes, dict[str, Any]]:
         """Send a job; what its child wrote, up to a limit, and how it ended. A server that died is started again."""

@@ -58,6 +58,18 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
 
 
+def test_one_function_costs_no_other_its_points(tmp_path: Path) -> None:
+    """Several run in one process; one that spoils it is asked again alone, and so are those that it spoilt."""
+    spoil = "import torch\ndef ltrb(p, b):\n    torch.stack = torch.empty = None\n    return 3\n"
+    ends = "import os\ndef inside(d):\n    os._exit(0)\n"
+    base = inspect.getsource(loops).replace("def ltrb(", "def old(").replace("def inside(", "def older(")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a_1.py").write_text(base + spoil + ends)
+    found = grading.grade(tmp_path / "in", "s", tmp_path / "grades.csv", labs=[1, 2], workers=1).grades[0]
+    lost = {verdict.question for verdict in found.verdicts if not verdict.right}
+    assert lost == {"ltrb", "inside"} and {verdict.points for verdict in found.verdicts} == {0, 10}
+
+
 def command(folder: Path, *words: str, seed: str = "s") -> int:
     parts = ["--seed", seed, "--out", folder / "grades.csv", "--feedback", folder / "feedback"]
     labs = ["--lab", "1", "--lab", "3", "--lab", "5"]

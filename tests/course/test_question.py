@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fcos_edu.course import _student, questions
+from fcos_edu.course import _student, find, questions
 from fcos_edu.course.question import ORDINARY, Draw, Question, close
 
 
@@ -41,6 +41,15 @@ def test_drawn_numbers_are_what_the_rules_ask_for() -> None:
         assert len(set(draw.labels(4, 3).tolist())) > 1
         assert len(set(draw.scores(9).tolist())) == 9
     assert draw.boxes(0).shape == (0, 4) and draw.points(0).shape == (0, 2)
+
+
+def test_no_two_boxes_of_a_scene_have_the_same_area() -> None:
+    """Which of them wins would be nobody's mistake; seen with two small ones."""
+    question = find("assign")
+    for seed in ("a class that is made", "z1", *map(str, range(20))):
+        for case in question.cases(seed):
+            areas = (case.inputs[1][:, 2:] - case.inputs[1][:, :2]).double().prod(1)
+            assert len(areas.unique()) == len(areas), (seed, case.kind)
 
 
 @pytest.mark.parametrize(

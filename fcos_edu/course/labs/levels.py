@@ -176,7 +176,7 @@ def _scenes(draw: Draw) -> Iterator[Case]:
         # Small ones inside the first two: they come later, and earlier, than the box around them.
         small = (boxes[:2, :2] + boxes[:2, 2:]) / 2
         small = torch.cat([small - torch.tensor([6.0, 5.0]), small + torch.tensor([5.25, 6.5])], 1)
-        boxes = torch.cat([small[1:], boxes, small[:1] - 0.25])
+        boxes = torch.cat([small[1:], boxes, small[:1] - torch.tensor([0.25, 0.25, 0, 0])])  # no two areas are equal
         middles = (boxes[:, :2] + boxes[:, 2:]) / 2 + 1.25
         off = boxes[:, :2] + (boxes[:, 2:] - boxes[:, :2]) * torch.tensor([0.25, 0.75])
         yield Case((torch.cat([draw.points(8), middles, off]), boxes, low, high))
