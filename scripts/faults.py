@@ -4,11 +4,11 @@
     python scripts/faults.py --short
 
 What is done, at random moments: SIGKILL, SIGTERM, SIGINT, SIGHUP; a loading process killed; a disk that is full (a
-limit on the size of files); shared memory that is small, or full in the middle; a lock that another run holds; the
-folder moved away; a pipe that nobody reads any more. After each the run is resumed to its end. What matters: the same
-weights to the last bit, the same log without gap or repetition, no half-written file, an error that one sentence
-explains, and after a signal that asks to stop not one step lost. On a CPU; each run is a fork of this process, which
-has torch loaded.
+limit on the size of files); shared memory that is small, or full (both are pretended); a lock that another run holds;
+the folder moved away; a pipe that nobody reads any more. After each the run is resumed to its end. What matters:
+the same weights to the last bit, the same log without gap or repetition, no half-written file, an error that one
+sentence explains, and after a signal that asks to stop not one step lost. On a CPU; each run is a fork of this process,
+which has torch loaded.
 """
 
 from __future__ import annotations
