@@ -124,7 +124,7 @@ def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 @cache
-def _formats() -> tuple[str, ...]:
+def known_formats() -> tuple[str, ...]:
     """Those of `FORMATS` that this Pillow has; asked for another, it would fail."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
@@ -144,7 +144,7 @@ def _opened(path: str | Path, max_pixels: int) -> Iterator[Image.Image]:
             if reason is not None:
                 raise CorruptImageError(path, reason)
             with _limit_of_pillow(max_pixels):
-                picture = Image.open(file, formats=_formats())
+                picture = Image.open(file, formats=known_formats())
             with picture:
                 if (pixels := picture.size[0] * picture.size[1]) > max_pixels:
                     raise CorruptImageError(path, _too_many(pixels, max_pixels))
@@ -188,7 +188,7 @@ def _foreign(start: bytes, suffix: str) -> str | None:
     """Why a picture of a format that is in use, but not read, is refused; None for all others."""
     if start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS and b"avif" not in start[8:]:
         return "it is HEIC, which is not read: convert it to JPEG or PNG, or let the phone save JPEG"
-    if start[4:8] == b"ftyp" and "AVIF" not in _formats():
+    if start[4:8] == b"ftyp" and "AVIF" not in known_formats():
         return "it is AVIF, which this Pillow cannot read: install pillow 11.3 or newer"
     if suffix in _RAW_SUFFIXES:
         return "it is a camera's raw file, which is not read: convert it to JPEG, PNG or TIFF"

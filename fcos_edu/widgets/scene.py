@@ -25,6 +25,7 @@ from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ..config import FCOSConfig
+from ..data.decoding import known_formats
 from ..drawing import COLORS, draw_labels, label_font
 from ..figures.style import CENTERNESS_COLORS
 from ..images import scale_boxes
@@ -126,7 +127,7 @@ def read_picture(source: bytes | str | Path, name: str = "") -> Tensor:
         if not content.is_file():
             raise PictureError(f"There is no file {name}; paths start in {Path.cwd()}.")
     try:
-        with Image.open(content) as file:
+        with Image.open(content, formats=known_formats()) as file:
             file.draft("RGB", (MAX_SIDE, MAX_SIDE))  # a JPEG of a large camera need not be decoded in full
             picture = ImageOps.exif_transpose(file).convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -91,6 +91,8 @@ def test_a_large_picture_is_reduced_and_keeps_its_form() -> None:
 
 
 def test_what_is_no_picture_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match=r"^a.png cannot be read as a picture \(its format is not known\)"):
+        read_picture(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n%%EOF\n", "a.png")
     with pytest.raises(PictureError, match=r"^notes.txt cannot be read as a picture \(its format is not known\)\.$"):
         read_picture(b"not a picture", "notes.txt")
     whole = stored(corner(300, 300), "jpeg")
