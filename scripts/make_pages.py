@@ -35,7 +35,7 @@ from scripts import RESULTS, ROOT
 # answers, and what a reader has after it. A chapter that is not written yet is left out of every page.
 PARTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "From a box to its targets": (
-        ("01_why_no_anchors", "What do prepared boxes cost?", "the anchors of an image, counted and drawn (section 1)"),
+        ("01_why_no_anchors", "What do anchors cost?", "the anchors of an image, counted and drawn (section 1)"),
         ("02_locations", "How can one cell of a grid name a box?", "the targets of one feature map (Eq. 1, Fig. 1)"),
         ("03_levels", "Which box goes to which feature map?", "the targets of all five (section 3.2)"),
         ("04_overlap", "What if a location lies in two boxes?", "ambiguous samples and center sampling (Table 2)"),
@@ -45,7 +45,7 @@ PARTS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("06_network", "What computes the answers?", "backbone, pyramid and head, every shape counted (Fig. 2)"),
         ("07_loss", "How wrong is an answer?", "focal loss, IoU and GIoU, from scratch (Eq. 2)"),
         ("08_centerness", "Which locations know their box best?", "center-ness and its floor (Eq. 3, Figs 3 and 7)"),
-        ("09_training", "Does it learn?", "one image known by heart, then a detector (section 4)"),
+        ("09_training", "Does it learn?", "one image overfitted, then a detector (section 4)"),
     ),
     "From outputs to a measure": (
         (
