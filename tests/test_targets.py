@@ -117,6 +117,17 @@ def test_targets_by_hand() -> None:
     assert normalized.ltrb.tolist() == [[[v / 16 for v in row] for row in want]]
 
 
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_centre_between_pixels_by_hand(flipped: bool) -> None:
+    """At 24, 6.5 from the centres 17.5 and 30.5; half the side of the square is 6.4. From 30 it would fit."""
+    config = CONFIGS["one level"].replace(center_sampling_radius=0.4)
+    for start, end in ((5.0, 30.0), (18.0, 43.0)):
+        box = (0, start, 16, end) if flipped else (start, 0, end, 16)
+        assert (check(boxes_of(box), (32, 48), config) == -1).all()
+    box = (0, 5.0, 16, 31.0) if flipped else (5.0, 0, 31.0, 16)  # at 18: 6 away
+    assert (check(boxes_of(box), (32, 48), config) == 0).sum() == 1
+
+
 # ------------------------------------------------------------------ fast = slow
 @st.composite
 def scenes(draw: st.DrawFn) -> tuple[Tensor, tuple[int, int], FCOSConfig]:
