@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import agnostic, ambiguity, coco_ap, detection_files, quality, recall
+    from . import agnostic, ambiguity, coco_ap, detection_files, errors, quality, recall
     from .agnostic import agnostic_metrics, precision_recall_curves, proposal_recall
     from .ambiguity import radius_curve
     from .coco_ap import METRICS, EvaluationError, coco_metrics, evaluate, metrics_table, predict
     from .detection_files import read_detections
+    from .errors import confusion_matrix, kinds_of_errors
     from .quality import ambiguous_detections, four_ways, score_iou
     from .recall import anchor_recall, best_possible_recall
 else:
@@ -33,10 +34,11 @@ else:
                 "predict",
             ),
             "detection_files": ("read_detections",),
+            "errors": ("confusion_matrix", "kinds_of_errors"),
             "quality": ("ambiguous_detections", "four_ways", "score_iou"),
             "recall": ("anchor_recall", "best_possible_recall"),
         },
-        modules=("agnostic", "ambiguity", "coco_ap", "detection_files", "quality", "recall"),
+        modules=("agnostic", "ambiguity", "coco_ap", "detection_files", "errors", "quality", "recall"),
     )
 
 __all__ = [
@@ -50,9 +52,12 @@ __all__ = [
     "best_possible_recall",
     "coco_ap",
     "coco_metrics",
+    "confusion_matrix",
     "detection_files",
+    "errors",
     "evaluate",
     "four_ways",
+    "kinds_of_errors",
     "metrics_table",
     "precision_recall_curves",
     "predict",
