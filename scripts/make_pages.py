@@ -63,6 +63,7 @@ PARTS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("16_on_a_gpu", "What changes on a faster device?", "a large detector fine-tuned; in miniature on a CPU"),
     ),
 }
+OPENING = ("See it work", "look_inside")  # before the first part
 APPENDIX = ("ledger", "api/index", "glossary", "zh", "troubleshooting", "promises", "inputs", "status", "references")
 PACKAGE = "fcos_edu"
 
@@ -176,6 +177,7 @@ def toc(given: list[Chapter], modules: list[Module]) -> str:
     """book/_toc.yml."""
     text = "# Written by make pages from PARTS of scripts/make_pages.py. Do not edit.\n"
     text += "format: jb-book\nroot: intro\nparts:\n"
+    text += "  - caption: {}\n    chapters:\n      - file: {}\n".format(*OPENING)
     for part, inside in by_part(given):
         text += f"  - caption: {part}\n    chapters:\n"
         for c in inside:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
+import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torchvision.ops import box_iou
 
 from fcos_edu import FCOS
@@ -122,3 +127,49 @@ def check_the_story(found: list[dict[str, Any]], threshold: float) -> None:
         overlap = box_iou(torch.tensor([one["canvasBox"]]), torch.tensor([other["canvasBox"]])).item()
         assert not one["kept"] and one["by"] < place and other["by"] < 0 and one["label"] == other["label"]
         assert one["iou"] == pytest.approx(overlap, abs=1e-5) and one["iou"] > threshold
+
+
+# ---- what is written beside the built site
+
+
+@pytest.fixture
+def extension(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    monkeypatch.setenv("FCOS_EDU_DATA", str(tmp_path / "data"))
+    spec = importlib.util.spec_from_file_location("look_inside", ROOT / "book" / "_ext" / "look_inside.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def read_script(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text("utf-8").partition(" = ")[2].strip().removesuffix(";"))
+
+
+def test_the_page_is_given_checkpoints_and_pictures(extension: ModuleType, tmp_path: Path) -> None:
+    extension.write(tmp_path / "out")
+    for name in PACKAGED:
+        given = read_script(tmp_path / "out" / f"{name}.js")
+        assert base64.b64decode(given["checkpoint"]) == Path(packaged(name)).read_bytes()
+        sizes = [Image.open(io.BytesIO(base64.b64decode(one["data"]))).size for one in given["pictures"]]
+        assert sizes == ([(256, 256)] * len(extension.SHAPES) if name == "shapes" else []), "no data, no photograph"
+    own = sum((tmp_path / "out" / name).stat().st_size for name in ("network.js", "page.js", "page.css"))
+    assert own < 100_000
+    assert not (tmp_path / "out" / "bccd_license.txt").exists()
+
+
+def test_photographs_come_with_their_licence(extension: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "bccd"
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    (folder / "JPEGImages").mkdir()
+    names = [f"cell_{i}" for i in range(7)]
+    (folder / "ImageSets" / "Main" / "test.txt").write_text("\n".join(names), "utf-8")
+    for i, name in enumerate(names):
+        Image.new("RGB", (20 + i, 10)).save(folder / "JPEGImages" / f"{name}.jpg")
+    (folder / "LICENSE").write_text("MIT License", "utf-8")
+    extension.write(tmp_path / "out")
+    pictures = read_script(tmp_path / "out" / "bccd.js")["pictures"]
+    assert [base64.b64decode(one["data"]) for one in pictures] == [
+        (folder / "JPEGImages" / f"cell_{i}.jpg").read_bytes() for i in (0, 2, 4)
+    ], "as they are"
+    assert (tmp_path / "out" / "bccd_license.txt").read_text("utf-8") == "MIT License"

@@ -1,0 +1,170 @@
+"""The page *Look inside* as it was built: pictures, sliders, keyboard, fingers, drawing, a file of one's own."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fcos_edu import FCOS
+
+from .test_pages import SITE, TELEPHONE, WIDE, Visit
+
+THRESHOLD = 0.3  # with which the page begins
+
+
+def given(name: str) -> dict[str, Any]:
+    """What the page is given of a detector."""
+    text = (SITE / "_static" / "look_inside" / f"{name}.js").read_text("utf-8")
+    return json.loads(text.partition(" = ")[2].strip().removesuffix(";"))
+
+
+@torch.inference_mode()
+def found_by_package(name: str, data: bytes) -> dict[str, int]:
+    """How many of each class the package finds in a picture."""
+    picture = torch.tensor(np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))).permute(2, 0, 1)
+    model = FCOS.pretrained(name).set_inference(score_threshold=THRESHOLD)
+    labels = model([picture])[0]["labels"].tolist()
+    return {word: labels.count(i) for i, word in enumerate(model.config.class_names) if i in labels}
+
+
+class Look:
+    """A visitor of the page."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit, self.page = visit, visit.open("look_inside.html")
+        self.stage = self.page.locator(".look-stage > svg")
+        self.wait(1)
+
+    def wait(self, job: int) -> None:
+        """Until the network has run so often, and what it said is drawn."""
+        self.page.wait_for_function(
+            "(job) => { const { dataset } = document.querySelector('.look');"
+            "return Number(dataset.job) >= job && !('busy' in dataset); }",
+            arg=job,
+        )
+        self.visit.settle()
+
+    @property
+    def job(self) -> int:
+        return int(self.page.locator(".look").get_attribute("data-job"))
+
+    @property
+    def said(self) -> str:
+        self.visit.settle()
+        return self.page.locator(".look .fcx-say").inner_text()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        found = re.search(r"Found: (.*?)\.", self.said)
+        assert found
+        return {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", found[1])}
+
+    def slide(self, label: str, value: float) -> None:
+        self.page.get_by_label(label).evaluate(
+            "(input, value) => { input.value = value; input.dispatchEvent(new Event('input')); }", value
+        )
+
+    def chain(self) -> list[str]:
+        return self.page.locator(".look-chain li").all_inner_texts()
+
+
+@pytest.fixture(params=[WIDE, TELEPHONE], ids=["desk", "telephone"])
+def look(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Look]:
+    context = chromium.new_context(viewport=request.param, offline=True, has_touch=request.param is TELEPHONE)
+    context.set_default_timeout(180_000)
+    look = Look(Visit(context.new_page()))
+    yield look
+    context.close()
+    assert not look.visit.faults
+
+
+@pytest.mark.parametrize("look", [WIDE], indirect=True)
+def test_a_reader_at_a_desk(look: Look) -> None:
+    picture = base64.b64decode(given("shapes")["pictures"][0]["data"])
+    assert look.counts == found_by_package("shapes", picture)
+
+    # Sliders decide at once, without the network.
+    first = look.counts
+    look.slide("Score threshold", 0.95)
+    assert sum(look.counts.values()) < sum(first.values())
+    look.slide("Score threshold", THRESHOLD)
+    assert look.counts == first
+    look.slide("NMS threshold", 0.95)
+    assert sum(look.counts.values()) > sum(first.values())
+    look.slide("NMS threshold", 0.6)
+    assert "×" in look.chain()[2]
+    look.page.locator(".fcx-toggle").click()
+    assert "no center-ness" in look.chain()[2]
+    look.page.locator(".fcx-toggle").click()
+    assert look.job == 1
+
+    # A candidate of the list tells its chain, and who suppressed it.
+    row = look.page.locator(".look-ranking button", has_text=" by ").first
+    other = row.inner_text().rpartition(" ")[2]
+    row.click()
+    assert f"Suppressed by number {other}" in look.chain()[-1] and f"number {other}" in look.said
+
+    # The location under the pointer, on the level that was chosen.
+    look.page.locator(".fcx-chips label", has_text="P5").click()
+    frame = look.stage.bounding_box()
+    look.page.mouse.move(frame["x"] + 0.3 * frame["width"], frame["y"] + 0.6 * frame["height"])
+    look.visit.settle()
+    near = [32 * int(share * 256 / 32) + 16 for share in (0.3, 0.6)]  # the network sees all 256 pixels
+    title = look.page.locator(".look-title").inner_text()
+    assert title == f"P5, stride 32: location {near[0]}, {near[1]}"
+
+    # The heat map has a cell for each location of the level.
+    look.page.locator(".fcx-chips label", has_text="product").click()
+    assert look.page.locator(".look-heat").evaluate("(map) => [map.width, map.height]") == [8, 8]
+
+    # The keyboard moves the location, and words say what it thinks.
+    look.stage.focus()
+    look.page.keyboard.press("ArrowRight")
+    moved = look.page.locator(".look-title").inner_text()
+    assert moved == f"P5, stride 32: location {near[0] + 32}, {near[1]}"
+    assert "center-ness" in look.said and look.said.startswith("Location")
+
+
+@pytest.mark.parametrize("look", [TELEPHONE], indirect=True)
+def test_a_reader_with_a_telephone_and_files(look: Look) -> None:
+    page = look.page
+    page.locator(".look-ranking button").first.tap()
+    assert look.said.startswith("Number 1, ")
+
+    # A shape that a finger or the keyboard adds is found.
+    page.get_by_role("button", name="Draw").tap()
+    look.wait(2)
+    assert look.counts == {}
+    page.locator(".fcx-chips label", has_text="disc").tap()
+    page.get_by_role("button", name="Add one at the location").tap()
+    look.wait(3)
+    assert look.counts == {"disc": 1}
+
+    # The other detector, and a file of the reader's.
+    page.locator(".fcx-chips label", has_text="Blood cells").tap()
+    page.wait_for_function("[...document.querySelectorAll('.look-of option')].some((one) => one.text === 'RBC') "
+                           "|| !document.querySelector('.look-thumb')")  # fmt: skip
+    y, x = np.mgrid[:200, :280]
+    smear = np.full((200, 280, 3), (225, 215, 210), dtype=np.uint8)
+    for v, u in ((50, 60), (120, 140), (70, 220)):
+        smear[np.hypot(y - v, x - u) < 24] = (210, 140, 130)
+    file = io.BytesIO()
+    Image.fromarray(smear).save(file, "png")
+    before = look.job
+    page.get_by_label("Your picture").set_input_files(
+        {"name": "smear.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    )
+    look.wait(before + 1)
+    assert look.counts == found_by_package("bccd", file.getvalue())
+
+    page.get_by_label("Your picture").set_input_files({"name": "no.png", "mimeType": "image/png", "buffer": b"no"})
+    page.wait_for_function("document.querySelector('.look .fcx-say').textContent.includes('no.png is no picture')")
