@@ -32,17 +32,11 @@ KINDS = ("class", "location", "both", "duplicate", "background", "missed")
 
 @dataclass
 class Errors:
-    """Errors of all images.
+    """Errors of all images."""
 
-    Attributes:
-        ap: AP at the IoU t_f, in 0..1: COCO's AP50, with classes alone that have a box.
-        gain: of each kind, the AP that is gained where its errors alone are mended (``dAP``), in 0..1.
-        count: of each kind, how many there are.
-    """
-
-    ap: float
-    gain: dict[str, float]
-    count: dict[str, int]
+    ap: float  # at the IoU t_f, in 0..1: COCO's AP50, with classes alone that have a box
+    gain: dict[str, float]  # of each kind, the AP that is gained where its errors alone are mended (``dAP``), in 0..1
+    count: dict[str, int]  # of each kind, how many there are
 
 
 @dataclass
