@@ -129,7 +129,7 @@ def _load_step(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} is of a run whose config.json is not in {kept.parent}; put it back there"
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{kept} is no configuration of a run ({error})") from error
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
@@ -156,7 +156,7 @@ def _read_metadata(path: Path, header: Header) -> tuple[FCOSConfig, dict[str, An
         if not isinstance(values, dict) or not isinstance(about, dict):
             raise TypeError("it must be a JSON object")
         config = FCOSConfig.from_dict(values)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:  # lists in lists in lists
         raise CheckpointError(
             f"{path} has a configuration that this version of fcos-edu cannot read ({error})"
         ) from error

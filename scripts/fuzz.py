@@ -281,6 +281,8 @@ def main() -> None:
         metrics[name] = found.metrics() | {"seconds": round(time.perf_counter() - began)}
         print(name, json.dumps(metrics[name], indent=1))
         failures += [f"{name}: {failure}" for failure in found.failures]
+        if not found.outcomes["read"]:  # whole files are among the inputs: the reader itself is broken
+            failures.append(f"{name}: not one input was read")
     for failure in failures[:20]:
         print(failure)
     if arguments.record:
