@@ -1,5 +1,7 @@
 """Settings of the trainer's tests."""
 
+import signal
+
 import pytest
 
 from fcos_edu import data
@@ -9,3 +11,14 @@ from fcos_edu import data
 def few_shapes(monkeypatch):
     """Sixteen images are enough for a handful of steps."""
     monkeypatch.setattr(data.shapes, "DEFAULT_IMAGES", {"train": 16, "val": 4, "test": 4})
+
+
+@pytest.fixture(autouse=True)
+def signals_as_in_a_terminal():
+    """Under ``nohup``, or in the background of a script, SIGHUP and SIGINT are ignored; runs leave that as it is."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
