@@ -36,10 +36,10 @@ def count(name: str, data: str) -> str:
 def study(name: str, data: str) -> str:
     """The command of a comparison that trains."""
     if data != "coco":
-        return f"fcos-edu study {name} --data {data} --record fcos_edu/results/{name}_{data}.json"
+        return f"fcos-edu study {name} --data {data} --record fcos_edu/results/ladder_{data}.json"
     # One seed: a run of the paper's takes days.
     changes = settings(FCOSConfig.paper())
-    return f"fcos-edu study {name} --data coco2017 --seeds 0 --record fcos_edu/results/{name}_coco.json{changes}"
+    return f"fcos-edu study {name} --data coco2017 --seeds 0 --record fcos_edu/results/ladder_coco.json{changes}"
 
 
 def analysis(table: str, data: str) -> tuple[str, ...]:
