@@ -13,7 +13,8 @@ from __future__ import annotations
 import functools
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import torch
@@ -49,6 +50,20 @@ def pick_device(wanted: str | None = None) -> str:
     if not available(wanted):
         raise ValueError(f"device is {wanted!r}, but torch sees no GPU of that kind here; leave it out, or say 'cpu'")
     return wanted
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch computes on one thread of the CPU inside, and as before outside.
+
+    For small tensors, whose threads would mostly wait for each other, and for runs side by side.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def device_name(device: str | torch.device | None = None) -> str:

@@ -24,7 +24,7 @@ from fcos_edu import locations as locations_module
 from fcos_edu import targets as targets_module
 from fcos_edu.cli.parser import main
 from fcos_edu.data import load, transforms
-from fcos_edu.devices import available, device_memory, device_name, exact, pick_device, sent
+from fcos_edu.devices import available, device_memory, device_name, exact, one_thread, pick_device, sent
 from fcos_edu.evaluation import predict
 from fcos_edu.inference import class_wise_nms
 from fcos_edu.targets import Candidates, assign, candidates
@@ -272,3 +272,15 @@ def test_a_detector_is_loaded_measured_and_used_there(mac: None, tmp_path: Path,
         assert main(["detect", "shapes", str(tmp_path / "one.png"), "--out", str(out), "--device", device]) in (0, None)
         files[device] = (out / "detections.json").read_text("utf-8")
     assert files["cpu"] == files["mps"] and "bbox" in files["cpu"]
+
+
+def test_threads_are_given_back() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ZeroDivisionError), one_thread():
+            assert torch.get_num_threads() == 1
+            raise ZeroDivisionError
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

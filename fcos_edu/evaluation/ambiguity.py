@@ -16,10 +16,11 @@ from torch import Tensor
 
 from ..config import FCOSConfig
 from ..data.boxes import Boxes, batches
+from ..devices import one_thread
 from ..locations import Grid
 from ..progress import bar as progress_bar
 from ..targets import WORD, Candidates, PaddedBoxes, candidates, lowest_bit
-from .recall import best_possible_recall, one_thread
+from .recall import best_possible_recall
 
 
 class AmbiguousLocations(NamedTuple):

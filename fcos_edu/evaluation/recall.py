@@ -10,8 +10,7 @@ coarse maps; Table 1 answers that it loses fewer than anchors do. FCOS's rows ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -25,6 +24,7 @@ from torchvision.ops import box_area, box_iou
 
 from ..config import INF, FCOSConfig
 from ..data.boxes import BoxBatch, Boxes, batches
+from ..devices import one_thread
 from ..progress import bar as progress_bar
 from ..targets import assign, candidates, ltrb
 
@@ -86,17 +86,6 @@ class LocationRecall(Recall):
     def lost(self) -> dict[str, int]:
         """Number of lost boxes by reason, see ``REASONS``."""
         return {name: int((self.reason == i).sum()) for i, name in enumerate(REASONS)}
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """PyTorch on one thread: the tensors of counting are small, and threads would mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @one_thread()
@@ -265,6 +254,5 @@ __all__ = [
     "anchor_matches",
     "anchor_recall",
     "best_possible_recall",
-    "one_thread",
     "retinanet_anchors",
 ]

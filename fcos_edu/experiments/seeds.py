@@ -9,7 +9,6 @@ that was cut off goes on from its folder, if that is still there.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -31,7 +30,7 @@ from torch import nn
 from .. import data, detectors, weights
 from ..atomic import write_json
 from ..data import DetectionDataset
-from ..devices import pick_device
+from ..devices import one_thread, pick_device
 from ..evaluation.agnostic import agnostic_metrics, proposal_recall
 from ..evaluation.coco_ap import coco_metrics, predict
 from ..evaluation.quality import four_ways, score_iou, under
@@ -232,17 +231,6 @@ def _end_with_parent() -> None:
 def _alone() -> bool:
     """Whether this process is the study's own: several bars would overwrite each other."""
     return multiprocessing.parent_process() is None
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """torch computes in one thread inside, as before outside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def carry_out(task: Task) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from fcos_edu.evaluation.recall import (
     anchor_matches,
     anchor_recall,
     best_possible_recall,
-    one_thread,
     retinanet_anchors,
 )
 from fcos_edu.locations import feature_sizes
@@ -304,15 +303,3 @@ def test_low_quality_matches() -> None:
     assert found["all"].found.tolist() == [True, True, True, True, False]
     assert found["all"].recall == 4 / 5
     assert found["none"].by_size((0, 32, INF))["0-32"] == {"boxes": 2, "recall": 0.0}
-
-
-def test_threads_are_given_back() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        with pytest.raises(ZeroDivisionError), one_thread():
-            assert torch.get_num_threads() == 1
-            raise ZeroDivisionError
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
