@@ -100,7 +100,12 @@ class Settings:
                 outer[name] = value
         check_field_names(type(self), {**inner, **outer})
         for part, values in inner.items():
-            outer[part] = outer.get(part, getattr(self, part)).replace(**values)
+            whole = checked(part, outer.get(part, getattr(self, part)), field_types(type(self))[part][0])  # type: ignore[arg-type]
+            if not isinstance(whole, Settings):
+                raise TypeError(
+                    f"{type(self).__name__} has no field '{part}.{next(iter(values))}': {part} is {whole!r}"
+                )
+            outer[part] = whole.replace(**values)
         return dataclasses.replace(self, **outer)
 
     def to_dict(self) -> dict[str, Any]:

@@ -120,6 +120,13 @@ def test_a_copy_reaches_into_what_is_inside():
         car.doors = 3
 
 
+def test_what_has_no_inside_is_told_so():
+    with pytest.raises(ConfigError, match="engine is 3; it must be an Engine"):
+        Car().replace(engine=3, **{"engine.fuel": "diesel"})
+    with pytest.raises(TypeError, match="Car has no field 'doors.left': doors is "):
+        Car().replace(**{"doors.left": 1})
+
+
 @pytest.mark.parametrize(
     "config",
     [

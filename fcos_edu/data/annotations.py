@@ -10,6 +10,7 @@ differ. As dicts, a file of the size of COCO's train2017 (118,287 images) takes 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections import Counter
@@ -158,6 +159,17 @@ class Annotations:
         """``(T, 4)``: the boxes cut at the borders of the images, as far as the annotations tell their sizes."""
         border = np.stack([self.widths, self.heights, self.widths, self.heights], axis=1)
         return self.boxes.clip(0, border[self.image_index])
+
+    def summary(self) -> dict[str, Any]:
+        """What tells these annotations from others: numbers of ``images`` and ``boxes``, and a ``digest``.
+
+        The digest is of classes, names and sizes of the images, and boxes with labels and flags; not of ids, which
+        may be given anew, nor of folders, which may be moved.
+        """
+        total = hashlib.sha256("\0".join([*self.classes, "", *self.file_names]).encode("utf-8", "surrogateescape"))
+        for values in (self.heights, self.widths, self.image_index, self.boxes, self.labels, self.ignored):
+            total.update(np.ascontiguousarray(values).tobytes())
+        return {"images": self.images, "boxes": len(self), "digest": total.hexdigest()[:16]}
 
     def chosen(self, images: NDArray[np.int64]) -> Annotations:
         """These images alone, in this order, with their boxes."""

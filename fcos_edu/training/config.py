@@ -90,8 +90,8 @@ class TrainConfig(Settings):
                 f"accumulate is {self.accumulate}, which does not divide batch_size {self.batch_size}: "
                 "each pass must have the same number of images"
             )
-        if len(self.zoom) not in (0, 2):
-            raise ConfigError(f"zoom is {self.zoom}; it must be (smallest, largest), or empty")
+        if len(self.zoom) not in (0, 2) or list(self.zoom) != sorted(self.zoom) or any(z > 100 for z in self.zoom):
+            raise ConfigError(f"zoom is {self.zoom}; it must be (smallest, largest), neither above 100, or empty")
         for name in ("train_sizes", "compile", "start_from"):
             if getattr(self, name) and self.detector != "fcos":
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, but {self.detector} cannot have it: only fcos")

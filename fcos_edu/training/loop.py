@@ -74,7 +74,8 @@ def train(
 
     Raises:
         ValueError: there is no such device.
-        FileExistsError, ConfigError: as :meth:`Run.check <fcos_edu.training.runs.Run.check>`.
+        FileExistsError, ConfigError: as :meth:`Run.check <fcos_edu.training.runs.Run.check>` and
+            :meth:`Run.check_data <fcos_edu.training.runs.Run.check_data>`.
         BlockingIOError: as :meth:`Run.lock <fcos_edu.training.runs.Run.lock>`.
         CheckpointError: as :meth:`Run.newest <fcos_edu.training.runs.Run.newest>`.
         NonFiniteLossError: with the term, the step and its images; the last good checkpoint is kept.
@@ -94,14 +95,18 @@ def train(
         at_the_end.callback(run.unlock)
         on_main(accelerator, run.lock)
         run.check(config, resume=resume, allow_changes=allow_changes)
-        saved = run.newest() if resume else None
-        if saved and saved["step"] > config.iterations:
-            raise ConfigError(f"the run in {folder} has done {saved['step']} steps; iterations is {config.iterations}")
+        saved, seen = run.newest() if resume else None, dataset.annotations().summary()
+        if saved:
+            run.check_data(saved, seen, allow_changes=allow_changes)
+            if saved["step"] > config.iterations:
+                raise ConfigError(
+                    f"the run in {folder} has done {saved['step']} steps; iterations is {config.iterations}"
+                )
         start = agreed_step(saved["step"] if saved else 0, run.folder)
 
         if model is None:
             model = first_on_each_machine(accelerator, lambda: make_detector(config, trained=saved is None))
-        state = State(accelerator, config, model)
+        state = State(accelerator, config, model, seen)
         if saved:
             state.load_state_dict(saved, run.folder)
         loader = make_loader(dataset, config, start=start, worker=worker, workers=workers)

@@ -165,6 +165,30 @@ class Run:
                 "choose another folder, or allow the change (--allow-changes)"
             )
 
+    def check_data(self, saved: Mapping[str, Any], now: Mapping[str, Any], *, allow_changes: bool) -> None:
+        """Refuse to go on with other data than a checkpoint's: not the run that was begun, whatever its configuration.
+
+        Args:
+            saved: the checkpoint; one of an older version does not say which data it saw.
+            now: of the training set, :meth:`fcos_edu.data.annotations.Annotations.summary`.
+            allow_changes: go on all the same.
+
+        Raises:
+            ConfigError: numbers of images and boxes are named.
+        """
+        before = saved.get("data") or now
+        if before["digest"] == now["digest"] or allow_changes:
+            return
+        if all(before[name] == now[name] for name in ("images", "boxes")):
+            change = f"names, sizes, boxes or labels of its {now['images']} images are others"
+        else:
+            was, there = (f"{one['images']} images with {one['boxes']} boxes" for one in (before, now))
+            change = f"it was {was}, and is {there}"
+        raise ConfigError(
+            f"the data of the run in {self.folder} have changed: {change}. Put them back, begin another run in another "
+            f"folder, maybe with its weights (--from {self.model}), or allow the change (--allow-changes)"
+        )
+
     def open(self, config: TrainConfig, step: int) -> TextIO:
         """Write ``config.json``, drop what a killed process left half-written, and continue the log after ``step``.
 

@@ -108,6 +108,8 @@ class State:
         accelerator: of this worker.
         config: with the classes of the data.
         model: the detector that learns, in torchvision's convention; it is sent to the accelerator's device.
+        data: what tells the data from others, kept with the state; see
+            :meth:`Run.check_data <fcos_edu.training.runs.Run.check_data>`.
 
     Attributes:
         done: steps that are done.
@@ -116,8 +118,14 @@ class State:
         spent: what the run has cost.
     """
 
-    def __init__(self, accelerator: Accelerator, config: TrainConfig, model: nn.Module) -> None:
-        self.accelerator, self.config, self.done = accelerator, config, 0
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        config: TrainConfig,
+        model: nn.Module,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.accelerator, self.config, self.done, self.data = accelerator, config, 0, data
         self.model = shared_norms(accelerator, model).to(accelerator.device)
         self.learner = as_learner(self.model)
         self.average = WeightAverage(self.model, config.ema_decay) if config.ema_decay else None
@@ -239,6 +247,7 @@ class State:
         self.spent.add_up()
         return {
             "step": self.done,
+            "data": None if self.data is None else dict(self.data),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import socket
 import tarfile
 import threading
@@ -13,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from fcos_edu.data import downloads
 from fcos_edu.data.downloads import (
@@ -196,6 +198,21 @@ def test_interruption_leaves_nothing(server, tmp_path, monkeypatch, step: str) -
         patch.setattr(downloads, step, interrupt)
         fetch_archive(archive, tmp_path, progress=False)
     assert left_over(tmp_path) == []
+
+
+def test_what_a_killed_download_left_goes_with_the_next_and_what_is_going_on_stays(server, tmp_path) -> None:
+    old, busy, young = (tmp_path / f".fetch-{name}" for name in ("old", "busy", "young"))
+    for folder in (old, busy, young):
+        folder.mkdir()
+        (folder / "set.zip").write_bytes(b"half")
+        if folder != young:
+            os.utime(folder, (0, 0))
+    held = FileLock(busy / ".lock")
+    with held:
+        os.utime(busy, (0, 0))
+        fetch_archive(offer(server, zipped(CONTENTS)), tmp_path, progress=False)
+    assert not old.exists() and (busy / "set.zip").exists() and (young / "set.zip").exists()
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".fetch-busy", ".fetch-young", "data"]
 
 
 def test_no_network(tmp_path) -> None:

@@ -57,6 +57,8 @@ def test_differences_name_the_fields_of_both():
         ({"train_sizes": (0,)}, "train_sizes"),
         ({"zoom": 1}, "zoom"),
         ({"zoom": (0.5,)}, "zoom"),
+        ({"zoom": (2.0, 0.5)}, r"zoom is \(2.0, 0.5\); it must be \(smallest, largest\)"),
+        ({"zoom": (1e300, 1e308)}, "neither above 100"),
         ({"model": "tiny"}, "model"),
     ],
 )

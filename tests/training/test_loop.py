@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torchvision.datasets import CocoDetection
 
 from fcos_edu import FCOS, data
+from fcos_edu.settings import ConfigError
 from fcos_edu.training import loop, state, workers
 from fcos_edu.training.loading import LoaderKilledError
 from fcos_edu.training.loop import make_detector, train
@@ -55,6 +56,46 @@ def test_the_same_seed_gives_the_same_weights(tmp_path):
     same = [torch.equal(p, q) for p, q in zip(first.state_dict().values(), second.state_dict().values(), strict=True)]
     assert all(same)
     assert not torch.equal(first.head.classification.weight, other.head.classification.weight)
+
+
+def test_other_data_are_not_gone_on_with(tmp_path):
+    """A third of the images gone, a label or a box changed: another run. Moved, they are the same data."""
+    data.load("shapes", "train").export_coco(tmp_path / "mine")
+    file = tmp_path / "mine" / "train.json"
+    whole = json.loads(file.read_text())
+    run, config = tmp_path / "run", small(iterations=2, data=str(tmp_path / "mine"))
+    train(config, run, progress=False)
+
+    def spoil(change):
+        truth = json.loads(json.dumps(whole))
+        change(truth)
+        file.write_text(json.dumps(truth))
+
+    def drop(truth):
+        truth["images"] = truth["images"][:10]
+        kept = {image["id"] for image in truth["images"]}
+        truth["annotations"] = [one for one in truth["annotations"] if one["image_id"] in kept]
+
+    def relabel(truth):
+        truth["annotations"][0]["category_id"] = 1 + truth["annotations"][0]["category_id"] % 5
+
+    boxes = len(whole["annotations"])
+    spoil(drop)
+    left = len(json.loads(file.read_text())["annotations"])
+    longer = config.replace(iterations=3)
+    more = dict(resume=True, progress=False)
+    config_as_it_was = (run / "config.json").read_bytes()
+    with pytest.raises(ConfigError, match=f"it was 16 images with {boxes} boxes, and is 10 images with {left} boxes"):
+        train(config, run, **more)
+    spoil(relabel)
+    with pytest.raises(ConfigError, match="names, sizes, boxes or labels of its 16 images are others"):
+        train(config, run, **more)
+    assert (run / "config.json").read_bytes() == config_as_it_was
+    train(longer, run, allow_changes=True, **more)  # on purpose; from here on these are its data
+    train(longer, run, **more)
+    spoil(lambda truth: None)
+    with pytest.raises(ConfigError, match="are others"):
+        train(longer, run, **more)
 
 
 def test_the_loss_falls(tmp_path):
