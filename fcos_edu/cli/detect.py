@@ -52,10 +52,9 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Detect on files and folders: pictures and one COCO-format JSON."""
-    from tqdm import tqdm
-
     from ..data.decoding import MAX_PIXELS, CorruptImageError
     from ..detectors import load
+    from ..progress import bar
 
     model = load(arguments.checkpoint, arguments.device)
     own = OwnFiles(arguments.out)
@@ -67,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
     failed: list[tuple[Path, str]] = []
     above = 0
     try:
-        for number, picture in enumerate(tqdm(pictures, desc="detect", unit="image"), start=1):
+        for number, picture in enumerate(bar(pictures, desc="detect", unit="image"), start=1):
             try:
                 pixels, found = detect(model, picture.file, arguments.max_pixels or MAX_PIXELS)
             except (CorruptImageError, ImageError) as error:

@@ -5,6 +5,7 @@ Taught in the chapter *Your own boxes*. Checked against the data sets they are m
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -53,6 +54,11 @@ class JoinedDataset(DetectionDataset):
         """Name as the annotation has it; two data sets may share one."""
         which, i = self.places[index]
         return self.datasets[which].file_name(i)
+
+    def summary(self) -> dict[str, Any]:
+        """Number of images, and a digest of the data sets' own."""
+        parts = [dataset.summary()["digest"] for dataset in self.datasets]
+        return {"images": len(self), "digest": hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]}
 
     def annotations(self) -> Annotations:
         """Of all of them, under the image ids of this data set."""
@@ -103,6 +109,10 @@ class CachedDataset(DetectionDataset):
     def file_name(self, index: int) -> str:
         """Name of the file that was read."""
         return self.dataset.file_name(index)
+
+    def summary(self) -> dict[str, Any]:
+        """Of the data set that is cached."""
+        return self.dataset.summary()
 
     def annotations(self) -> Annotations:
         """Boxes in original coordinates, whatever `prepare` does."""

@@ -114,6 +114,10 @@ class DetectionDataset(Dataset):  # type: ignore[type-arg]
         """All images and boxes as arrays, in the coordinates of the original images; reads no image."""
         raise NotImplementedError
 
+    def summary(self) -> dict[str, Any]:
+        """What tells this data set from others; see `Annotations.summary`."""
+        return self.annotations().summary()
+
     def ground_truth(self) -> dict[str, Any]:
         """The same in COCO's format, for pycocotools; see `Annotations.ground_truth`."""
         return self.annotations().ground_truth()

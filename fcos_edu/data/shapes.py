@@ -16,12 +16,14 @@ powers of two.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -254,6 +256,11 @@ class ShapesDataset(DetectionDataset):
         if index not in self._layouts:
             self._layouts[index] = self._layout(index)
         return self._layouts[index]
+
+    def summary(self) -> dict[str, Any]:
+        """Number of images, and a digest of all that they depend on: to lay out thousands would take long."""
+        depends = (self.split, self.seed, self.size, self.sizes, self.max_objects, self.min_visible, self.image_ids)
+        return {"images": len(self), "digest": hashlib.sha256(repr(depends).encode()).hexdigest()[:16]}
 
     def annotations(self) -> Annotations:
         """All boxes as arrays; paints nothing."""

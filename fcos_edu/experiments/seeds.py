@@ -299,7 +299,7 @@ def fingerprint(recipe: TrainConfig) -> str:
     """A digest of the boxes that a recipe trains on and is measured on, and of their images' names and sizes."""
     total = hashlib.sha256()
     for name, split in ((recipe.data, recipe.split), (recipe.test_data or recipe.data, recipe.test_split)):
-        total.update(data.load(name, split).annotations().summary()["digest"].encode())
+        total.update(data.load(name, split).summary()["digest"].encode())
     return total.hexdigest()[:16]
 
 

@@ -95,7 +95,7 @@ def train(
         at_the_end.callback(run.unlock)
         on_main(accelerator, run.lock)
         run.check(config, resume=resume, allow_changes=allow_changes)
-        saved, seen = run.newest() if resume else None, dataset.annotations().summary()
+        saved, seen = run.newest() if resume else None, dataset.summary()
         if saved:
             run.check_data(saved, seen, allow_changes=allow_changes)
             if saved["step"] > config.iterations:

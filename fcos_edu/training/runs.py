@@ -170,7 +170,7 @@ class Run:
 
         Args:
             saved: the checkpoint; one of an older version does not say which data it saw.
-            now: of the training set, :meth:`fcos_edu.data.annotations.Annotations.summary`.
+            now: ``summary()`` of the training set.
             allow_changes: go on all the same.
 
         Raises:
@@ -179,11 +179,11 @@ class Run:
         before = saved.get("data") or now
         if before["digest"] == now["digest"] or allow_changes:
             return
-        if all(before[name] == now[name] for name in ("images", "boxes")):
+        counts = [name for name in ("images", "boxes") if name in before and name in now]
+        was, there = (" with ".join(f"{one[name]} {name}" for name in counts) for one in (before, now))
+        change = f"it was {was}, and is {there}"
+        if was == there:
             change = f"names, sizes, boxes or labels of its {now['images']} images are others"
-        else:
-            was, there = (f"{one['images']} images with {one['boxes']} boxes" for one in (before, now))
-            change = f"it was {was}, and is {there}"
         raise ConfigError(
             f"the data of the run in {self.folder} have changed: {change}. Put them back, begin another run in another "
             f"folder, maybe with its weights (--from {self.model}), or allow the change (--allow-changes)"

@@ -70,6 +70,27 @@ def test_joined_data_sets_are_one(tmp_path) -> None:
     assert {a["image_id"] for a in truth["annotations"]} == {1, 2, 3, 4, 5}
 
 
+def test_a_summary_tells_data_sets_apart_and_not_their_places(tmp_path) -> None:
+    for name, count in (("a", 3), ("b", 3), ("c", 2)):
+        data.ShapesDataset(num_images=count, split="train", size=(48, 64)).export_coco(tmp_path / name)
+    one, same, fewer = (data.load(tmp_path / name, "train") for name in "abc")
+    assert one.summary() == same.summary() == cached(one).summary()
+    assert one.summary() == {
+        "images": 3, "boxes": len(one.annotations()), "digest": one.annotations().summary()["digest"],
+    }  # fmt: skip
+    digests = [one.summary()["digest"], fewer.summary()["digest"]]
+    digests += [data.load(f"{tmp_path / x}+{tmp_path / y}", "train").summary()["digest"] for x, y in ("ac", "ca")]
+    digests += [ShapesDataset(3, **more).summary()["digest"] for more in ({}, {"seed": 1}, {"size": (48, 64)})]
+    digests += [ShapesDataset(4).summary()["digest"]]
+    assert len(set(digests)) == len(digests)
+    assert data.load(f"{tmp_path / 'a'}+{tmp_path / 'c'}", "train").summary()["images"] == 5
+
+
+def test_a_summary_of_generated_pictures_lays_none_out(monkeypatch) -> None:
+    monkeypatch.setattr(ShapesDataset, "shapes", None)
+    assert ShapesDataset(3000).summary()["images"] == 3000
+
+
 def test_data_sets_of_different_classes_are_not_joined(tmp_path) -> None:
     shapes = data.ShapesDataset(num_images=1)
     other = data.ShapesDataset(num_images=1)

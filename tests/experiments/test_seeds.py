@@ -17,6 +17,7 @@ from fcos_edu.experiments.seeds import fingerprint, finished, run_studies, run_s
 from fcos_edu.experiments.studies import PAPER, study_table
 from fcos_edu.proposals import FirstStage
 from fcos_edu.training.config import TrainConfig
+from fcos_edu.training.runs import Run
 from fcos_edu.training.state import State
 
 pytest.importorskip("scipy")  # the comparisons in a record
@@ -31,6 +32,7 @@ SMALL = TrainConfig(
 @pytest.fixture(autouse=True)
 def few_shapes(monkeypatch):
     monkeypatch.setattr(data.shapes, "DEFAULT_IMAGES", {"train": 6, "val": 2, "test": 2})
+    monkeypatch.setattr(Run, "draw_curves", lambda self: None)  # a picture takes longer than these runs
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,20 @@ import signal
 import pytest
 
 from fcos_edu import data
+from fcos_edu.training.runs import Run
 
 
 @pytest.fixture(autouse=True)
 def few_shapes(monkeypatch):
     """Sixteen images are enough for a handful of steps."""
     monkeypatch.setattr(data.shapes, "DEFAULT_IMAGES", {"train": 16, "val": 4, "test": 4})
+
+
+@pytest.fixture(autouse=True)
+def curves_where_they_are_looked_at(request, monkeypatch):
+    """A picture takes longer than the steps of a small run: only tests that name the curves have them."""
+    if "curves" not in request.node.name:
+        monkeypatch.setattr(Run, "draw_curves", lambda self: None)
 
 
 @pytest.fixture(autouse=True)
