@@ -375,6 +375,7 @@
       const unit = pixels.width / 400;
       const chosen = state.found[state.chosen];
       const crowded = state.found.filter((one) => one.kept).length > 8;
+      const written = [];
       layers[1].classList.toggle("look-quiet", state.heat !== "none");
       state.found.forEach((one, i) => {
         if (one.kept || i === state.chosen) return;
@@ -388,10 +389,14 @@
         if (i === state.chosen) group.classList.add("look-chosen");
         node(group, "svg:rect", { ...rect(one.box), class: "look-halo" });
         node(group, "svg:rect", { ...rect(one.box), class: "look-line" });
-        node(group, "svg:text", {
-          x: one.box[0] + 3 * unit, y: Math.max(one.box[1] + 13 * unit, 13 * unit), "font-size": 12 * unit,
-          "aria-hidden": "true",
-        }, i === state.chosen || !crowded ? `${classes()[one.label]} ${one.score.toFixed(2)}` : one.score.toFixed(2));
+        const score = one.score.toFixed(2), words = i === state.chosen || !crowded ? `${classes()[one.label]} ${score}` : score;
+        const x = one.box[0] + 3 * unit, width = 7 * unit * words.length;
+        let y = Math.max(one.box[1] + 13 * unit, 13 * unit);
+        // Two boxes of one object begin at one corner: the later words go below the earlier ones.
+        const meets = (other) => Math.abs(other.y - y) < 13 * unit && x < other.x + other.width && other.x < x + width;
+        while (written.some(meets) && y < pixels.height - 13 * unit) y += unit;
+        written.push({ x, y, width });
+        node(group, "svg:text", { x, y, "font-size": 12 * unit, "aria-hidden": "true" }, words);
       });
     }
 
