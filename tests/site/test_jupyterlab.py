@@ -52,8 +52,8 @@ workbench()""",
 )
 
 
-# jupyterquiz's own script asks for it where JupyterLab's MathJax has begun to load and is not ready half a second later,
-# on a busy machine; no quiz here has a formula.
+# jupyterquiz asks for it where JupyterLab has begun to load its own MathJax, and is not ready half a second later: on a
+# busy machine, then. No quiz here has a formula.
 QUIZ_MATHJAX = "https://cdn.jsdelivr.net/npm/mathjax@3/es5/tex-svg.js"
 
 

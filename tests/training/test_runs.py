@@ -445,7 +445,7 @@ def test_a_killed_run_leaves_no_lock_although_its_loaders_live(tmp_path):
         os.killpg(other.pid, signal.SIGKILL)
 
 
-def test_a_run_whose_folder_is_moved_away_ends_and_makes_no_second_one(tmp_path, monkeypatch):
+def test_a_run_whose_folder_is_moved_away_ends_without_curves_and_makes_no_second_one(tmp_path, monkeypatch):
     """The rest of its checkpoints went into a new folder of the old name."""
     original, calls = state.backward, iter(range(100))
 

@@ -15,10 +15,12 @@ import math
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from torch.utils.data import _utils
 
 from fcos_edu import FCOS, FCOSConfig, atomic, data, detectors
 from fcos_edu.training import loop, runs, state
@@ -28,6 +30,8 @@ from fcos_edu.training.loop import train
 from fcos_edu.training.signals import PreemptedError
 from fcos_edu.training.workers import evaluate_shared
 
+# A process that loads images looks so often, in seconds, whether it is alone; tests would wait for torch's five.
+_utils.MP_STATUS_CHECK_INTERVAL = _utils.worker.MP_STATUS_CHECK_INTERVAL = 0.5
 data.shapes.DEFAULT_IMAGES = {"train": 16, "val": 5, "test": 5}
 SMALL = FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64, fpn_channels=16, num_head_convs=1)
 CONFIG = TrainConfig(
@@ -42,7 +46,7 @@ def die() -> None:
     time.sleep(60)
 
 
-def die_at(where: str, number: int) -> None:
+def die_at(where: str, number: int, target: str) -> None:
     """Patch the package so that the process dies the ``number``-th time that it comes to ``where``.
 
     ``any`` counts all these places together.
@@ -84,7 +88,7 @@ def die_at(where: str, number: int) -> None:
         def cut(value, **options):
             text = dumps(value, **options)
             if isinstance(value, dict) and "waited_share" in value and next(calls) == number:
-                with open(ARGUMENTS.target + "/log.jsonl", "a") as file:
+                with open(target + "/log.jsonl", "a") as file:
                     file.write(text[: len(text) // 2])
                 die()
             return text
@@ -165,7 +169,8 @@ def evaluate(target: str) -> None:
             json.dump(metrics, file)
 
 
-if __name__ == "__main__":
+def main(argv: Sequence[str] | None = None) -> None:
+    """Do what the arguments say; those of the command line if there are none."""
     parser = argparse.ArgumentParser()
     parser.add_argument("action")
     parser.add_argument("target")
@@ -175,18 +180,22 @@ if __name__ == "__main__":
     parser.add_argument("--levels", type=int, nargs="+", default=[3, 4, 5, 6, 7])
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--log-every", type=int, default=CONFIG.log_every)
-    ARGUMENTS = parser.parse_args()
-    if ARGUMENTS.die:
-        place, _, count = ARGUMENTS.die.partition(":")
-        die_at(place, int(count))
-    if ARGUMENTS.action == "gradients":
-        gradients(ARGUMENTS.target, empty=ARGUMENTS.empty, levels=tuple(ARGUMENTS.levels))
-    elif ARGUMENTS.action == "evaluate":
-        evaluate(ARGUMENTS.target)
-    elif ARGUMENTS.action == "preempted":
-        preempted(ARGUMENTS.target)
-    elif ARGUMENTS.action == "damaged":
-        damaged(ARGUMENTS.target)
+    arguments = parser.parse_args(argv)
+    if arguments.die:
+        place, _, count = arguments.die.partition(":")
+        die_at(place, int(count), arguments.target)
+    if arguments.action == "gradients":
+        gradients(arguments.target, empty=arguments.empty, levels=tuple(arguments.levels))
+    elif arguments.action == "evaluate":
+        evaluate(arguments.target)
+    elif arguments.action == "preempted":
+        preempted(arguments.target)
+    elif arguments.action == "damaged":
+        damaged(arguments.target)
     else:
-        config = CONFIG.replace(workers=ARGUMENTS.workers, log_every=ARGUMENTS.log_every)
-        train(config, ARGUMENTS.target, resume=ARGUMENTS.resume, progress=False)
+        config = CONFIG.replace(workers=arguments.workers, log_every=arguments.log_every)
+        train(config, arguments.target, resume=arguments.resume, progress=False)
+
+
+if __name__ == "__main__":
+    main()
