@@ -8,16 +8,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..config import PACKAGED, FCOSConfig
 from ..data.sources import NAMES
+from ..settings import Range
 from ..training.config import TrainConfig
-from ..training.recipes import RECIPES, recipe_for
+from ..training.recipes import FITTED, RECIPES, fitted, recipe_for, start_of
 from .options import (
     COUNT,
     SEED,
     Commands,
+    Number,
     add_command,
     add_corrupt_option,
     add_device_option,
@@ -37,7 +41,7 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands, "train", run, "Train a detector and measure it, on one GPU, on many, or on a CPU.",
         "train --recipe coco-r50-1x --out runs/coco --resume\n"
-        "  fcos-edu train --data my_folder --from torchvision:COCO_V1 --set iterations=2000\n"
+        "  fcos-edu train --data my_folder --from torchvision:COCO_V1 --epochs 20\n"
         "  accelerate launch -m fcos_edu.cli train --recipe coco-r50-1x",
     )  # fmt: skip
     parser.add_argument("--recipe", choices=list(RECIPES), metavar="NAME", help=f"one of {', '.join(RECIPES)}")
@@ -63,7 +67,10 @@ def add(commands: Commands) -> None:
         told=False,
         help="resume although the configuration is not the run's own",
     )
-    parser.add_argument("--iterations", type=COUNT, help="optimizer steps")
+    parser.add_argument(
+        "--epochs", type=EPOCHS, help="how often to see all images (default: the recipe's, or what suits their number)"
+    )
+    parser.add_argument("--iterations", type=COUNT, help="the same in steps of the optimizer")
     parser.add_argument("--batch-size", type=COUNT, help="images of a step, over all GPUs; the learning rate follows")
     parser.add_argument("--seed", type=SEED, help="of weights, order and augmentation")
     parser.add_argument(
@@ -82,6 +89,9 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--export", type=Path, metavar="FILE", told=False, help="also write the model in half precision here"
     )
+
+
+EPOCHS = Number(float, Range(0, 1_000_000, open_low=True))
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -125,18 +135,65 @@ def run_folder(arguments: argparse.Namespace, config: TrainConfig) -> Path:
 
 
 def train_config(arguments: argparse.Namespace) -> TrainConfig:
-    """The recipe that is asked for, with all changes of the command line."""
-    own = None
-    if arguments.resume and arguments.out and not (arguments.recipe or arguments.data or arguments.source):
-        from ..training.runs import Run
-
-        own = Run(arguments.out).read_config()
-    if own is not None:
-        config = TrainConfig.from_dict(own)  # a run that goes on knows what it is
+    """The recipe that is asked for, with all changes of the command line; without one, what fits the data."""
+    gpu, begun = has_gpu(arguments.device), None
+    if arguments.resume and not (arguments.recipe or arguments.data or arguments.source) and arguments.out:
+        begun = before(arguments.out)
+    if begun is not None:
+        config = TrainConfig.from_dict(begun)  # a run that goes on knows what it is
     elif arguments.recipe:
         config = RECIPES[arguments.recipe].config
     else:
-        config = recipe_for(arguments.data or "shapes", gpu=has_gpu())
+        config = recipe_for(arguments.data or "shapes", gpu=gpu)
+    changes = changes_of(arguments)
+    if arguments.epochs and "iterations" in changes:
+        raise ValueError(f"give the length of the run as --epochs {arguments.epochs:g} or in iterations, not as both")
+    if arguments.data and config.test_data:
+        changes.setdefault("test_data", "")  # other data than the recipe's are measured on themselves
+    if arguments.source:
+        try:
+            config = config.fine_tune(arguments.source, keep_sizes=bool(arguments.recipe))
+        except FileNotFoundError:  # a run that goes on does not need it any more
+            kept = before(run_folder(arguments, config.replace(**changes))) if arguments.resume else None
+            if kept is None or kept.get("start_from") != arguments.source:
+                raise
+            config = config.replace(start_from=arguments.source, model=FCOSConfig.from_dict(kept["model"]))
+    config = config.replace(**changes)
+    free = begun is None and not arguments.recipe and (config.data not in RECIPES or start_of(config) != "random")
+    return lengthened(arguments, config, changes, gpu=gpu) if free or arguments.epochs else config
+
+
+def lengthened(
+    arguments: argparse.Namespace, config: TrainConfig, changes: Mapping[str, Any], *, gpu: bool
+) -> TrainConfig:
+    """The configuration with as many steps as were asked for, or suit the data; counts their images.
+
+    A run that goes on keeps its own: whether the data are still the same is asked later, and told better.
+    """
+    kept = before(run_folder(arguments, config)) if arguments.resume and not arguments.epochs else None
+    if kept is not None:
+        own = TrainConfig.from_dict(kept)
+        return config.replace(**{name: getattr(own, name) for name in FITTED if name not in changes})
+    from ..training.loading import look
+
+    try:
+        images, classes = look(config)
+    except FileNotFoundError:
+        if arguments.epochs or not set(config.data.split("+")) <= set(NAMES):
+            raise
+        return fitted(config, None, gpu=gpu, keep=changes)  # not fetched yet: training says so
+    if not arguments.recipe:
+        config = fitted(config, images, gpu=gpu, keep=changes)
+    if arguments.epochs:
+        longer = config.for_epochs(arguments.epochs, images)
+        config = longer.replace(**{name: value for name, value in changes.items() if name == "warmup_iterations"})
+    if arguments.print:
+        print(f"length    {config.length(images)}", file=sys.stderr)
+    return config.replace(**{"model.class_names": classes, "model.num_classes": len(classes)})
+
+
+def changes_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of the configuration that the command line names."""
     changes = dict(parse_setting(text) for text in arguments.set)
     for name in ("data", "iterations", "batch_size", "seed"):
         if getattr(arguments, name) is not None:
@@ -144,22 +201,18 @@ def train_config(arguments: argparse.Namespace) -> TrainConfig:
     changes |= picture_options(arguments) | ({"keep_empty": True} if arguments.keep_empty else {})
     if arguments.on_corrupt != "error":
         changes["on_corrupt"] = arguments.on_corrupt
-    if arguments.data and config.test_data:
-        changes.setdefault("test_data", "")  # other data than the recipe's are measured on themselves
-    if arguments.source:
-        try:
-            config = config.fine_tune(arguments.source, keep_sizes=bool(arguments.recipe))
-        except FileNotFoundError:  # a run that goes on does not need it any more
-            kept = run_folder(arguments, config.replace(**changes)) / "config.json"
-            before = json.loads(kept.read_text("utf-8")) if arguments.resume and kept.exists() else {}
-            if before.get("start_from") != arguments.source:
-                raise
-            config = config.replace(start_from=arguments.source, model=FCOSConfig.from_dict(before["model"]))
-    return config.replace(**changes)
+    return changes
 
 
-def has_gpu() -> bool:
-    """Whether torch can use one."""
+def before(folder: Path) -> dict[str, Any] | None:
+    """The configuration of the run in a folder, if there is one."""
+    from ..training.runs import Run
+
+    return Run(folder).read_config()
+
+
+def has_gpu(device: str | None = None) -> bool:
+    """Whether a GPU will compute: torch can use one, and no other device was asked for."""
     import torch
 
-    return torch.cuda.is_available()
+    return device in (None, "cuda") and torch.cuda.is_available()

@@ -10,6 +10,7 @@ decay. Those are the defaults of :class:`TrainConfig`; :mod:`~fcos_edu.training.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,20 @@ class TrainConfig(Settings):
     def learning_rate(self) -> float:
         """The rate once warm-up is over, ``lr`` times ``batch_size / lr_batch_size`` (linear scaling)."""
         return self.lr * self.batch_size / self.lr_batch_size
+
+    def for_epochs(self, epochs: float, images: int) -> TrainConfig:
+        """A copy with as many steps as it takes to see ``images`` images ``epochs`` times, the last one whole.
+
+        Warm-up takes a tenth of them at most.
+        """
+        steps = max(1, math.ceil(epochs * images / self.batch_size))
+        return self.replace(iterations=steps, warmup_iterations=min(self.warmup_iterations, steps // 10))
+
+    def length(self, images: int) -> str:
+        """How long the run is with so many images, in words."""
+        epochs = self.iterations * self.batch_size / images
+        told = f"{epochs:,.0f}" if epochs >= 10 else f"{epochs:.2g}"
+        return f"{images:,} images, {self.iterations:,} steps of {self.batch_size} = {told} epochs"
 
     @property
     def reading(self) -> dict[str, Any]:

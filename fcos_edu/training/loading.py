@@ -83,13 +83,29 @@ def make_dataset(config: TrainConfig) -> data.DetectionDataset:
         vertical_flip=config.vertical_flip,
         scale=(config.zoom[0], config.zoom[1]) if config.zoom else None,
     )
-    keep_empty = config.keep_empty or None  # otherwise as the split has it
-    dataset = data.load(config.data, config.split, keep_empty=keep_empty, **config.reading)
+    dataset = _read(config)
     if config.cache:
         prepare = data.transforms.resize(max(sizes), config.model.max_size)
         return data.cached(dataset, prepare=prepare, transforms=transforms)
     dataset.transforms = transforms
     return dataset
+
+
+def _read(config: TrainConfig) -> data.DetectionDataset:
+    keep_empty = config.keep_empty or None  # otherwise as the split has it
+    return data.load(config.data, config.split, keep_empty=keep_empty, **config.reading)
+
+
+def look(config: TrainConfig) -> tuple[int, tuple[str, ...]]:
+    """How many images the training set has, and its classes. What is odd about it is told when it is trained on.
+
+    Raises:
+        FileNotFoundError, ValueError, CorruptImageError, DownloadError: as :func:`fcos_edu.data.loading.load`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = _read(config)
+    return len(dataset), dataset.classes
 
 
 def make_test_dataset(config: TrainConfig, classes: Sequence[str]) -> data.DetectionDataset | None:

@@ -23,6 +23,7 @@ from .. import detectors, weights
 from ..atomic import write_json
 from ..data import DetectionDataset
 from ..evaluation import metrics_table
+from ..progress import Forecast, say
 from ..progress import bar as progress_bar
 from ..settings import ConfigError
 from .config import TrainConfig
@@ -111,7 +112,7 @@ def train(
             state.load_state_dict(saved, run.folder)
         loader = make_loader(dataset, config, start=start, worker=worker, workers=workers)
 
-        with state.in_training(), Journal(run, state, progress) as journal:
+        with state.in_training(), Journal(run, state, progress, len(dataset)) as journal:
             save = partial(save_run, run, state, journal, kind)
             stop.hold()
             try:
@@ -136,19 +137,25 @@ def train(
 
 
 class Journal:
-    """What a run tells while it goes: its log, the bar, and the curves at its end. Only the main process tells."""
+    """What a run tells while it goes: its length, its log, the bar, and the curves at its end.
 
-    def __init__(self, run: Run, state: State, progress: bool) -> None:
-        self.run, self.state = run, state
+    Only the main process tells.
+    """
+
+    def __init__(self, run: Run, state: State, progress: bool, images: int) -> None:
+        self.run, self.state, self.images = run, state, images
         self.main = state.accelerator.is_main_process
         self.progress = progress and self.main
 
     def __enter__(self) -> Journal:
         config, done = self.state.config, self.state.done
         self.log = self.run.open(config, done) if self.main else None
+        if self.progress and done < config.iterations:
+            say(f"{config.length(self.images)}{f'; {done:,} steps are done' if done else ''}")
         self.bar = progress_bar(
             total=config.iterations, initial=done, desc="train", unit="step", disable=not self.progress
         )
+        self.forecast = Forecast(done, config.iterations, say)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -162,8 +169,10 @@ class Journal:
             self.run.draw_curves()
 
     def step(self) -> None:
-        """One step more."""
+        """One step more; how long the run will take, as soon as that can be measured."""
         self.bar.update()
+        if self.progress:
+            self.forecast.step()
 
     def write(self, entry: dict[str, float]) -> None:
         """A line of the log, and the most important of it beside the bar."""

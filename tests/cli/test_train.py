@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 
-from fcos_edu import FCOS, FCOSConfig, weights
+from fcos_edu import FCOS, FCOSConfig, data, weights
 from fcos_edu.cli.parser import build_parser
 from fcos_edu.cli.train import run_folder
 from fcos_edu.training.config import TrainConfig
@@ -60,13 +61,52 @@ def test_fine_tuning_is_one_option(capsys):
     assert '"torchvision_quirks": true' in capsys.readouterr().out
 
 
-def test_a_named_recipe_keeps_its_sizes_of_images_when_it_fine_tunes(capsys):
+@pytest.fixture
+def mine(tmp_path):
+    """A folder of twelve pictures to learn from and four to measure."""
+    for split, count in (("train", 12), ("val", 4)):
+        data.ShapesDataset(num_images=count, split=split, size=(64, 64)).export_coco(tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def test_a_named_recipe_keeps_its_sizes_of_images_when_it_fine_tunes(capsys, mine):
     for recipe, sizes in (("voc07", (640, 1000)), ("bccd", (240, 400))):
         assert run("train", "--recipe", recipe, "--from", "torchvision:COCO_V1", "--print") == 0
         model = json.loads(capsys.readouterr().out)["model"]
         assert (model["min_size"], model["max_size"]) == sizes and model["torchvision_quirks"]
-    assert run("train", "--data", "mine", "--from", "torchvision:COCO_V1", "--print") == 0
-    assert json.loads(capsys.readouterr().out)["model"]["min_size"] == 800
+    assert run("train", "--data", mine, "--from", "torchvision:COCO_V1", "--print") == 0
+    told = capsys.readouterr()
+    config = json.loads(told.out)
+    assert config["model"]["min_size"] == 800 and (config["optimizer"], config["iterations"]) == ("sgd", 100)
+    assert "12 images, 100 steps of 8 = 67 epochs" in told.err
+
+
+def test_epochs_are_those_of_the_data(capsys, mine):
+    assert run("train", "--data", mine, "--epochs", "3.5", "--print") == 0
+    told = capsys.readouterr()
+    shown = json.loads(told.out)
+    assert shown["iterations"] == 6 and shown["cache"] and "12 images, 6 steps of 8 = 4 epochs" in told.err
+    found = tuple(shown["model"]["class_names"])
+    assert found == data.shapes.CLASSES and shown["model"]["num_classes"] == 5  # all that would run
+    assert run("train", "--recipe", "shapes", "--epochs", "2", "--batch-size", "3", "--print") == 0
+    assert json.loads(capsys.readouterr().out)["iterations"] == 6  # 8 shapes
+    assert run("train", "--data", mine, "--epochs", "2", "--set", "iterations=3", "--print") == 1
+    assert "as --epochs 2 or in iterations, not as both" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run("train", "--data", mine, "--epochs", "0")
+    assert "'0' is not a number above 0" in capsys.readouterr().err
+
+
+def test_a_run_tells_its_length_and_is_resumed_by_the_same_words(capsys, mine, tmp_path):
+    words = ["train", "--data", mine, "--out", tmp_path / "run", "--resume", "--set", "model.min_size=64"]
+    words += ["--set", "model.max_size=64", "--set", "test_split="]
+    assert run(*words, "--epochs", 2) == 0
+    assert "12 images, 3 steps of 8 = 2 epochs" in capsys.readouterr().err
+    assert run(*words, "--epochs", 2) == 0
+    kept = json.loads((tmp_path / "run" / "config.json").read_text())
+    capsys.readouterr()
+    assert run(*words, "--print") == 0  # its own length, not what would suit the data
+    assert json.loads(capsys.readouterr().out) == kept
 
 
 def test_resume_goes_on_and_refuses_another_configuration(tmp_path, capsys):
@@ -147,6 +187,6 @@ def test_a_run_is_named_after_the_folder_itself(tmp_path, monkeypatch):
     """`train --data ..` wrote into the current folder."""
     (tmp_path / "mine" / "below").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "mine" / "below")
-    for data, name in (("..", "mine"), (".", "below"), ("shapes", "shapes"), ("../../mine", "mine"), ("/", "data")):
-        arguments = build_parser().parse_args(["train", "--data", data])
-        assert run_folder(arguments, TrainConfig(data=data)) == Path("runs") / name
+    for source, name in (("..", "mine"), (".", "below"), ("shapes", "shapes"), ("../../mine", "mine"), ("/", "data")):
+        arguments = build_parser().parse_args(["train", "--data", source])
+        assert run_folder(arguments, TrainConfig(data=source)) == Path("runs") / name
