@@ -25,11 +25,12 @@ from .options import (
     place,
     save_figure,
     save_record,
+    split_of,
     without_place,
 )
 
 if TYPE_CHECKING:
-    from ..data import DetectionDataset
+    from ..data import Annotations, DetectionDataset
 
 
 def add(tables: Commands) -> None:
@@ -42,13 +43,20 @@ def add(tables: Commands) -> None:
 
 
 # ---------------------------------------------------------------------- what all need
-def _add_model_options(parser: Parser, *, several: bool = False, what: str = OURS) -> None:
+def _add_model_options(parser: Parser, *, several: bool = False, what: str = OURS, files_of: str = "") -> None:
     parser.add_argument("checkpoint", type=place, nargs="+" if several else None, help=what)
+    also = ""
+    if files_of:
+        also = "; with --detections a COCO annotation file too"
+        parser.add_argument(
+            "--detections", action="store_true",
+            help=f"the files hold {files_of} (COCO results) instead of detectors; no image is needed then",
+        )  # fmt: skip
     parser.add_argument(
         "--data", type=place, default="shapes", metavar="NAME",
-        help=f"{', '.join(NAMES)}, or a folder in COCO's or VOC's layout (default: shapes)",
+        help=f"{', '.join(NAMES)}, or a folder in COCO's or VOC's layout{also} (default: shapes)",
     )  # fmt: skip
-    parser.add_argument("--split", default="test", metavar="NAME", help="train, val or test (default: test)")
+    parser.add_argument("--split", metavar="NAME", help="train, val or test (default: test)")
     parser.add_argument(
         "--batch-size", type=COUNT, default=4, metavar="N", help="images in one call of the model (default: 4)"
     )
@@ -58,14 +66,24 @@ def _dataset(arguments: argparse.Namespace) -> DetectionDataset:
     from .. import data
     from ..data.transforms import eval_transforms
 
-    return data.load(arguments.data, arguments.split, transforms=eval_transforms())
+    return data.load(arguments.data, arguments.split or "test", transforms=eval_transforms())
 
 
-def _save_record(arguments: argparse.Namespace, what: str, dataset: DetectionDataset, metrics: Any, paper: Any) -> None:
+def _truth(arguments: argparse.Namespace) -> Annotations:
+    """What detections in files are compared with: annotations alone, which need no picture."""
+    from ..data import load_annotations
+
+    return load_annotations(arguments.data, split_of(arguments))
+
+
+def _save_record(
+    arguments: argparse.Namespace, what: str, dataset: DetectionDataset | Annotations, metrics: Any, paper: Any
+) -> None:
     names = arguments.checkpoint if isinstance(arguments.checkpoint, list) else [arguments.checkpoint]
     told = [without_place(name) for name in names]
     kind = "detections" if getattr(arguments, "detections", False) else "detector" + "s" * (len(told) > 1)
-    data = f"{Path(without_place(arguments.data)).name} ({arguments.split}, {len(dataset)} images)"
+    of_split = f"{split}, " if (split := split_of(arguments)) else ""
+    data = f"{Path(without_place(arguments.data)).name} ({of_split}{len(dataset.image_ids)} images)"
     save_record(arguments, what=f"{what}, by the {kind} {', '.join(told)}", metrics=metrics, data=data, paper=paper)
 
 
@@ -215,10 +233,7 @@ def _add_agnostic(tables: Commands) -> None:
         "A row for each detector, a curve for each at the IoUs .50, .75 and .90. Classes are left aside at the\n"
         "evaluation alone: pycocotools with its categories off.",
     )  # fmt: skip
-    _add_model_options(parser, several=True)
-    parser.add_argument(
-        "--detections", action="store_true", help="the files hold detections (COCO results) instead of detectors"
-    )
+    _add_model_options(parser, several=True, files_of="detections")
     parser.add_argument("--names", nargs="+", metavar="NAME", help="of the rows and curves, one for each file")
     add_figure_option(parser)
     add_record_options(parser, "--json", note="kept in the result file: what is special about the data")
@@ -232,12 +247,12 @@ def run_agnostic(arguments: argparse.Namespace) -> None:
     sources, names = arguments.checkpoint, arguments.names
     if names and (len(names) != len(sources) or len(set(names)) < len(names)):
         raise ValueError(f"--names has {', '.join(names)} for {len(sources)} files; each file needs one of its own")
-    dataset = _dataset(arguments)
+    dataset = _truth(arguments) if arguments.detections else _dataset(arguments)
     truth = dataset.ground_truth()
     rows: dict[str, dict[str, float | None]] = {}
     curves = {}
     for i, source in enumerate(sources):
-        results = _results(source, arguments, dataset)
+        results = _results(source, arguments, dataset, truth)
         name = names[i] if names else _short(source, rows)
         rows[name] = agnostic_metrics(truth, results)
         curves[name] = precision_recall_curves(truth, results)
@@ -246,13 +261,13 @@ def run_agnostic(arguments: argparse.Namespace) -> None:
     _save_record(arguments, "Table 7: class-agnostic AP", dataset, rows, STUDIES["retinanet"].paper)
 
 
-def _results(source: str, arguments: argparse.Namespace, dataset: DetectionDataset) -> list[dict[str, Any]]:
+def _results(source: str, arguments: argparse.Namespace, dataset: Any, truth: dict[str, Any]) -> list[dict[str, Any]]:
     from ..detectors import load_for
     from ..evaluation.coco_ap import predict
     from ..evaluation.detection_files import read_detections
 
     if arguments.detections:
-        return read_detections(source, dataset.ground_truth())
+        return read_detections(source, truth)
     return predict(load_for(source, dataset), dataset, batch_size=arguments.batch_size)
 
 
@@ -279,10 +294,7 @@ def _add_proposals(tables: Commands) -> None:
         "The share of boxes that an image's best 100 and 1000 proposals find, averaged over the IoUs\n"
         ".50, .55, ... .95. Takes two-stage detectors, as fcos-edu study proposals trains them.",
     )  # fmt: skip
-    _add_model_options(parser, several=True, what="a checkpoint file of a two-stage detector")
-    parser.add_argument(
-        "--detections", action="store_true", help="the files hold proposals (COCO results) instead of detectors"
-    )
+    _add_model_options(parser, several=True, what="a checkpoint file of a two-stage detector", files_of="proposals")
     add_record_options(parser, "--json", note="kept in the result file: what is special about the data")
 
 
@@ -294,7 +306,7 @@ def run_proposals(arguments: argparse.Namespace) -> None:
     from ..evaluation.detection_files import read_detections
     from ..proposals import FirstStage, TwoStage
 
-    dataset = _dataset(arguments)
+    dataset: Any = _truth(arguments) if arguments.detections else _dataset(arguments)
     truth = dataset.ground_truth()
     rows: dict[str, dict[str, float | None]] = {}
     for source in arguments.checkpoint:

@@ -20,6 +20,7 @@ from .options import (
     add_picture_options,
     picture_options,
     place,
+    split_of,
 )
 
 
@@ -109,10 +110,3 @@ def as_trained(checkpoint: str | None) -> dict[str, Any]:
         except (ConfigError, OSError):
             continue
     return {}
-
-
-def split_of(arguments: argparse.Namespace) -> str | None:
-    """The split to take the annotations of: ``--split``, or test; of a single file none."""
-    if arguments.split is None and Path(arguments.data).expanduser().is_file():
-        return None
-    return arguments.split or "test"

@@ -141,6 +141,13 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return name, value
 
 
+def split_of(arguments: argparse.Namespace) -> str | None:
+    """The split to take the annotations of: ``--split``, or test; of a single file none."""
+    if arguments.split is None and Path(arguments.data).expanduser().is_file():
+        return None
+    return arguments.split or "test"
+
+
 def add_corrupt_option(parser: Parser, skip: str = "leave them out, and say so") -> None:
     """``--on-corrupt``; the words tell what ``skip`` does."""
     parser.add_argument(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,27 @@ def test_agnostic_of_detectors_and_of_a_file(
     assert want["AP50"] > 0.5 and f"{100 * want['AP90']:.2f}" in capsys.readouterr().out
     assert want != coco_metrics(shapes.ground_truth(), results)
     assert (tmp_path / "4.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("table", ["agnostic", "proposals"])
+def test_files_of_detections_need_annotations_alone(table: str, tmp_path: Path, monkeypatch) -> None:
+    """A folder that has lost its pictures, and its annotation file; no detector is loaded and no picture looked for."""
+    monkeypatch.setattr("fcos_edu.detectors.load", None)
+    shapes = data.ShapesDataset(num_images=3, split="test", size=(128, 128))
+    shapes.export_coco(tmp_path / "set")
+    truth = json.loads((tmp_path / "set" / "test.json").read_text())
+    results = [{**{k: a[k] for k in ("image_id", "category_id", "bbox")}, "score": 0.9} for a in truth["annotations"]]
+    (tmp_path / "found.json").write_text(json.dumps(results))
+    shutil.rmtree(tmp_path / "set" / "images")
+    for place, told in (
+        (tmp_path / "set", "set (test, 3 images)"),
+        (tmp_path / "set" / "test.json", "test.json (3 images)"),
+    ):
+        run(table, tmp_path / "found.json", "--detections", "--data", place, "--record", tmp_path / "a.json")
+        record = json.loads((tmp_path / "a.json").read_text())
+        (figures,) = record["metrics"].values()
+        assert figures["AP" if table == "agnostic" else "AR100"] == pytest.approx(1.0)
+        assert record["data"] == told
 
 
 def test_proposals_of_a_two_stage_detector(shapes: data.DetectionDataset, tmp_path: Path) -> None:
