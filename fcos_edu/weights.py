@@ -36,6 +36,7 @@ from .integrity import (
     sealed,
     strict_json,
 )
+from .places import expanded
 
 _PACKAGED = Path(__file__).parent / "checkpoints"
 _FLOATS = ("F16", "BF16", "F32", "F64")
@@ -421,6 +422,7 @@ def _download(entry: Any, what: str) -> dict[str, Tensor]:
     path = folder / name
     again = f"Delete {name} from {folder} if it is there, and try again"
     try:
+        expanded(folder, "name a folder for torch's downloads with TORCH_HOME")
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(entry.url, str(path), hash_in_name(name))

@@ -22,7 +22,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "fcos_edu"
-LEAVES = ("paper", "settings", "atomic", "text", "integrity", "compat", "devices", "_lazy", "_version")
+LEAVES = ("paper", "settings", "atomic", "text", "integrity", "places", "compat", "devices", "_lazy", "_version")
 ROOMS = (
     "config",
     "locations",

@@ -17,6 +17,7 @@ from ..data.sources import NAMES
 from ..paper import TABLE_1, TABLE_2
 from ..settings import Range
 from .options import (
+    OUT_FOLDER,
     STRIDES,
     Commands,
     Number,
@@ -24,6 +25,7 @@ from .options import (
     add_command,
     add_figure_option,
     add_record_options,
+    located,
     save_figure,
     save_record,
 )
@@ -42,7 +44,7 @@ def add(tables: Commands) -> None:
 # ---------------------------------------------------------------------- what both need
 def _add_box_options(parser: Parser) -> None:
     parser.add_argument(
-        "--annotations", type=Path, required=True, metavar="FILE",
+        "--annotations", type=located, required=True, metavar="FILE",
         help=f"a COCO-format JSON file; a folder in COCO's or VOC's layout; {', '.join(NAMES)}. No images are needed",
     )  # fmt: skip
     parser.add_argument(
@@ -148,7 +150,7 @@ def _add_recall(tables: Commands) -> None:
     _add_box_options(parser)
     parser.add_argument("--no-anchors", action="store_true", help="leave out RetinaNet's three rows")
     parser.add_argument(
-        "--figures", type=Path, metavar="FOLDER", told=False,
+        "--figures", type=OUT_FOLDER, metavar="FOLDER", told=False,
         help="draw recall by size and by level, and the lost boxes, here",
     )  # fmt: skip
     add_record_options(parser, "--json", note="kept in the result file: what is special about the data")

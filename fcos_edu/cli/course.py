@@ -6,11 +6,10 @@ Taught in the course's labs. Checked against: the table and the pages that it wr
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from ..course.catalogue import LABS
 from ..settings import Range
-from .options import COUNT, Commands, Number, add_command
+from .options import COUNT, OUT_FILE, OUT_FOLDER, Commands, Number, add_command, located
 
 LAB = Number(int, Range(1, max(LABS)))
 
@@ -29,10 +28,10 @@ def add(commands: Commands) -> None:
         "own without the package, and what protected the machine is said. What has not changed keeps its grade.\n"
         "Linux only.",
     )  # fmt: skip
-    parser.add_argument("folder", type=Path, help="with the submissions")
+    parser.add_argument("folder", type=located, help="with the submissions")
     parser.add_argument("--seed", required=True, metavar="WORD", help="of the hidden cases; keep it to yourself")
-    parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the table to write")
-    parser.add_argument("--feedback", type=Path, metavar="FOLDER", help="a page for each student, and class.html")
+    parser.add_argument("--out", type=OUT_FILE, required=True, metavar="CSV", help="the table to write")
+    parser.add_argument("--feedback", type=OUT_FOLDER, metavar="FOLDER", help="a page for each student, and class.html")
     parser.add_argument(
         "--lab", type=LAB, action="append", metavar="N", help="may be given several times (default: all)"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import COUNT, Commands, add_command, place
+from .options import COUNT, OUT_FOLDER, Commands, add_command, place
 
 
 def add(commands: Commands) -> None:
@@ -19,7 +19,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("action", choices=["list", "info", "download", "export"])
     parser.add_argument("name", nargs="?", type=place, help="a data set's name or folder")
     parser.add_argument("--split", default="train")
-    parser.add_argument("--out", type=Path, told=False, help="export: folder for COCO-format shapes")
+    parser.add_argument("--out", type=OUT_FOLDER, told=False, help="export: folder for COCO-format shapes")
     parser.add_argument("--images", type=COUNT, default=100, help="export: how many")
 
 

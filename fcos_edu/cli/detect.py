@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ownership import OwnFiles
 from ..text import printable
-from .options import COUNT, SHARE, Commands, add_command, add_corrupt_option, add_device_option, place
+from .options import (
+    COUNT,
+    OUT_FOLDER,
+    SHARE,
+    Commands,
+    add_command,
+    add_corrupt_option,
+    add_device_option,
+    located,
+    place,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,10 +49,10 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "checkpoint", type=place, help="as for evaluate; torchvision:COCO_V1 for torchvision's published weights"
     )
-    parser.add_argument("images", nargs="+", type=Path, help="image files, or folders of them")
+    parser.add_argument("images", nargs="+", type=located, help="image files, or folders of them")
     parser.add_argument("--recursive", action="store_true", help="look into the folders of folders too")
     parser.add_argument(
-        "--out", type=Path, default=Path("detections"), told=False, help=f"folder for pictures and {JSON}"
+        "--out", type=OUT_FOLDER, default=Path("detections"), told=False, help=f"folder for pictures and {JSON}"
     )
     parser.add_argument("--threshold", type=SHARE, default=0.3, help="lowest score to draw; the JSON has all")
     parser.add_argument("--max-pixels", type=COUNT, metavar="N", help="read pictures of up to so many pixels")

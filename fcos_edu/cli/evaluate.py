@@ -13,11 +13,13 @@ from typing import Any
 from .options import (
     COUNT,
     OURS,
+    OUT_FILE,
     Commands,
     add_command,
     add_corrupt_option,
     add_device_option,
     add_picture_options,
+    located,
     picture_options,
     place,
     split_of,
@@ -45,10 +47,10 @@ def add(commands: Commands) -> None:
     add_picture_options(parser)
     add_device_option(parser)
     parser.add_argument(
-        "--detections", type=Path, metavar="JSON",
+        "--detections", type=located, metavar="JSON",
         help="score these detections (COCO results, or the file of detect): no detector and no image is needed",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="JSON", told=False, help="write the twelve numbers here")
+    parser.add_argument("--out", type=OUT_FILE, metavar="JSON", told=False, help="write the twelve numbers here")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..config import PACKAGED
+from ..places import expanded
 from ..settings import INF, Range
 from ..text import printable
 
@@ -74,8 +75,38 @@ def add_command(
 
 # ---------------------------------------------------------------------- options that several commands have
 def place(text: str) -> str:
-    """The type of an argument that may be a file or folder: :func:`command_line` names it without this machine's."""
-    return text
+    """The type of an argument that may be a file or folder, or a name: :func:`command_line` names it without this
+    machine's.
+
+    A ``~`` at its beginning is the home folder, as shells have it only where a word begins: not in ``--data=~/x``.
+    """
+    return "+".join(str(located(one)) if one.startswith("~") else one for one in text.split("+"))
+
+
+def located(text: str) -> Path:
+    """The type of an argument that is a file or folder that is read; ``~`` as for :func:`place`."""
+    try:
+        return expanded(text)
+    except FileNotFoundError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+class Output:
+    """The type of an argument that names a file or folder to write; ``~`` as for :func:`place`.
+
+    Args:
+        folder: it is a folder.
+    """
+
+    def __init__(self, *, folder: bool = False) -> None:
+        self.folder = folder
+
+    def __call__(self, text: str) -> Path:
+        """The path."""
+        return located(text)
+
+
+OUT_FILE, OUT_FOLDER = Output(), Output(folder=True)
 
 
 class Number:
@@ -143,7 +174,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 def split_of(arguments: argparse.Namespace) -> str | None:
     """The split to take the annotations of: ``--split``, or test; of a single file none."""
-    if arguments.split is None and Path(arguments.data).expanduser().is_file():
+    if arguments.split is None and Path(arguments.data).is_file():
         return None
     return arguments.split or "test"
 
@@ -185,14 +216,14 @@ def add_record_options(
     parser: Parser, *names: str, words: str = "write the figures as a result file", note: str = ""
 ) -> None:
     """``--record`` and its other ``names``, and ``--note`` where there are words for it; see :func:`save_record`."""
-    parser.add_argument("--record", *names, dest="record", type=Path, metavar="JSON", told=False, help=words)
+    parser.add_argument("--record", *names, dest="record", type=OUT_FILE, metavar="JSON", told=False, help=words)
     if note:
         parser.add_argument("--note", metavar="TEXT", told=False, help=note)
 
 
 def add_figure_option(parser: Parser, words: str = "draw the figure here") -> None:
     """``--figure``; see :func:`save_figure`."""
-    parser.add_argument("--figure", type=Path, metavar="PNG", told=False, help=words)
+    parser.add_argument("--figure", type=OUT_FILE, metavar="PNG", told=False, help=words)
 
 
 def save_figure(path: Path | None, draw: Callable[[], Any]) -> None:
@@ -263,7 +294,7 @@ def _word(action: argparse.Action, value: Any) -> str:
         from decimal import Decimal
 
         return format(Decimal(repr(value)).normalize(), "f")  # argparse takes -1e-05 for an option
-    return without_place(str(value)) if action.type in (Path, place) else str(value)
+    return without_place(str(value)) if isinstance(value, Path) or action.type is place else str(value)
 
 
 def without_place(source: str) -> str:

@@ -15,6 +15,8 @@ from ..experiments.studies import PAPER, PILOT, STUDIES, VARIANTS, comparison_ta
 from ..training.recipes import recipe_for
 from .options import (
     COUNT,
+    OUT_FILE,
+    OUT_FOLDER,
     SEED,
     Commands,
     add_command,
@@ -59,12 +61,12 @@ def add(commands: Commands) -> None:
         "--jobs", type=COUNT, told=False, help="runs side by side, a thread each (default: as many as there are cores)"
     )
     parser.add_argument(
-        "--out", type=Path, told=False,
+        "--out", type=OUT_FOLDER, told=False,
         help="folder of the runs, from which one that was cut off goes on (default: runs/DATA)",
     )  # fmt: skip
     parser.add_argument("--print", action="store_true", told=False, help="show every configuration and stop")
     parser.add_argument(
-        "--record", type=Path, metavar="JSON", told=False,
+        "--record", type=OUT_FILE, metavar="JSON", told=False,
         help="the file that the study lives in: runs in it are not trained again (default: OUT/runs.json)",
     )  # fmt: skip
     parser.add_argument("--note", metavar="TEXT", told=False, help="a remark to keep in the record")

@@ -14,11 +14,14 @@ from typing import Any
 
 from ..config import PACKAGED, FCOSConfig
 from ..data.sources import NAMES
+from ..places import expanded
 from ..settings import Range
 from ..training.config import TrainConfig
 from ..training.recipes import FITTED, RECIPES, fitted, recipe_for, start_of
 from .options import (
     COUNT,
+    OUT_FILE,
+    OUT_FOLDER,
     SEED,
     Commands,
     Number,
@@ -54,7 +57,7 @@ def add(commands: Commands) -> None:
         "--from", dest="source", type=place, metavar="DETECTOR",
         help=f"fine-tune a checkpoint, {', '.join(PACKAGED)}, or torchvision:COCO_V1; known classes are kept",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, told=False, help="run folder (default: runs/NAME)")
+    parser.add_argument("--out", type=OUT_FOLDER, told=False, help="run folder (default: runs/NAME)")
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -87,7 +90,7 @@ def add(commands: Commands) -> None:
     )
     add_record_options(parser)
     parser.add_argument(
-        "--export", type=Path, metavar="FILE", told=False, help="also write the model in half precision here"
+        "--export", type=OUT_FILE, metavar="FILE", told=False, help="also write the model in half precision here"
     )
 
 
@@ -129,7 +132,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def run_folder(arguments: argparse.Namespace, config: TrainConfig) -> Path:
     """Where the run is written."""
-    data = Path(config.data).expanduser()
+    data = expanded(config.data)
     name = data.resolve().name if data.is_dir() else data.name  # of "..", the folder's own name
     return arguments.out or Path("runs") / (arguments.recipe or name or "data")
 

@@ -10,10 +10,12 @@ the decoders of `FORMATS`, and only up to a number of pixels: what a file of 20 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import stat
 import threading
+import zlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -35,6 +37,9 @@ ORIENTATIONS = ("auto", "stored", "upright")  # see FileDataset
 _ORIENTATION, _BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 274, 258, 262, 0  # tags of TIFF; EXIF has the first too
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf")
+# Of PNG: parts of texts, those that may tell how a picture is turned, and how much of them is read.
+_TEXTS, _TELLING = (b"tEXt", b"zTXt", b"iTXt"), (b"Raw profile type exif", b"XML:com.adobe.xmp", b"xmp")
+_MAX_PARTS, _MAX_TOLD = 100_000, 1 << 20  # an encoder writes a part each 8 kB; EXIF has 64 kB at most
 _PILLOWS_LIMIT = threading.RLock()
 
 
@@ -202,12 +207,56 @@ def _header(picture: Image.Image) -> Header:
     if tags is not None:  # TIFF: the sizes that are stored, which Pillow swaps, depending on its version
         orientation = tags.get(_ORIENTATION, 1)
         width, height = int(tags[256]), int(tags[257])
-    elif picture.format != "PNG" or "exif" in picture.info:  # of PNG Pillow would decode all to look behind the pixels
+    else:
         with contextlib.suppress(Exception):  # what cameras write there is often damaged, the pixels are not
-            orientation = picture.getexif().get(_ORIENTATION, 1)
+            orientation = _png_orientation(picture) if picture.format == "PNG" else _orientation(picture)
     if width < 1 or height < 1:
         raise ValueError(f"it has {width}×{height} pixels")
     return Header(width, height, int(orientation) if orientation in range(1, 9) else 1)
+
+
+def _orientation(picture: Image.Image) -> Any:
+    return picture.getexif().get(_ORIENTATION, 1)
+
+
+def _png_orientation(picture: Image.Image) -> Any:
+    """That of a PNG, which may stand behind its pixels; Pillow would decode them all to look there.
+
+    The parts of a PNG are gone through without reading them. Those that may tell the orientation, of a picture that has
+    none before its pixels, make a PNG of one pixel for Pillow to read.
+    """
+    if "exif" in picture.info:
+        return _orientation(picture)
+    file: Any = picture.fp  # type: ignore[attr-defined]
+    place = file.tell()
+    found = [b"\x89PNG\r\n\x1a\n", _part(b"IHDR", b"\0\0\0\1\0\0\0\1\x08\0\0\0\0")]
+    left = _MAX_TOLD
+    try:
+        file.seek(8)
+        for _ in range(_MAX_PARTS):
+            head = file.read(8)
+            length, kind = int.from_bytes(head[:4], "big"), head[4:]
+            if len(head) < 8 or kind == b"IEND":
+                break
+            start = file.tell()
+            if kind == b"eXIf" or (kind in _TEXTS and file.read(80).split(b"\0")[0] in _TELLING):
+                file.seek(start)
+                if (left := left - length) < 0:
+                    break
+                found.append(_part(kind, file.read(length)))
+            file.seek(start + length + 4)
+    finally:
+        file.seek(place)
+    if len(found) == 2:
+        return 1
+    found += [_part(b"IDAT", zlib.compress(b"\0\0")), _part(b"IEND", b"")]
+    with Image.open(io.BytesIO(b"".join(found)), formats=("PNG",)) as told:
+        return _orientation(told)
+
+
+def _part(kind: bytes, content: bytes) -> bytes:
+    """A part of a PNG."""
+    return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
 
 
 def _rgb(picture: Image.Image) -> NDArray[np.uint8]:

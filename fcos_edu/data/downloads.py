@@ -27,6 +27,7 @@ import pooch
 import requests
 from filelock import FileLock, Timeout
 
+from ..places import expanded
 from .sources import SOURCES, Archive, data_root, fetched
 
 __all__ = [
@@ -85,7 +86,7 @@ def fetch(
     for part in parts:
         if part not in source.archives:
             raise ValueError(f"{name} has no split {part!r}; it has {', '.join(source.archives)}.")
-    base = Path(root).expanduser() if root is not None else data_root()
+    base = expanded(root) if root is not None else data_root()
     for archive in dict.fromkeys(a for part in parts for a in source.archives[part]):
         if is_present(archive, base):
             continue

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..places import expanded
 from .annotations import Annotations, join
 from .combined import JoinedDataset
 from .dataset import DetectionDataset, FileDataset, Transforms
@@ -56,7 +57,7 @@ def load(
         DownloadError: the download failed.
     """
     name = str(name_or_path)
-    if "+" in name and not Path(name).expanduser().exists():
+    if "+" in name and not expanded(name).exists():
         common: dict[str, Any] = dict(
             classes=classes, root=root, download=download, on_corrupt=on_corrupt, keep_empty=keep_empty,
             orientation=orientation, max_pixels=max_pixels, allow_outside=allow_outside,
@@ -75,7 +76,7 @@ def load(
         reader = FORMATS[source.layout]
         classes = (source.classes or None) if classes is None else classes
     else:
-        folder = Path(name_or_path).expanduser()
+        folder = expanded(name_or_path)
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"{name!r} is neither a folder nor a known dataset; the known ones are {', '.join(NAMES)}."
@@ -108,7 +109,7 @@ def load_annotations(name_or_path: str | Path, split: str | None = None) -> Anno
         ValueError: a file that is not in COCO's or VOC's format, or a split that does not exist.
     """
     name = str(name_or_path)
-    if "+" in name and not Path(name).expanduser().exists():
+    if "+" in name and not expanded(name).exists():
         return join([load_annotations(part, split) for part in name.split("+")], name, renumber=True)
     source = SOURCES.get(name)
     if source is not None and source.layout == "shapes":
@@ -116,7 +117,7 @@ def load_annotations(name_or_path: str | Path, split: str | None = None) -> Anno
     if source is not None and source.fetched_unasked:
         place = fetch(name)
     else:
-        place = Path(name).expanduser() if source is None else data_root() / source.folder
+        place = expanded(name) if source is None else data_root() / source.folder
     if not place.exists():
         if source is not None:
             raise FileNotFoundError(

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..places import expanded
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:
@@ -166,11 +168,18 @@ def fetched() -> dict[str, Source]:
 
 
 def data_root() -> Path:
-    """The folder of all downloaded data: FCOS_EDU_DATA, or else the platform's folder for user data."""
+    """The folder of all downloaded data: FCOS_EDU_DATA, or else the platform's folder for user data.
+
+    Raises FileNotFoundError where that is in a home folder, and none is known.
+    """
     chosen = os.environ.get("FCOS_EDU_DATA")
+    another = "name another folder with FCOS_EDU_DATA"
     if chosen:
-        return Path(chosen).expanduser()
+        return expanded(chosen, another)
     import platformdirs
 
     # A cache folder may be emptied by the system at any time; 20 GB are worth a lasting place.
-    return platformdirs.user_data_path("fcos-edu", appauthor=False)
+    try:
+        return expanded(platformdirs.user_data_path("fcos-edu", appauthor=False), another)
+    except RuntimeError as error:  # of newer versions; older ones give a path with ~ in it
+        raise FileNotFoundError(f"no home folder is known ({error}): {another}") from None

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ..config import FCOSConfig
+from ..integrity import strict_json
 from ..records import record
 from ..settings import INFERENCE, ConfigError, Settings
+from ..text import shortened
 from ..training.config import TrainConfig, differences
 from .statistics import ALPHA, holm, holm_alphas, paired, power, smallest_effect, verdict
 from .studies import PILOT, STUDIES, VARIANTS, Claim, plan, spread
@@ -97,13 +99,21 @@ class Logbook:
         """Read what the file has now; runs that are known here stay.
 
         Raises:
-            ConfigError: it is no such record.
+            ConfigError: it is no such record, or is damaged.
+            OSError: it cannot be read.
         """
-        if not self.path.exists():
+        try:
+            found = strict_json(self.path.read_bytes())
+        except FileNotFoundError:
             return
-        found = json.loads(self.path.read_text("utf-8"))
-        if not isinstance(found.get("runs"), dict):
+        except ValueError as error:
+            raise ConfigError(
+                f"{self.path} is damaged, or no record of a study ({error}): put the whole one back, or choose another"
+            ) from error
+        if not isinstance(found, dict) or not isinstance(found.get("runs"), dict):
             raise ConfigError(f"{self.path} holds a result without its runs; choose another file for this study")
+        if fault := _fault(found):
+            raise ConfigError(f"{self.path} is no record of a study ({fault}): choose another file for this study")
         self.kept = found | {"runs": found["runs"] | self.runs}
 
     @property
@@ -167,6 +177,29 @@ class Logbook:
             **kept,
             runs=runs,
         )
+
+
+def _fault(found: Mapping[str, Any]) -> str:
+    """Why a document with runs is no record of a study; empty if it is one."""
+    if "config" in found and not isinstance(found["config"], dict):
+        return "its config is no object"
+    if "config" in found and not isinstance(found.get("boxes"), str):
+        return "it has no digest 'boxes'"
+    for name, run in found["runs"].items():
+        if not isinstance(run, dict) or not isinstance(run.get("variant"), str) or type(run.get("seed")) is not int:
+            return f"the run {shortened(name)} has no variant and seed"
+        for key in ("seconds", "cpu_seconds", "measuring_cpu_seconds"):
+            if not isinstance(run.get(key), (int, float)):
+                return f"the run {shortened(name)} has no number {key!r}"
+        wanted = {(row.measurement, row.part) for study in STUDIES.values() for row in study.rows.values()
+                  if row.variant == run["variant"]}  # fmt: skip
+        for measurement, part in wanted:
+            figures = run.get("figures")
+            for key in (measurement, part):
+                figures = figures.get(key) if isinstance(figures, dict) else None
+            if not isinstance(figures, dict):
+                return f"the run {shortened(name)} has no figures of {measurement!r}"
+    return ""
 
 
 def figures_of(run: Mapping[str, Any], study: str, row: str) -> dict[str, float | None]:

@@ -10,7 +10,7 @@ that was cut off goes on from its folder, if that is still there.
 from __future__ import annotations
 
 import hashlib
-import json
+import math
 import multiprocessing
 import os
 import signal
@@ -34,6 +34,7 @@ from ..devices import one_thread, pick_device
 from ..evaluation.agnostic import agnostic_metrics, proposal_recall
 from ..evaluation.coco_ap import coco_metrics, predict
 from ..evaluation.quality import four_ways, score_iou, under
+from ..integrity import strict_json
 from ..proposals import FirstStage, TwoStage
 from ..records import commit, hardware, versions
 from ..settings import ConfigError
@@ -46,6 +47,7 @@ from .statistics import needs_scipy
 from .studies import PILOT, STUDIES, Row, measurements
 
 Figures = dict[str, float | None]
+_OUTCOME = ("iterations", "seconds", "cpu_seconds")  # what done.json must have
 _PARTS = 8  # a run saves its state so often, and is measured after each quarter
 
 
@@ -304,20 +306,46 @@ def fingerprint(recipe: TrainConfig) -> str:
 
 
 def check(config: TrainConfig, folder: Path) -> None:
-    """Refuse a folder that holds another run.
+    """Refuse a folder that holds another run, before the first is trained.
 
     Raises:
-        ConfigError: the fields are named.
+        ConfigError: the fields are named; or a file of the run's is damaged.
     """
-    kept = folder / "config.json"
-    if not kept.exists():
+    before = Run(folder).read_config()
+    if before is None:
         return
-    found = differences(json.loads(kept.read_text()), config.to_dict())
+    found = differences(before, config.to_dict())
     changed = [change for change in found if change.split()[0] not in BOOKKEEPING]
     if changed:
         raise ConfigError(
             f"{folder} holds a run with another configuration: {'; '.join(changed)}. Choose another folder"
         )
+    outcome_of(folder)
+
+
+def outcome_of(folder: Path) -> dict[str, Any] | None:
+    """What a finished run has left in ``done.json``; None where it has not finished.
+
+    Raises:
+        ConfigError: the file is damaged, or another program's.
+    """
+    done = folder / "done.json"
+    try:
+        found = strict_json(done.read_bytes())
+        missing = [name for name in _OUTCOME if not _is_number(found.get(name) if isinstance(found, dict) else None)]
+        if missing:
+            raise ValueError(f"it has no number {missing[0]!r}")
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ConfigError(
+            f"{done} is damaged, or another program's ({error}): move it away, and the run goes on from its checkpoint"
+        ) from error
+    return dict(found)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def finished_run(config: TrainConfig, folder: Path, progress: bool) -> dict[str, Any]:
@@ -330,14 +358,14 @@ def finished_run(config: TrainConfig, folder: Path, progress: bool) -> dict[str,
         ConfigError: as :func:`check`.
     """
     check(config, folder)
-    done = folder / "done.json"
-    if not done.exists():
+    done = outcome_of(folder)
+    if done is None:
         if progress:
             print(f"training {folder.name}: {config.iterations} steps", flush=True)
         every = save_every(config)
         # Each stop adds a checkpoint, and none may push out one that is measured at the end.
         config = config.replace(test_split="", save_every=every, keep_checkpoints=_PARTS + 1000)
         cost = train(config, folder, resume=True, allow_changes=True, progress=progress and _alone())  # checked above
-        write_json(done, cost | {"commit": commit()})
-    outcome: dict[str, Any] = json.loads(done.read_text())
-    return outcome
+        done = cost | {"commit": commit()}
+        write_json(folder / "done.json", done)
+    return done

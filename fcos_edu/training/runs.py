@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from ..atomic import atomic_write, system_error, write_json
 from ..integrity import CheckpointError, check_seal, seal, strict_json
+from ..places import expanded
 from ..settings import ConfigError
 from .config import TrainConfig, differences
 from .workers import exhausted
@@ -50,7 +51,7 @@ class Run:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = expanded(folder)
         self.config, self.log = self.folder / "config.json", self.folder / "log.jsonl"
         self.model, self.metrics = self.folder / "model.safetensors", self.folder / "metrics.json"
         self.curves, self.checkpoints = self.folder / "curves.png", self.folder / "checkpoints"

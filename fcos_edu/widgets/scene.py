@@ -33,6 +33,7 @@ from ..inference import RankedBoxes, best_after_nms, candidates_before_nms, loca
 from ..locations import Grid
 from ..model import FCOS, Predictions
 from ..network import HeadOutput
+from ..places import expanded
 
 MAX_SIDE = 1600  # pixels: a larger picture is reduced, as detectors would do anyway
 PANEL_SIDE = 360  # pixels: the longer side of the picture as it is drawn
@@ -121,7 +122,11 @@ def read_picture(source: bytes | str | Path, name: str = "") -> Tensor:
     if isinstance(source, bytes):
         name, content = name or "The file", io.BytesIO(source)
     else:
-        name, content = str(source), Path(source).expanduser()
+        name = str(source)
+        try:
+            content = expanded(source)
+        except FileNotFoundError as error:
+            raise PictureError(f"{error}.") from None
         if content.is_dir():
             raise PictureError(f"{name} is a folder; give the path of a picture.")
         if not content.is_file():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from PIL import Image, ImageOps
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
+from fcos_edu.data import decoding, load, summary
 from fcos_edu.data.annotations import Annotations, Record
 from fcos_edu.data.dataset import CorruptImageError, FileDataset, collate
 from fcos_edu.data.shapes import ShapesDataset
@@ -137,6 +141,46 @@ def test_what_cannot_be_told_is_counted_once(tmp_path) -> None:
     assert len(caught) == 1 and "3 images are to be turned" in str(caught[0].message)
     with pytest.raises(ValueError, match="orientation is 'left'; it must be one of auto, stored, upright"):
         of(records, tmp_path, orientation="left")
+
+
+@pytest.mark.parametrize("layout", ["coco", "voc"])
+def test_each_header_of_a_large_folder_is_read_once(tmp_path, monkeypatch, layout: str) -> None:
+    """5,000 pictures: whatever is asked of them all, each is opened once, and none is decoded."""
+    count, opened, real = 5000, Counter[str](), decoding._opened
+    first = tmp_path / "first.jpg"
+    Image.new("RGB", (16, 16)).save(first)
+    names = [f"{i:04d}" for i in range(count)]
+    folder = tmp_path / "set"
+    for inner in ("images",) if layout == "coco" else ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (folder / inner).mkdir(parents=True)
+    for name in names:
+        os.link(first, folder / ("images" if layout == "coco" else "JPEGImages") / f"{name}.jpg")
+    if layout == "coco":
+        document = {
+            "images": [{"id": i, "file_name": f"{name}.jpg"} for i, name in enumerate(names)],
+            "annotations": [{"id": i, "image_id": i, "category_id": 1, "bbox": [2, 2, 9, 9]} for i in range(count)],
+            "categories": [{"id": 1, "name": "a"}],
+        }
+        (folder / "train.json").write_text(json.dumps(document))
+    else:
+        box = "<xmin>2</xmin><ymin>2</ymin><xmax>9</xmax><ymax>9</ymax>"
+        one = tmp_path / "one.xml"
+        one.write_text(f"<annotation><object><name>a</name><bndbox>{box}</bndbox></object></annotation>")
+        for name in names:
+            os.link(one, folder / "Annotations" / f"{name}.xml")
+        (folder / "ImageSets" / "Main" / "train.txt").write_text("\n".join(names))
+
+    def counted(path: Path, *more: Any) -> Any:
+        opened[str(path)] += 1
+        return real(path, *more)
+
+    monkeypatch.setattr(decoding, "_opened", counted)
+    monkeypatch.setattr(decoding, "_rgb", None)
+    dataset = load(folder, "train")
+    summary(dataset)
+    dataset.ground_truth()
+    dataset.summary()
+    assert len(dataset) == count == len(opened) == opened.total()
 
 
 def test_pictures_outside_of_the_folder_are_read_only_where_that_is_allowed(tmp_path) -> None:

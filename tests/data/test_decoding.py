@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import struct
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageOps, features
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 from torchvision import tv_tensors
 
 from fcos_edu.data import decoding
@@ -137,6 +139,95 @@ def test_pictures_are_turned_as_pillow_turns_them(tmp_path: Path, kind: str, ori
     assert np.array_equal(turned(as_stored, orientation), upright)
     if kind in ("png", "webp"):
         assert np.array_equal(as_stored, np.array(stored))
+
+
+def png_parts(content: bytes) -> list[tuple[bytes, bytes]]:
+    """Kind and whole bytes of each part of a PNG."""
+    parts, place = [], 8
+    while place < len(content):
+        end = place + 12 + int.from_bytes(content[place : place + 4], "big")
+        parts.append((content[place + 4 : place + 8], content[place:end]))
+        place = end
+    return parts
+
+
+def behind(kind: str, orientation: int) -> bytes:
+    """A picture whose orientation stands behind its pixels, as some programs write it."""
+    exif, stored = Image.Exif(), picture(6, 9, seed=orientation)
+    exif[274] = orientation
+    if kind == "tiff":
+        pixels = np.array(stored).tobytes()
+        tags = [(256, 9), (257, 6), (258, 0), (259, 1), (262, 2), (273, 8), (274, orientation), (277, 3), (278, 6),
+                (279, len(pixels))]  # fmt: skip
+        end = 8 + len(pixels)
+        bits = end + 2 + 12 * len(tags) + 4
+        body = b"".join(
+            struct.pack("<HHII", 258, 3, 3, bits) if tag == 258 else struct.pack("<HHII", tag, 4, 1, value)
+            for tag, value in tags
+        )
+        return b"".join([b"II*\0", struct.pack("<I", end), pixels, struct.pack("<H", len(tags)), body, bytes(4),
+                         struct.pack("<HHH", 8, 8, 8)])  # fmt: skip
+    out = io.BytesIO()
+    if kind == "webp":
+        stored.save(out, "webp", exif=exif, lossless=True)
+        assert out.getvalue().index(b"EXIF") > out.getvalue().index(b"VP8L")
+        return out.getvalue()
+    if kind == "eXIf":
+        stored.save(out, "png", exif=exif)
+    else:
+        info, xmp = PngInfo(), f'<x tiff:Orientation="{orientation}"/>'
+        if kind == "profile":  # of ImageMagick
+            raw = exif.tobytes()
+            info.add_text("Raw profile type exif", f"\nexif\n{len(raw):8}\n{raw.hex()}\n", zip=True)
+        else:
+            info.add_itxt("XML:com.adobe.xmp", xmp)
+        stored.save(out, "png", pnginfo=info)
+    parts = png_parts(out.getvalue())
+    told = [one for kind, one in parts if kind in (b"eXIf", b"zTXt", b"iTXt")]
+    assert len(told) == 1
+    first = [one for kind, one in parts if kind not in (b"eXIf", b"zTXt", b"iTXt", b"IEND")]
+    return b"".join([out.getvalue()[:8], *first, *told, parts[-1][1]])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["eXIf", "profile", "xmp", "webp", "tiff"])
+def test_an_orientation_behind_the_pixels_is_found_without_decoding_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, orientation: int
+) -> None:
+    path = tmp_path / f"a.{kind if kind in ('webp', 'tiff') else 'png'}"
+    path.write_bytes(behind(kind, orientation))
+    with Image.open(path) as opened:
+        upright = np.array(ImageOps.exif_transpose(opened).convert("RGB"))
+    assert upright.shape == ((6, 9, 3) if orientation < 5 else (9, 6, 3))
+    decode = PngImageFile.load
+
+    def small_alone(file: PngImageFile) -> Any:
+        assert file.size == (1, 1), "the pixels were decoded for the header"
+        return decode(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PngImageFile, "load", small_alone)
+        assert read_header(path) == Header(9, 6, orientation)
+    assert np.array_equal(read_image(path, turn=True).permute(1, 2, 0).numpy(), upright)
+    assert np.array_equal(read_image(path).permute(1, 2, 0).numpy(), np.array(picture(6, 9, seed=orientation)))
+
+
+def test_parts_of_a_png_without_end_are_not_gone_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many parts, long ones that may tell an orientation, and one that says it is longer than the file."""
+    content = behind("eXIf", 6)
+    end = content[-12:]
+    empty = struct.pack(">I4sI", 0, b"teSt", zlib.crc32(b"teSt"))
+    path = tmp_path / "a.png"
+    monkeypatch.setattr(decoding, "_MAX_PARTS", 100)
+    path.write_bytes(content[:33] + 90 * empty + content[33:])
+    assert read_header(path).orientation == 6
+    path.write_bytes(content[:33] + 100 * empty + content[33:])
+    assert read_header(path).orientation == 1
+    long = struct.pack(">I4s", 1 << 20, b"eXIf") + bytes(1 << 20) + bytes(4)
+    for more in (long, struct.pack(">I4s", 2**31 - 1, b"eXIf"), struct.pack(">I4s", 9, b"iTXt")):
+        plain = b"".join(one for kind, one in png_parts(content) if kind not in (b"eXIf", b"IEND"))
+        path.write_bytes(content[:8] + plain + more + end)
+        assert read_header(path) == Header(9, 6, 1)
 
 
 def test_an_orientation_that_is_none_is_passed_over(tmp_path: Path) -> None:

@@ -161,6 +161,42 @@ def test_another_configuration_other_data_and_other_files_are_refused(tmp_path):
         Logbook(path, RECIPE, "boxes")
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", r"r\.json is damaged, or no record of a study"),
+        ('{"runs": {', r"r\.json is damaged, or no record of a study"),
+        ('{"runs": ' + "[" * 5000, "nested too deeply"),
+        ("[]", "a result without its runs"),
+        ('{"runs": []}', "a result without its runs"),
+        ('{"runs": {"a": 5}}', "the run 'a' has no variant and seed"),
+        ('{"runs": {"a": {"variant": 5, "seed": 0}}}', "the run 'a' has no variant and seed"),
+        ('{"runs": {"a": {"variant": "fcos", "seed": "0"}}}', "the run 'a' has no variant and seed"),
+        ('{"runs": {"a": {"variant": "x", "seed": 0, "seconds": "1"}}}', "the run 'a' has no number 'seconds'"),
+        ('{"runs": {}, "config": []}', "its config is no object"),
+        ('{"runs": {}, "config": {}}', "it has no digest 'boxes'"),
+    ],
+)
+def test_a_damaged_record_and_another_programs_are_one_sentence(tmp_path, text, told):
+    path = tmp_path / "r.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=told):
+        Logbook(path, RECIPE, "boxes")
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("gone", ["figures", "coco", "fig_7"])
+def test_a_run_without_its_figures_is_none_of_a_study(tmp_path, gone):
+    path = tmp_path / "r.json"
+    ladder(path, {"fcos": [0.5]}).save("fcos-edu study ladder")
+    kept = json.loads(path.read_text())
+    (run,) = kept["runs"].values()
+    (run if gone == "figures" else run["figures"]).pop(gone)
+    path.write_text(json.dumps(kept))
+    with pytest.raises(ConfigError, match="no record of a study .*has no figures of"):
+        Logbook(path, RECIPE, "boxes")
+
+
 def test_before_a_design_the_pilot_may_be_tried_with_several_schedules(tmp_path):
     path = tmp_path / "r.json"
     ladder(path, {"fcos": [0.5, 0.51]}).save("fcos-edu study design")

@@ -197,6 +197,27 @@ def test_runs_of_another_configuration_are_refused_by_name_and_kept(tmp_path):
     assert not (tmp_path / "other.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("{", "done.json is damaged, or another"), ("[1]", "it has no number 'iterations'"), ("", "damaged"),
+     ('{"iterations": 2, "seconds": true, "cpu_seconds": 1}', "it has no number 'seconds'"),
+     ('{"iterations": 2, "seconds": NaN, "cpu_seconds": 1}', "it has no number 'seconds'")],
+)  # fmt: skip
+def test_what_another_program_left_in_a_runs_folder_is_told_before_the_first_step(tmp_path, monkeypatch, text, told):
+    monkeypatch.setattr(seeds, "train", None)
+    folder = tmp_path / "fcos-1"
+    config = seeds.variant_config(SMALL.replace(seed=0), "fcos", 1)
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config.to_dict()))
+    (folder / "done.json").write_text(text)
+    with pytest.raises(ConfigError, match=told):
+        run_study("score-iou", SMALL, tmp_path, seeds=[0, 1], progress=False)
+    (folder / "config.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"config\.json is (damaged|no configuration)"):
+        run_study("score-iou", SMALL, tmp_path, seeds=[0, 1], progress=False)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["fcos-1"]
+
+
 def test_the_fingerprint_is_of_the_boxes():
     one = fingerprint(SMALL)
     assert one == fingerprint(SMALL.replace(seed=5, lr=0.5)) != fingerprint(SMALL.replace(test_split="test"))
