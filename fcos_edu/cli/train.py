@@ -176,8 +176,8 @@ def lengthened(
     kept = before(run_folder(arguments, config)) if arguments.resume and not arguments.epochs else None
     if kept is not None:
         own = TrainConfig.from_dict(kept)
-        classes = {"model.class_names": own.model.class_names, "model.num_classes": own.model.num_classes}
-        return config.replace(**classes, **{name: getattr(own, name) for name in FITTED if name not in changes})
+        found = {"model.class_names": own.model.class_names, "model.num_classes": own.model.num_classes}
+        return config.replace(**found, **{name: getattr(own, name) for name in FITTED if name not in changes})
     from ..training.loading import look
 
     try:
