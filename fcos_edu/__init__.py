@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._version import __version__
     from .config import FCOSConfig
     from .data.loading import load as load_dataset
+    from .detections import Detections, detect
     from .detectors import load as load_detector
     from .evaluation.coco_ap import evaluate
     from .model import FCOS
@@ -34,6 +35,7 @@ else:
             "_version": ("__version__",),
             "config": ("FCOSConfig",),
             "data.loading": ("load as load_dataset",),
+            "detections": ("Detections", "detect"),
             "detectors": ("load as load_detector",),
             "evaluation.coco_ap": ("evaluate",),
             "model": ("FCOS",),
@@ -48,9 +50,11 @@ __all__ = [
     "FCOS",
     "RECIPES",
     "ConfigError",
+    "Detections",
     "FCOSConfig",
     "TrainConfig",
     "__version__",
+    "detect",
     "evaluate",
     "load_dataset",
     "load_detector",

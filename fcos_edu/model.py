@@ -10,7 +10,7 @@ import contextlib
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,9 @@ from .losses import centerness_floor, fcos_losses
 from .network import Head, HeadOutput, Pyramid
 from .settings import INFERENCE, fields_marked
 from .targets import PaddedBoxes, Targets, make_targets, pad_boxes
+
+if TYPE_CHECKING:
+    from .detections import Detections, Picture
 
 
 class Predictions(NamedTuple):
@@ -197,6 +200,22 @@ class FCOS(nn.Module):
             raise ConfigError(f"{fixed[0]} is part of the trained model; inference can change {sorted(free)}")
         self.config = self.batcher.config = new
         return self
+
+    @overload
+    def detect(self, images: Picture) -> Detections: ...
+
+    @overload
+    def detect(self, images: list[Picture] | tuple[Picture, ...]) -> list[Detections]: ...
+
+    def detect(self, images: Any) -> Any:
+        """Pictures of any kind to detections with names: for programs and notebooks.
+
+        A file's path, an image of Pillow, an array (H, W, 3) or a tensor (3, H, W) gives
+        :class:`~fcos_edu.detections.Detections`, a list of them a list; see :func:`fcos_edu.detections.detect`.
+        """
+        from .detections import detect as named
+
+        return named(self, images)
 
     # ------------------------------------------------------------------ what a trainer asks for
     def notes(self) -> dict[str, Tensor]:

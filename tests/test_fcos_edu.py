@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import fcos_edu
-from fcos_edu import config, detectors
+from fcos_edu import config, detections, detectors
 from fcos_edu.data import loading
 from fcos_edu.evaluation import coco_ap
 from fcos_edu.training import loop, recipes
@@ -22,9 +22,11 @@ def test_every_name_is_what_its_module_has() -> None:
         FCOS,
         RECIPES,
         ConfigError,
+        Detections,
         FCOSConfig,
         TrainConfig,
         __version__,
+        detect,
         evaluate,
         load_dataset,
         load_detector,
@@ -34,6 +36,7 @@ def test_every_name_is_what_its_module_has() -> None:
     assert (FCOS.__module__, TrainConfig.__module__) == ("fcos_edu.model", "fcos_edu.training.config")
     assert (FCOSConfig, ConfigError) == (config.FCOSConfig, config.ConfigError)
     assert (RECIPES, train, evaluate) == (recipes.RECIPES, loop.train, coco_ap.evaluate)
+    assert (Detections, detect) == (detections.Detections, detections.detect)
     assert (load_dataset, load_detector) == (loading.load, detectors.load)
     assert __version__ == version("fcos-edu")
 

@@ -22,6 +22,7 @@ from .options import (
     add_command,
     add_figure_option,
     add_record_options,
+    add_workers_option,
     place,
     save_figure,
     save_record,
@@ -60,6 +61,7 @@ def _add_model_options(parser: Parser, *, several: bool = False, what: str = OUR
     parser.add_argument(
         "--batch-size", type=COUNT, default=4, metavar="N", help="images in one call of the model (default: 4)"
     )
+    add_workers_option(parser)
 
 
 def _dataset(arguments: argparse.Namespace) -> DetectionDataset:
@@ -74,6 +76,11 @@ def _truth(arguments: argparse.Namespace) -> Annotations:
     from ..data import load_annotations
 
     return load_annotations(arguments.data, split_of(arguments))
+
+
+def _loading(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How :func:`~fcos_edu.evaluation.coco_ap.each_batch` goes through the images."""
+    return {"batch_size": arguments.batch_size, "workers": arguments.workers}
 
 
 def _save_record(
@@ -132,7 +139,7 @@ def run_detections(arguments: argparse.Namespace) -> None:
     for source in arguments.checkpoint:
         model = load_for(source, dataset, FCOS)
         assert isinstance(model, FCOS)
-        found, clear = ambiguous_detections_above((0.0, _CLEAR), model, dataset, batch_size=arguments.batch_size)
+        found, clear = ambiguous_detections_above((0.0, _CLEAR), model, dataset, **_loading(arguments))
         runs.append({**found, f"score at least {_CLEAR}": {k: v for k, v in clear.items() if k != "samples"}})
     metrics = _over_runs(runs)
     rows = {
@@ -177,7 +184,7 @@ def run_centerness(arguments: argparse.Namespace) -> None:
     dataset = _dataset(arguments)
     model = load_for(arguments.checkpoint, dataset, FCOS)
     assert isinstance(model, FCOS)
-    ways = four_ways(model, dataset, batch_size=arguments.batch_size)
+    ways = four_ways(model, dataset, **_loading(arguments))
     paper = STUDIES["centerness"].paper
     print(f"{'Table 4, %':<12}{'AP':>8}{'AP50':>8}{'AP75':>8}{'paper AP':>12}")
     for way, metrics in ways.items():
@@ -211,7 +218,7 @@ def run_score_iou(arguments: argparse.Namespace) -> None:
     for source in arguments.checkpoint:
         model = load_for(source, dataset, FCOS)
         assert isinstance(model, FCOS)
-        points.append(score_iou(model, dataset, batch_size=arguments.batch_size))
+        points.append(score_iou(model, dataset, **_loading(arguments)))
         run = {}
         for name, scores in (("without", points[-1].class_scores), ("with", points[-1].scores)):
             below, total = under(scores, points[-1].ious)
@@ -268,7 +275,7 @@ def _results(source: str, arguments: argparse.Namespace, dataset: Any, truth: di
 
     if arguments.detections:
         return read_detections(source, truth)
-    return predict(load_for(source, dataset), dataset, batch_size=arguments.batch_size)
+    return predict(load_for(source, dataset), dataset, **_loading(arguments))
 
 
 def _short(source: str, taken: dict[str, Any]) -> str:
@@ -315,7 +322,7 @@ def run_proposals(arguments: argparse.Namespace) -> None:
         else:
             model = load_for(source, dataset, TwoStage)
             assert isinstance(model, TwoStage)
-            results = predict(FirstStage(model), dataset, batch_size=arguments.batch_size)
+            results = predict(FirstStage(model), dataset, **_loading(arguments))
         rows[_short(source, rows)] = proposal_recall(truth, results)
     paper = STUDIES["proposals"].paper
     _print_rows("Table 6, %", rows | {f"paper, {name}": row for name, row in paper.items()})

@@ -205,6 +205,17 @@ def picture_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value}
 
 
+WORKERS = Number(int, Range(0, 256))  # processes that load images
+
+
+def add_workers_option(parser: Parser) -> None:
+    """``--workers``: no figure depends on it, so it is not told again."""
+    parser.add_argument(
+        "--workers", type=WORKERS, metavar="N", told=False,
+        help="processes that load images (default: one for each core, at most 4; none for a few images)",
+    )  # fmt: skip
+
+
 def add_device_option(parser: Parser) -> None:
     """``--device``."""
     parser.add_argument(

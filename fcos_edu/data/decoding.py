@@ -97,10 +97,18 @@ def read_image(path: str | Path, *, turn: bool = False, max_pixels: int = MAX_PI
     Raises CorruptImageError, which names the file.
     """
     with _opened(path, max_pixels) as picture:
-        orientation = _header(picture).orientation
-        upright = picture.format == "TIFF"  # whose orientation Pillow follows by itself
-        with _limit_of_pillow(max_pixels):
-            pixels = _rgb(picture)
+        return pixels_of(picture, turn=turn, max_pixels=max_pixels)
+
+
+def pixels_of(picture: Image.Image, *, turn: bool = False, max_pixels: int = MAX_PIXELS) -> tv_tensors.Image:
+    """The pixels of a picture that Pillow has opened or made, as `read_image` gives those of a file.
+
+    Raises whatever Pillow raises at a damaged file, and ValueError for pixels of an unknown range.
+    """
+    orientation = _header(picture).orientation
+    upright = picture.format == "TIFF"  # whose orientation Pillow follows by itself
+    with _limit_of_pillow(max_pixels):
+        pixels = _rgb(picture)
     if orientation > 1 and turn != upright:
         pixels = turned(pixels, orientation if turn else {6: 8, 8: 6}.get(orientation, orientation))
     return tv_tensors.Image(torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C")))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,9 +17,9 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from ..data import DetectionDataset, collate
+from ..data.processes import samples
 from ..progress import bar as progress_bar
 
 # COCO's twelve numbers in pycocotools' order; S, M, L: area below 32^2, up to 96^2, above.
@@ -36,7 +37,7 @@ def each_batch(
     dataset: DetectionDataset,
     *,
     batch_size: int = 4,
-    workers: int = 0,
+    workers: int | None = 0,
     precision: str = "no",
     indices: Sequence[int] | None = None,
     progress: bool = True,
@@ -48,7 +49,7 @@ def each_batch(
         model: any module with parameters; its mode is restored afterwards.
         dataset: gives (image float (3, H, W) in 0..1 at its original size, target).
         batch_size: images in one batch.
-        workers: processes that load images.
+        workers: processes that load images, as for :func:`~fcos_edu.data.processes.samples`; they change no result.
         precision: ``"no"`` for float32, ``"bf16"`` for autocast.
         indices: the samples to go through, in this order; None for all.
         progress: show a bar.
@@ -57,21 +58,23 @@ def each_batch(
         Ids of the images that were seen, in their order: without those that the dataset has skipped.
 
     Raises:
-        ValueError: another precision.
+        ValueError: another precision, or a batch without images.
         CorruptImageError: an image that cannot be read, unless the dataset skips such images.
     """
     if precision not in ("no", "bf16"):
         raise ValueError(f"precision is {precision!r}; evaluation knows 'no' (float32) and 'bf16'")
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
     device = next(model.parameters()).device
     seen: list[int] = []
     was_training = model.training
     model.eval()
-    loader = DataLoader(
-        dataset, batch_size, num_workers=workers, collate_fn=collate,
-        sampler=range(len(dataset)) if indices is None else indices,
-    )  # fmt: skip
+    loaded = samples(dataset, workers, indices)
+    batches = -(-(len(dataset) if indices is None else len(indices)) // batch_size)
+    shown = progress_bar(range(batches), desc="evaluate", unit="batch", disable=not progress, leave=False)
     try:
-        for images, targets in progress_bar(loader, desc="evaluate", unit="batch", disable=not progress, leave=False):
+        for _ in shown:
+            images, targets = collate(list(itertools.islice(loaded, batch_size)))
             if not images:  # all of them corrupt and skipped
                 continue
             seen += [int(target["image_id"]) for target in targets]
@@ -79,6 +82,7 @@ def each_batch(
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 step([image.to(device) for image in images], truth)
     finally:
+        loaded.close()  # no process outlives the work, whoever holds on to an error's frames
         model.train(was_training)
     return seen
 
@@ -220,7 +224,11 @@ def coco_metrics(ground_truth: dict[str, Any], results: Sequence[dict[str, Any]]
 
     Arguments and errors as for :func:`run_coco`.
     """
-    run = run_coco(ground_truth, results)
+    return metrics_of(run_coco(ground_truth, results))
+
+
+def metrics_of(run: COCOeval) -> dict[str, float | None]:
+    """COCO's twelve numbers of a run of :func:`run_coco` with its usual thresholds."""
     with contextlib.redirect_stdout(io.StringIO()):
         run.summarize()
     return {name: (float(v) if v >= 0 else None) for name, v in zip(METRICS, run.stats, strict=True)}
@@ -256,6 +264,7 @@ __all__ = [
     "detections_of",
     "each_batch",
     "evaluate",
+    "metrics_of",
     "metrics_table",
     "predict",
     "predict_seen",

@@ -1,6 +1,7 @@
 """``fcos-edu detect``: what it leaves; its input stays as it is."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -193,18 +194,18 @@ def test_an_address_is_refused(tmp_path, checkpoint, capsys):
 
 @pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), (MemoryError, 1)])
 def test_an_interruption_keeps_what_was_found(tmp_path, checkpoint, folder, monkeypatch, stop, code):
-    plain = detect_file.detect
+    plain = detect_file.read
 
-    def interrupted(model, file, limit):
+    def interrupted(file, limit):
         if file.name == "d.png":
             raise stop
-        return plain(model, file, limit)
+        return plain(file, limit)
 
-    monkeypatch.setattr(detect_file, "detect", interrupted)
+    monkeypatch.setattr(detect_file, "read", interrupted)
     assert run("detect", checkpoint, folder, "--out", tmp_path / "out") == code
     assert names_in(tmp_path / "out" / "detections.json") == READ[:3]
     assert (tmp_path / "out" / "c.png").exists() and not list((tmp_path / "out").glob("*.part"))
-    monkeypatch.setattr(detect_file, "detect", lambda *_: (_ for _ in ()).throw(stop))
+    monkeypatch.setattr(detect_file, "read", lambda *_: (_ for _ in ()).throw(stop))
     assert run("detect", checkpoint, folder, "--out", tmp_path / "out") == code
     assert names_in(tmp_path / "out" / "detections.json") == READ[:3]  # not replaced by nothing
 
@@ -212,14 +213,14 @@ def test_an_interruption_keeps_what_was_found(tmp_path, checkpoint, folder, monk
 def test_the_json_is_whole_at_any_time(tmp_path, checkpoint, folder, monkeypatch):
     """Seen by another process: as each further picture begins, the earlier ones are in the file."""
     seen = []
-    plain = detect_file.detect
+    plain = detect_file.read
 
-    def looking(model, file, limit):
+    def looking(file, limit):
         target = tmp_path / "out" / "detections.json"
         seen.append(names_in(target) if target.exists() else [])
-        return plain(model, file, limit)
+        return plain(file, limit)
 
-    monkeypatch.setattr(detect_file, "detect", looking)
+    monkeypatch.setattr(detect_file, "read", looking)
     clock = iter(range(0, 10**6, 10**3))  # each look at the clock is long after the one before
     monkeypatch.setattr(detect_file.time, "monotonic", lambda: float(next(clock)))
     monkeypatch.setattr(
@@ -227,3 +228,19 @@ def test_the_json_is_whole_at_any_time(tmp_path, checkpoint, folder, monkeypatch
     )
     assert run("detect", checkpoint, folder, "--out", tmp_path / "out") == 0
     assert seen == [READ[:n] for n in range(8)]
+
+
+def test_processes_change_no_byte(tmp_path, checkpoint, folder, capsys):
+    """Pictures, boxes, what is skipped and what is told are those of one process."""
+    (folder / "bad.jpg").write_bytes(b"\xff\xd8")
+    told = []
+    for workers in (0, 2):
+        out = tmp_path / f"out{workers}"
+        assert run("detect", checkpoint, folder, "--out", out, "--on-corrupt", "skip", "--workers", workers) == 0
+        told.append([text.replace(str(out), "OUT") for text in capsys.readouterr()])
+    assert "8 images, 1 unreadable image skipped" in told[0][0] and "not read: " in told[0][1]
+    assert told[1][0] == told[0][0]
+    reasons = [re.findall(r"not read: .*", error) for _, error in told]
+    assert reasons[0] == reasons[1] and len(reasons[0]) == 1
+    files = [{p.name: p.read_bytes() for p in (tmp_path / f"out{n}").glob("[!.]*")} for n in (0, 2)]
+    assert files[0] == files[1] and len(files[0]) == 9  # the list of own files has each state of the JSON too

@@ -1,0 +1,115 @@
+"""Images a second of ``evaluate`` and ``detect``, with and without processes that load them.
+
+    python scripts/measure_loading.py --images 200 --workers 2 --turns 5 --json loading.json
+
+The images are drawn shapes on grain, saved as JPEGs of 640x480: a photograph's file takes as long to decode. All runs
+happen in one process, and turn by turn, so that what else the machine does falls on both; the median counts. What they
+find must be equal, to the last bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from fcos_edu import cli, data
+from fcos_edu.atomic import write_json
+from fcos_edu.data.transforms import eval_transforms
+from fcos_edu.detectors import load
+from fcos_edu.evaluation.coco_ap import predict
+
+SIZE = (480, 640)  # height, width
+
+
+def make_photographs(folder: Path, images: int) -> None:
+    """A folder in COCO's layout whose pictures are JPEGs with the grain of a photograph."""
+    drawn = data.ShapesDataset(num_images=images, split="test", size=SIZE)
+    drawn.export_coco(folder)
+    file = folder / "test.json"
+    file.write_text(file.read_text("utf-8").replace(".png", ".jpg"), encoding="utf-8")
+    noise = np.random.default_rng(0)
+    for png in sorted((folder / "images").rglob("*.png")):
+        pixels = np.asarray(Image.open(png).convert("RGB")).astype(np.float32)
+        grain = noise.normal(0, 6, pixels.shape[:2])[..., None]
+        Image.fromarray((pixels + grain).clip(0, 255).astype(np.uint8)).save(png.with_suffix(".jpg"), quality=90)
+        png.unlink()
+
+
+def runs(folder: Path, detector: str, device: str | None) -> dict[str, Callable[[int], Any]]:
+    """What is measured: each takes a number of processes, and gives what it has found."""
+    dataset = data.load(folder, "test", transforms=eval_transforms(), keep_empty=True)
+    model = load(detector, device)
+    (pictures,) = {path.parent for path in (folder / "images").rglob("*.jpg")}
+
+    def evaluate(workers: int) -> Any:
+        return predict(model, dataset, workers=workers, progress=False)
+
+    def detect(workers: int) -> Any:
+        with tempfile.TemporaryDirectory() as out, contextlib.redirect_stdout(io.StringIO()):
+            words = ["detect", detector, str(pictures), "--out", out, "--workers", str(workers)]
+            if cli.main([*words, *(["--device", device] if device else [])]):
+                raise RuntimeError("detect has failed")
+            return {path.name: path.read_bytes() for path in Path(out).iterdir()}
+
+    return {"evaluate": evaluate, "detect": detect}
+
+
+def measure(run: Callable[[int], Any], images: int, workers: int, turns: int) -> dict[str, Any]:
+    """Medians of images a second without processes and with ``workers``, and the second divided by the first.
+
+    Raises:
+        RuntimeError: they have found different things.
+    """
+    speeds: dict[int, list[float]] = {0: [], workers: []}
+    found: dict[int, Any] = {}
+    for _ in range(turns):
+        for count, seen in speeds.items():
+            before = time.perf_counter()
+            found[count] = run(count)
+            seen.append(images / (time.perf_counter() - before))
+        if found[0] != found[workers]:
+            raise RuntimeError(f"{workers} processes found other things than none")
+    alone, helped = (statistics.median(seen) for seen in speeds.values())
+    return {
+        "images_per_second": {"alone": round(alone, 2), f"{workers} processes": round(helped, 2)},
+        "ratio": round(helped / alone, 3),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print a line for each command; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--detector", default="shapes", help="as fcos-edu detect takes it")
+    parser.add_argument("--device", choices=["cpu", "cuda", "mps"])
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    arguments = parser.parse_args(argv)
+    if min(arguments.images, arguments.workers, arguments.turns) < 1:
+        parser.error("--images, --workers and --turns must be at least 1")
+    figures: dict[str, Any] = {"threads": torch.get_num_threads(), "images": arguments.images}
+    with tempfile.TemporaryDirectory() as place:
+        make_photographs(Path(place) / "set", arguments.images)
+        for name, run in runs(Path(place) / "set", arguments.detector, arguments.device).items():
+            figures[name] = measure(run, arguments.images, arguments.workers, arguments.turns)
+            print(f"{name}: {figures[name]['images_per_second']} images a second, ratio {figures[name]['ratio']}")
+    if arguments.json:
+        write_json(arguments.json, figures)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
