@@ -94,7 +94,7 @@ def load(
     )
 
 
-def load_annotations(name_or_path: str | Path, split: str | None = None) -> Annotations:
+def load_annotations(name_or_path: str | Path, split: str | None = None, *, pictures: bool = False) -> Annotations:
     """All images and boxes of a data set, from its annotations alone: no picture is needed, and none is read.
 
     Args:
@@ -103,14 +103,16 @@ def load_annotations(name_or_path: str | Path, split: str | None = None) -> Anno
             Several joined by "+" become one, with the image ids 1, 2, ..., as with `load`.
         split: of a folder or a name; a file has none. By default all annotations of a VOC folder and of "bccd", the
             only split of a COCO folder, and "train" of "shapes".
+        pictures: look for the pictures too, so that :meth:`.Annotations.path` can tell where they are.
 
     Raises:
-        FileNotFoundError: there is no such file, folder or split's file.
+        FileNotFoundError: there is no such file, folder or split's file; with ``pictures``, or no pictures.
         ValueError: a file that is not in COCO's or VOC's format, or a split that does not exist.
     """
     name = str(name_or_path)
     if "+" in name and not expanded(name).exists():
-        return join([load_annotations(part, split) for part in name.split("+")], name, renumber=True)
+        parts = [load_annotations(part, split, pictures=pictures) for part in name.split("+")]
+        return join(parts, name, renumber=True)
     source = SOURCES.get(name)
     if source is not None and source.layout == "shapes":
         return ShapesDataset(split=split or "train").annotations()
@@ -130,4 +132,4 @@ def load_annotations(name_or_path: str | Path, split: str | None = None) -> Anno
         )
     reader = format_of(place) if source is None else FORMATS[source.layout]
     classes = source.classes or None if source is not None else None
-    return reader.read(place, split, classes=classes, pictures=False)
+    return reader.read(place, split, classes=classes, pictures=pictures)

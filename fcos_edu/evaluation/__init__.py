@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import agnostic, ambiguity, coco_ap, detection_files, errors, quality, recall
+    from . import agnostic, ambiguity, coco_ap, detection_files, errors, findings, quality, recall, reliability
     from .agnostic import agnostic_metrics, precision_recall_curves, proposal_recall
     from .ambiguity import radius_curve
     from .coco_ap import METRICS, EvaluationError, coco_metrics, evaluate, metrics_table, predict
@@ -38,7 +38,17 @@ else:
             "quality": ("ambiguous_detections", "four_ways", "score_iou"),
             "recall": ("anchor_recall", "best_possible_recall"),
         },
-        modules=("agnostic", "ambiguity", "coco_ap", "detection_files", "errors", "quality", "recall"),
+        modules=(
+            "agnostic",
+            "ambiguity",
+            "coco_ap",
+            "detection_files",
+            "errors",
+            "findings",
+            "quality",
+            "recall",
+            "reliability",
+        ),
     )
 
 __all__ = [
@@ -56,6 +66,7 @@ __all__ = [
     "detection_files",
     "errors",
     "evaluate",
+    "findings",
     "four_ways",
     "kinds_of_errors",
     "metrics_table",
@@ -66,5 +77,6 @@ __all__ = [
     "radius_curve",
     "read_detections",
     "recall",
+    "reliability",
     "score_iou",
 ]

@@ -40,6 +40,17 @@ class Errors:
 
 
 @dataclass
+class Judged:
+    """An image: its detections and boxes, and what became of each."""
+
+    image_id: int
+    found: list[dict[str, Any]]  # detections, the highest score first
+    kinds: list[str]  # of each: one of KINDS, "" where it is right, "ignored" in a region where none counts
+    boxes: list[dict[str, Any]]  # true ones that count
+    taken: list[bool]  # whether a right detection has found each
+
+
+@dataclass
 class _Found:
     """A detection and what became of it."""
 
@@ -83,10 +94,9 @@ def kinds_of_errors(
     Raises:
         ValueError: thresholds that are not 0 < background < fits <= 1.
     """
-    if not 0 < background < fits <= 1:
-        raise ValueError(f"background is {background} and fits {fits}; it must be 0 < background < fits <= 1")
+    _check(background, fits)
     boxes, detections = _Boxes(), []
-    for truth, found in _by_image(ground_truth, results, max_detections):
+    for _, truth, found in _by_image(ground_truth, results, max_detections):
         detections += _sort_image(truth, found, boxes, fits, background)
     missed = [n for n, found in enumerate(boxes.found) if not found and n not in boxes.best]
     count = {kind: sum(one.kind == kind for one in detections) for kind in KINDS} | {"missed": len(missed)}
@@ -99,6 +109,28 @@ def kinds_of_errors(
             left[boxes.category[n]] -= 1
         gain[kind] = max(0.0, _mean_ap(detections, left, set(positives), boxes, kind) - ap)
     return Errors(ap, gain, count)
+
+
+def judge(
+    ground_truth: dict[str, Any],
+    results: Sequence[dict[str, Any]],
+    *,
+    fits: float = 0.5,
+    background: float = 0.1,
+    max_detections: int = 100,
+) -> list[Judged]:
+    """What became of each detection and of each box, image by image in the order of the ground truth.
+
+    Arguments and errors as for :func:`kinds_of_errors`, whose kinds these are; but a box is missed here if no detection
+    has found it, whatever mending could do.
+    """
+    _check(background, fits)
+    judged = []
+    for image, truth, found in _by_image(ground_truth, results, max_detections):
+        boxes = _Boxes()
+        kinds = ["ignored" if one.ignored else one.kind for one in _sort_image(truth, found, boxes, fits, background)]
+        judged.append(Judged(image, list(found), kinds, [box for box in truth if not _is_region(box)], boxes.found))
+    return judged
 
 
 def confusion_matrix(
@@ -119,7 +151,7 @@ def confusion_matrix(
     place = {category["id"]: n for n, category in enumerate(ground_truth["categories"])}
     nothing = len(place)
     matrix = np.zeros((nothing + 1, nothing + 1), dtype=np.int64)
-    for truth, found in _by_image(ground_truth, [r for r in results if r["score"] >= score], None):
+    for _, truth, found in _by_image(ground_truth, [r for r in results if r["score"] >= score], None):
         solid = [box for box in truth if not _is_region(box)]
         overlap = _overlaps(found, solid)
         region = _in_regions(found, truth, fits)
@@ -137,15 +169,20 @@ def confusion_matrix(
     return matrix
 
 
-def _by_image(truth: dict[str, Any], results: Sequence[dict[str, Any]], most: int | None) -> list[tuple[Any, Any]]:
-    """True boxes and detections of each image, detections with the highest score first."""
+def _check(background: float, fits: float) -> None:
+    if not 0 < background < fits <= 1:
+        raise ValueError(f"background is {background} and fits {fits}; it must be 0 < background < fits <= 1")
+
+
+def _by_image(truth: dict[str, Any], results: Sequence[dict[str, Any]], most: int | None) -> list[tuple[int, Any, Any]]:
+    """Each image's id, true boxes and detections, those with the highest score first."""
     boxes, found = defaultdict(list), defaultdict(list)
     for box in truth["annotations"]:
         boxes[box["image_id"]].append(box)
     for one in results:
         found[one["image_id"]].append(one)
     images = (image["id"] for image in truth["images"])
-    return [(boxes[i], sorted(found[i], key=lambda one: -float(one["score"]))[:most]) for i in images]
+    return [(i, boxes[i], sorted(found[i], key=lambda one: -float(one["score"]))[:most]) for i in images]
 
 
 def _is_region(box: dict[str, Any]) -> bool:
@@ -248,4 +285,4 @@ def _ap(points: list[tuple[float, bool]], positives: int) -> float:
     return float(np.append(precision, 0.0)[at].mean())
 
 
-__all__ = ["KINDS", "Errors", "confusion_matrix", "kinds_of_errors"]
+__all__ = ["KINDS", "Errors", "Judged", "confusion_matrix", "judge", "kinds_of_errors"]

@@ -77,6 +77,82 @@ def test_skipped_images_are_told_and_their_boxes_left_out(tmp_path, capsys):
     assert out["after"].read_text() == out["before"].read_text()
 
 
+def test_a_report_shows_pictures_where_they_are(tmp_path, capsys):
+    """Of a detector, of detections beside their pictures, and of an annotation file alone."""
+    folder = tmp_path / "set"
+    data.ShapesDataset(num_images=3, split="test", size=(128, 128)).export_coco(folder)
+    page, figures = tmp_path / "report.html", tmp_path / "figures.json"
+    assert run("evaluate", "shapes", "--data", folder, "--report", page, "--out", figures) == 0
+    told = capsys.readouterr().out
+    document, html = json.loads(figures.read_text()), page.read_text("utf-8")
+    assert f"report: {page}" in told and f"{100 * document['AP']:.1f}" in told and "AP50 gained if mended" in told
+    assert str(tmp_path) not in html and "fcos-edu evaluate shapes --data set" in html
+    assert html.count("<img ") == len(document["worst"])
+    truth = json.loads((folder / "test.json").read_text())
+    for image in truth["images"]:
+        image["file_name"] = image["file_name"].replace(".png", "<b>.png")
+    for file in (folder / "images").rglob("*.png"):
+        file.rename(file.with_name(file.name.replace(".png", "<b>.png")))
+    (folder / "test.json").write_text(json.dumps(truth))
+    found, alone = tmp_path / "found.json", tmp_path / "alone" / "test.json"
+    found.write_text("[]")
+    alone.parent.mkdir()
+    alone.write_text((folder / "test.json").read_text())
+    for place, pictures in ((folder, 3), (folder / "test.json", 3), (alone, 0)):
+        assert run("evaluate", "--detections", found, "--data", place, "--report", page) == 0  # ours: written again
+        html = page.read_text("utf-8")
+        assert html.count("<img ") == pictures and html.count("The picture was not found.") == 3 - pictures
+        assert "&lt;b&gt;.png" in html and "<b>.png" not in html
+    assert run("evaluate", "--detections", found, "--report", page) == 0
+    assert page.read_text("utf-8").count("<img ") == 4  # drawn shapes are drawn again
+
+
+def test_a_file_of_the_users_is_no_report(tmp_path, capsys):
+    mine = tmp_path / "mine.html"
+    mine.write_text("mine")
+    for place, message in ((mine, "is there and no report of fcos-edu"), (tmp_path, "is a folder: give a file")):
+        assert run("evaluate", "shapes", "--report", place) == 1
+        assert message in capsys.readouterr().err
+    assert mine.read_text() == "mine"
+
+
+def test_many_classes_are_told_by_the_worst(tmp_path, capsys):
+    images = [{"id": 1, "file_name": "a.jpg", "width": 90, "height": 90}]
+    boxes = [
+        {"id": k, "image_id": 1, "category_id": k, "bbox": [1, 1, 9, 9], "area": 81, "iscrowd": 0} for k in range(1, 41)
+    ]
+    truth = {
+        "images": images,
+        "annotations": boxes,
+        "categories": [{"id": k, "name": f"c{k:02}"} for k in range(1, 41)],
+    }
+    (tmp_path / "t.json").write_text(json.dumps(truth))
+    found = [{**{k: a[k] for k in ("image_id", "category_id", "bbox")}, "score": 0.9} for a in boxes[:15]]
+    (tmp_path / "f.json").write_text(json.dumps(found))
+    assert run("evaluate", "--detections", tmp_path / "f.json", "--data", tmp_path / "t.json") == 0
+    told = capsys.readouterr().out
+    assert (
+        "the 30 worst of 40" in told and "c40" in told and "c16" in told and "c15" not in told.split("- AP")[0][2000:]
+    )
+
+
+def test_processes_change_no_digit(tmp_path):
+    """Neither where pictures are whole nor where one is skipped."""
+    folder = tmp_path / "set"
+    data.ShapesDataset(num_images=5, split="test", size=(128, 128)).export_coco(folder)
+    broken = sorted((folder / "images").rglob("*.png"))[1]
+    broken.write_bytes(broken.read_bytes()[:99])
+    results = []
+    for workers in (0, 2):
+        out = tmp_path / f"{workers}.json"
+        words = ["evaluate", "shapes", "--data", folder, "--on-corrupt", "skip", "--out", out, "--workers", workers]
+        with pytest.warns(UserWarning) as heard:
+            assert run(*words) == 0
+        results.append((out.read_text(), sorted({str(w.message) for w in heard if w.category is UserWarning})))
+    assert results[0] == results[1]
+    assert json.loads(results[0][0])["AP"] > 0.1 and any("skipped" in text for text in results[0][1])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("{", "is not JSON"), ('{"a": 1}', "holds no list"), ('[{"image_id": 1}]', "detection 0 lacks 'category_id'")],
