@@ -6,8 +6,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from functools import cache
+from multiprocessing.connection import wait
 from pathlib import Path
+
+from torch.distributed import TCPStore
 
 from fcos_edu import FCOSConfig
 from fcos_edu.training.config import TrainConfig
@@ -25,21 +29,21 @@ def small(**changes):
 SCRIPT = Path(__file__).with_name("worker_process.py")
 
 
-ALONE = [sys.executable]
-
-
-TWO = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
-       "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]  # fmt: skip
+# How many workers: processes that are forked, and find in their environment what torchrun says.
+ALONE, TWO = 1, 2
+# The launcher itself, which imports torch three times.
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
+            "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]  # fmt: skip
 
 
 def launch(launcher, *arguments, check=True):
     """Run the script to its end; returns the exit code, that of a signal negative."""
     words = [*map(str, arguments)]
-    if launcher is ALONE and hasattr(os, "fork"):
-        code, told = forked(words)
+    if launcher in (ALONE, TWO) and hasattr(os, "fork"):
+        code, told = forked(words, launcher)
     else:
         environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        command = [*launcher, str(SCRIPT), *words]
+        command = [*([sys.executable] if launcher == ALONE else TORCHRUN), str(SCRIPT), *words]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
         code, told = done.returncode, done.stderr
     if check and code:
@@ -56,19 +60,60 @@ def server():
     return context
 
 
-def forked(words):
-    """The script in a process of the server: its exit code, and what it wrote to standard error."""
+def start(words, told=os.devnull, environment=None, *, session=False):
+    """The script in a process of the server, in a session of its own or not; ``told`` gets what it says."""
+    process = server().Process(target=in_child, args=(words, str(told), environment or {}, session))
+    process.start()
+    return process
+
+
+def forked(words, workers):
+    """The script in one process or several: the exit code of the first that fails, and what all wrote."""
     with tempfile.TemporaryDirectory() as folder:
-        told = Path(folder) / "told"
-        process = server().Process(target=in_child, args=(words, str(told)))
-        process.start()
-        process.join(600)
-        assert process.exitcode is not None, f"{words} takes more than ten minutes"
-        return process.exitcode, told.read_text() if told.exists() else ""
+        told = [Path(folder) / str(rank) for rank in range(workers)]
+        if workers == 1:
+            code = first_failure([start(words, told[0])], words)
+        else:
+            # As torchrun's agent: the store by which workers find each other outlives each of them.
+            store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+            environments = [of_rank(rank, workers, store.port) for rank in range(workers)]
+            code = first_failure([start(words, *one) for one in zip(told, environments)], words)
+        return code, "\n".join(file.read_text() for file in told if file.exists())
 
 
-def in_child(words, told):
+def of_rank(rank, workers, port):
+    """What torchrun tells a worker."""
+    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": workers, "LOCAL_WORLD_SIZE": workers, "GROUP_RANK": 0}
+    agent = {"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_RESTART_COUNT": 0, "TORCHELASTIC_USE_AGENT_STORE": True}
+    return {name: str(value) for name, value in (own | agent).items()} | {
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+    }  # fmt: skip
+
+
+def first_failure(processes, words):
+    """Wait for all; where one fails, the others are asked to end, and soon made to, as torchrun does. Its exit code."""
+    living, end = list(processes), time.monotonic() + 600
+    while living:
+        wait([process.sentinel for process in living], max(0, end - time.monotonic()))
+        failed = next((process for process in processes if process.exitcode), None)
+        living = [process for process in living if process.exitcode is None]
+        late = time.monotonic() > end
+        if failed or late:
+            for process in living:
+                process.terminate()
+                process.join(30)
+                process.kill()
+                process.join()
+            assert not late, f"{words} takes more than ten minutes"
+            return failed.exitcode
+    return 0
+
+
+def in_child(words, told, environment, session):
     """Standard output and error go where the parent reads them."""
+    if session:
+        os.setsid()
+    os.environ.update(environment)
     with open(told, "w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

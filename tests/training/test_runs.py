@@ -22,7 +22,7 @@ from fcos_edu.training.loop import train
 from fcos_edu.training.runs import Run, random_states, set_random_states
 from fcos_edu.training.signals import PREEMPTED
 from fcos_edu.training.workers import OutOfMemoryError
-from tests.training.parts import ALONE, SCRIPT, TWO, launch, log_of, small
+from tests.training.parts import ALONE, TORCHRUN, TWO, launch, log_of, small, start
 
 
 def assert_same_run(one, other):
@@ -74,10 +74,11 @@ def test_runs_killed_at_ten_random_moments_give_the_same_weights(tmp_path, whole
 
 
 def test_two_workers_killed_give_the_same_weights(tmp_path):
+    """Both at once, or the one that writes. The last try is torchrun's own."""
     launch(TWO, "train", tmp_path / "whole")
     for kill in ("backward:6", "write:1", "rename:2"):
         assert launch(TWO, "train", tmp_path / "killed", "--resume", "--die", kill, check=False) != 0
-    launch(TWO, "train", tmp_path / "killed", "--resume")
+    launch(TORCHRUN, "train", tmp_path / "killed", "--resume")
     assert_same_run(tmp_path / "killed", tmp_path / "whole")
 
 
@@ -101,14 +102,13 @@ def test_more_workers_go_on_with_a_log_that_is_right(tmp_path):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_sigterm_saves_and_has_an_exit_code_of_its_own(tmp_path, whole, workers):
     """To all processes at once, as from a queue or a launcher; those that load images are among them."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(SCRIPT), "train", str(tmp_path), "--workers", str(workers)]
-    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    process = start(["train", str(tmp_path), "--workers", str(workers)], session=True)
     log = tmp_path / "log.jsonl"
-    while process.poll() is None and not (log.exists() and log.stat().st_size):  # until it is in the middle of the run
+    while process.is_alive() and not (log.exists() and log.stat().st_size):  # until it is in the middle of the run
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait(timeout=300) == PREEMPTED == 75
+    process.join(300)
+    assert process.exitcode == PREEMPTED == 75
     assert len(Run(tmp_path).steps()) >= 1
     launch(ALONE, "train", tmp_path, "--resume", "--workers", workers)
     assert_same_run(tmp_path, whole)
