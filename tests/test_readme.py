@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -51,13 +50,22 @@ def commands(code: str) -> Iterator[list[str]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder for all blocks, as a reader would have one; ``fcos-edu`` is this copy of the package."""
-    folder = tmp_path_factory.mktemp("reader")
-    tool = folder / ".bin" / "fcos-edu"
-    tool.parent.mkdir()
-    tool.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m fcos_edu.cli "$@"\n')
+    """An empty folder for all blocks, as a reader would have one."""
+    return tmp_path_factory.mktemp("reader")
+
+
+def as_bash_calls(code: str, folder: Path) -> list[list[str]]:
+    """Run a block in bash, as it stands, with an ``fcos-edu`` that notes its words; the words of each call."""
+    tool, told = folder / ".bin" / "fcos-edu", folder / ".bin" / "told"
+    tool.parent.mkdir(exist_ok=True)
+    tool.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" '' >>{shlex.quote(str(told))}\n")
     tool.chmod(0o755)
-    return folder
+    told.unlink(missing_ok=True)
+    environment = os.environ | {"PATH": f"{tool.parent}{os.pathsep}{os.environ['PATH']}"}
+    bash = ["bash", "-euo", "pipefail", "-c", code]
+    done = subprocess.run(bash, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+    return [call.split("\n") for call in told.read_text().removesuffix("\n\n").split("\n\n")]
 
 
 def test_every_block_is_run_or_says_why_not() -> None:
@@ -66,23 +74,32 @@ def test_every_block_is_run_or_says_why_not() -> None:
     assert sum(bool(block.reason) for block in blocks()) == 4, "a new block that is not run needs a good reason"
 
 
-def test_the_blocks_run_one_after_the_other(folder: Path) -> None:
-    """In one folder, as they stand. No network would be found: what needs one fails, whatever lies in a cache."""
-    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    environment = os.environ | nowhere | {
-        "PATH": f"{folder / '.bin'}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "TORCH_HOME": str(folder / ".torch"),
-        "FCOS_EDU_DATA": str(folder / ".data"),
-    }  # fmt: skip
+def test_the_blocks_run_one_after_the_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one folder, as they stand. No network would be found: what needs one fails, whatever lies in a cache.
+
+    bash says what each command is called with; here it finds torch imported already.
+    """
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("TORCH_HOME", str(folder / ".torch"))
+    monkeypatch.setenv("FCOS_EDU_DATA", str(folder / ".data"))
+    monkeypatch.chdir(folder)
+    ran = 0
     for block in blocks():
         if block.reason:
             continue
-        start = ["bash", "-euo", "pipefail", "-c"] if block.language == "bash" else [sys.executable, "-c"]
-        done = subprocess.run([*start, block.code], cwd=folder, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, f"{block.code}\n{done.stdout}\n{done.stderr}"
+        capsys.readouterr()
+        if block.language == "python":
+            exec(compile(block.code, "README.md", "exec"), {"__name__": "__main__"})
+        else:
+            for words in as_bash_calls(block.code, folder):
+                assert main(words) == 0, words
+                ran += 1
         if block.language == "python" and "evaluate" in block.code:
-            assert float(re.findall(r"^AP (0\.\d+)$", done.stdout, re.MULTILINE)[0]) > 0.5
+            assert float(re.findall(r"^AP (0\.\d+)$", capsys.readouterr().out, re.MULTILINE)[0]) > 0.5
+    assert ran >= 6
     assert len(json.loads((folder / "detections" / "detections.json").read_text())["annotations"]) >= 8
     assert len(list((folder / "detections").glob("*.png"))) == 8
     assert (folder / "runs" / "first" / "model.safetensors").is_file()
