@@ -305,9 +305,8 @@ ADDRESS = "https://github.com/some-one/my.book"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chapters without their outputs, the landing page, the glossary and one page of the API reference, built in a
-    copy whose repository has an address."""
+def addressed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy whose repository has an address, and whose chapters have no outputs."""
     root = tmp_path_factory.mktemp("copy")
     for name in ("pyproject.toml", "_config.yml", "CITATION.cff", "README.md"):
         shutil.copyfile(ROOT / name, root / name)
@@ -321,17 +320,26 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if cell["cell_type"] == "code":
                 cell["outputs"] = []
         (root / "notebooks" / path.name).write_text(json.dumps(notebook), "utf-8")
-    pages = [f"notebooks/{path.stem}" for path in NOTEBOOKS]
+    assert set_repository.main([ADDRESS, "--root", str(root)]) == 0
+    return root
+
+
+CHAPTERS = ("02_locations", NOTEBOOKS[-1].stem)  # a page of each kind is enough for what the theme adds
+
+
+@pytest.fixture(scope="module")
+def site(addressed: Path) -> Path:
+    """Two chapters, the landing page, the glossary and one page of the API reference of that copy, built."""
+    pages = [f"notebooks/{name}" for name in CHAPTERS]
     pages += ["glossary", "references", "api/fcos_edu.locations"]
     toc = {"format": "jb-book", "root": "intro", "chapters": [{"file": page} for page in pages]}
-    (root / "book" / "_toc.yml").write_text(yaml.safe_dump(toc), "utf-8")
-    assert set_repository.main([ADDRESS, "--root", str(root)]) == 0
+    (addressed / "book" / "_toc.yml").write_text(yaml.safe_dump(toc), "utf-8")
     build = "from jupyter_book.cli.main import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", build, "build", str(root / "book")], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-c", build, "build", str(addressed / "book")], capture_output=True, text=True, cwd=ROOT
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return root / "book" / "_build" / "html"
+    return addressed / "book" / "_build" / "html"
 
 
 def links(page: Path) -> set[str]:
@@ -339,11 +347,20 @@ def links(page: Path) -> set[str]:
     return {html.unescape(target) for target in re.findall(r'href="([^"]+)"', page.read_text("utf-8"))}
 
 
-def test_with_an_address_every_chapter_has_its_launch_button(site: Path) -> None:
+def colab_of(path: Path) -> str:
+    return f"{set_repository.COLAB}/github/some-one/my.book/blob/main/notebooks/{path.name}"
+
+
+def test_with_an_address_every_chapter_has_its_badge(addressed: Path) -> None:
     for path in NOTEBOOKS:
+        first = "".join(json.loads((addressed / "notebooks" / path.name).read_text("utf-8"))["cells"][0]["source"])
+        assert re.findall(rf"{set_repository.COLAB}[^)\s]+\.ipynb", first) == [colab_of(path)], path.name
+
+
+def test_with_an_address_a_chapter_has_its_launch_buttons(site: Path) -> None:
+    for path in (path for path in NOTEBOOKS if path.stem in CHAPTERS):
         found = {link for link in links(site / "notebooks" / f"{path.stem}.html") if set_repository.COLAB in link}
-        wanted = f"{set_repository.COLAB}/github/some-one/my.book/blob/main/notebooks/{path.name}"
-        assert found == {wanted}, f"{path.name}: launch button and badge must lead to the notebook itself"
+        assert found == {colab_of(path)}, f"{path.name}: launch button and badge must lead to the notebook itself"
         (binder,) = {link for link in links(site / "notebooks" / f"{path.stem}.html") if set_repository.BINDER in link}
         assert binder.startswith(f"{set_repository.BINDER}/v2/gh/some-one/my.book/main?")
         assert binder.endswith(f"notebooks/{path.name}")
