@@ -12,7 +12,7 @@ ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint types unit nbval browser colab kaggle alone fonts notebooks pages ledger pictures repository upgrade clean distclean
+.PHONY: help alone-environment book test lint types unit nbval browser colab kaggle alone fonts notebooks pages ledger pictures repository upgrade clean distclean
 
 help:
 	@echo "make book        build the site strictly (sets up $(VENV) if needed) and say where it is"
@@ -24,6 +24,7 @@ help:
 	@echo "make browser     the site that make book built, page by page in a real browser (Chromium)"
 	@echo "make colab       every notebook alone in an empty folder, with Colab's versions; NB=... for one"
 	@echo "make kaggle      the same with Kaggle's versions;  make alone: three notebooks, as on Colab"
+	@echo "make alone-environment   what make alone and make colab run in"
 	@echo "make notebooks   execute notebooks in place; NB=notebooks/02_locations.ipynb for one"
 	@echo "make pages       write what follows from other files: tables of chapters, _toc.yml, API reference, status"
 	@echo "make pictures    draw the committed pictures again"
@@ -135,6 +136,10 @@ colab: $(VENV)/.test
 
 kaggle: $(VENV)/.test
 	$(alone_) --platform kaggle $(NB)
+
+# The first half of make alone, which needs no package of ours and so no $(VENV).
+alone-environment:
+	$(PYTHON) scripts/alone_environment.py --venv $(ALONE)
 
 alone: $(VENV)/.test
 	$(alone_) --platform colab --subset

@@ -11,7 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from scripts import run_alone
-from scripts.run_alone import Report, alone, changes, find_python, kinds, plain, read_pins, run, table, thinner
+from scripts.run_alone import Report, alone, kinds, run, table, thinner
 
 
 def code(source: str = "1", *outputs: object, tags: tuple[str, ...] = ()) -> nbformat.NotebookNode:
@@ -25,34 +25,6 @@ def printed(text: str, name: str = "stdout") -> nbformat.NotebookNode:
 def shown(**data: str) -> nbformat.NotebookNode:
     names = {"text": "text/plain", "html": "text/html", "png": "image/png"}
     return new_output("display_data", data={names[key]: value for key, value in data.items()})
-
-
-# ---------------------------------------------------------------- versions
-
-
-def test_a_later_file_has_the_last_word() -> None:
-    colab, kaggle = read_pins("colab"), read_pins("kaggle")
-    assert set(changes(colab, kaggle)) == {
-        f"{name} {colab[name]} became {kaggle[name]}"
-        for name in ("ipywidgets", "jupyterlab-widgets", "widgetsnbextension")
-    }
-
-
-def test_what_is_new_is_no_change() -> None:
-    assert changes({"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "2.1", "d": "4"}) == [
-        "b 2 became 2.1",
-        "c 3 became nothing",
-    ]
-
-
-def test_names_are_compared_as_pip_does() -> None:
-    assert plain("Jupyter_Client") == plain("jupyter.client") == "jupyter-client"
-
-
-def test_a_python_that_is_not_there_is_named() -> None:
-    assert Path(find_python(None)).exists()
-    with pytest.raises(FileNotFoundError, match="'python9.99'"):
-        find_python("python9.99")
 
 
 # ---------------------------------------------------------------- outputs
