@@ -447,12 +447,15 @@ def test_a_full_disk_under_the_log_saves_nothing_wrong(tmp_path, monkeypatch):
 
 
 def test_a_compiled_network_trains_alike(tmp_path, monkeypatch):
-    """Traced as for a real compilation, which takes minutes on a CPU and is torch's own to test."""
+    """Traced in one piece as for a real compilation, which takes minutes on a CPU and is torch's own to test.
+
+    That the gradients can be traced too is in tests/test_model.py.
+    """
     asked = []
 
     def compile_quickly(function, **options):
         asked.append(options)
-        return torch_compile(function, backend="aot_eager", fullgraph=True, **options)
+        return torch_compile(function, backend="eager", fullgraph=True, **options)
 
     torch_compile = torch.compile
     monkeypatch.setattr(torch, "compile", compile_quickly)
