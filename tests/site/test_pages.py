@@ -40,7 +40,7 @@ class Visit:
     """A page from the disk without a network, and what went wrong there."""
 
     def __init__(self, page: Any) -> None:
-        self.page, self.faults, self.name = page, [], ""
+        self.page, self.faults, self.name, self.size = page, [], "", page.viewport_size
         page.on("pageerror", lambda error: self.faults.append(f"script error: {error}"))
         page.on("console", lambda m: self.faults.append(f"console: {m.text}") if m.type == "error" else None)
         page.on("request", lambda request: self._outside(request.url))
@@ -51,7 +51,8 @@ class Visit:
             self.faults.append(f"asked for {url}")
 
     def open(self, name: str) -> Any:
-        """Go to a page, unless we are there."""
+        """Go to a page, unless we are there; the window as it was made."""
+        self.page.set_viewport_size(self.size)
         if name == self.name:
             return self.page
         self.name = name
@@ -186,8 +187,11 @@ class TestPage:
         assert not faults, "\n".join(faults)
 
     def test_nothing_is_wider_than_a_telephone(self, visits: dict[int, Visit], name: str) -> None:
-        visit = visits[390]
+        # What is made of the package's source has no script of its own: there a window that gets narrow is the same.
+        visit = visits[1280 if name.startswith(("api/", "_modules/")) else 390]
         page = visit.open(name)
+        page.set_viewport_size(TELEPHONE)
+        visit.settle()
         wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         if wide > 0:
             found = page.evaluate(
