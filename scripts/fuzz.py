@@ -45,6 +45,7 @@ if not __package__:  # run as a file: the folder of the repository is not on the
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.fuzz_inputs import MB, Broken, Target, as_text, broken, changed_json
+from scripts.fuzz_labels import LABELS
 from scripts.fuzz_readers import READERS
 
 PATIENCE = 2.0  # seconds of a processor, so that a busy machine does not count
@@ -156,6 +157,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "checkpoint": checkpoint,
     "run checkpoint": run_checkpoint,
     **READERS,
+    **LABELS,
 }
 
 

@@ -64,7 +64,18 @@ PARTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
 }
 OPENING = ("See it work", "look_inside")  # before the first part
-APPENDIX = ("ledger", "api/index", "glossary", "zh", "troubleshooting", "promises", "inputs", "status", "references")
+APPENDIX = (
+    "ledger",
+    "api/index",
+    "glossary",
+    "zh",
+    "troubleshooting",
+    "folders",
+    "promises",
+    "inputs",
+    "status",
+    "references",
+)
 PACKAGE = "fcos_edu"
 
 

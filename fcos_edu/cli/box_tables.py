@@ -24,7 +24,9 @@ from .options import (
     Parser,
     add_command,
     add_figure_option,
+    add_format_option,
     add_record_options,
+    apply_format,
     located,
     save_figure,
     save_record,
@@ -45,8 +47,9 @@ def add(tables: Commands) -> None:
 def _add_box_options(parser: Parser) -> None:
     parser.add_argument(
         "--annotations", type=located, required=True, metavar="FILE",
-        help=f"a COCO-format JSON file; a folder in COCO's or VOC's layout; {', '.join(NAMES)}. No images are needed",
+        help=f"a folder of labelled pictures, or a file of all labels; {', '.join(NAMES)}. YOLO's alone needs images",
     )  # fmt: skip
+    add_format_option(parser)
     parser.add_argument(
         "--split", metavar="NAME", help="of a folder or a name (default: all of a VOC folder, train of shapes)"
     )
@@ -105,6 +108,7 @@ def _describe(boxes: Boxes) -> str:
 
 
 def _load(arguments: argparse.Namespace) -> Boxes:
+    apply_format(arguments, "annotations")
     options = {name: getattr(arguments, name) for name in ("split", "crowds", "last_pixel")}
     from ..data.boxes import load_boxes
 

@@ -21,8 +21,10 @@ from .options import (
     Parser,
     add_command,
     add_figure_option,
+    add_format_option,
     add_record_options,
     add_workers_option,
+    apply_format,
     place,
     save_figure,
     save_record,
@@ -55,8 +57,9 @@ def _add_model_options(parser: Parser, *, several: bool = False, what: str = OUR
         )  # fmt: skip
     parser.add_argument(
         "--data", type=place, default="shapes", metavar="NAME",
-        help=f"{', '.join(NAMES)}, or a folder in COCO's or VOC's layout{also} (default: shapes)",
+        help=f"{', '.join(NAMES)}, or a folder of labelled pictures{also} (default: shapes)",
     )  # fmt: skip
+    add_format_option(parser)
     parser.add_argument("--split", metavar="NAME", help="train, val or test (default: test)")
     parser.add_argument(
         "--batch-size", type=COUNT, default=4, metavar="N", help="images in one call of the model (default: 4)"
@@ -68,6 +71,7 @@ def _dataset(arguments: argparse.Namespace) -> DetectionDataset:
     from .. import data
     from ..data.transforms import eval_transforms
 
+    apply_format(arguments)
     return data.load(arguments.data, arguments.split or "test", transforms=eval_transforms())
 
 
@@ -75,6 +79,7 @@ def _truth(arguments: argparse.Namespace) -> Annotations:
     """What detections in files are compared with: annotations alone, which need no picture."""
     from ..data import load_annotations
 
+    apply_format(arguments)
     return load_annotations(arguments.data, split_of(arguments))
 
 

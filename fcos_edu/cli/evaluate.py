@@ -22,8 +22,10 @@ from .options import (
     add_command,
     add_corrupt_option,
     add_device_option,
+    add_format_option,
     add_picture_options,
     add_workers_option,
+    apply_format,
     command_line,
     located,
     picture_options,
@@ -55,6 +57,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--split", help="train, val or test (default: what a run measured, or test; an annotation file has none)"
     )
+    add_format_option(parser)
     parser.add_argument("--batch-size", type=COUNT, default=4)
     add_workers_option(parser)
     add_corrupt_option(parser, "leave them out, of the true boxes too")
@@ -88,6 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.data = measured.get("test_data") or measured.get("data") or "shapes"
     if arguments.split is None:
         arguments.split = measured.get("test_split")
+    apply_format(arguments)
     truth, results, pictures = _of_file(arguments) if arguments.detections else _of_detector(arguments)
     found = findings(truth, results)
     if arguments.out:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..config import PACKAGED
+from ..data.sources import FORMATS, named
 from ..places import expanded
 from ..settings import INF, Range
 from ..text import printable
@@ -174,9 +175,27 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 def split_of(arguments: argparse.Namespace) -> str | None:
     """The split to take the annotations of: ``--split``, or test; of a single file none."""
-    if arguments.split is None and Path(arguments.data).is_file():
+    if arguments.split is None and named(arguments.data)[1].is_file():
         return None
     return arguments.split or "test"
+
+
+def add_format_option(parser: Parser) -> None:
+    """``--format``; see :func:`apply_format`."""
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="how to read a folder that could be read in two ways (default: by what is there)",
+    )
+
+
+def apply_format(arguments: argparse.Namespace, field: str = "data") -> None:
+    """Put the ``--format`` before the folder, as in ``yolo:my_folder``, which is how everything behind knows it."""
+    given = getattr(arguments, field)
+    if arguments.format and given is not None:
+        parts = [f"{arguments.format}:{named(part)[1]}" for part in str(given).split("+")]
+        setattr(arguments, field, type(given)("+".join(parts)))
+        arguments.format = None
 
 
 def add_corrupt_option(parser: Parser, skip: str = "leave them out, and say so") -> None:
@@ -313,6 +332,9 @@ def without_place(source: str) -> str:
 
     Of a run's model.safetensors the run's folder stays: all runs have such a file.
     """
+    known, rest = named(source)
+    if known is not None:  # yolo:my_folder
+        return f"{known}:{without_place(str(rest))}"
     joined = source.split("+")  # several data sets
     if len(joined) > 1 and all(Path(one).is_absolute() for one in joined):
         return "+".join(without_place(one) for one in joined)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import PACKAGED, FCOSConfig
-from ..data.sources import NAMES
+from ..data.sources import NAMES, named
 from ..places import expanded
 from ..settings import Range
 from ..training.config import TrainConfig
@@ -28,9 +28,11 @@ from .options import (
     add_command,
     add_corrupt_option,
     add_device_option,
+    add_format_option,
     add_picture_options,
     add_record_options,
     add_settings,
+    apply_format,
     parse_setting,
     picture_options,
     place,
@@ -51,8 +53,9 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--data",
         type=place,
-        help=f"{', '.join(NAMES)}, or a folder in COCO's or VOC's layout (default: the recipe's, or shapes)",
+        help=f"{', '.join(NAMES)}, or a folder of labelled pictures (default: the recipe's, or shapes)",
     )
+    add_format_option(parser)
     parser.add_argument(
         "--from", dest="source", type=place, metavar="DETECTOR",
         help=f"fine-tune a checkpoint, {', '.join(PACKAGED)}, or torchvision:COCO_V1; known classes are kept",
@@ -132,13 +135,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 def run_folder(arguments: argparse.Namespace, config: TrainConfig) -> Path:
     """Where the run is written."""
-    data = expanded(config.data)
+    data = expanded(named(config.data)[1])
     name = data.resolve().name if data.is_dir() else data.name  # of "..", the folder's own name
     return arguments.out or Path("runs") / (arguments.recipe or name or "data")
 
 
 def train_config(arguments: argparse.Namespace) -> TrainConfig:
     """The recipe that is asked for, with all changes of the command line; without one, what fits the data."""
+    apply_format(arguments)
     gpu, begun = has_gpu(arguments.device), None
     if arguments.resume and not (arguments.recipe or arguments.data or arguments.source) and arguments.out:
         begun = before(arguments.out)

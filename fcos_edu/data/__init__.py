@@ -1,4 +1,4 @@
-"""Images and boxes: generated shapes, COCO and VOC readers, downloads, augmentation (Sec. 4, training data).
+"""Images and boxes: generated shapes, readers of every usual format, downloads, augmentation (Sec. 4, training data).
 
 Taught in the chapter *Your own boxes*. Checked against pycocotools and BCCD's counts.
 In short::
@@ -21,29 +21,44 @@ if TYPE_CHECKING:
         boxes,
         coco,
         combined,
+        conversion,
+        cvat,
         dataset,
         decoding,
+        division,
         downloads,
+        folders,
         formats,
+        imagefolder,
+        labelme,
         loading,
         processes,
         shapes,
         sources,
         statistics,
+        tables,
         transforms,
         voc,
+        yolo,
     )
     from .annotations import Annotations
     from .coco import COCODataset
     from .combined import CachedDataset, JoinedDataset, cached
+    from .conversion import convert
+    from .cvat import CVATDataset
     from .dataset import DetectionDataset, FileDataset, Transforms, collate
     from .decoding import IMAGE_SUFFIXES, CorruptImageError, read_image
+    from .division import divide_folder
     from .downloads import DownloadError, fetch
+    from .imagefolder import HuggingFaceDataset, ImagefolderDataset
+    from .labelme import LabelmeDataset
     from .loading import load, load_annotations
     from .shapes import ShapesDataset
     from .sources import BCCD_CLASSES, NAMES, SHAPES_CLASSES, VOC_CLASSES, data_root
     from .statistics import Summary, summary
+    from .tables import TableDataset
     from .voc import VOCDataset
+    from .yolo import YOLODataset
 else:
     from .._lazy import lazy
 
@@ -53,31 +68,46 @@ else:
             "annotations": ("Annotations",),
             "coco": ("COCODataset",),
             "combined": ("CachedDataset", "JoinedDataset", "cached"),
+            "conversion": ("convert",),
+            "cvat": ("CVATDataset",),
             "dataset": ("DetectionDataset", "FileDataset", "Transforms", "collate"),
             "decoding": ("IMAGE_SUFFIXES", "CorruptImageError", "read_image"),
+            "division": ("divide_folder",),
             "downloads": ("DownloadError", "fetch"),
+            "imagefolder": ("HuggingFaceDataset", "ImagefolderDataset"),
+            "labelme": ("LabelmeDataset",),
             "loading": ("load", "load_annotations"),
             "shapes": ("ShapesDataset",),
             "sources": ("BCCD_CLASSES", "NAMES", "SHAPES_CLASSES", "VOC_CLASSES", "data_root"),
             "statistics": ("Summary", "summary"),
+            "tables": ("TableDataset",),
             "voc": ("VOCDataset",),
+            "yolo": ("YOLODataset",),
         },
         modules=(
             "annotations",
             "boxes",
             "coco",
             "combined",
+            "conversion",
+            "cvat",
             "dataset",
             "decoding",
+            "division",
             "downloads",
+            "folders",
             "formats",
+            "imagefolder",
+            "labelme",
             "loading",
             "processes",
             "shapes",
             "sources",
             "statistics",
+            "tables",
             "transforms",
             "voc",
+            "yolo",
         ),
     )
 
@@ -85,32 +115,46 @@ __all__ = [
     "Annotations",
     "BCCD_CLASSES",
     "COCODataset",
+    "CVATDataset",
     "CachedDataset",
     "CorruptImageError",
     "DetectionDataset",
     "DownloadError",
     "FileDataset",
+    "HuggingFaceDataset",
     "IMAGE_SUFFIXES",
+    "ImagefolderDataset",
     "JoinedDataset",
+    "LabelmeDataset",
     "NAMES",
     "SHAPES_CLASSES",
     "ShapesDataset",
     "Summary",
+    "TableDataset",
     "Transforms",
     "VOCDataset",
     "VOC_CLASSES",
+    "YOLODataset",
     "annotations",
     "boxes",
     "cached",
     "coco",
     "collate",
     "combined",
+    "conversion",
+    "convert",
+    "cvat",
     "data_root",
     "dataset",
     "decoding",
+    "divide_folder",
+    "division",
     "downloads",
     "fetch",
+    "folders",
     "formats",
+    "imagefolder",
+    "labelme",
     "load",
     "load_annotations",
     "loading",
@@ -120,6 +164,8 @@ __all__ = [
     "sources",
     "statistics",
     "summary",
+    "tables",
     "transforms",
     "voc",
+    "yolo",
 ]

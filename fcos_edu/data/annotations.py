@@ -75,6 +75,7 @@ class Annotations:
     box_words: str = ""  # what the format means by a box, where it is often taken for another
     notes: tuple[str, ...] = ()  # what else a reader of the annotations should hear, each a sentence without its end
     allow_outside: bool = False  # pictures may lie outside of their folder
+    relative: bool = False  # the format gives shares of a picture's sides: boxes follow where another size counts
 
     def __post_init__(self) -> None:
         if not self.category_ids:
@@ -190,6 +191,16 @@ class Annotations:
             folder_index=None if self.folder_index is None else self.folder_index[images],
         )
 
+    def scaled(self, widths: NDArray[np.int64], heights: NDArray[np.int64]) -> Annotations:
+        """With these sizes of the images; boxes that are shares of the sides are scaled with them."""
+        made = replace(self, widths=widths, heights=heights)
+        if not self.relative:
+            return made
+        x, y = (new / np.maximum(old, 1) for new, old in ((widths, self.widths), (heights, self.heights)))
+        factor = np.stack([x, y, x, y], axis=1)[self.image_index]
+        with np.errstate(over="ignore", invalid="ignore"):
+            return replace(made, boxes=self.boxes * factor, areas=self.areas * factor[:, 0] * factor[:, 1])
+
     def sized(self) -> Annotations:
         """The same, with sizes from the headers of the pictures where the annotations do not say them.
 
@@ -201,7 +212,7 @@ class Annotations:
         heights, widths = self.heights.copy(), self.widths.copy()
         for i in unknown:
             widths[i], heights[i] = image_size(self.path(int(i)))
-        return replace(self, heights=heights, widths=widths)
+        return self.scaled(widths, heights)
 
     def ground_truth(self) -> dict[str, Any]:
         """All boxes in COCO's format, in original coordinates, for pycocotools.
@@ -289,6 +300,7 @@ def join(parts: Sequence[Annotations], name: str, *, renumber: bool = False, **m
         box_words=first.box_words,
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         allow_outside=any(part.allow_outside for part in parts),
+        relative=all(part.relative for part in parts),
         **more,
     )
 

@@ -164,7 +164,7 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
     """The boxes of a data set, from its annotations alone.
 
     Args:
-        path: a file in COCO's format; a folder in COCO's or VOC's layout; one of ``NAMES``. Of these, "bccd" is
+        path: a file or folder in any format of `formats.FORMATS`; one of ``NAMES``. Of these, "bccd" is
             downloaded if it is not there; VOC and COCO, which are large, must be there, their annotations at least.
         split: of a folder or a name. By default all annotations of a VOC folder and of "bccd", the only split of a
             COCO folder, and "train" of "shapes".
@@ -177,7 +177,7 @@ def load_boxes(path: str | Path, *, split: str | None = None, crowds: bool = Fal
 
     Raises:
         FileNotFoundError: there is no such file, folder or split's file.
-        ValueError: a file that is not in COCO's or VOC's format, a split that does not exist, or no boxes at all. The
+        ValueError: a file of no format that is known, a split that does not exist, or no boxes at all. The
             text names file and value.
     """
     annotations = load_annotations(path, split)

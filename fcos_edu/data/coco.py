@@ -23,35 +23,79 @@ from ..text import printable, read_bytes, shortened
 from .annotations import Annotations, join, repeated
 from .dataset import FolderDataset
 from .decoding import is_picture
+from .folders import choose, split_folders
 
-LAYOUT = "COCO's (train.json and val.json with images/, or annotations/instances_*.json and image folders)"
+LAYOUT = (
+    "COCO's (train.json and val.json with images/, or annotations/instances_*.json and image folders, or "
+    "_annotations.coco.json or result.json beside pictures)"
+)
 _SPLIT_NAMES = ("train", "val", "valid", "test")
+_FLAT_NAMES = ("_annotations.coco", "instances_default", "instances", "result", "annotations", "labels", "coco")
 
 
 def recognises(path: Path) -> bool:
-    """Whether it is a file, or a folder with the annotation file of a split."""
-    return path.is_file() or bool(coco_splits(path))
+    """Whether it is a JSON file, or a folder with the annotation file of a split."""
+    if path.is_file():
+        return path.suffix.lower() not in (".csv", ".xml", ".jsonl", ".txt", ".yaml", ".yml")
+    return bool(coco_splits(path))
+
+
+def splits(path: Path) -> tuple[str, ...]:
+    """Names of its splits; none where all its annotations are one set."""
+    return () if path.is_file() else tuple(filter(None, coco_splits(path)))
 
 
 def coco_splits(folder: str | Path) -> dict[str, Path]:
-    """Annotation file of each split of a folder.
+    """Annotation file of each split of a folder; under "" where one file has all.
 
     Known layouts: <split>.json or annotations/<split>.json; annotations/instances_<split><year>.json, COCO's
-    own; <split>/_annotations.coco.json. "valid" is called "val".
+    own; <split>/_annotations.coco.json, as Roboflow writes. "valid" is called "val". Of one set alone:
+    _annotations.coco.json, instances_default.json (CVAT), result.json (Label Studio), or the only JSON file that says
+    that it is COCO's, in the folder or in annotations/.
     """
     folder = Path(folder)
     found: dict[str, Path] = {}
     for base in (folder / "annotations", folder):
         for file in sorted(base.glob("*.json"), reverse=True):  # a newer year first
             match = re.fullmatch(r"(?:instances_)?([a-z]+)(?:\d{4})?", file.stem)
-            if match and (match[1] in _SPLIT_NAMES or file.stem.startswith("instances_")):
+            if match and (match[1] in _SPLIT_NAMES or file.stem.startswith("instances_")) and match[1] != "default":
                 found.setdefault(match[1], file)
-    for split in _SPLIT_NAMES:
-        if (folder / split / "_annotations.coco.json").is_file():
-            found.setdefault(split, folder / split / "_annotations.coco.json")
+    for split, inner in split_folders(folder).items():
+        for name in ("_annotations.coco.json", "annotations.json", "result.json"):
+            if split not in found and (inner / name).is_file() and (name.startswith("_") or _says_coco(inner / name)):
+                found[split] = inner / name
     if "valid" in found:
         found.setdefault("val", found.pop("valid"))
+    if not found and (only := _only_file(folder)) is not None:
+        found[""] = only
     return found
+
+
+def _only_file(folder: Path) -> Path | None:
+    """The annotation file of a folder without splits."""
+    files = [file for base in (folder, folder / "annotations") for file in sorted(base.glob("*.json"))]
+    for name in _FLAT_NAMES:
+        for file in files:
+            if file.stem.lower() == name and (name == "_annotations.coco" or _says_coco(file)):
+                return file
+    others = [file for file in files[:50] if _says_coco(file)]
+    return others[0] if len(others) == 1 else None
+
+
+def _says_coco(path: Path) -> bool:
+    """Whether a JSON file begins as one of COCO's, which may be large, does."""
+    try:
+        if not path.is_file():
+            return False
+        with open(path, "rb") as file:
+            start = file.read(65_536)
+    except OSError:
+        return False
+    text = start.decode(json.detect_encoding(start), "replace").lstrip("\ufeff \t\r\n")
+    if not text.startswith("{"):
+        return False
+    keys = re.findall(r'"(images|annotations|categories)"\s*:\s*\[', text)
+    return bool(keys) and '"shapes"' not in text
 
 
 def read(
@@ -71,7 +115,8 @@ def read(
         folder, files, name = path.parent, {"": path}, path.name
     else:
         folder, files = path, _split_files(path, split)
-        name = f"{folder.name} ({split or next(iter(files))})"
+        told = split or next(iter(files))
+        name = f"{folder.name} ({told})" if told else folder.name
     parts: list[Annotations] = []
     categories: dict[int, str] = {}
     for part, file in files.items():
@@ -129,6 +174,8 @@ class COCODataset(FolderDataset):
 def _split_files(folder: Path, split: str | None) -> dict[str, Path]:
     """The annotation files of a split, each under the name of its own split; "train+val" has two."""
     present = coco_splits(folder)
+    if list(present) == [""]:
+        return choose(present, split, folder)
     if split is None:
         if len(present) != 1:
             raise ValueError(f"{folder} has several splits; choose one of {', '.join(sorted(present))}")
@@ -163,10 +210,26 @@ def read_annotations(path: str | Path) -> dict[str, Any]:
     except ValueError as error:  # a number of thousands of digits, or no regular file
         raise ValueError(f"{printable(path)} cannot be read ({error}).") from None
     try:
+        if path.name == "_annotations.coco.json":
+            _without_root(data)
         _check(data)
     except _Fault as fault:
         raise ValueError(f"{printable(path)}{fault}") from None
     return data  # type: ignore[no-any-return]
+
+
+def _without_root(data: Any) -> None:
+    """Take out Roboflow's category 0, which no box has: it stands for all others, and may have the name of one."""
+    categories, entries = (data.get(key) if isinstance(data, dict) else None for key in ("categories", "annotations"))
+    if not (isinstance(categories, list) and isinstance(entries, list) and len(categories) > 1):
+        return
+    root = categories[0]
+    if not (isinstance(root, dict) and root.get("id") == 0 and root.get("supercategory") == "none"):
+        return
+    if all(
+        isinstance(one, dict) and one.get("supercategory") == root.get("name") for one in categories[1:]
+    ) and not any(isinstance(entry, dict) and entry.get("category_id") in (0, "0") for entry in entries):
+        del categories[0]
 
 
 class _Fault(Exception):
@@ -307,8 +370,9 @@ def _chosen(categories: dict[int, str], classes: Sequence[str] | None, path: Pat
 def _image_folder(folder: Path, split: str, annotations: Path, images: Sequence[str]) -> Path:
     """The folder that holds the split's photographs."""
     with_year = annotations.stem.removeprefix("instances_")
-    names = list(dict.fromkeys([f"images/{split}", f"images/{with_year}", with_year, split, "images"]))
-    candidates = [folder / name for name in names] + [annotations.parent, folder]
+    names = [f"images/{split}"] if split else []
+    names = list(dict.fromkeys([*names, f"images/{with_year}", with_year, *filter(None, [split]), "images"]))
+    candidates = [folder / name for name in names] + [annotations.parent / "images", annotations.parent, folder]
     if not images:
         raise ValueError(f"{annotations} lists no images.")
     for candidate in candidates:

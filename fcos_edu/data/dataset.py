@@ -222,6 +222,11 @@ class FileDataset(DetectionDataset):
         """Of the images that are not left out, with all their boxes."""
         return self._annotations
 
+    @property
+    def turned(self) -> NDArray[np.bool_]:
+        """``(N,)``: which pictures are turned upright, as their EXIF asks."""
+        return self._turn
+
     def file_name(self, index: int) -> str:
         """Name as the annotation has it."""
         return self._annotations.file_names[index]
@@ -331,7 +336,7 @@ def _measured(
         if all(annotated) and annotated != (widths[index], heights[index]):
             other.append((index, annotated))
     notes = []
-    if other:
+    if other and not annotations.relative:
         index, (width, height) = other[0]
         notes.append(
             f"{len(other)} images have another size than annotated, which counts (the first, "
@@ -344,7 +349,7 @@ def _measured(
             f"their boxes are (the first is {printable(annotations.path(undecided[0]))}): they are read as stored, "
             'unless orientation="upright" (--orientation upright)'
         )
-    return replace(annotations, widths=widths, heights=heights), turn, notes
+    return annotations.scaled(widths, heights), turn, notes
 
 
 def _is_turned(header: Header, annotated: tuple[int, int], orientation: str) -> tuple[bool, bool]:

@@ -1,24 +1,31 @@
 """The formats of annotations, in one table (Sec. 4, training data; COCO's is the paper's).
 
-Taught in the chapter *Your own boxes*. Checked with folders of each format, and with one that is made up.
+Taught in the chapter *Your own boxes*. Checked with folders of each format, with one that is made up, and
+with those that could be two.
 
 A format is a module with
 
 - ``LAYOUT``: what its folders look like, for messages;
 - ``recognises(path)``: whether a folder or file is of this format, by what is there;
+- ``splits(path)``: the names of its splits, none where all its labels are one set;
 - ``read(path, split, classes=..., pictures=...)``: its `annotations.Annotations`.
 
-To add one, write the module and add it to ``FORMATS``: `load`, `boxes.load_boxes` and the commands read it then.
+To add one, write the module, add it to ``FORMATS``, and its name to `sources.FORMATS`, which ``--help`` lists: `load`,
+`boxes.load_boxes` and the commands read it then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from . import coco, voc
+from ..text import printable
+from . import coco, cvat, imagefolder, labelme, tables, voc, yolo
 from .annotations import Annotations
+from .folders import SPLITS, list_files, listed
+from .sources import named
 
 
 class Format(Protocol):
@@ -28,6 +35,9 @@ class Format(Protocol):
 
     def recognises(self, path: Path, /) -> bool:
         """Whether the folder or file is of this format, by what is there."""
+
+    def splits(self, path: Path, /) -> tuple[str, ...]:
+        """Names of its splits; none where all its labels are one set."""
 
     def read(
         self, path: Path, split: str | None = None, *, classes: Sequence[str] | None = None, pictures: bool = True
@@ -46,16 +56,65 @@ class Format(Protocol):
         """
 
 
-FORMATS: Mapping[str, Format] = {"voc": voc, "coco": coco}  # the first that recognises a folder reads it
+FORMATS: Mapping[str, Format] = {
+    "voc": voc,
+    "coco": coco,
+    "yolo": yolo,
+    "labelme": labelme,
+    "cvat": cvat,
+    "imagefolder": imagefolder,
+    "csv": tables,
+}
 
 
 def format_of(path: Path) -> Format:
-    """The format that recognises a folder or file.
+    """The format that a path names (``yolo:my_folder``), or the only one that recognises a folder or file.
 
-    Raises ValueError if none does.
+    Raises:
+        ValueError: none does, or several do; the text says how to choose.
     """
-    for known in FORMATS.values():
-        if known.recognises(path):
-            return known
+    name, path = named(path)
+    if name is not None:
+        return FORMATS[name]
+    found = {name: known for name, known in FORMATS.items() if known.recognises(path)}
+    if len(found) > 1:
+        told = " or ".join(found)
+        ways = " or ".join(f"--format {name}" for name in found)
+        raise ValueError(
+            f"{printable(path)} may be read as {told}: say which with {ways} (in Python {next(iter(found))}:FOLDER)."
+        )
+    if found:
+        return next(iter(found.values()))
     *others, last = (known.LAYOUT for known in FORMATS.values())
-    raise ValueError(f"{path} has neither {', '.join(others)} nor {last}.")
+    raise ValueError(f"{printable(path)} has neither {', '.join(others)} nor {last}.")
+
+
+def splits_of(path: Path) -> tuple[str, ...]:
+    """The splits of a folder: those of its lists, which `fcos-edu data split` writes, or its format's own; or none.
+
+    Train, val and test come first, in this order.
+
+    Raises:
+        ValueError: as `format_of`.
+    """
+    folder = named(path)[1]
+    found = tuple(list_files(folder)) or format_of(path).splits(folder)
+    return tuple(sorted(found, key=lambda split: list(SPLITS).index(split) if split in SPLITS else len(SPLITS)))
+
+
+def read_path(
+    path: Path, split: str | None = None, *, classes: Sequence[str] | None = None, pictures: bool = True
+) -> Annotations:
+    """The annotations of a folder or file, whatever its format; where it has lists of splits, they count.
+
+    Raises:
+        FileNotFoundError, ValueError: as `Format.read`, and as `format_of`.
+    """
+    known = format_of(path)
+    folder = named(path)[1]
+    lists = list_files(folder) if folder.is_dir() else {}
+    if not lists or split is None:
+        return known.read(folder, split, classes=classes, pictures=pictures)
+    own = known.splits(folder)
+    whole = known.read(folder, own[0] if len(own) == 1 else None, classes=classes, pictures=pictures)
+    return replace(listed(whole, lists, split), name=f"{folder.name} ({split})", split=split)

@@ -15,13 +15,14 @@ from .combined import JoinedDataset
 from .dataset import DetectionDataset, FileDataset, Transforms
 from .decoding import MAX_PIXELS
 from .downloads import fetch
-from .formats import FORMATS, format_of
+from .formats import FORMATS, read_path
+from .imagefolder import is_hugging_face, of_hugging_face
 from .shapes import ShapesDataset
-from .sources import NAMES, SOURCES, data_root
+from .sources import NAMES, SOURCES, data_root, located, named
 
 
 def load(
-    name_or_path: str | Path,
+    name_or_path: Any,
     split: str = "train",
     *,
     transforms: Transforms | None = None,
@@ -35,12 +36,15 @@ def load(
     download: bool | None = None,
     **options: Any,
 ) -> DetectionDataset:
-    """A dataset by its name or by the path of a folder in COCO's or VOC's layout.
+    """A dataset by its name or by the path of a folder, in any of the forms that `formats.FORMATS` lists.
 
     Args:
         name_or_path: one of NAMES, or a folder. A name is taken as a name even if a folder of that name
-            exists; write "./bccd" for the folder. Several joined by "+", as "voc2007+voc2012", become one.
-        split: "train", "val", "test" or "train+val" (also "trainval"), as far as the dataset has them.
+            exists; write "./bccd" for the folder. Several joined by "+", as "voc2007+voc2012", become one. Where a
+            folder could be of two formats, "yolo:my_folder" says which. A ``datasets.Dataset`` or ``DatasetDict`` is
+            taken too.
+        split: "train", "val", "test" or "train+val" (also "trainval"), as far as the dataset has them. A folder
+            without splits is "train"; `fcos-edu data split` writes lists that divide it.
         transforms: called with (image, target), see `fcos_edu.data.transforms`.
         on_corrupt: "error", or "skip" to leave images out that cannot be read; see `collate`.
         keep_empty: keep images without a usable box. By default only training splits leave them out.
@@ -56,6 +60,9 @@ def load(
         ValueError: an unknown split or name, or a folder of another layout.
         DownloadError: the download failed.
     """
+    if is_hugging_face(name_or_path):
+        more = dict(transforms=transforms, keep_empty=keep_empty, classes=classes)
+        return of_hugging_face(name_or_path, split, **more, **options)
     name = str(name_or_path)
     if "+" in name and not expanded(name).exists():
         common: dict[str, Any] = dict(
@@ -73,17 +80,17 @@ def load(
         raise TypeError(f"{name} takes no option {', '.join(sorted(options))}; only shapes has options of its own.")
     if source is not None:
         folder = fetch(name, split, root=root, download=source.fetched_unasked if download is None else download)
-        reader = FORMATS[source.layout]
         classes = (source.classes or None) if classes is None else classes
+        annotations = FORMATS[source.layout].read(folder, split, classes=classes)
     else:
-        folder = expanded(name_or_path)
-        if not folder.is_dir():
+        folder = located(name)
+        if not named(folder)[1].is_dir():
             raise FileNotFoundError(
                 f"{name!r} is neither a folder nor a known dataset; the known ones are {', '.join(NAMES)}."
             )
-        reader = format_of(folder)
+        annotations = read_path(folder, split, classes=classes)
     return FileDataset(
-        reader.read(folder, split, classes=classes),
+        annotations,
         keep_empty="train" not in split if keep_empty is None else keep_empty,
         on_corrupt=on_corrupt,
         transforms=transforms,
@@ -98,7 +105,7 @@ def load_annotations(name_or_path: str | Path, split: str | None = None, *, pict
     """All images and boxes of a data set, from its annotations alone: no picture is needed, and none is read.
 
     Args:
-        name_or_path: a file in COCO's format; a folder in COCO's or VOC's layout; one of NAMES. Of these, "bccd" is
+        name_or_path: a folder, or one file with all boxes, in any format; one of NAMES. Of these, "bccd" is
             downloaded if it is not there; VOC and COCO, which are large, must be there, their annotations at least.
             Several joined by "+" become one, with the image ids 1, 2, ..., as with `load`.
         split: of a folder or a name; a file has none. By default all annotations of a VOC folder and of "bccd", the
@@ -107,7 +114,7 @@ def load_annotations(name_or_path: str | Path, split: str | None = None, *, pict
 
     Raises:
         FileNotFoundError: there is no such file, folder or split's file; with ``pictures``, or no pictures.
-        ValueError: a file that is not in COCO's or VOC's format, or a split that does not exist.
+        ValueError: a file or folder of no format that is known, or a split that does not exist.
     """
     name = str(name_or_path)
     if "+" in name and not expanded(name).exists():
@@ -119,17 +126,17 @@ def load_annotations(name_or_path: str | Path, split: str | None = None, *, pict
     if source is not None and source.fetched_unasked:
         place = fetch(name)
     else:
-        place = expanded(name) if source is None else data_root() / source.folder
-    if not place.exists():
+        place = located(name) if source is None else data_root() / source.folder
+    if not named(place)[1].exists():
         if source is not None:
             raise FileNotFoundError(
                 f"{name} is not in the data folder: fetch it with fcos-edu data download {name}, or give its "
                 f"annotations as a file or folder"
             )
         raise FileNotFoundError(
-            f"there is no annotation file or folder {place}; give a COCO-format JSON file, a folder in COCO's or "
-            f"VOC's layout, or one of {', '.join(NAMES)}"
+            f"there is no annotation file or folder {place}; give a file or folder in the format of COCO, VOC, YOLO, "
+            f"labelme, CVAT, an imagefolder or CSV, or one of {', '.join(NAMES)}"
         )
-    reader = format_of(place) if source is None else FORMATS[source.layout]
-    classes = source.classes or None if source is not None else None
-    return reader.read(place, split, classes=classes, pictures=pictures)
+    if source is None:
+        return read_path(place, split, pictures=pictures)
+    return FORMATS[source.layout].read(place, split, classes=source.classes or None, pictures=pictures)

@@ -167,6 +167,23 @@ def fetched() -> dict[str, Source]:
     return {name: source for name, source in SOURCES.items() if any(source.archives.values())}
 
 
+FORMATS = ("voc", "coco", "yolo", "labelme", "cvat", "imagefolder", "csv")  # as `formats` reads them
+
+
+def named(path: str | Path) -> tuple[str | None, Path]:
+    """The format that a path names before a colon, as in ``yolo:my_folder``, or None, and the path itself."""
+    name, colon, rest = str(path).partition(":")
+    if colon and rest and name in FORMATS and not Path(path).exists():
+        return name, Path(rest)
+    return None, Path(path)
+
+
+def located(path: str | Path) -> Path:
+    """A path with ``~`` as the home, also behind the name of a format: ``yolo:~/my_folder``."""
+    known, rest = named(path)
+    return expanded(rest) if known is None else Path(f"{known}:{expanded(rest)}")
+
+
 def data_root() -> Path:
     """The folder of all downloaded data: FCOS_EDU_DATA, or else the platform's folder for user data.
 

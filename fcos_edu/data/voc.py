@@ -8,33 +8,112 @@ reader.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 
 from ..text import printable, read_bytes, read_text, shortened
-from .annotations import Annotations, Record, leads_outside, repeated
+from .annotations import Annotations, Record, join, leads_outside, repeated
 from .dataset import FolderDataset
 from .decoding import IMAGE_SUFFIXES, is_picture
+from .folders import choose, split_folders, sub_folder
 from .sources import SOURCES, VOC_CLASSES
 
-LAYOUT = "VOC's layout (Annotations, ImageSets/Main, JPEGImages)"
+LAYOUT = (
+    "VOC's layout (Annotations, ImageSets/Main, JPEGImages; or XML beside the pictures, or in annotations/, also below "
+    "train/, valid/, test/)"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a folder has its annotations and pictures; both may be the folder itself."""
+
+    folder: Path
+    annotations: Path
+    pictures: Path
+
+    @classmethod
+    def of_year(cls, folder: Path) -> Place:
+        """VOC's own layout."""
+        return cls(folder, folder / "Annotations", folder / "JPEGImages")
 
 
 def recognises(path: Path) -> bool:
-    """Whether it is a folder with annotations in XML, or one that holds such folders by year."""
-    return any(_is_year(inner) for inner in (path, *path.glob("VOCdevkit/VOC*")))
+    """Whether it is a folder with annotations in XML, or one that holds such folders by year or by split."""
+    return any(_is_year(inner) for inner in (path, *path.glob("VOCdevkit/VOC*"))) or bool(places(path))
+
+
+def splits(path: Path) -> tuple[str, ...]:
+    """Names of its splits; none where all its annotations are one set."""
+    folder = inside_devkit(path)
+    if _is_year(folder):
+        return tuple(_present(folder / "ImageSets" / "Main"))
+    return tuple(filter(None, places(folder)))
 
 
 def _is_year(folder: Path) -> bool:
     # Where the file system knows no case, a COCO folder has "Annotations" too.
     inner = folder / "Annotations"
     return inner.is_dir() and ((folder / "ImageSets").is_dir() or any(inner.glob("*.xml")))
+
+
+def places(folder: Path) -> dict[str, Place]:
+    """The places of a folder that has not VOC's own layout, by split; under "" where it has no splits.
+
+    XML lies beside the pictures, as LabelImg and Roboflow leave it, or in a folder of its own, in small letters too.
+    """
+    if (own := _place(folder)) is not None:
+        return {"": own}
+    parts = {split: _place(inner) for split, inner in split_folders(folder).items()}
+    if not any(parts.values()) and (labels := sub_folder(folder, *_LABELS)) is not None:
+        shown = sub_folder(folder, *_SHOWN) or folder  # annotations/train and images/train
+        pictures = split_folders(shown)
+        parts = {
+            split: Place(folder, inner, pictures.get(split, shown)) if _has_voc(inner) else None
+            for split, inner in split_folders(labels).items()
+        }
+    return {split: place for split, place in parts.items() if place is not None}
+
+
+_LABELS = ("annotations", "annotation", "xml", "xmls", "labels")
+_SHOWN = ("jpegimages", "images", "image", "imgs", "img", "pictures", "photos")
+
+
+def _place(folder: Path) -> Place | None:
+    if _has_voc(folder):
+        return Place(folder, folder, folder)
+    labels = sub_folder(folder, *_LABELS)
+    if labels is not None and _has_voc(labels):
+        return Place(folder, labels, sub_folder(folder, *_SHOWN) or folder)
+    return None
+
+
+def _has_voc(folder: Path) -> bool:
+    """Whether it holds an XML file whose outermost element is VOC's; a few are looked at."""
+    files = [path for path in sorted(folder.glob("*.xml"))[:20] if not path.name.startswith("._")]
+    return any(outermost(path) == "annotation" for path in files)
+
+
+def outermost(path: Path) -> str:
+    """The name of the outermost element of an XML file, from its first bytes; "" where there is none."""
+    try:
+        if not path.is_file():
+            return ""
+        with open(path, "rb") as file:
+            start = file.read(4096)
+    except OSError:
+        return ""
+    text = re.sub("<!--.*?-->", "", start.decode(json.detect_encoding(start), "replace"), flags=re.DOTALL)
+    found = re.search(r"<([A-Za-z_][\w.-]*)", text)  # not <?xml
+    return found[1] if found else ""
 
 
 def read(
@@ -49,8 +128,29 @@ def read(
         pictures: without them, only boxes can be counted.
     """
     folder = inside_devkit(path)
-    known = annotation_names(folder)
-    names = _all_names(folder, known) if split is None else split_names(folder, split, known)
+    found = {} if _is_year(folder) else places(folder)
+    if not found:
+        if split is not None and not (folder / "ImageSets").is_dir():
+            choose({"": folder}, split, folder)  # without lists, all are one set
+            annotations = _read_place(folder, Place.of_year(folder), None, classes, pictures)
+            return replace(annotations, name=f"{folder.name} ({split})", split=split)
+        return _read_place(folder, Place.of_year(folder), split, classes, pictures)
+    if classes is None:  # labels must mean the same in each split
+        classes = _ordered({name for place in found.values() for name in _names_of_classes(place)})
+    chosen = choose(found, split, folder)
+    parts = [_read_place(folder, place, None, classes, pictures) for place in chosen.values()]
+    name = folder.name if split is None else f"{folder.name} ({split})"
+    if len(parts) == 1:
+        return replace(parts[0], name=name, split=split or "")
+    return join(parts, name, renumber=True, split=split or "")
+
+
+def _read_place(
+    folder: Path, place: Place, split: str | None, classes: Sequence[str] | None, pictures: bool
+) -> Annotations:
+    """The annotations of one place; ``split`` is one of VOC's lists, which VOC's own layout alone has."""
+    known = annotation_names(place)
+    names = _all_names(place, known) if split is None else split_names(folder, split, known)
     notes: tuple[str, ...] = ()
     if twice := repeated(names):
         names = list(dict.fromkeys(names))
@@ -58,20 +158,20 @@ def read(
             f"{len(twice)} names stand in the split more than once, the first is {shortened(twice[0])}: "
             "each image is taken once",
         )
-    images = _image_files(folder / "JPEGImages", required=pictures)
+    images = _image_files(place.pictures, required=pictures)
     if classes is None:
-        classes = all_classes(folder)
+        classes = _ordered(_names_of_classes(place))
     label_of = {name: label for label, name in enumerate(classes)}
     unknown: Counter[str] = Counter()
     records = [
-        _record(folder, name, image_id, images, label_of, unknown) for image_id, name in enumerate(names, start=1)
+        _record(place, name, image_id, images, label_of, unknown) for image_id, name in enumerate(names, start=1)
     ]
     told = ", ".join(shortened(name) for name in sorted(unknown))
     return Annotations.of(
         records,
         classes,
         name=folder.name if split is None else f"{folder.name} ({split})",
-        folder=folder / "JPEGImages",
+        folder=place.pictures,
         ignored_reason="boxes marked difficult",
         left_out={f"boxes of unknown classes ({told})": unknown.total()} if unknown else {},
         split=split or "",
@@ -81,6 +181,10 @@ def read(
 
 class VOCDataset(FolderDataset):
     """Photographs and boxes of a VOC folder: `Annotations/*.xml`, `ImageSets/Main/<split>.txt`, `JPEGImages/`.
+
+    Tools write other folders of the same files, which are read too: XML beside the pictures (LabelImg), the same below
+    `train/`, `valid/` and `test/` (Roboflow), and `annotations/` with `images/`. A folder without splits is read as
+    "train".
 
     VOC counts pixels from 1 and the box's last pixel belongs to it. Here a box is two points of the plane, so
     (xmin, ymin, xmax, ymax) becomes (xmin - 1, ymin - 1, xmax, ymax). A box whose file has xmax <= xmin or
@@ -122,11 +226,16 @@ def inside_devkit(folder: Path) -> Path:
     return years[0] if years else folder
 
 
-def annotation_names(folder: Path) -> list[str]:
+def annotation_names(place: Place) -> list[str]:
     """Names of all annotations, without ``.xml``, in alphabetical order; of those in sub-folders ``sub/name``."""
-    inner = folder / "Annotations"
+    inner = place.annotations
     files = [file for file in inner.rglob("*.xml") if not file.name.startswith("._")]  # which macOS leaves
     return sorted(file.relative_to(inner).as_posix()[: -len(".xml")] for file in files)
+
+
+def _present(lists: Path) -> list[str]:
+    # VOC itself has "cat_train.txt" and the like; those are lists for classification, not splits.
+    return sorted(f.stem for f in lists.glob("*.txt") if "_" not in f.stem) if lists.is_dir() else []
 
 
 def split_names(folder: Path, split: str, known: Sequence[str] | None = None) -> list[str]:
@@ -138,11 +247,10 @@ def split_names(folder: Path, split: str, known: Sequence[str] | None = None) ->
         if not files[0].is_file():
             files = [lists / "train.txt", lists / "val.txt"]
     if not all(file.is_file() for file in files):
-        # VOC itself has "cat_train.txt" and the like; those are lists for classification, not splits.
-        present = sorted(f.stem for f in lists.glob("*.txt") if "_" not in f.stem) if lists.is_dir() else []
+        present = _present(lists)
         told = printable(", ".join(present)) if present else "no split at all: it needs ImageSets/Main/train.txt"
         raise ValueError(f"{printable(folder)} has no split {split!r}; it has {told}.")
-    annotated = set(annotation_names(folder) if known is None else known)
+    annotated = set(annotation_names(Place.of_year(folder)) if known is None else known)
     lines = [line.strip() for file in files for line in read_text(file).split("\n")]
     names = [_annotation_name(line, annotated) for line in lines if line]
     if not names:
@@ -165,9 +273,9 @@ def _annotation_name(line: str, annotated: set[str]) -> str:
     return line
 
 
-def _all_names(folder: Path, names: list[str]) -> list[str]:
+def _all_names(place: Place, names: list[str]) -> list[str]:
     if not names:
-        raise ValueError(f"{printable(folder / 'Annotations')} holds no XML file")
+        raise ValueError(f"{printable(place.annotations)} holds no XML file")
     return names
 
 
@@ -186,17 +294,18 @@ def _image_files(folder: Path, *, required: bool) -> dict[str, list[str]]:
     return found
 
 
-def _parse(path: Path) -> ElementTree.Element:
-    """The outermost element of an annotation.
+def parse_xml(path: Path, outer: str, what: str) -> ElementTree.Element:
+    """The outermost element of a file, which must be called ``outer``, as in ``what``.
 
     Entities, with which a small file can say a lot, are refused. An encoding that the parser does not know, as tools of
     China and Japan write, is decoded here.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ValueError: no XML, or another one; the text names the file.
     """
-    try:
-        content = read_bytes(path)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{printable(path)} is missing, but its image is named in the split.") from None
-    if b"<!ENTITY" in content:
+    content = read_bytes(path)
+    if b"<!ENTITY" in content or b"<!ENTITY" in content.replace(b"\0", b""):
         raise ValueError(f"{printable(path)} declares entities of its own, which no annotation needs.")
     try:
         try:
@@ -210,18 +319,30 @@ def _parse(path: Path) -> ElementTree.Element:
         raise ValueError(f"{printable(path)} is not XML ({error}).") from error
     except (LookupError, ValueError) as error:
         raise ValueError(f"{printable(path)} is not XML in an encoding that is known ({error}).") from None
-    if root.tag != "annotation":
+    if root.tag != outer:
         tag = shortened(root.tag)[1:-1]
-        raise ValueError(f"{printable(path)} is not a VOC annotation: its outermost tag is <{tag}>, not <annotation>.")
+        raise ValueError(f"{printable(path)} is not {what}: its outermost tag is <{tag}>, not <{outer}>.")
     return root
 
 
-def all_classes(folder: Path) -> tuple[str, ...]:
-    """All class names of the folder, whatever the split: labels must mean the same in each."""
+def _parse(path: Path) -> ElementTree.Element:
+    """The outermost element of an annotation."""
+    try:
+        return parse_xml(path, "annotation", "a VOC annotation")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{printable(path)} is missing, but its image is named in the split.") from None
+
+
+def _names_of_classes(place: Place) -> set[str]:
     found = set()
-    for name in annotation_names(folder):
-        path = folder / "Annotations" / f"{name}.xml"
+    for name in annotation_names(place):
+        path = place.annotations / f"{name}.xml"
         found |= {_text(item, "name", path) for item in _parse(path).findall("object")}
+    return found
+
+
+def _ordered(found: set[str]) -> tuple[str, ...]:
+    """Class names in the order of their labels: a known data set's own, VOC's, or sorted."""
     known = [source.classes for source in SOURCES.values() if source.layout == "voc" and set(source.classes) == found]
     if known:
         return known[0]
@@ -229,7 +350,7 @@ def all_classes(folder: Path) -> tuple[str, ...]:
 
 
 def _record(
-    folder: Path,
+    place: Place,
     name: str,
     image_id: int,
     images: dict[str, list[str]],
@@ -237,7 +358,7 @@ def _record(
     unknown: Counter[str],
 ) -> Record:
     """Read one annotation file; names that are no class are counted in `unknown`."""
-    path = folder / "Annotations" / f"{name}.xml"
+    path = place.annotations / f"{name}.xml"
     root = _parse(path)
     boxes: list[list[float]] = []
     labels: list[int] = []

@@ -36,7 +36,7 @@ class TrainConfig(Settings):
     """How to train. The defaults are the paper's, with the official code's warm-up and bias rule."""
 
     # -- data
-    data: str = "shapes"  # a known name, a folder in COCO's or VOC's layout, or several joined by "+"
+    data: str = "shapes"  # a known name, a folder of labelled pictures, or several joined by "+"
     split: str = "train"
     test_data: str = ""  # measured at the end; "" for the same as data
     test_split: str = "val"  # "" for no measurement

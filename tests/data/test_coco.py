@@ -14,7 +14,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from fcos_edu.data.coco import COCODataset, coco_splits
+from fcos_edu.data import load, load_annotations
+from fcos_edu.data.coco import COCODataset, coco_splits, recognises, splits
 
 CATEGORIES = [{"id": 7, "name": "nut"}, {"id": 3, "name": "bolt"}]
 
@@ -179,3 +180,59 @@ def test_missing_photographs_are_named(tmp_path) -> None:
         file.unlink()
     with pytest.raises(FileNotFoundError, match="holds no images"):
         COCODataset(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "pictures"),
+    [
+        ("_annotations.coco.json", "."),  # Roboflow
+        ("annotations/instances_default.json", "images/default"),  # CVAT
+        ("instances_default.json", "images"),
+        ("result.json", "images"),  # Label Studio
+        ("my_own.json", "photos"),
+    ],
+)
+def test_one_file_without_splits_is_read_as_train(tmp_path, name: str, pictures: str) -> None:
+    folder = write(tmp_path, [entry(1, 3, 1, 1, 9, 9)], name=name)
+    if pictures == "photos":  # named by the file itself
+        data = json.loads((folder / name).read_text())
+        for image in data["images"]:
+            image["file_name"] = f"photos/{image['file_name']}"
+        (folder / name).write_text(json.dumps(data))
+    if pictures != "images":
+        (folder / "images").rename(folder / "moved")
+        (folder / pictures).mkdir(parents=True, exist_ok=True)
+        for file in (folder / "moved").iterdir():
+            file.rename(folder / pictures / file.name)
+        (folder / "moved").rmdir()
+    (folder / "notes.json").write_text('{"categories": 3}')
+    assert recognises(folder) and splits(folder) == ()
+    dataset = load(folder, "train")
+    assert len(dataset) == 1 and dataset[0][1]["boxes"].tolist() == [[1, 1, 10, 10]]
+    assert load_annotations(folder).images == 3
+    with pytest.raises(ValueError, match="has no split 'test': all its pictures are one set"):
+        load(folder, "test")
+
+
+def test_roboflows_root_category_is_no_class(tmp_path) -> None:
+    folder = write(tmp_path, [entry(1, 1, 1, 1, 9, 9)], name="train/_annotations.coco.json")
+    file = folder / "train" / "_annotations.coco.json"
+    data = json.loads(file.read_text())
+    names = [("nuts", "none"), ("nuts", "nuts"), ("bolts", "nuts")]
+    data["categories"] = [{"id": i, "name": n, "supercategory": s} for i, (n, s) in enumerate(names)]
+    file.write_text(json.dumps(data))
+    assert splits(folder) == ("train",) and COCODataset(folder).classes == ("nuts", "bolts")
+    file.write_text(json.dumps(data | {"annotations": [entry(1, 0, 1, 1, 9, 9)]}))
+    with pytest.raises(ValueError, match="the category name 'nuts' occurs more than once"):
+        COCODataset(folder)
+
+
+def test_other_json_is_not_coco(tmp_path) -> None:
+    (tmp_path / "a.json").write_text('{"version": "5", "shapes": [], "images": []}')
+    (tmp_path / "b.json").write_text("[]")
+    (tmp_path / "package.json").write_text('{"images": "none"}')
+    assert not recognises(tmp_path) and not recognises(tmp_path / "nowhere")
+    for name in ("one.json", "two.json"):
+        write(tmp_path, [], name=name)
+    assert not recognises(tmp_path)  # which of them nobody knows; either can be named
+    assert load_annotations(tmp_path / "two.json").images == 3

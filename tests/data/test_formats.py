@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from fcos_edu import data
-from fcos_edu.data import coco, formats, voc
+from fcos_edu.data import coco, formats, sources, voc
 from fcos_edu.data.annotations import Annotations, Record
 from fcos_edu.data.boxes import load_boxes
 from fcos_edu.data.formats import FORMATS, format_of
@@ -30,8 +30,9 @@ def test_folders_are_recognised(tmp_path: Path) -> None:
     (tmp_path / "other" / "Annotations").mkdir(parents=True)  # COCO's folder, where names have no case
     write_coco(tmp_path / "other", [entry(1, 3, 1, 1, 9, 9)], name="annotations/train.json")
     assert format_of(tmp_path / "other") is coco
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"has neither .*VOC's layout \(Annotations, .*COCO's \(train\.json"):
-        format_of(tmp_path)
+        format_of(tmp_path / "empty")
 
 
 def test_every_known_data_set_has_a_format() -> None:
@@ -54,6 +55,18 @@ def test_images_and_boxes_alone_are_made_of_the_same_annotations(tmp_path: Path)
         assert np.bincount(boxes.image_index, minlength=boxes.images).tolist() == [len(t["labels"]) for t in targets]
 
 
+def test_a_path_may_name_its_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tuple(FORMATS) == sources.FORMATS
+    assert sources.named("yolo:a/b") == ("yolo", Path("a/b"))
+    assert sources.named("a/b") == (None, Path("a/b")) and sources.named("C:/b") == (None, Path("C:/b"))
+    assert sources.named("yolo:") == (None, Path("yolo:"))
+    monkeypatch.chdir(tmp_path)
+    Path("coco:x").mkdir()
+    assert sources.named("coco:x") == (None, Path("coco:x"))  # a folder that is there
+    with pytest.raises(FileNotFoundError, match="'yolo:nowhere' is neither a folder nor a known dataset"):
+        data.load("yolo:nowhere")
+
+
 def _dots() -> ModuleType:
     """A made-up format: one line for each box, "name x y w h class", in dots.txt beside the pictures."""
     module = ModuleType("dots")
@@ -73,6 +86,7 @@ def _dots() -> ModuleType:
         return Annotations.of(records, names, name=path.name, folder=path, split=split or "")
 
     module.LAYOUT, module.recognises, module.read = "dots' (dots.txt)", recognises, read  # type: ignore[attr-defined]
+    module.splits = lambda path: ()  # type: ignore[attr-defined]
     return module
 
 
@@ -86,5 +100,11 @@ def test_a_new_format_is_one_module_and_one_line(tmp_path: Path, monkeypatch: py
     assert dataset[0][1]["boxes"].tolist() == [[40, 5, 50, 25], [3, 3, 7, 7]]
     assert load_boxes(tmp_path).boxes.tolist() == [[40, 5, 50, 25], [3, 3, 7, 7], [1, 2, 11, 12]]
     assert str(data.summary(dataset)).splitlines()[0].endswith("2 (0 without boxes)")
-    with pytest.raises(ValueError, match=r"neither dots' \(dots\.txt\), VOC's layout \(.*\) nor COCO's \("):
-        format_of(tmp_path.parent)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"neither dots' \(dots\.txt\), VOC's layout \(.*\), COCO's \(.* nor "):
+        format_of(tmp_path / "empty")
+    monkeypatch.setitem(FORMATS, "dots", _dots())
+    write_coco(tmp_path, [entry(1, 3, 1, 1, 9, 9)])
+    with pytest.raises(ValueError, match=r"may be read as dots or coco: say which with --format dots or --format coco"):
+        format_of(tmp_path)
+    assert data.load_annotations(f"coco:{tmp_path}").classes == ("bolt", "nut")

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from torchvision.datasets import VOCDetection
 
-from fcos_edu.data import load
+from fcos_edu.data import load, load_annotations, voc
+from fcos_edu.data.formats import format_of, splits_of
 from fcos_edu.data.voc import VOC_CLASSES, VOCDataset
 
 OBJECT = (
@@ -152,3 +153,67 @@ def test_the_root_of_torchvisions_voc_detection(tmp_path) -> None:
     write(tmp_path / "VOCdevkit" / "VOC2012", {"c": [("cat", 1, 1, 40, 30)]})
     with pytest.raises(ValueError, match="holds several years.*VOC2007.*VOC2012"):
         load(tmp_path, "train")
+
+
+def annotation(*objects: tuple, name: str = "a.jpg") -> str:
+    body = "".join(OBJECT.format(*item, *([0] if len(item) == 5 else [])) for item in objects)
+    return f"<annotation><filename>{name}</filename>{body}</annotation>"
+
+
+CAT, DOG = annotation(("cat", 3, 4, 20, 22)), annotation(("dog", 1, 1, 40, 30))
+ROBOFLOW = {"train/a.xml": CAT, "train/a.jpg": "", "valid/b.xml": DOG, "valid/b.jpg": "", "README.txt": "Roboflow"}
+SMALL_LETTERS = {"train/annotations/a.xml": CAT, "train/images/a.jpg": "", "val/annotations/b.xml": DOG,
+                 "val/images/b.jpg": ""}  # fmt: skip
+BY_KIND = {
+    "annotations/train/a.xml": CAT,
+    "images/train/a.jpg": "",
+    "annotations/val/b.xml": DOG,
+    "images/val/b.jpg": "",
+}
+
+
+def spread(folder: Path, files: dict[str, str]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".jpg"):
+            Image.new("RGB", (40, 30)).save(folder / name)
+        else:
+            (folder / name).write_text(content)
+    return folder
+
+
+@pytest.mark.parametrize("files", [ROBOFLOW, SMALL_LETTERS, BY_KIND])
+def test_splits_in_folders_of_their_own(tmp_path, files) -> None:
+    folder = spread(tmp_path, files)
+    assert format_of(folder) is voc and splits_of(folder) == ("train", "val")
+    train, val = load(folder, "train"), load(folder, "val")
+    assert train.classes == val.classes == VOC_CLASSES and train.file_name(0) == "a.jpg"
+    assert train[0][1]["boxes"].tolist() == [[2, 3, 20, 22]] and val[0][1]["boxes"].tolist() == [[0, 0, 40, 30]]
+    both = load(folder, "train+val")
+    assert both.image_ids == [1, 2] and len(load_annotations(folder)) == 2
+    with pytest.raises(ValueError, match="has no split 'test'; it has train, val"):
+        load(folder, "test")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.xml": CAT, "a.jpg": "", "._a.xml": "macOS"},  # LabelImg
+        {"annotations/a.xml": CAT, "images/a.jpg": ""},
+        {"xmls/a.xml": CAT, "a.jpg": ""},
+        {"Annotations/a.xml": CAT, "JPEGImages/a.jpg": ""},  # VOC without lists
+    ],
+)
+def test_folders_without_splits_are_read_as_train(tmp_path, files) -> None:
+    folder = spread(tmp_path, files)
+    assert format_of(folder) is voc and splits_of(folder) == ()
+    assert load(folder, "train")[0][1]["boxes"].tolist() == [[2, 3, 20, 22]] and len(load_annotations(folder)) == 1
+    with pytest.raises(ValueError, match="has no split 'val': all its pictures are one set, which is read as train"):
+        load(folder, "val")
+
+
+def test_other_xml_is_not_voc(tmp_path) -> None:
+    spread(tmp_path, {"a.xml": "<?xml version='1.0'?><annotations/>", "b.xml": "", "c.xml": "<project/>", "a.jpg": ""})
+    assert not voc.recognises(tmp_path)
+    (tmp_path / "d.xml").write_text('<?xml version="1.0" encoding="utf-16"?><!-- a <b> -->' + CAT, "utf-16")
+    assert voc.recognises(tmp_path)

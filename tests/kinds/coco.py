@@ -456,7 +456,7 @@ def _(folder: Path) -> None:
         assert "\\x1b[31mnut" in str(error) and "\x1b" not in str(error)
 
 
-@refused("COCO", "a pipe named like an annotation file", "pipe.json has neither VOC's layout … nor COCO's …")
+@refused("COCO", "a pipe named like an annotation file", "pipe.json has neither VOC's layout … nor a CSV file …")
 def _(folder: Path) -> None:
     os.mkfifo(folder / "pipe.json")
     load_boxes(folder / "pipe.json")

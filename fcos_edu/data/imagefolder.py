@@ -1,0 +1,270 @@
+"""Reader for Hugging Face's imagefolder with metadata.jsonl, and for a ``datasets.Dataset`` (Sec. 4, training data).
+
+Taught in the chapter *Your own boxes*. Checked against hand-written folders, a stand-in with the columns of
+``datasets``, and thousands of broken files (`scripts/fuzz.py`).
+
+A line of metadata.jsonl is an object with ``file_name`` and ``objects``: ``bbox``, a list of [x, y, width, height] in
+pixels, and ``category`` (or ``categories``, ``label``, ``labels``), a list as long, of names or numbers. The library
+``datasets`` is not needed: of an object of its kind the columns alone are used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torchvision import tv_tensors
+
+from ..text import printable, read_text, shortened
+from .annotations import Annotations
+from .dataset import DetectionDataset, FolderDataset, Sample, Transforms, clip, make_target
+from .folders import Entry, Pictures, annotations_of, number, split_folders, whole_side
+
+LAYOUT = "Hugging Face's imagefolder (metadata.jsonl beside the pictures, also below train/, validation/, test/)"
+_FILE = "metadata.jsonl"
+_CLASS_KEYS = ("category", "categories", "label", "labels", "category_id", "class")
+_BOX_KEYS = ("bbox", "bboxes", "boxes", "box")
+_BOX_WORDS = "in an imagefolder bbox is [x, y, width, height], not two corners"
+
+
+class ImagefolderDataset(FolderDataset):
+    """Photographs and boxes of an imagefolder.
+
+    Args:
+        folder: the folder of metadata.jsonl, or of train/, validation/ and test/ with one each.
+        split: "train", "val" or "test"; a folder without splits is read as "train".
+        classes: names in the order of the labels; by default all that occur, sorted, numbers by their value.
+        options: see `FileDataset`.
+
+    Raises:
+        FileNotFoundError: no pictures, or one is missing.
+        ValueError: an unknown split; a line that is none. The text names file and line.
+    """
+
+
+def recognises(path: Path) -> bool:
+    """Whether it is a folder with metadata.jsonl, or with such folders for its splits."""
+    return path.is_dir() and bool(_files(path))
+
+
+def splits(path: Path) -> tuple[str, ...]:
+    """Names of its splits; none where all its labels are one set."""
+    return tuple(filter(None, _files(path)))
+
+
+def read(
+    path: Path, split: str | None = None, *, classes: Sequence[str] | None = None, pictures: bool = True
+) -> Annotations:
+    """The annotations of a folder's split; arguments and errors as `ImagefolderDataset` has them.
+
+    Args:
+        path: the folder.
+        split: None for all there is.
+        classes: names in the order of the labels.
+        pictures: without them, only boxes can be counted.
+    """
+    found = Pictures(path, required=pictures)
+    parts = {part: _entries(file, found) for part, file in _files(path).items()}
+    names = {name for entries in parts.values() for entry in entries for name in entry.names}
+    return annotations_of(
+        parts, split, folder=path, classes=classes, known=in_order(names), box_words=_BOX_WORDS,
+        notes=_of_numbers(names),
+    )  # fmt: skip
+
+
+ImagefolderDataset.read_folder = staticmethod(read)
+
+
+def in_order(names: set[str]) -> list[str]:
+    """Names sorted; of numbers all from 0 to the highest, so that a number is its label."""
+    if names and all(name.isascii() and name.isdigit() and len(name) < 5 for name in names):
+        return [str(i) for i in range(max(map(int, names)) + 1)]
+    return sorted(names)
+
+
+def _of_numbers(names: set[str]) -> tuple[str, ...]:
+    numbered = bool(names) and all(name.isascii() and name.isdigit() for name in names)
+    return ("the classes are numbers: the folder does not tell their names",) if numbered else ()
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    if (folder / _FILE).is_file():
+        return {"": folder / _FILE}
+    return {split: inner / _FILE for split, inner in split_folders(folder).items() if (inner / _FILE).is_file()}
+
+
+def _entries(file: Path, found: Pictures) -> list[Entry]:
+    entries = []
+    for position, line in enumerate(read_text(file).split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{printable(file)}, line {position},"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{where} is not JSON ({' '.join(str(error).split())[:100]}).") from None
+        if not isinstance(row, dict):
+            raise ValueError(f"{where} holds a {type(row).__name__}; it must be an object with file_name and objects.")
+        name = row.get("file_name")
+        if not isinstance(name, str) or not name.strip() or "\0" in name:
+            raise ValueError(f"{where} has the file_name {shortened(name)}; it must name a picture.")
+        entry = Entry(found.find(name, file.parent), whole_side(row.get("width")), whole_side(row.get("height")))
+        _add_objects(entry, row.get("objects"), where)
+        entries.append(entry)
+    return entries
+
+
+def _add_objects(entry: Entry, objects: Any, where: str, names: Sequence[str] = ()) -> None:
+    """The boxes of a row: an object of lists, or a list of objects."""
+    if objects is None:
+        return
+    if isinstance(objects, list) and all(isinstance(one, dict) for one in objects):
+        columns = {key: [one.get(key) for one in objects] for key in (objects[0] if objects else ())}
+    elif isinstance(objects, dict):
+        columns = objects
+    else:
+        raise ValueError(f"{where} has objects {shortened(objects)}; it must have bbox and categories.")
+    if not columns:
+        return
+    boxes, kinds = (next((columns[key] for key in keys if key in columns), None) for keys in (_BOX_KEYS, _CLASS_KEYS))
+    crowds = columns.get("iscrowd")
+    if not isinstance(boxes, list) or not isinstance(kinds, list) or len(boxes) != len(kinds):
+        raise ValueError(f"{where} has objects {shortened(objects)}; it must have as many categories as bbox.")
+    for i, (box, kind) in enumerate(zip(boxes, kinds)):
+        if not isinstance(box, (list, tuple)) or len(box) != 4:
+            raise ValueError(f"{where} has bbox {shortened(box)}; it must be [x, y, width, height].")
+        x, y, w, h = (number(value, where) for value in box)
+        if isinstance(kind, bool) or not isinstance(kind, (int, str)) or not str(kind).strip():
+            raise ValueError(f"{where} has the category {shortened(kind)}; it must be a word or a number.")
+        name = names[kind] if isinstance(kind, int) and 0 <= kind < len(names) else str(kind).strip()
+        crowd = isinstance(crowds, list) and i < len(crowds) and crowds[i] in (1, True)
+        entry.add((x, y, x + w, y + h), name, crowd)
+
+
+class HuggingFaceDataset(DetectionDataset):
+    """A ``datasets.Dataset`` of detection, as its documentation has it: columns ``image`` and ``objects``.
+
+    A row is decoded when it is asked for. Sizes are those of the columns ``width`` and ``height``; where there are
+    none, every picture is opened once. `load` makes it of a ``Dataset``, and of a ``DatasetDict`` with the split's
+    name.
+
+    Args:
+        rows: the ``Dataset``: it has a length, gives a row as a dict, and has ``column_names``. Names of classes are
+            those of its feature ``ClassLabel``.
+        split: what it is called; "train" leaves out pictures without a usable box.
+        transforms: called with (image, target).
+        keep_empty: as `FileDataset` has it.
+        classes: names in the order of the labels.
+        image, objects: the names of the two columns.
+
+    Raises:
+        ValueError: it lacks a column, or a row is none. The text names it.
+    """
+
+    def __init__(
+        self,
+        rows: Any,
+        split: str = "train",
+        *,
+        transforms: Transforms | None = None,
+        keep_empty: bool | None = None,
+        classes: Sequence[str] | None = None,
+        image: str = "image",
+        objects: str = "objects",
+    ) -> None:
+        columns = list(rows.column_names)
+        for name in (image, objects):
+            if name not in columns:
+                raise ValueError(
+                    f"the data set has no column {name!r}; it has {printable(', '.join(map(str, columns)))}"
+                )
+        self.rows, self.image, self.objects = rows, image, objects
+        names = _class_names(getattr(rows, "features", None), objects)
+        plain = rows.remove_columns([image]) if hasattr(rows, "remove_columns") else rows
+        sized = {"width", "height"} <= set(columns)
+        entries = []
+        for i in range(len(rows)):
+            row = plain[i] if sized else rows[i]
+            width, height = (row["width"], row["height"]) if sized else row[image].size
+            entry = Entry(f"row {i}", whole_side(width), whole_side(height))
+            _add_objects(entry, row[objects], f"row {i}", names)
+            entries.append(entry)
+        found = {name for entry in entries for name in entry.names}
+        made = annotations_of(
+            {"": entries}, None, folder=Path("datasets"), classes=classes, known=names or in_order(found),
+            box_words=_BOX_WORDS,
+        )  # fmt: skip
+        cut = made.cut()
+        usable = ~made.ignored & (cut[:, 2:] - cut[:, :2] > 1).all(axis=1)
+        self._rows = np.arange(made.images)
+        if not ("train" not in split if keep_empty is None else keep_empty):
+            self._rows = np.unique(made.image_index[usable])
+            made = made.chosen(self._rows)
+        if not made.images:
+            raise ValueError("none of the rows has a usable box; keep them as background with keep_empty=True")
+        self._annotations = made
+        super().__init__(made.classes, image_ids=made.image_ids.tolist(), transforms=transforms)
+
+    def read(self, index: int) -> Sample:
+        """The picture of a row, as RGB, and its usable boxes, cut at the border."""
+        index = range(len(self))[index]
+        picture = self.rows[int(self._rows[index])][self.image]
+        pixels = np.array(picture.convert("RGB") if hasattr(picture, "convert") else picture, dtype=np.uint8)
+        if pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise ValueError(f"row {self._rows[index]} has a picture of the shape {pixels.shape}; it must be (H, W, 3)")
+        height, width = pixels.shape[:2]
+        own, span = self._annotations, self._annotations.of_image(index)
+        boxes = clip(own.boxes[span], width, height)
+        keep = np.isfinite(own.boxes[span]).all(axis=1) & ~own.ignored[span] & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        target = make_target(boxes[keep], own.labels[span][keep], self.image_ids[index], height, width)
+        return tv_tensors.Image(torch.from_numpy(pixels.transpose(2, 0, 1).copy())), target
+
+    def file_name(self, index: int) -> str:
+        """The row that it is."""
+        return self._annotations.file_names[index]
+
+    def annotations(self) -> Annotations:
+        """Of all rows that are not left out."""
+        return self._annotations
+
+
+def is_hugging_face(value: Any) -> bool:
+    """Whether it is a ``datasets.Dataset`` or ``DatasetDict``, or has what one has."""
+    return hasattr(value, "column_names") and hasattr(value, "__getitem__")
+
+
+def of_hugging_face(value: Any, split: str, **options: Any) -> HuggingFaceDataset:
+    """A data set of a ``Dataset``, or of the split of a ``DatasetDict``; "val" may be called "validation" there.
+
+    Raises:
+        ValueError: no such split; the text says which there are.
+    """
+    if isinstance(value, Mapping):
+        from .folders import choose, split_of
+
+        names = {split_of(str(name)) or str(name): name for name in value}
+        chosen = list(choose(names, split, Path("the data set")).values())
+        if len(chosen) != 1:
+            raise ValueError(f"give one split of a DatasetDict, not {split!r}")
+        value = value[chosen[0]]
+    return HuggingFaceDataset(value, split, **options)
+
+
+def _class_names(features: Any, objects: str) -> list[str]:
+    """Names of the ``ClassLabel`` inside a data set's features; none without one."""
+    try:
+        column = features[objects]
+        column = getattr(column, "feature", column)
+        column = column[0] if isinstance(column, list) else column
+        for key in _CLASS_KEYS:
+            if key in column:
+                kind = getattr(column[key], "feature", column[key])
+                kind = kind[0] if isinstance(kind, list) else kind
+                return [str(name) for name in getattr(kind, "names", None) or []]
+    except (KeyError, TypeError, IndexError):
+        pass
+    return []

@@ -1,0 +1,342 @@
+"""Reader for folders in YOLO's format, as Ultralytics, Roboflow, Label Studio, CVAT and LabelImg write it (Sec. 4).
+
+Taught in the chapter *Your own boxes*. Checked against hand-written folders of each tool's form, and with thousands of
+broken files (`scripts/fuzz.py`).
+
+A text file for each picture, with a line for each box: ``class x_centre y_centre width height``, in shares of the
+picture's sides. So a box means nothing without its picture: sizes are read from the headers of the pictures. A line
+with more numbers is an outline, ``class x y x y x y ...``, and becomes the box around it. Names of classes and the
+folders of the splits stand in ``data.yaml``, which is read as texts alone: YAML would make False of a class "no".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..text import printable, read_text, shortened
+from .annotations import Annotations, leads_outside
+from .dataset import FolderDataset
+from .folders import Entry, Pictures, annotations_of, number, sizes_of, split_folders, split_of, sub_folder
+
+LAYOUT = (
+    "YOLO's (data.yaml or classes.txt, and a .txt for each picture, in labels/ beside images/ or beside the picture)"
+)
+_NAMES_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")  # a class a line
+_NO_LABELS = (*_NAMES_FILES, "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt", "notes.txt")
+_LINE = re.compile(r"\d+(?:\.0*)?(?:\s+[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?){4,}\s*")
+_BOX_WORDS = "in YOLO's format a box is x_centre y_centre width height, in shares of the picture's sides"
+
+
+class YOLODataset(FolderDataset):
+    """Photographs and boxes of a folder in YOLO's format.
+
+    Where a picture is read upright because its EXIF says so, the shares count of the upright picture.
+
+    Args:
+        folder: the folder that holds data.yaml.
+        split: "train", "val" or "test": what data.yaml calls so, or the folders train/, valid/ (or val/), test/, alone
+            or below images/ and labels/. A folder without splits is read as "train".
+        classes: names in the order of the labels; by default those of data.yaml or classes.txt, in their order, or the
+            numbers, where there is neither.
+        options: see `FileDataset`. A picture without a label file is background.
+
+    Raises:
+        FileNotFoundError: no pictures.
+        ValueError: an unknown split; a line that is no box; a data.yaml that is none. The text names file and line.
+    """
+
+
+def recognises(path: Path) -> bool:
+    """Whether it is a folder with a data.yaml, or with label files of such lines."""
+    return path.is_dir() and (_settings_file(path) is not None or any(map(_is_label, _some_labels(path))))
+
+
+def splits(path: Path) -> tuple[str, ...]:
+    """Names of its splits; none where all its labels are one set."""
+    return tuple(filter(None, _parts(path, Pictures(path), _settings(path))))
+
+
+def read(
+    path: Path, split: str | None = None, *, classes: Sequence[str] | None = None, pictures: bool = True
+) -> Annotations:
+    """The annotations of a folder's split; arguments and errors as `YOLODataset` has them.
+
+    Args:
+        path: the folder.
+        split: None for all pictures of the folder.
+        classes: names in the order of the labels.
+        pictures: makes no difference: without its picture, a box of this format has no size.
+    """
+    found = Pictures(path, required=True)
+    settings = _settings(path)
+    names = _names(path, settings)
+    labels = {name: file for name in found.names if (file := _label_of(path, name)) is not None}
+    boxes = {name: _boxes(path / file) for name, file in labels.items()}
+    if not boxes:
+        raise FileNotFoundError(
+            f"{printable(path)} holds no label files: a picture a.jpg needs a.txt, in labels/ or beside."
+        )
+    sizes = sizes_of(path, boxes)
+    outlines = any(len(shares) != 4 for lines in boxes.values() for _, shares in lines)
+    parts = {
+        part: [_entry(name, boxes.get(name, ()), sizes.get(name, (0, 0)), names) for name in files]
+        for part, files in _parts(path, found, settings).items()
+    }
+    notes = []
+    if not names:
+        highest = max((label for lines in boxes.values() for label, _ in lines), default=0)
+        if highest > 10_000:
+            raise ValueError(
+                f"{printable(path)} has a box of class {highest} and no data.yaml or classes.txt with names."
+            )
+        names = tuple(str(label) for label in range(highest + 1))
+        notes.append("neither data.yaml nor classes.txt names the classes: they are called by their numbers")
+    without = len(found.names) - len(boxes)
+    if without:
+        notes.append(f"{without} of {len(found.names)} pictures have no label file: they are background")
+    used = set(labels.values())
+    alone = [file for file in _all_labels(path) if file not in used]
+    if alone:
+        notes.append(f"{len(alone)} label files have no picture, the first is {shortened(alone[0])}: they are left out")
+    if outlines:
+        notes.append("some labels are outlines: each is read as the box around it")
+    return annotations_of(
+        parts, split, folder=path, classes=classes, known=names, notes=tuple(notes), relative=True, box_words=_BOX_WORDS
+    )
+
+
+YOLODataset.read_folder = staticmethod(read)
+
+
+# ---------------------------------------------------------------------- data.yaml and the names
+def _settings_file(folder: Path) -> Path | None:
+    names = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+    others = sorted(path.name for end in ("*.yaml", "*.yml") for path in folder.glob(end))
+    for name in dict.fromkeys((*names, *others)):
+        file = folder / name
+        try:
+            if file.is_file() and (name in names or re.search(r"^names\s*:", read_text(file), re.MULTILINE)):
+                return file
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+@cache
+def _loader() -> Any:
+    """PyYAML's loader that makes nothing but texts, lists and dicts, and follows no references."""
+    import yaml
+
+    class Loader(yaml.BaseLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.events.AliasEvent):  # with them a small file can say a lot
+                raise yaml.YAMLError("it refers to a part of itself, which is not read")
+            return super().compose_node(parent, index)
+
+    return Loader
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """What data.yaml says, all of it as texts; nothing without one.
+
+    Raises:
+        ValueError: it is no YAML, or no mapping. The text names it.
+    """
+    file = _settings_file(folder)
+    if file is None:
+        return {}
+    import yaml
+
+    text = read_text(file)
+    try:
+        made = yaml.load(text, Loader=_loader())
+    except (yaml.YAMLError, ValueError) as error:
+        told = " ".join(str(error).split())
+        raise ValueError(f"{printable(file)} is not YAML that can be read ({printable(told)[:200]}).") from None
+    except RecursionError:
+        raise ValueError(f"{printable(file)} is nested too deeply.") from None
+    if not isinstance(made, dict):
+        raise ValueError(
+            f"{printable(file)} holds a {type(made).__name__}; it must say names: and where the pictures are."
+        )
+    return {**{str(key): value for key, value in made.items()}, "file": file}
+
+
+def _names(folder: Path, settings: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the classes in the order of their numbers; none where nothing tells them.
+
+    Raises:
+        ValueError: a list that is none, a number without a name between others, or a name twice.
+    """
+    told = settings.get("names")
+    if told is not None:
+        if isinstance(told, str):  # "[a, b]" in one line is a list to YAML; a text is one name or a mistake
+            told = [one.strip() for one in told.split(",") if one.strip()]
+        if isinstance(told, dict):
+            keys = [int(key) if re.fullmatch(r"\s*\d{1,6}\s*", str(key)) else -1 for key in told]
+            if sorted(keys) != list(range(len(keys))):
+                raise ValueError(
+                    f"{printable(settings['file'])} numbers its names {shortened(list(told))}; it must be 0, 1, 2, ..."
+                )
+            told = [name for _, name in sorted(zip(keys, told.values()), key=lambda pair: pair[0])]
+        if not isinstance(told, list) or not all(isinstance(name, str) and name.strip() for name in told):
+            raise ValueError(f"{printable(settings['file'])} has names {shortened(told)}; it must be a list of words.")
+        return tuple(name.strip() for name in told)
+    inner = [path for path in (*split_folders(folder).values(), sub_folder(folder, "labels")) if path is not None]
+    for place in (folder, *inner):
+        for name in _NAMES_FILES:
+            if (place / name).is_file():
+                return tuple(line.strip() for line in read_text(place / name).split("\n") if line.strip())
+    return ()
+
+
+# ---------------------------------------------------------------------- which pictures a split has
+def _parts(folder: Path, found: Pictures, settings: dict[str, Any]) -> dict[str, list[str]]:
+    """The pictures of each split; under "" where there are no splits."""
+    for parts in (_told_parts(folder, found, settings), _listed_parts(folder, found), _folder_parts(folder, found)):
+        if any(parts.values()):
+            return {split: parts[split] for split in ("train", "val", "test") if parts.get(split)}
+    return {"": found.names}
+
+
+def _told_parts(folder: Path, found: Pictures, settings: dict[str, Any]) -> dict[str, list[str]]:
+    """What data.yaml says; paths of other machines are followed as far as they lead to something below the folder."""
+    parts: dict[str, list[str]] = {}
+    base = str(settings.get("path", "")) if isinstance(settings.get("path", ""), str) else ""
+    for key, value in settings.items():
+        split = split_of(key)
+        if split is None:
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            place = _below(folder, base, one) if isinstance(one, str) else None
+            if place is not None:
+                pictures = _of_list(place, found) if place.is_file() else found.below(place)
+                parts[split] = list(dict.fromkeys([*parts.get(split, []), *pictures]))
+    # Where all point to one place, as in a data.yaml of a first try, they are no splits.
+    told = list(parts.values())
+    return {} if len(told) > 1 and all(one == told[0] for one in told) else parts
+
+
+def _below(folder: Path, base: str, told: str) -> Path | None:
+    """A folder or list that data.yaml names, below the folder of the data set."""
+    for name in (f"{base}/{told}" if base else told, told):
+        pieces = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+        for first in range(len(pieces)):  # the longest end that is there: ../train/images, /home/ann/data/train/images
+            rest = "/".join(pieces[first:])
+            if not leads_outside(rest):
+                place = folder / rest
+                try:
+                    if place.is_dir() or (place.suffix == ".txt" and place.is_file()):
+                        return place
+                except (OSError, ValueError):  # a name that is too long, or no text that a system takes
+                    continue
+    return None
+
+
+def _of_list(file: Path, found: Pictures) -> list[str]:
+    """The pictures that a list names, one a line."""
+    names = (line.strip() for line in read_text(file).split("\n"))
+    known = set(found.names)
+    pictures = []
+    for name in filter(None, names):
+        pieces = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+        ends = ("/".join(pieces[first:]) for first in range(len(pieces)))
+        pictures.append(next((end for end in ends if end in known), None) or found.find(name, found.folder))
+    return pictures
+
+
+def _listed_parts(folder: Path, found: Pictures) -> dict[str, list[str]]:
+    """train.txt and the like beside obj.data, as darknet and CVAT have them."""
+    if not (folder / "obj.data").is_file() and not (folder / "obj.names").is_file():
+        return {}
+    files = {split_of(file.stem): file for file in sorted(folder.glob("*.txt")) if split_of(file.stem)}
+    return {str(split): _of_list(file, found) for split, file in files.items()}
+
+
+def _folder_parts(folder: Path, found: Pictures) -> dict[str, list[str]]:
+    """train/images or images/train, or pictures and labels together in train/."""
+    below = split_folders(folder)
+    if not below and (shown := sub_folder(folder, "images")) is not None:
+        below = split_folders(shown)
+    return {split: found.below(inner) for split, inner in below.items()}
+
+
+# ---------------------------------------------------------------------- labels
+def _some_labels(folder: Path) -> Iterator[Path]:
+    """A few files that may be labels, of each place where they may lie."""
+    inner = (*split_folders(folder).values(), sub_folder(folder, "labels"), sub_folder(folder, "obj_train_data"))
+    for place in (folder, *filter(None, inner)):
+        for one in (place, place / "labels", *split_folders(place).values()):
+            files = sorted(file for file in one.glob("*.txt") if file.name.lower() not in _NO_LABELS)
+            yield from files[:20]
+
+
+def _all_labels(folder: Path) -> list[str]:
+    """All files below a folder labels/, which must be labels."""
+    files = (file.relative_to(folder) for file in folder.rglob("*.txt") if file.name.lower() not in _NO_LABELS)
+    return sorted(file.as_posix() for file in files if "labels" in file.parts[:-1] and not file.name.startswith("."))
+
+
+def _is_label(file: Path) -> bool:
+    try:
+        lines = read_text(file).strip().split("\n")
+    except (OSError, ValueError):
+        return False
+    return bool(lines[0]) and _LINE.fullmatch(lines[0]) is not None
+
+
+def _label_of(folder: Path, picture: str) -> str | None:
+    """The label file of a picture: images/ becomes labels/, or it lies beside."""
+    stem = picture.rpartition(".")[0]
+    pieces = stem.split("/")
+    for i in range(len(pieces) - 2, -1, -1):
+        if pieces[i].lower() in ("images", "jpegimages"):
+            name = "/".join([*pieces[:i], "labels", *pieces[i + 1 :]]) + ".txt"
+            if (folder / name).is_file():
+                return name
+    return f"{stem}.txt" if (folder / f"{stem}.txt").is_file() else None
+
+
+def _boxes(file: Path) -> list[tuple[int, tuple[float, ...]]]:
+    """Class and shares of each line: four of a box, more of an outline.
+
+    Raises:
+        ValueError: a line that is neither. The text names file and line.
+    """
+    found = []
+    for position, line in enumerate(read_text(file).split("\n"), start=1):
+        words = line.split()
+        if not words:
+            continue
+        where = f"{printable(file)}, line {position},"
+        if not re.fullmatch(r"\d{1,9}(\.0*)?", words[0], re.ASCII):
+            raise ValueError(f"{where} begins with {shortened(words[0])}; it must be the number of a class, from 0 on.")
+        if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
+            hint = "; a sixth is a score of a detector: these are no labels" if len(words) == 6 else ""
+            raise ValueError(
+                f"{where} has {len(words)} numbers; it must be class x_centre y_centre width height, or a class "
+                f"and the points of an outline{hint}."
+            )
+        found.append((int(float(words[0])), tuple(number(word, where) for word in words[1:])))
+    return found
+
+
+def _entry(
+    picture: str, lines: Sequence[tuple[int, tuple[float, ...]]], size: tuple[int, int], names: Sequence[str]
+) -> Entry:
+    """Boxes in pixels of the stored picture; of one that cannot be read, in shares."""
+    width, height = (side or 1 for side in size)
+    entry = Entry(picture, *size)
+    for label, shares in lines:
+        if len(shares) == 4:
+            x, y, w, h = shares
+            box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+        else:
+            box = (min(shares[::2]), min(shares[1::2]), max(shares[::2]), max(shares[1::2]))
+        pixels = (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
+        entry.add(pixels, names[label] if label < len(names) else f"number {label}" if names else str(label))
+    return entry

@@ -1,0 +1,154 @@
+"""Hugging Face's imagefolder, and a stand-in for a ``datasets.Dataset``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fcos_edu.data import load, load_annotations
+from fcos_edu.data.formats import format_of, splits_of
+from fcos_edu.data.imagefolder import HuggingFaceDataset, ImagefolderDataset, in_order
+from tests.data.test_folders import picture
+
+OBJECTS = {"bbox": [[5, 6, 10, 12], [1, 2, 2, 2.5]], "categories": ["nut", "bolt"]}
+BOXES = [[5, 6, 15, 18], [1, 2, 3, 4.5]]
+
+
+def write(folder: Path, *rows: Any) -> Path:
+    for name in ("a.jpg", "b.jpg"):
+        picture(folder / name)
+    (folder / "metadata.jsonl").write_text("\n".join(r if isinstance(r, str) else json.dumps(r) for r in rows))
+    return folder
+
+
+def row(name: str = "a.jpg", objects: Any = OBJECTS, **more: Any) -> dict[str, Any]:
+    return {"file_name": name, "objects": objects, **more}
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        OBJECTS,
+        {"id": [1, 2], "area": [120, 5], "bbox": OBJECTS["bbox"], "category": OBJECTS["categories"]},
+        [{"bbox": b, "label": c} for b, c in zip(OBJECTS["bbox"], OBJECTS["categories"], strict=True)],
+    ],
+)
+def test_objects_are_lists_or_a_list(tmp_path: Path, objects: Any) -> None:
+    write(tmp_path, row(objects=objects), row("b.jpg", objects=[]), "")
+    dataset = load(tmp_path, keep_empty=True)
+    assert dataset.classes == ("bolt", "nut") and dataset[0][1]["labels"].tolist() == [1, 0]
+    assert dataset[0][1]["boxes"].tolist() == BOXES and len(dataset[1][1]["boxes"]) == 0
+
+
+def test_splits_crowds_and_numbers(tmp_path: Path) -> None:
+    write(tmp_path / "train", row(objects={"bbox": [[5, 6, 10, 12]], "category": [3]}))
+    write(tmp_path / "validation", row(objects={"bbox": [[5, 6, 10, 12]], "category": [1], "iscrowd": [1]}))
+    assert format_of(tmp_path).LAYOUT.startswith("Hugging Face") and splits_of(tmp_path) == ("train", "val")
+    with pytest.warns(UserWarning, match="the classes are numbers"):
+        train = load(tmp_path, "train")
+    assert train.classes == ("0", "1", "2", "3") and train[0][1]["labels"].tolist() == [3]
+    val = load_annotations(tmp_path, "val")
+    assert val.file_names == ("validation/a.jpg",) and val.ignored.tolist() == [True]
+    assert in_order({"10", "2"}) == list(map(str, range(11))) and in_order({"b", "a"}) == ["a", "b"]
+    assert in_order(set()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", r"metadata\.jsonl, line 1, is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "holds a list; it must be an object"),
+        (row(name=7), "has the file_name 7"),
+        (row(objects=7), "has objects 7"),
+        (row(objects={"bbox": [[1, 2, 3, 4]]}), "must have as many categories as bbox"),
+        (row(objects={"bbox": [[1, 2, 3, 4]], "category": []}), "must have as many categories as bbox"),
+        (row(objects={"bbox": [[1, 2, 3]], "category": [0]}), "must be .x, y, width, height"),
+        (row(objects={"bbox": [[1, 2, 3, None]], "category": [0]}), "has None where a number"),
+        (row(objects={"bbox": [[1, 2, 3, 4]], "category": [True]}), "has the category True"),
+    ],
+)
+def test_lines_that_are_none_are_refused(tmp_path: Path, line: Any, message: str) -> None:
+    write(tmp_path, line)
+    with pytest.raises(ValueError, match=message):
+        ImagefolderDataset(tmp_path)
+
+
+class Rows:
+    """What a ``datasets.Dataset`` is seen as."""
+
+    def __init__(self, rows: list[dict[str, Any]], features: Any = None) -> None:
+        self.rows, self.features, self.opened = rows, features, 0
+
+    @property
+    def column_names(self) -> list[str]:
+        return list(self.rows[0])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        self.opened += "image" in self.rows[index]
+        return self.rows[index]
+
+    def remove_columns(self, names: list[str]) -> Rows:
+        return Rows([{k: v for k, v in row.items() if k not in names} for row in self.rows])
+
+
+class ClassLabel:
+    names = ("nut", "bolt")
+
+
+def rows(sized: bool = True, **more: Any) -> Rows:
+    numbers = {"bbox": OBJECTS["bbox"], "category": [0, 1]}
+    made = [
+        {"image": Image.new("L", (40, 30), 90 * i), "objects": objects} | ({"width": 40, "height": 30} if sized else {})
+        for i, objects in enumerate((numbers, {"bbox": [], "category": []}))
+    ]
+    return Rows(made, **more)
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_a_data_set_object(sized: bool) -> None:
+    given = rows(sized, features={"objects": {"bbox": None, "category": [ClassLabel]}})
+    dataset = load(given)
+    assert given.opened == (0 if sized else 2) and isinstance(dataset, HuggingFaceDataset)
+    assert dataset.classes == ("nut", "bolt") and len(dataset) == 1  # the second has no box to train on
+    image, target = dataset[0]
+    assert image.shape == (3, 30, 40) and image.dtype == torch.uint8 and target["boxes"].tolist() == BOXES
+    assert target["labels"].tolist() == [0, 1]
+    val = load(given, "val")
+    assert len(val) == 2 and int(val[1][0].max()) == 90 and len(val[1][1]["boxes"]) == 0
+    assert len(val.ground_truth()["annotations"]) == 2 and val.file_name(1) == "row 1"
+    assert load(given, transforms=lambda image, target: (image, 7))[0][1] == 7
+
+
+def test_a_dictionary_of_splits() -> None:
+    class Splits(dict):
+        column_names = property(lambda self: {name: one.column_names for name, one in self.items()})
+
+    given = Splits(train=rows(), validation=rows(False))
+    assert len(load(given, "train")) == 1 and len(load(given, "val")) == 2
+    assert load(given, "val").classes == ("0", "1")
+    with pytest.raises(ValueError, match="has no split 'test'; it has train, val"):
+        load(given, "test")
+
+
+def test_rows_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="the data set has no column 'objects'; it has image"):
+        load(Rows([{"image": Image.new("L", (4, 3))}]))
+    wrong = rows()
+    wrong.rows[1]["objects"] = {"bbox": [[1, 2, 3]], "category": [0]}
+    with pytest.raises(ValueError, match="row 1 has bbox"):
+        load(wrong)
+    empty = rows()
+    del empty.rows[0]
+    with pytest.raises(ValueError, match="none of the rows has a usable box"):
+        load(empty)
+    assert np.isfinite(load(empty, keep_empty=True).annotations().boxes).all()
