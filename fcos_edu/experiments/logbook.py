@@ -23,13 +23,12 @@ from ..records import record
 from ..settings import INFERENCE, ConfigError, Settings
 from ..text import shortened
 from ..training.config import TrainConfig, differences
-from .statistics import ALPHA, holm, holm_alphas, paired, power, smallest_effect, verdict
+from .claims import judged
 from .studies import PILOT, STUDIES, VARIANTS, Claim, plan, spread
 
 # What changes nothing in the weights that a run ends with.
 BOOKKEEPING = ("log_every", "save_every", "keep_checkpoints", "workers", "on_corrupt", "test_data", "test_split")
 _OF_THE_DATA = ("class_names", "num_classes")  # a run takes them from there
-TOO_FEW, NOT_RUN = "too few seeds yet", "not run yet"
 
 
 def variant_config(recipe: TrainConfig, variant: str, seed: int) -> TrainConfig:
@@ -234,66 +233,20 @@ def outcome(book: Logbook, name: str, seeds: Sequence[int] | None = None) -> dic
 def comparisons(book: Logbook, name: str) -> list[dict[str, Any]]:
     """What the paper claims in a study's table, and what our runs say of it so far.
 
-    Each with ``difference`` (first minus second, in 0..1), its ``interval`` of 95 %, ``p``, Holm's ``holm_p`` over its
-    family and the ``holm_interval`` from which the ``word`` follows, the ``power`` that n pairs of this spread have for
-    the paper's difference, and the ``smallest_effect`` that they would find in 80 of 100 studies. As long as a
-    comparison has fewer seeds than the design asks for, its word says so. A family is corrected for all its claims,
-    also for those that are not run yet.
+    Each as :func:`~fcos_edu.experiments.claims.judge` gives it, over the seeds that both rows have. As long as a
+    comparison has fewer of them than the design asks for, its word says so.
     """
-    study, wanted = STUDIES[name], (book.design or {}).get("seeds", 2)
-    found = [_compared(book, name, claim) for claim in study.claims]
-    for family in {claim.family for claim in study.claims}:
-        mine = [one for one, claim in zip(found, study.claims) if claim.family == family]
-        ready = [one for one in mine if one["n"] >= wanted and one.get("p") is not None]
-        p = [one["p"] if one in ready else 1.0 for one in mine]
-        for one, adjusted, level in zip(mine, holm(p), holm_alphas(p)):
-            if one in ready:
-                _judge(one, adjusted, level, len(mine))
-    return found
+    rows = STUDIES[name].rows
 
+    def values(claim: Claim) -> tuple[Sequence[float | None], Sequence[float | None]]:
+        seeds = book.seeds(rows[row].variant for row in (claim.first, claim.second))
+        first, second = (
+            [figures_of(book.runs[book.key(rows[row].variant, seed)], name, row)[claim.figure] for seed in seeds]
+            for row in (claim.first, claim.second)
+        )
+        return first, second
 
-def _compared(book: Logbook, name: str, claim: Claim) -> dict[str, Any]:
-    """A claim before its family is known."""
-    study = STUDIES[name]
-    first, second = study.rows[claim.first], study.rows[claim.second]
-    seeds = book.seeds((first.variant, second.variant))
-    one: dict[str, Any] = {
-        "first": claim.first, "second": claim.second, "figure": claim.figure, "family": claim.family,
-        "paper": study.paper_difference(claim), "sign": claim.sign, "n": len(seeds), "difference": None,
-        "word": NOT_RUN,
-    }  # fmt: skip
-    if not seeds:
-        return one
-    values = [
-        [figures_of(book.runs[book.key(where.variant, seed)], name, row)[claim.figure] for seed in seeds]
-        for row, where in ((claim.first, first), (claim.second, second))
-    ]
-    if any(value is None for side in values for value in side):
-        return one | {"word": "no such boxes in the data"}
-    pair = paired(*values)  # type: ignore[arg-type]
-    interval = pair.interval()
-    return one | {
-        "difference": round(pair.mean, 5),
-        "sd": None if pair.sd is None else round(pair.sd, 5),
-        "interval": None if interval is None else [round(end, 5) for end in interval],
-        "p": pair.p,
-        "values": [round(a - b, 5) for a, b in zip(*values)],  # type: ignore[operator]
-        "word": TOO_FEW,
-    }
-
-
-def _judge(one: dict[str, Any], adjusted: float, level: float, family: int) -> None:
-    """Holm's figures, the power and the word of a comparison that has its seeds."""
-    pair = paired(one["values"], [0.0] * one["n"])
-    interval = pair.interval(level)
-    assert interval is not None and pair.sd is not None
-    one["holm_p"] = adjusted
-    one["holm_interval"] = [round(end, 5) for end in interval]
-    # For the family's strictest level, at which its first finding is tested.
-    one["smallest_effect"] = round(smallest_effect(pair.sd, pair.n, ALPHA / family), 5)
-    if one["paper"]:
-        one["power"] = round(power(one["paper"], pair.sd, pair.n, ALPHA / family), 3)
-    one["word"] = verdict(one["paper"] or one["sign"], interval)
+    return judged(name, values, (book.design or {}).get("seeds", 2))
 
 
 __all__ = ["BOOKKEEPING", "Logbook", "comparisons", "digest", "figures_of", "outcome", "variant_config"]

@@ -20,6 +20,7 @@ ALPHA = 0.05  # the chance of a false finding, in a family of comparisons
 POWER = 0.8  # how often an effect is to be found
 
 REPRODUCED, NOT_TOLD_APART, CONTRADICTED = WORDS = ("reproduced", "not told apart", "contradicted")
+TOLD_APART = "told apart"  # of what the paper does not compare
 
 
 @dataclass(frozen=True)
@@ -97,15 +98,18 @@ def holm_alphas(p: Sequence[float], alpha: float = ALPHA) -> list[float]:
     return levels
 
 
-def verdict(paper: float, interval: tuple[float, float]) -> str:
+def verdict(paper: float | None, interval: tuple[float, float]) -> str:
     """What our interval says of the paper's difference.
 
     ``reproduced``: the interval excludes 0, on the paper's side of it. ``contradicted``: it excludes 0 on the other
-    side, or the paper has no difference. ``not told apart``: it contains 0.
+    side, or the paper has no difference. ``not told apart``: it contains 0. Without a difference of the paper's (None)
+    an interval that excludes 0 is ``told apart``.
     """
     low, high = interval
     if low <= 0 <= high:
         return NOT_TOLD_APART
+    if paper is None:
+        return TOLD_APART
     return REPRODUCED if paper * (low + high) > 0 else CONTRADICTED
 
 
@@ -174,6 +178,7 @@ def smallest_effect(sd: float, n: int, alpha: float = ALPHA, wanted: float = POW
 __all__ = [
     "ALPHA",
     "POWER",
+    "TOLD_APART",
     "WORDS",
     "Difference",
     "holm",

@@ -90,7 +90,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Claim:
-    """A comparison that the paper makes: first minus second."""
+    """A comparison that the paper makes, or we: first minus second."""
 
     first: str  # rows of the study
     second: str
@@ -216,6 +216,7 @@ STUDIES: dict[str, Study] = {
         "FCOS of this package, with all improvements, and torchvision's, with the same backbone and the same trainer",
         {"FCOS": Row("fcos-improved"), "torchvision's FCOS": Row("torchvision-fcos")},
         None,
+        tuple(Claim("FCOS", "torchvision's FCOS", figure) for figure in ("AP", "AP50")),
     ),
 }
 

@@ -14,52 +14,58 @@ from typing import Any
 from fcos_edu.atomic import atomic_write
 from scripts import RESULTS, ROOT
 
-from .rows import Section
+from .rows import Row, Section
 from .tables import CHAPTERS, sections
-from .verdicts import NEAR_AP, NEAR_SHARE, WORDS
+from .verdicts import NEAR_AP, NEAR_SHARE, NOT_RUN, OF_INTERVALS, TOO_FEW, WORDS
 
-# Eight columns on one page: smaller letters, and cells without the room of a paragraph.
+# Four columns, which a telephone has room for; what else there is to a row unfolds below.
 HEAD = """# The ledger
 
 <style>
-  .bd-article table {{ font-size: 0.78rem; line-height: 1.35; }}
-  .bd-article table th, .bd-article table td {{ padding: 0.25rem 0.35rem; }}
+  .bd-article table {{ font-size: 0.85rem; line-height: 1.35; width: 100%; }}
+  .bd-article table th, .bd-article table td {{ padding: 0.25rem 0.35rem; overflow-wrap: break-word; }}
   .bd-article table td p, .bd-article table th p {{ margin: 0; }}
+  .bd-article details li {{ font-size: 0.85rem; }}
+  @media (max-width: 600px) {{ .bd-article table {{ font-size: 0.75rem; }} }}
 </style>
 
 <!-- Written by make ledger from fcos_edu/results/*.json. Do not edit this page: change scripts/ledger/. -->
 
 Can you believe this book? Here is every equation, figure and table of the paper, beside what was measured with this
-package: also where we differ, and where we did not measure at all. Read a row from the left: what the paper has, what
-we have, in one word how the two stand to each other, then on which data and machine.
+package: also where we differ, and where we did not measure at all. A row begins with its verdict, then what is claimed,
+what we have, what the paper has. Data, machine, cost and commands unfold below each table.
 
-Nobody chose the words. They follow from the figures by these rules:
+{summary}
+
+Nobody chose the words. They follow from the figures by these rules.
+
+**Comparisons that are trained**, with several seeds. *Ours* is the difference in points, the first side minus the
+second, with the interval in which it lies with 95 % confidence: differences are paired by seed, and all that stand
+together in a table are corrected together (Holm), so that one table has one false finding in twenty at most. [One
+change at a time](notebooks/12_ablations.ipynb) teaches all of that.
+
+- **reproduced**: the interval excludes 0, on the paper's side of it.
+- **not told apart**: the interval contains 0. That is no proof of equality: below the table stands the *power*, how
+  often as many seeds would find the paper's difference.
+- **contradicted**: the interval excludes 0, on the other side than the paper's.
+- **too few seeds yet**: fewer than were planned. The interval, if there is one, is of this comparison alone.
+
+**Figures beside the paper's own**, on the paper's data; a count has no chance in it.
 
 - **equal**: the figure that is printed in the paper. For an equation, a drawing or a rule: a test of this package
   holds it.
 - **near**: not equal, but at most {near_share:g} percentage point away for shares of boxes, locations and detections,
-  {near_ap:g} for AP and AR.
-- **same direction**: the figures are farther apart, but larger is larger and smaller is smaller, as in the paper. On
-  the paper's own data, COCO, a row is compared with all rows of its table. On blood cells (BCCD) and drawn shapes the
-  figures themselves have nothing in common with the paper's. There, two of ours are set *against* each other, and two
-  of the paper's. Where the paper's two are the same, ours must show no difference either.
-- **no difference seen**: the paper has a difference, and ours is not larger than its spread.
-- **differs**: the other direction than the paper's, or a figure far from the paper's with none to compare it with.
-- **not run here**: nothing was measured; the command would.
+  {near_ap:g} for AP and AR. **not near**: farther away.
+- **same direction**: counts that are farther away, or on other data, where the figures themselves have nothing in
+  common with the paper's; but larger is larger and smaller is smaller, as in the paper. **other direction**: they are
+  not. **no difference**: the paper has one, and our two counts are equal.
 
-± is the standard deviation over seeds. A difference of two means counts if it is larger than $\\sqrt{{\\sigma_1^2 +
-\\sigma_2^2}}$, the spread that two single runs have. [One change at a time](notebooks/12_ablations.ipynb) tests this
-rule on equals: it is a mild one. Counts, also of the detections of one trained model, have no spread, so any
-difference counts: read them with care.
+**not run yet**: nothing was measured; the command would. Those for COCO need its images (`fcos-edu data download
+coco2017`) and days of a GPU. Without a GPU, `train` would pick a small model and a short schedule.
 
 *Cost* is the time of all runs that a row needs: the clock's, or the processor's where the machine did other work too.
-A number in the column *command* leads to the commands, which unfold below the table. Those for COCO need its images
-(`fcos-edu data download coco2017`) and days of a GPU. Without a GPU, `train` would pick a small model and a short
-schedule.
-
-{summary}
 """
-COLUMNS = ("item", "paper", "ours", "word", "data", "hardware, cost", "command", "chapter")
+COLUMNS = ("verdict", "claim", "ours", "paper")
 
 
 def chapter_titles(root: Path) -> dict[str, str]:
@@ -93,40 +99,81 @@ def page(parts: Sequence[Section], chapters: Mapping[str, str], drawn: Collectio
 
     A chapter is a link where ``chapters`` (names and titles of notebooks) has it, and its title alone where not.
     """
-    words = Counter(row.word for part in parts for row in part.rows if row.word)
-    counted = ", ".join(f"{words[word]} {word}" for word in WORDS if words[word])
-    summary = f"There are {sum(words.values())} rows: {counted}."
     notes: list[str] = []
     numbers: dict[str, int] = {}
-    text = [HEAD.format(near_share=NEAR_SHARE, near_ap=NEAR_AP, summary=summary)]
+    text = [HEAD.format(near_share=NEAR_SHARE, near_ap=NEAR_AP, summary=summary(parts))]
     for part in (part for part in parts if part.rows):
         text.append(f"## {part.title}\n\n{part.text}\n")
-        text.append(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
-        shown = []
+        said = re.match(r"Table \d+", part.title)  # by the heading
+        groups: dict[str, list[Row]] = {}
         for row in part.rows:
+            groups.setdefault(row.data if part.by_data else "", []).append(row)
             for command in row.commands:
                 numbers.setdefault(command, len(numbers) + 1)
             notes += [note for note in row.notes if note not in notes]
-            marks = "".join(f"[^note-{notes.index(note) + 1}]" for note in row.notes)
-            commands = ", ".join(str(numbers[command]) for command in row.commands)
-            title = chapters.get(row.chapter)
-            chapter = f"[{title}](notebooks/{row.chapter}.ipynb)" if title else CHAPTERS.get(row.chapter, row.chapter)
-            said = re.match(r"Table \d+", part.title)  # by the heading
-            item = row.item.removeprefix(said[0]) if said else row.item
-            cells = (item.lstrip(":, "), row.paper, row.ours, f"*{row.word}*" if row.word else "", row.data + marks,
-                     ", ".join(filter(None, (row.hardware, row.cost))), commands, chapter)  # fmt: skip
-            text.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') or '–' for cell in cells)} |")
-            shown += [command for command in row.commands if command not in shown]
-        if shown:
-            listed = "\n".join(f"# {numbers[c]}\n{wrapped(c)}" for c in shown)
-            text.append(f"\n<details>\n<summary>Commands</summary>\n\n```bash\n{listed}\n```\n\n</details>")
+        for data, rows in groups.items():
+            if data:
+                text.append(f"**On {data}**\n")
+            text.append(table(rows, said[0] if said else ""))
+        text.append(unfolded(part, said[0] if said else "", numbers, notes, chapters))
         for name, caption in part.pictures.items():
             if name in drawn:
                 # No numbered figure: its number would be read as one of the paper's.
-                text.append(f"\n![{caption}](_static/analysis/{name}.png)\n\n*{caption}*")
-        text[-1] += "\n"
+                text.append(f"![{caption}](_static/analysis/{name}.png)\n\n*{caption}*\n")
     text += [f"[^note-{number}]: {' '.join(note.split())}" for number, note in enumerate(notes, start=1)]
     return "\n".join(text).rstrip("\n") + "\n"
+
+
+def summary(parts: Sequence[Section]) -> str:
+    """How many rows have which word, and what became of the claims of each table."""
+    words = Counter(row.word for part in parts for row in part.rows if row.word)
+    counted = ", ".join(f"{words[word]} {word}" for word in WORDS if words[word])
+    claims = {
+        part.title.partition(":")[0]: Counter(row.word for row in part.rows if row.data != "COCO") for part in parts
+    }
+    columns = (*OF_INTERVALS, "open")
+    lines = [f"| claims of | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}"]
+    for title, found in claims.items():
+        if any(found[word] for word in (*OF_INTERVALS, TOO_FEW, NOT_RUN)):
+            cells = [found[word] for word in OF_INTERVALS] + [found[TOO_FEW] + found[NOT_RUN]]
+            lines.append(f"| {title} | {' | '.join(map(str, cells))} |")
+    told = "\n".join(lines) + "\n\n" if len(lines) > 1 else ""
+    return f"{told}There are {sum(words.values())} rows: {counted}."
+
+
+def _claim(row: Row, said: str) -> str:
+    """A row's item without what the heading says."""
+    return row.item.removeprefix(said).lstrip(":, ")
+
+
+def table(rows: Sequence[Row], said: str) -> str:
+    """The verdict first: four columns."""
+    lines = [f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"]
+    for row in rows:
+        cells = (f"**{row.word}**" if row.word else "", _claim(row, said), row.ours, row.paper)
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') or '–' for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def unfolded(
+    part: Section, said: str, numbers: Mapping[str, int], notes: Sequence[str], chapters: Mapping[str, str]
+) -> str:
+    """What else there is to each row, and its commands. Rows that have all of it in common stand together."""
+    lines: dict[str, list[str]] = {}
+    shown: list[str] = []
+    for row in part.rows:
+        marks = "".join(f"[^note-{notes.index(note) + 1}]" for note in row.notes)
+        commands = ", ".join(str(numbers[command]) for command in row.commands)
+        number = f"command{'s' if len(row.commands) > 1 else ''} {commands}" if commands else ""
+        title = chapters.get(row.chapter)
+        chapter = f"[{title}](notebooks/{row.chapter}.ipynb)" if title else CHAPTERS.get(row.chapter, row.chapter)
+        facts = [row.data + marks, *row.details, row.hardware, row.cost, number, chapter]
+        lines.setdefault("; ".join(filter(None, facts)), []).append(_claim(row, said))
+        shown += [command for command in row.commands if command not in shown]
+    told = "\n".join(f"- *{' · '.join(claims)}*: {facts}" for facts, claims in lines.items())
+    listed = "\n".join(f"# {numbers[c]}\n{wrapped(c)}" for c in shown)
+    block = f"\n\n```bash\n{listed}\n```" if shown else ""
+    return f"<details>\n<summary>Data, cost and commands</summary>\n\n{told}{block}\n\n</details>\n"
 
 
 def load_results(root: Path) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,17 @@ from fcos_edu.data.sources import SOURCES
 from fcos_edu.paper import Row as PaperRow
 from scripts import ROOT
 
-from .verdicts import EQUAL, NOT_RUN, Results, decimals, direction, measured, order, sign, verdict
+from .verdicts import (
+    EQUAL,
+    NOT_RUN,
+    Results,
+    decimals,
+    direction,
+    measured,
+    sign,
+    verdict,
+    verdict_of_counts,
+)
 
 # What the page calls the data of a result, and of a file's name.
 DATA = {name: source.title for name, source in SOURCES.items()} | {
@@ -40,6 +50,7 @@ class Row:
     cost: str = ""
     commands: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()  # of a comparison: pairs, the interval of it alone, power
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,7 @@ class Section:
     text: str
     rows: list[Row]
     pictures: Mapping[str, str] = field(default_factory=dict)  # name of the file: what it shows
+    by_data: bool = True  # a table for each kind of data, or one for all
 
 
 @dataclass(frozen=True)
@@ -61,13 +73,26 @@ class Line:
     file: str | None = None
     keys: tuple[str, ...] = ()
     command: str | tuple[str, ...] | None = None
+    cost: str = ""  # what the command would take
 
 
 def line(
-    row: PaperRow, file: str | None = None, keys: tuple[str, ...] = (), command: str | tuple[str, ...] | None = None
+    row: PaperRow,
+    file: str | None = None,
+    keys: tuple[str, ...] = (),
+    command: str | tuple[str, ...] | None = None,
+    cost: str = "",
 ) -> Line:
     """A row of the paper as a line of ours."""
-    return Line(row.label, row.texts, file, keys, command)
+    return Line(row.label, row.texts, file, keys, command, cost)
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 2 else f"{seconds:.1f} s"
 
 
 def cost(result: dict[str, Any], seeds: int) -> str:
@@ -84,11 +109,7 @@ def cost(result: dict[str, Any], seeds: int) -> str:
             known.append(seconds)
     if not known:
         return ""
-    seconds = min(known)
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 2 else f"{seconds:.1f} s"
+    return duration(min(known))
 
 
 def seeds_of(value: Any) -> int:
@@ -149,10 +170,13 @@ def held(item: str, what: str, against: str, chapter: str, *tests: str) -> Row:
     return Row(item, what, chapter, EQUAL, "held by a test", against, "any", commands=commands)
 
 
-def table(results: Results, name: str, chapter: str, near: float, columns: Sequence[str], *lines: Line) -> list[Row]:
+def table(
+    results: Results, name: str, chapter: str, near: float, columns: Sequence[str], *lines: Line, counts: bool = True
+) -> list[Row]:
     """The rows of a table whose figures are measured on the paper's data, or would be.
 
-    ``columns`` are the last keys of each figure; ``""`` stands for none.
+    ``columns`` are the last keys of each figure; ``""`` stands for none. ``counts`` are compared among each other where
+    they are not near the paper's; trained figures are not, as that takes seeds.
     """
     ours = {
         line: [
@@ -167,11 +191,15 @@ def table(results: Results, name: str, chapter: str, near: float, columns: Seque
         item, paper = f"{name}: {line.label}", " / ".join(line.printed)
         if line not in ours:
             commands = (line.command,) if isinstance(line.command, str) else line.command or ()
-            rows.append(Row(item, paper, chapter, NOT_RUN, data="COCO", commands=commands))
+            rows.append(Row(item, paper, chapter, NOT_RUN, data="COCO", commands=commands, cost=line.cost))
             continue
-        others = [(other.printed, ours[other]) for other in ours if other is not line]
+        others = [(other.printed, ours[other]) for other in ours if other is not line] if counts else []
         text = " / ".join(o.text(decimals(p)) for o, p in zip(ours[line], line.printed, strict=True))
-        word = verdict(line.printed, ours[line], others, near)
+        word = (
+            verdict_of_counts(line.printed, ours[line], others, near)
+            if counts
+            else verdict(line.printed, ours[line], near)
+        )
         rows.append(Row(item, paper, chapter, word, text, **origin(results, str(line.file))))
     return rows
 
@@ -180,30 +208,30 @@ def comparison(
     results: Results,
     item: str,
     chapter: str,
-    paper: tuple[str, str] | tuple[str, int],
+    paper: tuple[str, str],
     first: tuple[str, ...],
     second: tuple[str, ...],
     data: str,
     commands: Sequence[str],
 ) -> Row:
-    """Two figures of ours on ``data``, whose order is compared with that of the paper's two.
+    """Two counts of ours on ``data``, whose order is compared with that of the paper's two.
 
     Args:
         results: all of them.
         item: what is compared with what.
         chapter: a key of :data:`CHAPTERS`.
-        paper: the two printed figures, or a sentence and the sign of the difference.
+        paper: the two printed figures.
         first: a figure: how the name of its file begins, then its keys.
         second: likewise.
         data: how the names of the files end: bccd, shapes, coco.
         commands: what would measure both, where there is no result yet.
     """
-    told = f"{paper[0]} against {paper[1]}" if isinstance(paper[1], str) else paper[0]
-    want = sign(paper[0], paper[1]) if isinstance(paper[1], str) else paper[1]
+    told = f"{paper[0]} against {paper[1]}"
     files = [f"{ref[0]}_{data}" for ref in (first, second)]
     if not all(file in results for file in files):
         return Row(item, told, chapter, NOT_RUN, data=DATA.get(data, data), commands=tuple(commands))
     one, two = (measured(results, file, *ref[1:]) for file, ref in zip(files, (first, second)))
-    places = max(1, *(decimals(printed) for printed in paper if isinstance(printed, str)))
+    places = max(1, *(decimals(printed) for printed in paper))
     text = f"{one.text(places)} against {two.text(places)}"
-    return Row(item, told, chapter, direction([want], [order(one, two)]), text, **origin(results, *files))
+    word = direction([sign(float(paper[0]), float(paper[1]))], [sign(one.mean, two.mean)])
+    return Row(item, told, chapter, word, text, **origin(results, *files))

@@ -8,7 +8,8 @@ import random
 import pytest
 
 from fcos_edu import ConfigError
-from fcos_edu.experiments.logbook import NOT_RUN, TOO_FEW, Logbook, comparisons, outcome
+from fcos_edu.experiments.claims import NOT_RUN, TOO_FEW
+from fcos_edu.experiments.logbook import Logbook, comparisons, outcome
 from fcos_edu.experiments.statistics import ALPHA, paired, power, smallest_effect
 from fcos_edu.experiments.studies import PAPER, STUDIES, measurements
 from fcos_edu.training.recipes import RECIPES

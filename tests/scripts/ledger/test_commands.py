@@ -21,6 +21,9 @@ def commands() -> list[str]:
     return [command for command in found if command.startswith("fcos-edu ")]
 
 
+SIZES, TWICE = dict(train_sizes=(640, 672, 704, 736, 768, 800)), dict(iterations=180_000)
+
+
 def test_there_are_commands() -> None:
     assert len(commands()) > 25
 
@@ -43,8 +46,18 @@ def test_the_command_line_takes_every_command(command: str) -> None:
         ("coco_sampling", dict(centerness_branch="regression", center_sampling_radius=1.5), {}),
         ("coco_improved", dict(centerness_branch="regression", center_sampling_radius=1.5, box_loss="giou",
                                normalize_targets=True), {}),
-        ("coco_r101", dict(backbone="resnet101"),
-         dict(iterations=180_000, train_sizes=(640, 672, 704, 736, 768, 800))),
+        ("coco_one_anchor", dict(extra_levels_from="C5", group_norm=False, nms_threshold=0.5),
+         dict(detector="retinanet_one_anchor")),
+        ("coco_parts_gn", dict(box_loss="smooth_l1", box_loss_weight=0.05, box_activation="exp", nms_threshold=0.5),
+         {}),
+        ("coco_retinanet_r101", dict(backbone="resnet101"), dict(detector="retinanet") | TWICE),
+        ("coco_r101", dict(backbone="resnet101"), SIZES | TWICE),
+        ("coco_hrnet_w32", dict(backbone="timm:hrnet_w32"), SIZES | TWICE),
+        ("coco_x101_32x8d", dict(backbone="resnext101_32x8d"), SIZES | TWICE),
+        ("coco_x101_64x4d", dict(backbone="resnext101_64x4d"), SIZES | TWICE),
+        ("coco_x101_64x4d_improved",
+         dict(backbone="resnext101_64x4d", centerness_branch="regression", center_sampling_radius=1.5, box_loss="giou",
+              normalize_targets=True), SIZES | TWICE),
     ],
 )  # fmt: skip
 def test_training_on_coco_gets_the_papers_configuration(run: str, model: dict[str, Any], training: Any) -> None:

@@ -25,20 +25,36 @@ def test_the_committed_page_is_what_the_command_gives_now() -> None:
 
 def test_the_page_of_made_up_rows() -> None:
     row = Row("a | b", "1.0", "99_zebra", "near", "1.1", "BCCD", "two cores", "3 s", ("go --now",), ("not\nofficial",))
+    same = [Row(f"Table 2: {name}", "", "99_zebra", commands=("go --now", "stop"), details=("n = 3",)) for name in "de"]
     parts = [
-        Section("One", "First.", [row, Row("c", "2.0", "Yak", NOT_RUN, notes=("other",))]),
-        Section("Table 2 and more", "Second.", [Row("Table 2: d", "", "99_zebra", commands=("go --now", "stop"))]),
+        Section("One", "First.", [row, Row("c", "2.0", "Yak", NOT_RUN, data="shapes", notes=("other",))]),
+        Section("Table 2 and more", "Second.", same, by_data=False),
         Section("Empty", "Nothing.", []),
     ]
     text = page(parts, {"99_zebra": "Zebra"})
-    assert "There are 2 rows: 1 near, 1 not run here." in text
+    assert "There are 2 rows: 1 near, 1 not run yet." in text
     link = "[Zebra](notebooks/99_zebra.ipynb)"
-    assert f"| a \\| b | 1.0 | 1.1 | *near* | BCCD[^note-1] | two cores, 3 s | 1 | {link} |" in text
-    assert "| c | 2.0 | – | *not run here* | [^note-2] | – | – | Yak |" in text
-    assert f"| d | – | – | – | – | – | 1, 2 | {link} |" in text, "an item without what the heading says"
+    assert (
+        "**On BCCD**\n\n| verdict | claim | ours | paper |\n|---|---|---|---|\n| **near** | a \\| b | 1.1 | 1.0 |"
+        in text
+    )
+    assert f"- *a | b*: BCCD[^note-1]; two cores; 3 s; command 1; {link}" in text
+    assert "**On shapes**" in text and "| **not run yet** | c | – | 2.0 |" in text
+    assert "- *c*: shapes[^note-2]; Yak\n" in text
+    assert "| – | d | – | – |" in text, "an item without what the heading says"
+    assert f"- *d · e*: n = 3; commands 1, 2; {link}" in text, "what they have in common is said once"
     assert "```bash\n# 1\ngo --now\n```" in text and "```bash\n# 1\ngo --now\n# 2\nstop\n```" in text
     assert text.endswith("[^note-1]: not official\n[^note-2]: other\n")
     assert "## Empty" not in text
+
+
+def test_the_summary_counts_claims_by_their_words() -> None:
+    made = [Row("Table 3: a", "+1", "x", word, data=data) for word, data in
+            (("reproduced", "BCCD"), ("reproduced", "shapes"), ("contradicted", "BCCD"), (NOT_RUN, "BCCD"),
+             ("too few seeds yet", "BCCD"), (NOT_RUN, "COCO"))]  # fmt: skip
+    text = page([Section("Table 3: one by one", "", made), Section("Counts", "", [Row("b", "1", "x", "near")])], {})
+    assert "| claims of | reproduced | not told apart | contradicted | open |" in text
+    assert "| Table 3 | 2 | 0 | 1 | 2 |" in text and "| Counts |" not in text
 
 
 def test_pictures_stand_below_their_table_once_they_are_drawn() -> None:
@@ -62,8 +78,9 @@ def test_the_chapters_of_the_ledger_are_those_of_the_book() -> None:
 
 
 def test_every_row_of_the_page_has_every_column() -> None:
-    lines = [line for line in ledger(ROOT).splitlines() if line.startswith("|")]
-    assert {len(re.split(r"(?<!\\)\|", line)) for line in lines} == {len(COLUMNS) + 2}
+    _, _, tables = ledger(ROOT).partition("\n## ")
+    lines = [line for line in tables.splitlines() if line.startswith("|")]
+    assert lines and {len(re.split(r"(?<!\\)\|", line)) for line in lines} == {len(COLUMNS) + 2}
 
 
 def test_the_command_writes_checks_and_names_a_broken_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,7 +95,7 @@ def test_the_command_writes_checks_and_names_a_broken_file(tmp_path: Path, capsy
     assert main(root) == 0
     first = page.read_text("utf-8")
     assert "[Center-ness, again](notebooks/08_centerness.ipynb)" in first, "the notebook's own title"
-    assert "| The loss |" in first and "07_loss" not in first, "no link to a notebook that is not there"
+    assert "; The loss\n" in first and "07_loss" not in first, "no link to a notebook that is not there"
     assert main(["--check", *root]) == 0
 
     metrics = {"retinanet_none": 0.8, "retinanet_0.4": 0.9, "retinanet_all": 0.99, "fcos_p4": 0.96, "fcos_fpn": 0.9844}
@@ -87,7 +104,8 @@ def test_the_command_writes_checks_and_names_a_broken_file(tmp_path: Path, capsy
     assert main(["--check", *root]) == 1
     assert page.read_text("utf-8") == first, "--check writes nothing"
     assert main(root) == 0
-    assert "| FCOS, P3 to P7 | 98.40 | 98.44 | *near* | boxes.json (2 images)[^note-1] |" in page.read_text("utf-8")
+    assert "**On boxes.json (2 images)**" in page.read_text("utf-8")
+    assert "| **near** | FCOS, P3 to P7 | 98.44 | 98.40 |" in page.read_text("utf-8")
 
     (tmp_path / "fcos_edu" / "results" / "recall_coco.json").write_text("{")
     capsys.readouterr()

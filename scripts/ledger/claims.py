@@ -1,0 +1,187 @@
+"""Rows of comparisons that are trained over seeds: our difference with its interval beside the paper's.
+
+They are the claims of :mod:`fcos_edu.experiments.studies`. Their figures come from the record that a study lives in,
+``ladder_DATA.json``; where that has none yet, from an earlier study's table, if there is one, and its figures are
+judged by the same rule. What neither has says what would run it, and with which power.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fcos_edu.experiments.claims import NOT_RUN, judged_table
+from fcos_edu.experiments.statistics import ALPHA, power, smallest_effect
+from fcos_edu.experiments.studies import PILOT, STUDIES, Claim
+
+from .commands import study
+from .rows import DATA, Row, duration, origin
+from .verdicts import Results
+
+# What is to be run on which data: real photographs carry every claim, drawn ones those that they can ask.
+PLANNED: Mapping[str, tuple[str, ...]] = {
+    "bccd": ("ladder", "parts", "centerness", "retinanet", "proposals", "score-iou"),
+}
+EARLIER = ("bccd", "shapes")  # data of the first, short studies
+_EARLIER_FILES = {"score-iou": "score_iou_plain"}
+
+# A comparison in words, where the names of its rows are too short for that.
+SAID = {
+    ("ladder", "C5", "RetinaNet"): "FCOS in the place of RetinaNet",
+    ("ladder", "P5", "C5"): "P6 and P7 from P5 in the place of C5",
+    ("ladder", "NMS", "P5"): "NMS at 0.6 in the place of 0.5",
+    ("ladder", "GN", "NMS"): "group norm in the heads",
+    ("ladder", "ctr. on reg.", "GN"): "ctr. on reg.: center-ness on the regression tower",
+    ("ladder", "ctr. sampling", "ctr. on reg."): "center sampling",
+    ("ladder", "GIoU", "ctr. sampling"): "GIoU in the place of IoU",
+    ("ladder", "normalization", "GIoU"): "distances divided by the stride",
+    ("ladder", "normalization", "RetinaNet"): "the whole ladder against RetinaNet",
+    ("parts", "RetinaNet, 9 anchors", "RetinaNet, 1 anchor"): "RetinaNet: nine anchors in the place of one",
+    ("parts", "C5", "RetinaNet, 9 anchors"): "FCOS in the place of RetinaNet with nine anchors",
+    ("parts", "P5", "C5"): "P6 and P7 from P5 in the place of C5",
+    ("parts", "GN", "P5"): "group norm in the heads",
+    ("parts", "scale", "GN"): "a scalar s_i for each level",
+    ("parts", "IoU loss", "scale"): "the IoU loss",
+    ("centerness", "branch", "none"): "branch against none",
+    ("centerness", "branch", "without_branch"): "branch against a model trained without one",
+    ("centerness", "computed", "none"): "computed against none",
+    ("centerness", "oracle", "branch"): "oracle against branch",
+    ("retinanet", "FCOS", "RetinaNet"): "FCOS against RetinaNet with GN",
+    ("retinanet", "RetinaNet", "RetinaNet without GN"): "RetinaNet with GN against without",
+    (
+        "torchvision",
+        "FCOS",
+        "torchvision's FCOS",
+    ): "FCOS of this package against torchvision's, same backbone and trainer",
+    ("score-iou", "with", "without"): "points under y = x, with center-ness against without",
+}
+
+
+def claim_rows(results: Results, name: str, table: str, chapter: str) -> list[Row]:
+    """A row for each claim of a study on each kind of data, planned or measured.
+
+    Args:
+        results: all of them.
+        name: a key of ``STUDIES``.
+        table: what an item begins with, such as ``Table 3``.
+        chapter: a key of :data:`~scripts.ledger.tables.CHAPTERS`.
+    """
+    measured = [stem.removeprefix("ladder_") for stem in results if stem.startswith("ladder_")]
+    planned = [data for data, studies in PLANNED.items() if name in studies]
+    rows = []
+    for data in dict.fromkeys([*planned, *EARLIER, *measured]):
+        for claim, one, file in _claims(results, name, data):
+            if one["difference"] is not None or one["word"] != NOT_RUN or data in planned:
+                rows.append(_row(results, name, table, chapter, data, claim, one, file))
+    return rows
+
+
+def _claims(results: Results, name: str, data: str) -> list[tuple[Claim, dict[str, Any], str]]:
+    """Each claim with its comparison, and the file that this is from."""
+    book, before = f"ladder_{data}", f"{_EARLIER_FILES.get(name, name)}_{data}"
+    new = {key(one): one for one in results.get(book, {}).get("comparisons", {}).get(name, ())}
+    old = judged_table(name, results[before]["metrics"]) if before in results else judged_table(name, {})
+    found = []
+    for claim, earlier in zip(STUDIES[name].claims, old, strict=True):
+        one = new.get(key(earlier), earlier | {"n": 0, "difference": None, "word": NOT_RUN})
+        found.append((claim, one, book) if one["n"] or not earlier["n"] else (claim, earlier, before))
+    return found
+
+
+def key(one: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a comparison is known by within its study."""
+    return one["first"], one["second"], one["figure"]
+
+
+def _row(
+    results: Results, name: str, table: str, chapter: str, data: str, claim: Claim, one: dict[str, Any], file: str
+) -> Row:
+    said = SAID.get((name, claim.first, claim.second), f"{claim.first} against {claim.second}")
+    whole = claim.figure in ("AP", "share") and name not in ("retinanet", "torchvision")
+    item = (f"{table}: {said}" if table else said) + ("" if whole else f", {claim.figure}")
+    paper = told_paper(name, claim)
+    known: dict[str, Any] = dict(data=DATA.get(data, data))
+    if not one["n"]:
+        known |= dict(
+            commands=(study(name, data, results.get(f"ladder_{data}")),), **_planned(results, name, data, claim)
+        )
+        return Row(item, paper, chapter, one["word"], "", **known)
+    known = origin(results, file) | known | dict(details=told(one))
+    if file.startswith("ladder_"):
+        known["cost"] = duration(_spent(results[file], name, claim))
+    return Row(item, paper, chapter, one["word"], difference(one), **known)
+
+
+def difference(one: Mapping[str, Any]) -> str:
+    """Our difference in points, with the interval that its word follows from, if it has one yet."""
+    if one["difference"] is None:
+        return ""
+    interval = one.get("holm_interval") or one.get("interval")
+    text = f"{100 * one['difference']:+.2f}"
+    return text if interval is None else f"{text} [{100 * interval[0]:+.2f}, {100 * interval[1]:+.2f}]"
+
+
+def told(one: Mapping[str, Any]) -> tuple[str, ...]:
+    """Pairs, the interval of the comparison alone, and what could have been seen."""
+    texts = [f"n = {one['n']} pairs" if one["n"] > 1 else "n = 1 pair"]
+    if one.get("holm_interval") and one["holm_interval"] != one["interval"]:
+        low, high = one["interval"]
+        texts.append(f"alone [{100 * low:+.2f}, {100 * high:+.2f}]")
+    if "holm_p" in one:
+        texts.append(f"p {one['holm_p']:.2g} after Holm")
+    if "power" in one:
+        texts.append(f"power {one['power']:.2f} for the paper's difference")
+    if "smallest_effect" in one:
+        texts.append(f"a difference of {100 * one['smallest_effect']:.1f} would be found four times of five")
+    return tuple(texts)
+
+
+def told_paper(name: str, claim: Claim) -> str:
+    """The paper's difference with its two figures, in points."""
+    its = STUDIES[name]
+    gap = its.paper_difference(claim)
+    if gap is None:
+        return {-1: "fewer", 1: "more"}.get(claim.sign, "")
+    sides = [its.paper[its.same_as.get(row, row)][claim.figure] for row in (claim.first, claim.second)]
+    return f"{100 * gap:+.1f} ({100 * sides[0]:.1f} against {100 * sides[1]:.1f})"
+
+
+def _variants(name: str, claim: Claim) -> list[str]:
+    return list(dict.fromkeys(STUDIES[name].rows[row].variant for row in (claim.first, claim.second)))
+
+
+def _seconds(run: Mapping[str, Any]) -> float:
+    return float(run["cpu_seconds"]) + float(run.get("measuring_cpu_seconds", 0))
+
+
+def _spent(book: Mapping[str, Any], name: str, claim: Claim) -> float:
+    """Seconds of one core that the runs of a comparison took."""
+    return sum(_seconds(run) for run in book["runs"].values() if run["variant"] in _variants(name, claim))
+
+
+def _planned(results: Results, name: str, data: str, claim: Claim) -> dict[str, Any]:
+    """Of a comparison that is not run: its power by the design, and what its runs would cost, as far as is known."""
+    book = results.get(f"ladder_{data}", {})
+    design = book.get("design")
+    if not design:
+        return {}
+    seeds, family = design["seeds"], sum(one.family == claim.family for one in STUDIES[name].claims)
+    details = [f"planned: {seeds} pairs"]
+    gap, sd = STUDIES[name].paper_difference(claim), design["sd_of_a_difference"]
+    if claim.figure == "AP" and gap is not None:
+        level = ALPHA / family
+        details += [
+            f"power {power(gap, sd, seeds, level):.2f} for the paper's difference",
+            f"a difference of {100 * smallest_effect(sd, seeds, level):.1f} would be found four times of five",
+        ]
+    runs = list(book.get("runs", {}).values())
+    ours = [_mean([_seconds(r) for r in runs if r["variant"] == variant]) for variant in _variants(name, claim)]
+    of_the_pilot = _mean([_seconds(r) for r in runs if r["variant"] == PILOT])
+    if of_the_pilot and not any(variant.startswith("rcnn") for variant in _variants(name, claim)):
+        spent = seeds * sum(one or of_the_pilot for one in ours)
+        return dict(details=tuple(details), cost=f"about {duration(spent)} of one core")
+    return dict(details=tuple(details))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

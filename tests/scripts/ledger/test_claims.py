@@ -1,0 +1,115 @@
+"""Rows of trained comparisons: from a study's record, from an earlier table, and of what is not run yet."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from fcos_edu.experiments.claims import judged
+from fcos_edu.experiments.studies import PILOT, STUDIES, Claim
+from scripts.ledger.claims import PLANNED, SAID, claim_rows
+from scripts.ledger.rows import Row
+from scripts.ledger.verdicts import NOT_RUN
+
+from .made_up import result, rows, spread
+
+VALUES = {"RetinaNet": [0.50, 0.51, 0.49], "C5": [0.56, 0.572, 0.548], "P5": [0.56, 0.575, 0.54]}
+DESIGN = {"seeds": 3, "sd_of_a_difference": 0.01}
+
+
+def book(design: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A record with runs of three rows of the ladder."""
+
+    def values(claim: Claim) -> tuple[list[float], list[float]]:
+        sides = VALUES.get(claim.first), VALUES.get(claim.second)
+        return sides if all(sides) else ([], [])  # type: ignore[return-value]
+
+    found = {"ladder": judged("ladder", values)}
+    variants = [STUDIES["ladder"].rows[row].variant for row in VALUES] + [PILOT]
+    runs = {
+        f"{variant}{seed}": {"variant": variant, "seed": seed, "cpu_seconds": 3600.0, "measuring_cpu_seconds": 0.0}
+        for variant in variants
+        for seed in range(3)
+    }
+    command = "fcos-edu study ladder --data bccd --iterations 1200 --set model.min_size=160"
+    more = {"comparisons": found, "runs": runs, "config": {"iterations": 1200}, "command": command}
+    return result({}, data="bccd, train for training", **({"design": design} if design else {})) | more
+
+
+def of(found: list[Row], said: str) -> Row:
+    (row,) = [row for row in found if row.item.endswith(said)]
+    return row
+
+
+@pytest.mark.parametrize("name", ["ladder", "parts", "centerness", "retinanet", "proposals", "score-iou"])
+def test_every_claim_of_the_paper_has_a_row_and_a_command(name: str) -> None:
+    found = claim_rows({}, name, "Table", "")
+    assert len(found) == len(STUDIES[name].claims) == len({row.item for row in found}) and name in PLANNED["bccd"]
+    for row in found:
+        assert row.word == NOT_RUN and row.commands == (
+            f"fcos-edu study {name} --data bccd --record fcos_edu/results/ladder_bccd.json",
+        )
+        assert row.paper, row.item
+
+
+def test_comparisons_in_words_are_claims() -> None:
+    claims = {(name, claim.first, claim.second) for name, study in STUDIES.items() for claim in study.claims}
+    assert set(SAID) <= claims
+    assert {key for key in claims if key[0] in ("ladder", "parts")} <= set(SAID)
+
+
+def test_a_measured_claim_has_its_interval_power_and_cost() -> None:
+    found = claim_rows({"ladder_bccd": book()}, "ladder", "Table 3", "")
+    row = of(found, "FCOS in the place of RetinaNet")
+    assert row.word == "reproduced" and re.fullmatch(r"\+6.00 \[\+\d\.\d\d, \+\d\.\d\d\]", row.ours)
+    assert row.paper == "+0.4 (36.3 against 35.9)" and row.data == "BCCD" and row.hardware == "two cores"
+    assert row.cost == "6 h", "three runs of each side"
+    assert row.details[0] == "n = 3 pairs" and any(text.startswith("power 0.") for text in row.details)
+    assert of(found, "P6 and P7 from P5 in the place of C5").word == "not told apart"
+    free = of(found, "NMS at 0.6 in the place of 0.5")
+    assert free.word == NOT_RUN and not free.ours
+
+
+def test_what_is_not_run_says_power_and_cost_by_the_design() -> None:
+    row = of(claim_rows({"ladder_bccd": book(DESIGN)}, "ladder", "Table 3", ""), "GIoU in the place of IoU")
+    assert row.cost == "about 6 h of one core" and row.details[0] == "planned: 3 pairs"
+    assert re.fullmatch(r"power 0\.\d\d for the paper's difference", row.details[1])
+    assert row.commands == (
+        "fcos-edu study ladder --data bccd --iterations 1200 --set model.min_size=160"
+        " --record fcos_edu/results/ladder_bccd.json",
+    )
+    row = of(claim_rows({"ladder_bccd": book(DESIGN)}, "retinanet", "Table 7", ""), "without, AP90")
+    assert row.details == ("planned: 3 pairs",), "the design's spread is that of AP"
+
+
+def test_an_earlier_table_counts_until_the_record_has_runs() -> None:
+    earlier = {"none": {"AP": spread(0.50, 0.01)}, "branch": {"AP": {"values": [0.56, 0.55, 0.57]}}}
+    results = {"centerness_bccd": result(earlier, data="bccd", note="short"), "ladder_bccd": book()}
+    row = of(claim_rows(results, "centerness", "Table 4", ""), "branch against none")
+    assert (row.word, row.notes, row.commands) == ("reproduced", ("short",), ("fcos-edu made up",))
+    assert row.ours.startswith("+6.00 [")
+    results["ladder_bccd"]["comparisons"]["centerness"] = judged("centerness", lambda claim: ([0.5, 0.5], [0.6, 0.7]))
+    row = of(claim_rows(results, "centerness", "Table 4", ""), "branch against none")
+    assert row.ours.startswith("-15.00") and row.details[0] == "n = 2 pairs" and not row.notes
+
+
+def test_data_that_is_not_planned_has_rows_for_what_was_measured() -> None:
+    found = claim_rows({"ladder_coco_person": book()}, "ladder", "Table 3", "")
+    there = [row for row in found if row.data == "coco_person"]
+    assert len(there) == 2 and all(row.ours for row in there)
+    assert len([row for row in found if row.data == "BCCD"]) == len(STUDIES["ladder"].claims)
+
+
+def test_figure_7_compares_shares_not_counts() -> None:
+    sides = {
+        "without": {"points": spread(1000, 0), "share": {"values": [0.40, 0.41, 0.39]}},
+        "with": {"points": spread(2000, 0), "share": {"values": [0.25, 0.255, 0.25]}},
+    }
+    item = "Fig. 7: points under y = x, with center-ness against without"
+    row = rows({"score_iou_plain_bccd": result(sides, data="bccd")})[item, "BCCD"]
+    assert (row.word, row.paper) == ("reproduced", "fewer") and row.ours.startswith("-14.83 [")
+    swapped = {"without": sides["with"], "with": sides["without"]}
+    assert rows({"score_iou_plain_bccd": result(swapped, data="bccd")})[item, "BCCD"].word == "contradicted"
+    assert rows({})[item, "COCO"].word == NOT_RUN
