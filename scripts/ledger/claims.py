@@ -23,6 +23,7 @@ PLANNED: Mapping[str, tuple[str, ...]] = {
     "bccd": ("ladder", "parts", "centerness", "retinanet", "proposals", "score-iou"),
 }
 EARLIER = ("bccd", "shapes")  # data of the first, short studies
+AREAS = {"AP50": "AP50 (area of Fig. 4)", "AP75": "AP75 (area of Fig. 5)", "AP90": "AP90 (area of Fig. 6)"}
 _EARLIER_FILES = {"score-iou": "score_iou_plain"}
 
 # A comparison in words, where the names of its rows are too short for that.
@@ -98,7 +99,8 @@ def _row(
 ) -> Row:
     said = SAID.get((name, claim.first, claim.second), f"{claim.first} against {claim.second}")
     whole = claim.figure in ("AP", "share") and name not in ("retinanet", "torchvision")
-    item = (f"{table}: {said}" if table else said) + ("" if whole else f", {claim.figure}")
+    figure = AREAS.get(claim.figure, claim.figure) if name == "retinanet" else claim.figure
+    item = (f"{table}: {said}" if table else said) + ("" if whole else f", {figure}")
     paper = told_paper(name, claim)
     known: dict[str, Any] = dict(data=DATA.get(data, data))
     if not one["n"]:

@@ -296,7 +296,7 @@ def table_7(results: Results) -> Section:
     return Section(
         "Table 7 and Figs 4 to 6: class-agnostic precision and recall",
         "AP / AP50 / AP75 / AP90 in %, whatever the class. Fig. 4 has the curves at IoU .50, Fig. 5 at .75, Fig. 6 "
-        "at .90; the areas under the curves of Figs. 4, 5 and 6 are AP50, AP75 and AP90.",
+        "at .90; the area under each is a figure of this table.",
         rows,
         {
             "precision_recall": "Figs 4 to 6 on BCCD: FCOS and torchvision's RetinaNet, the first seed of the "

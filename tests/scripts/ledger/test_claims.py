@@ -80,7 +80,7 @@ def test_what_is_not_run_says_power_and_cost_by_the_design() -> None:
         "fcos-edu study ladder --data bccd --iterations 1200 --set model.min_size=160"
         " --record fcos_edu/results/ladder_bccd.json",
     )
-    row = of(claim_rows({"ladder_bccd": book(DESIGN)}, "retinanet", "Table 7", ""), "without, AP90")
+    row = of(claim_rows({"ladder_bccd": book(DESIGN)}, "retinanet", "Table 7", ""), "without, AP90 (area of Fig. 6)")
     assert row.details == ("planned: 3 pairs",), "the design's spread is that of AP"
 
 
