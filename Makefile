@@ -12,7 +12,7 @@ ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help alone-environment book test lint types unit nbval browser colab kaggle alone fonts notebooks pages ledger pictures repository upgrade clean distclean
+.PHONY: help alone-environment book test lint types unit nbval browser colab kaggle alone fonts notebooks pages ledger pictures repository course upgrade clean distclean
 
 help:
 	@echo "make book        build the site strictly (sets up $(VENV) if needed) and say where it is"
@@ -27,6 +27,7 @@ help:
 	@echo "make alone-environment   what make alone and make colab run in"
 	@echo "make notebooks   execute notebooks in place; NB=notebooks/02_locations.ipynb for one"
 	@echo "make pages       write what follows from other files: tables of chapters, _toc.yml, API reference, status"
+	@echo "make course      student and instructor notebooks, slides and exam in build/course, a zip of each"
 	@echo "make pictures    draw the committed pictures again"
 	@echo "make ledger      write book/ledger.md from fcos_edu/results/"
 	@echo "make repository  write the repository address of pyproject.toml wherever it belongs"
@@ -84,6 +85,9 @@ ledger: $(VENV)/.book
 
 repository:
 	$(PYTHON) -m scripts.set_repository
+
+course: $(VENV)/.book
+	$(PY) -m scripts.course.make_course
 
 # ---- the checks ---------------------------------------------------------------------------------------
 
