@@ -27,6 +27,7 @@ from .sandbox import WALL, Run, Server, held, supported
 from .submissions import Submission, collect, mentions, read_cells
 
 SHORT = 5  # seconds for a question of a submission that has run out of time twice
+ENOUGH = 8  # questions of a submission that run out of time, after which its other questions are not tried
 
 
 @dataclass
@@ -163,9 +164,13 @@ def grade_one(submission: Submission, questions: Sequence[Question], seed: str, 
         files.append((path.name, cells))
         notes += [fault] if fault else []
     runs: dict[str, tuple[list[str], Run]] = {}
+    hanging = 0
     for file, cells in files:  # the newest file that has the function counts
         asked = [q for q in questions if mentions(cells, q.name) and (q.name not in runs or runs[q.name][1].missing)]
-        given = server.run_all(cells, [(q.name, judge.key(q, seed).cases) for q in asked], WALL / 2)
+        wanted = [(q.name, judge.key(q, seed).cases) for q in asked]
+        given = server.run_all(cells, wanted, WALL / 2, short=SHORT, enough=ENOUGH - hanging)
+        hanging += sum(run.late for run in given)
+        given += [Run((), "untried")] * (len(asked) - len(given))
         for question, run in zip(asked, given, strict=True):
             if not run.missing or runs.get(question.name, (cells, run))[1].missing == "missing":
                 runs[question.name] = cells, run
@@ -194,6 +199,10 @@ _MISSING = {
     "broken": (
         "cannot be made",
         "The statement that makes {} ends in an error: run your file from the top in a new kernel.",
+    ),
+    "untried": (
+        "not tried",
+        "So many functions of this file run without end that this one was not tried: mend them, or take them out.",
     ),
 }
 

@@ -51,9 +51,7 @@ class Run:
     """What came back for one question."""
 
     answers: tuple[Any, ...]  # plain values or Failed, one for each case
-    missing: str = (
-        ""  # "missing", "stub" or "broken": there is no such function, it is not written, it could not be made
-    )
+    missing: str = ""  # "missing" or "stub": no such function, not written; "broken": cannot be made; "untried"
     late: bool = False
     whole: bool = True  # the process lived until the last answer
     faults: tuple[tuple[int, int], ...] = ()  # cell and line of what cannot be read
@@ -155,19 +153,36 @@ class Server:
         return self._together(cells, [(name, cases)], wall)[0]
 
     def run_all(
-        self, cells: Sequence[str], asked: Sequence[tuple[str, Sequence[Case]]], wall: float = WALL
+        self,
+        cells: Sequence[str],
+        asked: Sequence[tuple[str, Sequence[Case]]],
+        wall: float = WALL,
+        *,
+        short: float = WALL,
+        patience: int = 3,
+        enough: int | None = None,
     ) -> list[Run]:
         """Several functions of one file, one after the other in one process, as long as it lives.
 
         A process costs more than most answers. Where one ends before its time, the next begins with the question after
         the one that ended it. An answer that is wrong here may be the fault of another function: ask again with
         :meth:`run` before you say so.
+
+        Args:
+            cells: as for :meth:`run`.
+            asked: functions and their inputs.
+            wall: seconds of a process.
+            short: the same, once ``patience`` questions have run out of time.
+            patience: how many may take the long time.
+            enough: so many that ran out of time end it: the answers are fewer than the questions then.
         """
         found: list[Run] = []
-        while len(found) < len(asked):
-            part = self._together(cells, asked[len(found) :], wall)
+        late = 0
+        while len(found) < len(asked) and (enough is None or late < enough):
+            part = self._together(cells, asked[len(found) :], wall if late < patience else min(wall, short))
             whole = next((i for i, run in enumerate(part) if not run.whole), len(part) - 1)
             found += part[: whole + 1]
+            late += found[-1].late
         return found
 
     def _together(self, cells: Sequence[str], asked: Sequence[tuple[str, Sequence[Case]]], wall: float) -> list[Run]:

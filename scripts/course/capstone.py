@@ -109,12 +109,12 @@ Five short parts. A reader who has only this page must be able to repeat what yo
 5. **Limits**: what could be different with other data, longer runs, a larger network; what you would do next."""
 
 _NOTES = """\
-**For the instructor.** Let students hand in section 1 in the first week, and answer each in two sentences: most trouble
-comes from questions that change two things at once, or that no small detector can answer. With 60 steps on pictures of
-128 pixels the AP is low and scatters; three seeds tell hardly anything apart, and a report that says so deserves full
-marks for its conclusion. A group with a GPU may use `fcos-edu study` with its own design. Common mistakes: the best seed
-is reported; the test pictures were used to choose; two means are compared without a spread; "no significant difference"
-is read as "no difference"; the expectation was written afterwards."""
+**For the instructor.** Let students hand in section 1 in the first week, and answer each in two sentences: most
+trouble comes from questions that change two things at once, or that no small detector can answer. With 60 steps on
+pictures of 128 pixels the AP is low and scatters; three seeds tell hardly anything apart, and a report that says so
+deserves full marks for its conclusion. A group with a GPU may use `fcos-edu study` with its own design. Common
+mistakes: the best seed is reported; the test pictures were used to choose; two means are compared without a spread;
+"no significant difference" is read as "no difference"; the expectation was written afterwards."""
 
 
 def rubric() -> str:
@@ -139,8 +139,8 @@ def capstone(*, instructor: bool = False, url: str | None = None) -> NotebookNod
         notebooks.text("## 2. The design\n\nThe same for both sides, but for one field.", "design-text"),
         notebooks.code(_DESIGN, "design"),
         notebooks.code(_TRAIN, "train"),
-        notebooks.text("## 3. Run, and judge\n\nEach run takes some minutes on a CPU. Do not stop when you like what you "
-                       "see: the number of seeds stands above.", "run-text"),
+        notebooks.text("## 3. Run, and judge\n\nEach run takes some minutes on a CPU. Do not stop when you like "
+                       "what you see: the number of seeds stands above.", "run-text"),
         notebooks.code(_RUN, "run"),
         notebooks.code(_JUDGE, "judge"),
         notebooks.text(_REPORT, "report"),

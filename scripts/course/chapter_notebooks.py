@@ -1,8 +1,8 @@
 """A chapter as a notebook for students, without its solutions, and as one for instructors, with notes.
 
 In the student's form each exercise stands beside its stub and its check. The pictures of the chapter stay; printed
-numbers, and every output behind the heading *Exercises*, are gone: who runs the cells sees them. The answers of the quiz
-are packed, so that nobody reads them by accident.
+numbers, and every output behind the heading *Exercises*, are gone: who runs the cells sees them. The answers of the
+quiz are packed, so that nobody reads them by accident.
 """
 
 from __future__ import annotations

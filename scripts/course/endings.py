@@ -109,8 +109,8 @@ print(f"center sampling would keep {int((near.any(1) & (matched[1] >= 0)).sum())
         ("03_levels", "04_overlap"),
     ),
     3: Lab(
-        "How wrong is an answer, and which locations know their box best? In this lab you write Eq. 2 and Eq. 3. At the "
-        "end your loss pulls a box into place.",
+        "How wrong is an answer, and which locations know their box best? In this lab you write Eq. 2 and Eq. 3. At "
+        "the end your loss pulls a box into place.",
         (),
         (
             (
@@ -152,19 +152,20 @@ figures.box_race((80, 60), truth[0].tolist(), stages)
                 """\
 p = torch.linspace(0.02, 0.98, 49)
 logit = (p / (1 - p)).log()
-costs = {f"γ = {g:g}": [float(focal_loss(z.reshape(1, 1), torch.tensor([0]), 1.0, g)) for z in logit] for g in (0, 1, 2)}
+own = torch.tensor([0])
+costs = {f"γ = {g}": [float(focal_loss(z.reshape(1, 1), own, 1.0, g)) for z in logit] for g in (0, 1, 2)}
 limits = (0, 4)
 figures.lines(p, {"": costs}, xlabel="probability of the right class", ylabel="loss", limits=limits)
 """,
             ),
         ),
-        "Center-ness is 1 in the middle of the box and falls to 0 at its border. With every step the predicted box moves "
-        "and grows, until it covers the true one. The larger γ is, the less an answer costs that is right already.",
+        "Center-ness is 1 in the middle of the box and falls to 0 at its border. With every step the predicted box "
+        "moves and grows, until it covers the true one. The larger γ is, the less a right answer costs.",
         ("07_loss", "08_centerness"),
     ),
     4: Lab(
-        "What computes the answers? In this lab you write the head of Fig. 2, from its shapes to its first bias. At the "
-        "end a tower of yours sees edges in a picture, and a real detector's maps become your list.",
+        "What computes the answers? In this lab you write the head of Fig. 2, from its shapes to its first bias. At "
+        "the end a tower of yours sees edges in a picture, and a real detector's maps become your list.",
         (),
         (
             (
@@ -232,8 +233,8 @@ figures.show_boxes(image, torch.cat([at - sides[:, :2], at + sides[:, 2:]], 1), 
 """,
             ),
         ),
-        "Each of the four maps is bright along edges of one direction. The untrained head's boxes are about as large as two "
-        "strides, wherever an object is.",
+        "Each of the four maps is bright along edges of one direction. The untrained head's boxes are about as large "
+        "as two strides, wherever an object is.",
         ("06_network",),
     ),
     5: Lab(
@@ -304,8 +305,8 @@ assert 0.5 < sum(every) / len(every) <= 1
         ("10_detections", "11_average_precision"),
     ),
     6: Lab(
-        "Does it learn, and did the change help? In this lab you write the parts of a training that decide about it. At "
-        "the end a small detector learns a picture with your schedule, and you judge a change over several seeds.",
+        "Does it learn, and did the change help? In this lab you write the parts of a training that decide about it. "
+        "At the end a small detector learns a picture with your schedule, and you judge a change over several seeds.",
         (),
         (
             (
@@ -382,8 +383,8 @@ print("told apart" if abs(gain) > 4.3 * error else "three seeds do not tell them
                 "a question like the last one, and a page about the answer.",
             ),
         ),
-        "The boxes sit on their objects although the picture was squeezed. The rate rises, stays, and drops to a tenth. The "
-        "loss falls steeply at first; what is left in the end is for the most part the floor of the center-ness loss.",
+        "The boxes sit on their objects although the picture was squeezed. The rate rises, stays, and drops to a "
+        "tenth. The loss falls steeply at first; what is left is nearly all the floor of the center-ness loss.",
         ("09_training", "12_ablations", "15_your_boxes"),
     ),
 }

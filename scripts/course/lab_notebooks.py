@@ -1,8 +1,8 @@
 """The six labs as notebooks, for students and for instructors, from the questions of ``fcos_edu.course``.
 
 Task, signature and docstring come from the question; why it is asked, an example and three hints from ``prompts.py``;
-what is seen at the end from ``endings.py``; the instructor's answers from ``solutions.py``, and the common mistakes from
-the question's mutants.
+what is seen at the end from ``endings.py``; the instructor's answers from ``solutions.py``, and the common mistakes
+from the question's mutants.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def task(number: int, question: Question) -> str:
     """What is asked, why, and an example."""
     prompt = PROMPTS[question.name]
     return (
-        f"## {number}. {question.title}\n\n{prompt.why}\n\nWrite `{question.name}` below; its docstring says what goes in "
-        f"and what comes out. It is worth {question.points} points.\n\n"
+        f"## {number}. {question.title}\n\n{prompt.why}\n\nWrite `{question.name}` below; its docstring says what goes "
+        f"in and what comes out. It is worth {question.points} points.\n\n"
         f"Example: {_code(prompt.call)} gives {_code(prompt.gives)}\n\n{hints(question.name)}"
     )
 
@@ -150,8 +150,8 @@ def lab_notebook(lab: int, *, instructor: bool = False, url: str | None = None) 
         wanted = " and ".join(f"`{name}`" for name in frame.earlier)
         cells.append(
             notebooks.text(
-                f"**From earlier labs.** You may use your {wanted}: copy the functions into the next cell, so that this "
-                "file stands alone.",
+                f"**From earlier labs.** You may use your {wanted}: copy the functions into the next cell, so that "
+                "this file stands alone.",
                 "earlier-text",
             )
         )

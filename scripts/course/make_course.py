@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 import tempfile
 import zipfile
@@ -66,7 +65,7 @@ To grade what students handed in (Linux; choose a seed that they do not know):
 
     fcos-edu course grade submissions --seed WORD --out grades.csv --feedback feedback
 
-The part "Teaching" of the book has plans for 2, 6 and 12 weeks, objectives, misconceptions, and how to publish the course.
+The part "Teaching" of the book has plans for 2, 6 and 12 weeks, objectives, misconceptions, how to publish the course.
 """
 
 

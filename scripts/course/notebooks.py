@@ -55,8 +55,8 @@ LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(((?:\.\./|[\w-]+\.ipynb)[^)\s]*)\)")
 def links(source: str, url: str | None, *, alone: bool, branch: str = "main") -> str:
     """Links for a notebook that has left the repository.
 
-    Links to other chapters stay, unless the notebook is read alone; what lies in the repository is found by its address,
-    and is plain text where there is none.
+    Links to other chapters stay, unless the notebook is read alone; what lies in the repository is found by its
+    address, and is plain text where there is none.
     """
 
     def replace(match: re.Match[str]) -> str:

@@ -94,8 +94,8 @@ PROMPTS = {
         "[1, 0, -1]",
         (
             "First ask which boxes a location may learn, then which of these is the smallest.",
-            "Give every forbidden pair the area infinity, and find the smallest entry of each row. What does a row look "
-            "like in which everything is forbidden?",
+            "Give every forbidden pair the area infinity, and find the smallest entry of each row. What does a row "
+            "look like in which everything is forbidden?",
             "`argmin` of a row of infinities says 0, which is a box: put -1 wherever no pair of the row is allowed. "
             "And an image without boxes has rows of length 0, for which there is no argmin at all.",
         ),
@@ -142,8 +142,8 @@ PROMPTS = {
         "[math.log(2)]  # 16 of 32",
         (
             "How wide is a box whose distances are l and r?",
-            "Both boxes contain the location. So the intersection reaches as far left as the nearer of both left sides, "
-            "and so on.",
+            "Both boxes contain the location. So the intersection reaches as far left as the nearer of both left "
+            "sides, and so on.",
             "The four distances of the intersection are the smaller ones of each pair. Its area, and those of both "
             "boxes, follow from the same formula; the union counts the intersection once.",
         ),
@@ -212,9 +212,9 @@ PROMPTS = {
         "[[[0, 4], [1, 5], [2, 6], [3, 7]]]",
         (
             "In the example the channels of the first cell are 0 and 4. Where are they in memory?",
-            "A `reshape` alone never moves a number. The channels have to come last before rows and columns are joined.",
-            "`permute` takes the old axes in their new order: batch, height, width, channels. Which two of the new axes "
-            "do you flatten?",
+            "A `reshape` alone never moves a number. The channels have to come last before rows and columns join.",
+            "`permute` takes the old axes in their new order: batch, height, width, channels. Which two of the new "
+            "axes do you flatten?",
         ),
     ),
     "tower": Prompt(
@@ -225,12 +225,12 @@ PROMPTS = {
         (
             "What comes after each convolution, the last one too?",
             "A loop over the layers; what one gives is what the next one gets.",
-            "`F.conv2d(x, weight, bias, ...)` needs the padding with which a 3x3 convolution keeps the size of the map.",
+            "`F.conv2d(x, weight, bias, ...)` needs the padding with which a 3x3 convolution keeps the map's size.",
         ),
     ),
     "prior_bias": Prompt(
-        "A new network should find almost nothing, because almost everything is background. Otherwise the first loss is "
-        "huge.",
+        "A new network should find almost nothing, because almost everything is background. Otherwise the first loss "
+        "is huge.",
         "prior_bias(0.5)",
         "0.0",
         (
@@ -310,9 +310,9 @@ PROMPTS = {
         "[False, True]  # the better score claims the object, though its box fits less",
         (
             "Who may choose first?",
-            "Remember for each object whether it is still free. A detection looks at free objects with enough IoU only.",
-            "Among the possible objects take the one with the largest IoU; for an argmax, give all others a value below "
-            "every IoU. Then that object is not free any more.",
+            "Remember for each object whether it is still free. A detection may take a free object with enough IoU.",
+            "Among the possible objects take the one with the largest IoU; for an argmax, give all others a value "
+            "below every IoU. Then that object is not free any more.",
         ),
     ),
     "average_precision": Prompt(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fcos_edu.course import NAMES, grading
+from fcos_edu.course import NAMES, grading, sandbox
 from fcos_edu.course.sandbox import supported
 from tests.cli.calls import run
 from tests.course.right import arrays, loops, tensors
@@ -156,3 +156,39 @@ def test_wrong_calls_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "grades.csv").write_text("my,own,table\n")
     assert command(tmp_path) == 1 and "is no table of this command" in capsys.readouterr().err
     assert (tmp_path / "grades.csv").read_text() == "my,own,table\n"
+
+
+def test_a_submission_that_hangs_everywhere_ends_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """31 questions of 20 seconds must not cost ten minutes; three that hang cost no other question its points."""
+    walls: list[float] = []
+    hanging: set[str] = set()
+    timeout = sandbox.Run((grading.judge.Failed("timeout"),), late=True, whole=False)
+
+    def together(self: Any, cells: Any, asked: Any, wall: float) -> list[sandbox.Run]:
+        """What the process of a student would give, without one: the first function that hangs ends it."""
+        runs = []
+        for name, _ in asked:
+            if name in hanging:
+                walls.append(wall)
+                break
+            runs.append(sandbox.Run(grading.judge.key(grading.catalogue.find(name), "s").expected))
+        return runs + [timeout] * (len(asked) - len(runs))
+
+    monkeypatch.setattr(sandbox.Server, "_together", together)
+    path = tmp_path / "a_1.py"
+    path.write_text("\n".join(f"def {name}(*a):\n    pass" for name in NAMES))
+    server, asked = sandbox.Server(), grading.catalogue.questions()
+    one = grading.Submission("a", "1", [path])
+
+    hanging.update(NAMES)
+    found = grading.grade_one(one, asked, "s", server)
+    assert found.points == 0 and sum(walls) < 150
+    said = [verdict.mistake for verdict in found.verdicts]
+    assert said.count("took too long") == grading.ENOUGH
+    assert said.count("not tried") == len(NAMES) - grading.ENOUGH
+    assert "run without end" in found.verdicts[-1].help
+
+    hanging.clear()
+    hanging.update(NAMES[5:8])
+    found = grading.grade_one(one, asked, "s", server)
+    assert {verdict.question for verdict in found.verdicts if not verdict.right} == hanging

@@ -1,0 +1,1 @@
+"""The question bank: items as data, the chapters' quizzes read from the notebooks, and the exports."""
