@@ -32,6 +32,8 @@ if not __package__:  # run as a file: the folder of the repository is not on the
 from fcos_edu.course.catalogue import LABS
 from scripts import ROOT
 from scripts.course import capstone, chapter_notebooks, lab_notebooks, notebooks
+from scripts.course.bank.collect import bank
+from scripts.course.bank.export import exports
 from scripts.make_pages import chapters
 from scripts.set_repository import COLAB, fill, read_address
 
@@ -148,6 +150,8 @@ def files(url: str | None, branch: str, root: Path = ROOT) -> Iterator[tuple[str
     requirement = f'"fcos-edu[notebook] @ git+{url}"' if url else '"./WHEEL_OR_ZIP_OF_FCOS_EDU[notebook]"'
     yield "student/README.txt", STUDENT.format(requirement=requirement).encode()
     yield "instructor/README.txt", INSTRUCTOR.encode()
+    for name, data in exports(bank(root)).items():
+        yield f"instructor/bank/{name}", data
 
 
 def make(out: Path, url: str | None = None, branch: str = "course", root: Path = ROOT) -> dict[str, int]:
