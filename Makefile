@@ -76,6 +76,7 @@ notebooks: $(VENV)/.book
 
 pages:
 	$(PYTHON) -m scripts.make_pages
+	$(PYTHON) -m scripts.course.objectives_page
 
 pictures: $(VENV)/.book
 	$(PY) -m scripts.make_pictures

@@ -64,6 +64,10 @@ PARTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
 }
 OPENING = ("See it work", "look_inside")  # before the first part
+TEACHING = tuple(
+    f"teaching/{page}"
+    for page in ("index", "plans", "objectives", "misconceptions", "grading", "exams", "capstone", "figures_in_words")
+)
 APPENDIX = (
     "ledger",
     "api/index",
@@ -193,6 +197,7 @@ def toc(given: list[Chapter], modules: list[Module]) -> str:
         text += f"  - caption: {part}\n    chapters:\n"
         for c in inside:
             text += f"      - file: notebooks/{c.stem}\n        title: {json.dumps(f'{c.number} · {c.title}')}\n"
+    text += "  - caption: Teaching\n    chapters:\n" + "".join(f"      - file: {page}\n" for page in TEACHING)
     text += "  - caption: Appendix\n    chapters:\n"
     for page in APPENDIX:
         text += f"      - file: {page}\n"

@@ -33,6 +33,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--out", type=OUT_FILE, required=True, metavar="CSV", help="the table to write")
     parser.add_argument("--feedback", type=OUT_FOLDER, metavar="FOLDER", help="a page for each student, and class.html")
     parser.add_argument(
+        "--gradescope", type=Path, metavar="FOLDER", help="a file for each student in the form of its results.json"
+    )
+    parser.add_argument(
         "--lab", type=LAB, action="append", metavar="N", help="may be given several times (default: all)"
     )
     parser.add_argument("--workers", type=COUNT, default=2, help="processes at once")
@@ -46,7 +49,7 @@ def run_grade(arguments: argparse.Namespace) -> None:
 
     result = grade(
         arguments.folder, arguments.seed, arguments.out, labs=arguments.lab, feedback_folder=arguments.feedback,
-        workers=arguments.workers, again=arguments.again, tell=print,
+        gradescope_folder=arguments.gradescope, workers=arguments.workers, again=arguments.again, tell=print,
     )  # fmt: skip
     print(f"{len(result.grades)} submissions, {result.graded} graded now, the others unchanged")
     if result.held:
@@ -54,6 +57,8 @@ def run_grade(arguments: argparse.Namespace) -> None:
     print(arguments.out)
     if arguments.feedback:
         print(arguments.feedback / "class.html")
+    if arguments.gradescope:
+        print(arguments.gradescope)
 
 
 def run_questions(arguments: argparse.Namespace) -> None:

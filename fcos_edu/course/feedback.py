@@ -7,12 +7,13 @@ HTML with headings and tables, for screen readers too; nothing moves and nothing
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..atomic import atomic_write
 from .catalogue import LABS
@@ -52,6 +53,34 @@ def write(folder: Path, grades: Sequence[Grade], questions: Sequence[Question]) 
         atomic_write(folder / page_name(one), lambda path, text=text: path.write_text(text, encoding="utf-8"))  # type: ignore[misc]
     text = class_page(grades, questions)
     atomic_write(folder / "class.html", lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def write_gradescope(folder: Path, grades: Sequence[Grade], questions: Sequence[Question]) -> None:
+    """A file for each student in the form of Gradescope's ``results.json``: points and help for each question."""
+    for one in grades:
+        text = json.dumps(gradescope(one, questions), indent=1, ensure_ascii=False)
+        name = page_name(one).removesuffix(".html") + ".json"
+        atomic_write(folder / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))  # type: ignore[misc]
+
+
+def gradescope(one: Grade, questions: Sequence[Question]) -> dict[str, Any]:
+    """A student's grade as Gradescope reads it; no hidden case is in it."""
+    by_name = {verdict.question: verdict for verdict in one.verdicts}
+    tests = []
+    for question in questions:
+        verdict = by_name[question.name]
+        tests.append(
+            {
+                "name": f"{question.title} ({question.name})",
+                "number": f"{question.lab}",
+                "score": verdict.points,
+                "max_score": verdict.of,
+                "status": "passed" if verdict.right else "failed",
+                "output": "Right." if verdict.right else verdict.help,
+                "visibility": "visible",
+            }
+        )
+    return {"score": one.points, "output": "; ".join(one.notes), "visibility": "visible", "tests": tests}
 
 
 def page_name(one: Grade) -> str:

@@ -67,6 +67,7 @@ def grade(
     *,
     labs: Sequence[int] | None = None,
     feedback_folder: str | Path | None = None,
+    gradescope_folder: str | Path | None = None,
     workers: int = 2,
     again: bool = False,
     tell: Callable[[str], None] = lambda text: None,
@@ -79,6 +80,7 @@ def grade(
         out: the table, CSV; beside it a file remembers what has been graded.
         labs: their numbers; None for all.
         feedback_folder: a page for each student, and one for the class; None for none.
+        gradescope_folder: a file for each student in Gradescope's form; None for none.
         workers: processes at once.
         again: grade all anew.
         tell: gets a line for each student.
@@ -113,6 +115,8 @@ def grade(
     atomic_write(out, lambda path: path.write_text(table(ordered, questions), encoding="utf-8"))
     if feedback_folder is not None:
         feedback.write(Path(feedback_folder), ordered, questions)
+    if gradescope_folder is not None:
+        feedback.write_gradescope(Path(gradescope_folder), ordered, questions)
     return Class(ordered, graded, facts)
 
 

@@ -20,8 +20,9 @@ def test_options_reach_the_grader(monkeypatch, tmp_path, capsys):
         return grading.Class([], 0, "held: everything")
 
     monkeypatch.setattr(grading, "grade", grade)
-    assert run("course", "grade", tmp_path, "--seed", "x", "--out", "g.csv", "--lab", "2", "--lab", "3", "--again") == 0
+    words = ("--out", "g.csv", "--gradescope", "scope", "--lab", "2", "--lab", "3", "--again")
+    assert run("course", "grade", tmp_path, "--seed", "x", *words) == 0
     seen.pop("tell")
     assert seen == {"folder": tmp_path, "seed": "x", "out": Path("g.csv"), "labs": [2, 3], "feedback_folder": None,
-                    "workers": 2, "again": True}  # fmt: skip
+                    "gradescope_folder": Path("scope"), "workers": 2, "again": True}  # fmt: skip
     assert "held: everything" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -73,3 +74,17 @@ def test_file_names_are_plain_and_differ() -> None:
     names = [feedback.page_name(Grade(student, "", [])) for student in ("../../x", "李娜", "李明", "a/b", "")]
     assert len(set(names)) == 5
     assert all("/" not in name and not name.startswith(".") and name.isascii() for name in names)
+
+
+def test_gradescope_gets_points_and_help(tmp_path: Path) -> None:
+    """The keys of its results.json: https://gradescope-autograders.readthedocs.io/en/latest/specs/"""
+    one = grade("Anna", "", "swapped", "", "")
+    feedback.write_gradescope(tmp_path, [one], QUESTIONS)
+    (path,) = tmp_path.iterdir()
+    assert path.stem == feedback.page_name(one).removesuffix(".html")
+    found = json.loads(path.read_text("utf-8"))
+    assert set(found) == {"score", "output", "visibility", "tests"}
+    assert found["score"] == 30 == sum(test["score"] for test in found["tests"])
+    assert sum(test["max_score"] for test in found["tests"]) == 40 and found["output"] == "a.ipynb is empty"
+    assert [test["status"] for test in found["tests"]] == ["passed", "failed", "passed", "passed"]
+    assert found["tests"][1]["output"] == "Help with swapped." and "(ltrb)" in found["tests"][1]["name"]
