@@ -33,7 +33,10 @@ def add(commands: Commands) -> None:
     parser.add_argument("--out", type=OUT_FILE, required=True, metavar="CSV", help="the table to write")
     parser.add_argument("--feedback", type=OUT_FOLDER, metavar="FOLDER", help="a page for each student, and class.html")
     parser.add_argument(
-        "--gradescope", type=Path, metavar="FOLDER", help="a file for each student in the form of its results.json"
+        "--gradescope",
+        type=OUT_FOLDER,
+        metavar="FOLDER",
+        help="a file for each student in the form of its results.json",
     )
     parser.add_argument(
         "--lab", type=LAB, action="append", metavar="N", help="may be given several times (default: all)"

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -214,3 +219,65 @@ def test_only_what_a_function_needs_is_run() -> None:
 def test_elsewhere_one_sentence_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert "needs Linux" in supported()
+
+
+# Of a process of root: a name space of mounts in which an ordinary user finds this Python, then that user.
+AS_NOBODY = """
+set -e
+if [ -n "$HIDDEN_HOME" ]; then  # of a home that nobody may enter, Python alone
+  mount --bind "$PYTHON_FOLDER" "$PLACE"
+  mount -t tmpfs -o mode=755 tmpfs "$HIDDEN_HOME"
+  mkdir -p "$PYTHON_FOLDER"
+  mount --bind "$PLACE" "$PYTHON_FOLDER"
+fi
+exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+"""
+ORDINARY = """
+import json
+from fcos_edu.course import find, judge
+from fcos_edu.course.sandbox import Server
+question = find("centerness")
+with Server() as server:
+    found = {}
+    for name, source in json.loads(SOURCES).items():
+        run = server.run([source], "centerness", question.cases("s"))
+        found[name] = judge.judge(question, "s", run.answers).points
+    print(json.dumps({"facts": server.facts, "points": found}))
+"""
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv") or not shutil.which("unshare"), reason="needs root"
+)
+def test_an_ordinary_user_grades_as_root_does() -> None:
+    """Run as nobody: right is right, what reads a file of the machine gets nothing, and what held is said."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to others
+        os.chmod(folder, 0o755)
+        grade_as_nobody(Path(folder))
+
+
+def grade_as_nobody(folder: Path) -> None:
+    secret = folder / "secret.txt"
+    secret.write_text("1")
+    reads = f"def centerness(d):\n    open({str(secret)!r}).read()\n    return mine(d)\n"
+    sources = {"right": RIGHT, "reads": RIGHT.replace("def centerness", "def mine") + reads}
+    prefix = Path(sys.base_prefix).resolve()
+    closed = [one for one in (prefix, *prefix.parents) if one.stat().st_mode & 0o005 != 0o005]
+    (folder / "place").mkdir()
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": "/tmp", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(Path.cwd()),
+        "OMP_NUM_THREADS": "1", "HIDDEN_HOME": str(closed[-1]) if closed else "", "PYTHON_FOLDER": str(prefix),
+        "PLACE": str(folder / "place"),
+    }  # fmt: skip
+    code = ORDINARY.replace("SOURCES", repr(json.dumps(sources)))
+    done = subprocess.run(
+        ["unshare", "-m", "bash", "-c", AS_NOBODY, "bash", sys.executable, "-c", code],
+        env=environment, cwd="/", capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    if "unshare failed" in done.stderr or "mount:" in done.stderr or "ermission denied" in done.stderr:
+        pytest.skip(f"this machine does not let us: {done.stderr.strip().splitlines()[-1]}")
+    found = json.loads(done.stdout)
+    assert found["facts"]["uid"], "an ordinary user"
+    assert found["points"]["right"] == QUESTION.points
+    if found["facts"]["files"]:
+        assert found["points"]["reads"] == 0
