@@ -176,7 +176,8 @@ def grade_one(submission: Submission, questions: Sequence[Question], seed: str, 
         hanging += sum(run.late for run in given)
         given += [Run((), "untried")] * (len(asked) - len(given))
         for question, run in zip(asked, given, strict=True):
-            if not run.missing or runs.get(question.name, (cells, run))[1].missing == "missing":
+            known = runs.get(question.name)
+            if known is None or not run.missing or known[1].missing == "missing":
                 runs[question.name] = cells, run
             for cell, line in run.faults:
                 note = f"{file}: Python cannot read line {line}" + (f" of code cell {cell}" if len(cells) > 1 else "")

@@ -31,7 +31,7 @@ if not __package__:  # run as a file: the folder of the repository is not on the
 
 from fcos_edu.course.catalogue import LABS
 from scripts import ROOT
-from scripts.course import capstone, chapter_notebooks, lab_notebooks, notebooks
+from scripts.course import capstone, chapter_notebooks, lab_notebooks, notebooks, slides
 from scripts.course.bank.collect import bank
 from scripts.course.bank.export import exports
 from scripts.make_pages import chapters
@@ -122,6 +122,7 @@ def files(url: str | None, branch: str, root: Path = ROOT) -> Iterator[tuple[str
 
     Raises:
         LeakError: a file for students would hold a line of a solution.
+        slides.MissingError: a package that the slides need is not installed.
     """
 
     def text(made: NotebookNode) -> bytes:
@@ -152,6 +153,9 @@ def files(url: str | None, branch: str, root: Path = ROOT) -> Iterator[tuple[str
     yield "instructor/README.txt", INSTRUCTOR.encode()
     for name, data in exports(bank(root)).items():
         yield f"instructor/bank/{name}", data
+    asked = {one.stem: one.question for one in chapters(root)}
+    for name, data in slides.files([(chapter, asked[chapter.stem]) for chapter, _ in read_chapters(root)]):
+        yield f"slides/{name}", data
 
 
 def make(out: Path, url: str | None = None, branch: str = "course", root: Path = ROOT) -> dict[str, int]:
@@ -208,7 +212,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         counts = make(arguments.out, read_address(ROOT), arguments.branch)
-    except (LeakError, FileExistsError) as error:
+    except (LeakError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for folder, number in counts.items():

@@ -188,6 +188,12 @@ def test_a_submission_that_hangs_everywhere_ends_soon(tmp_path: Path, monkeypatc
     assert said.count("not tried") == len(NAMES) - grading.ENOUGH
     assert "run without end" in found.verdicts[-1].help
 
+    monkeypatch.setattr(sandbox.Server, "_together", lambda self, cells, asked, wall: [
+        sandbox.Run((), ("stub", "broken")[i % 2]) for i, _ in enumerate(asked)])  # fmt: skip
+    found = grading.grade_one(one, asked, "s", server)
+    assert [verdict.mistake for verdict in found.verdicts[:2]] == ["not written yet", "cannot be made"]
+
+    monkeypatch.setattr(sandbox.Server, "_together", together)
     hanging.clear()
     hanging.update(NAMES[5:8])
     found = grading.grade_one(one, asked, "s", server)
