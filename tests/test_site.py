@@ -75,7 +75,7 @@ def test_every_page_of_the_table_of_contents_exists_once() -> None:
 
 def test_every_page_is_in_the_table_of_contents() -> None:
     here = {path.stem for path in (ROOT / "book").glob("*.md")}
-    here |= {f"api/{path.stem}" for path in (ROOT / "book" / "api").glob("*.md")}
+    here |= {f"{part}/{path.stem}" for part in ("api", "teaching") for path in (ROOT / "book" / part).glob("*.md")}
     here |= {f"notebooks/{path.stem}" for path in NOTEBOOKS}
     assert here == set(toc_files(TOC))
 

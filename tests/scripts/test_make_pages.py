@@ -80,7 +80,7 @@ def test_the_pages_of_a_small_book(tree: Path, capsys: pytest.CaptureFixture[str
     toc = yaml.safe_load((tree / "book" / "_toc.yml").read_text("utf-8"))
     opening, *parts = toc["parts"]
     assert toc_files(opening) == ["look_inside"]
-    assert [part["caption"] for part in parts] == ["From a box to its targets", "Beyond", "Appendix"]
+    assert [part["caption"] for part in parts] == ["From a box to its targets", "Beyond", "Teaching", "Appendix"]
     assert parts[0]["chapters"] == [{"file": "notebooks/01_why_no_anchors", "title": "1 · First things"}]
     assert parts[1]["chapters"][0]["title"].endswith(" · Last things")
     assert [page for page in toc_files(toc) if page.startswith("api/")] == [
