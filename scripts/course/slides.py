@@ -57,7 +57,8 @@ _FRAME = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>{title}</title>
 <style>
-html {{ zoom: 1.5 }}
+html {{ zoom: 1.3 }}
+img {{ max-height: 330px; width: auto }}
 body {{ margin: 0; font: 16px/1.4 system-ui, sans-serif; background: #fff; color: #1a1a1a }}
 </style>
 </head>
@@ -81,7 +82,7 @@ body { background: #fff }
 .reveal code { font-family: ui-monospace, "DejaVu Sans Mono", Consolas, monospace; font-size: .92em }
 .reveal img { display: block; max-width: 1200px; max-height: 500px; min-height: 320px; margin: 0 auto 12px;
   object-fit: contain }
-.reveal iframe { width: 1220px; height: 580px; border: 0 }
+.reveal iframe { width: 1220px; height: 560px; border: 0 }
 .reveal .caption { font-size: 24px; color: #333 }
 .reveal .formula { font-size: 34px; margin: 30px 0 }
 .reveal a { color: #0b57a4 }
@@ -197,7 +198,8 @@ def deck(chapter: Chapter, question: str) -> tuple[str, dict[str, str]]:
         for slide in of_code(cell, title, frames, chapter):
             after = chapter.before[place + 1] if place + 1 < len(chapter.before) else None
             said = paragraphs(after.source) if after is not None and after.cell_type == "markdown" else []
-            if said and "<pre>" not in slide.body:
+            goes_on = after is not None and not after.source.startswith("#")
+            if said and goes_on and "<pre>" not in slide.body:
                 slide.body += f'<div class="caption">{html(sentences(said[0], 170))}</div>'
             slide.notes = [*spoken, *said] or [f"Let the class say what it sees before you do: {title}."]
             spoken.clear()
@@ -219,7 +221,8 @@ def section(slide: Slide, chapter: str) -> str:
 
 
 def _words(text: str) -> str:
-    return html(text).strip().removeprefix("<p>").removesuffix("</p>")
+    """A heading, in which "1." begins no list."""
+    return str(MARKDOWN.renderInline(text))
 
 
 def objectives(chapter: Chapter) -> Iterator[Slide]:
@@ -249,13 +252,12 @@ def of_text(cell: NotebookNode, title: str, spoken: list[str]) -> tuple[list[Sli
             made.append(Slide(title, html(sentences(lead[0], 260)), [*spoken, *lead]))
             spoken.clear()
             said = []
-    for formula in re.findall(r"\$\$(.*?)\$\$", source, re.S):
-        made.append(
-            Slide(title, f'<div class="formula">{_formula(" ".join(formula.split()), True)}</div>', [*spoken, *said])
-        )
-        if said:
-            made[-1].body += f'<div class="caption">{html(sentences(said[-1], 200))}</div>'
+    formulas = [_formula(" ".join(one.split()), True) for one in re.findall(r"\$\$(.*?)\$\$", source, re.S)]
+    if formulas and not made:
+        made.append(Slide(title, html(sentences(said[0], 220)) if said else "", [*spoken, *said]))
         spoken.clear()
+    if formulas:
+        made[-1].body += "".join(f'<div class="formula">{one}</div>' for one in formulas)
     if not made:
         spoken += said
     return made, title
