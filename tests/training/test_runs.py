@@ -50,16 +50,19 @@ def whole(tmp_path_factory):
 def test_a_run_killed_in_the_middle_of_writing_gives_the_same_weights(tmp_path, whole):
     """With the model there and half of its checkpoint, with a file written but not in its place, in a step, ..."""
     # 14 steps, a checkpoint after 4, 8, 12 and 14, a line of the log after 3, 6, 9, 12 and 14.
-    for kill in ("write:1", "rename:3", "model:1", "backward:3", "log:2", "model:2", "write:1"):
+    for kill in ("write:1", "rename:3", "model:1", "backward:3", "log:2"):
         assert launch(ALONE, "train", tmp_path, "--resume", "--die", kill, check=False) == -signal.SIGKILL, kill
     launch(ALONE, "train", tmp_path, "--resume")
     assert_same_run(tmp_path, whole)
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
 
 
-def test_runs_killed_at_ten_random_moments_give_the_same_weights(tmp_path, whole):
-    """Any step, line of the log, write or rename, others each time; with a process that loads images or without."""
-    kills = [f"any:{random.SystemRandom().randint(1, 15)}" for _ in range(10)]
+def test_runs_killed_at_random_moments_give_the_same_weights(tmp_path, whole):
+    """Any step, line of the log, write or rename, others each time; the first run with a process that loads images.
+
+    Five of them; ``scripts/kill_test.py`` and ``scripts/faults.py`` do it as often as one likes.
+    """
+    kills = [f"any:{random.SystemRandom().randint(1, 15)}" for _ in range(5)]
     print("kills:", *kills)  # shown where the test fails
     folders = [tmp_path / "0"]
     for kill in kills:
