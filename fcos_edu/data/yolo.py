@@ -225,7 +225,7 @@ def _below(folder: Path, base: str, told: str) -> Path | None:
     """A folder or list that data.yaml names, below the folder of the data set."""
     for name in (f"{base}/{told}" if base else told, told):
         pieces = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-        for first in range(len(pieces)):  # the longest end that is there: ../train/images, /home/ann/data/train/images
+        for first in range(len(pieces)):  # the longest end that is there: ../train/images, /data/ann/data/train/images
             rest = "/".join(pieces[first:])
             if not leads_outside(rest):
                 place = folder / rest

@@ -34,7 +34,7 @@ SAME = [
     '"a.jpg",5,6,15,18,"nut"\na.jpg,1.0,2e0,3,4,bolt\n\nb.jpg,,,,,\n',
     "class,right,bottom,left,top,image\nnut,15,18,5,6,a.jpg\nbolt,3,4,1,2,a.jpg\n,,,,,b.jpg",
     "image_id,xmin,ymin,xmax,ymax,label\n" + ROWS.replace(".jpg", ""),
-    ROWS.replace("a.jpg", "/home/ann/pictures/a.jpg"),
+    ROWS.replace("a.jpg", "/data/ann/pictures/a.jpg"),
 ]
 
 

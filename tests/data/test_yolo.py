@@ -36,12 +36,12 @@ ROBOFLOW = {
     "README.roboflow.txt": "Provided by a user",
 }  # fmt: skip
 ULTRALYTICS = {
-    "data.yaml": "path: /home/ann/datasets/nuts\ntrain: images/train\nval: images/val\nnames:\n  1: bolt\n  0: nut\n",
+    "data.yaml": "path: /data/ann/datasets/nuts\ntrain: images/train\nval: images/val\nnames:\n  1: bolt\n  0: nut\n",
     "images/train/a.jpg": "", "labels/train/a.txt": LINE, "images/val/b.jpg": "", "labels/val/b.txt": LINE * 2,
 }  # fmt: skip
 LISTS = {
     "data.yaml": "train: train.txt\nval: [val.txt]\n" + NAMES, "train.txt": "./pictures/a.jpg\n",
-    "val.txt": "/home/ann/pictures/b.jpg\n", "pictures/a.jpg": "", "pictures/a.txt": LINE, "pictures/b.jpg": "",
+    "val.txt": "/data/ann/pictures/b.jpg\n", "pictures/a.jpg": "", "pictures/a.txt": LINE, "pictures/b.jpg": "",
     "pictures/b.txt": LINE * 2,
 }  # fmt: skip
 CVAT = {
