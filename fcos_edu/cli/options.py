@@ -231,7 +231,7 @@ def add_workers_option(parser: Parser) -> None:
     """``--workers``: no figure depends on it, so it is not told again."""
     parser.add_argument(
         "--workers", type=WORKERS, metavar="N", told=False,
-        help="processes that load images (default: one for each core, at most 4; none for a few images)",
+        help="processes that load images (default: one for each core but one, at most 4; none for a few images)",
     )  # fmt: skip
 
 

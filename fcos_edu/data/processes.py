@@ -68,7 +68,9 @@ class _Loaded(NamedTuple):
 
 
 def usual_workers(images: int) -> int:
-    """How many processes load images where nobody says it: one for each core, at most four; none for few images.
+    """How many processes load images where nobody says it: a core each but for one, at most four; none for few images.
+
+    The network wants a core too.
 
     Where a process begins from nothing (macOS, Windows) it imports torch first, so there many more images are few.
 
@@ -78,7 +80,7 @@ def usual_workers(images: int) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     method = multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
     few = FEW if method == "fork" else 20 * FEW
-    return 0 if cores == 1 or images < few else min(cores, MOST_BY_DEFAULT)
+    return 0 if images < few else min(cores - 1, MOST_BY_DEFAULT)
 
 
 def samples(

@@ -101,7 +101,7 @@ def test_random_numbers_of_the_caller_stay():
 
 def test_how_many_processes_where_nobody_says_it(monkeypatch):
     monkeypatch.setattr(processes.multiprocessing, "get_start_method", lambda allow_none: "fork")
-    for cores, images, expected in ((1, 10**6, 0), (2, 31, 0), (2, 32, 2), (64, 10**6, 4)):
+    for cores, images, expected in ((1, 10**6, 0), (2, 31, 0), (2, 32, 1), (64, 10**6, 4)):
         monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _, n=cores: set(range(n)), raising=False)
         assert usual_workers(images) == expected
     monkeypatch.setattr(processes.multiprocessing, "get_start_method", lambda allow_none: "spawn")
