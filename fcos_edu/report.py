@@ -160,6 +160,8 @@ def sentences(found: Findings) -> list[str]:
     told = []
     if found.interval is None:
         told.append(f"AP is measured on {images} with {boxes}: too few to say how much of it is chance.")
+    elif found.interval.low == found.interval.high:
+        told.append(f"AP is measured on {images} with {boxes}; it is the same, whichever of them are drawn.")
     else:
         half = 50 * (found.interval.high - found.interval.low)
         told.append(

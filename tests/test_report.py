@@ -106,6 +106,10 @@ def test_sentences_are_honest_about_few_boxes() -> None:
     told = " ".join(report.sentences(single))
     assert "1 image with 1 box: too few to say" in told and "No error was found at all." in told
     assert "Classes without a box here" in told
+    told = " ".join(report.sentences(findings(truth, [])))
+    assert (
+        "30 images with 75 boxes; it is the same, whichever of them are drawn" in told and "may be as good" not in told
+    )
 
 
 @pytest.mark.parametrize("results", [[], [detection(1, 1, [1.0, 1.0, 5.0, 5.0], 0.05)]])

@@ -20,6 +20,7 @@ from pycocotools.cocoeval import COCOeval
 
 from .errors import Judged
 
+FEWEST = 5  # images with boxes, from which on drawing them anew tells something
 RESAMPLES = 500
 MANY = 100_000  # detections above which a fifth of the resamples has to do
 
@@ -72,7 +73,7 @@ def ap_intervals(
 
     Returns:
         The interval of AP, those of the classes in the order of the categories, and the number of resamples. An
-        interval is None where there is no box, or but one image with one.
+        interval is None where fewer than :data:`FEWEST` images have a box: drawn anew, they would show too little.
     """
     classes = [_class_of(run, k) for k in range(len(run.params.catIds))]
     if resamples is None:
@@ -82,12 +83,10 @@ def ap_intervals(
     for row in drawn:
         weights = np.bincount(generator.integers(images, size=images), minlength=images).astype(np.float64)
         row[:] = [_weighted_ap(one, weights, run.params.recThrs) for one in classes]
-    own = [
-        _interval(drawn[:, k]) if np.count_nonzero(one.boxes) > 1 else None for k, one in enumerate(classes)
-    ]  # of a single image, all that would be drawn is how often it comes
+    own = [_interval(drawn[:, k]) if np.count_nonzero(one.boxes) >= FEWEST else None for k, one in enumerate(classes)]
     held = drawn[~np.isnan(drawn).all(axis=1)]
     with_boxes = np.count_nonzero(np.sum([one.boxes for one in classes], axis=0))
-    return (_interval(np.nanmean(held, axis=1)) if with_boxes > 1 else None), own, resamples
+    return (_interval(np.nanmean(held, axis=1)) if with_boxes >= FEWEST else None), own, resamples
 
 
 def _class_of(run: COCOeval, k: int) -> _Class:

@@ -63,6 +63,9 @@ def test_intervals_hold_the_ap_and_shrink_with_more_images() -> None:
 
 def test_what_cannot_vary_has_no_interval() -> None:
     boxes = [box for box in TRUTH["annotations"] if box["image_id"] == 1]
+    few = seeded(0, False)[0]
+    few["annotations"] = [box for box in few["annotations"] if box["image_id"] < 5]
+    assert ap_intervals(run_coco(few, []), resamples=20)[0] is None
     one_image = {**TRUTH, "annotations": boxes}
     interval, of_classes, _ = ap_intervals(run_coco(one_image, []), resamples=20)
     assert interval is None and set(of_classes) == {None}
