@@ -86,7 +86,7 @@ body { background: #fff }
 .reveal .caption { font-size: 24px; color: #333 }
 .reveal .formula { font-size: 34px; margin: 30px 0 }
 .reveal a { color: #0b57a4 }
-.reveal .slide-number { font-size: 20px; color: #444; background: none }
+.reveal .slide-number { font-size: 20px; color: #444; background: none; right: auto; left: 16px }
 .reveal strong { font-weight: 700 } .reveal em { font-style: italic }
 """
 
