@@ -391,7 +391,8 @@ def _nothing_usable(name: str, annotations: Annotations, counts: dict[str, int])
         image = annotations.image_index[0]
         seen = f"the first box reaches {_corners(annotations.boxes[0])} in {shortened(annotations.file_names[image])}"
         size = f"of {annotations.widths[image]}×{annotations.heights[image]} pixels"
-        reasons = f"{reasons or f'{len(annotations)} boxes of at most a pixel'}; {seen}, {size}"
+        words = f": {annotations.box_words}" if annotations.box_words else ""
+        reasons = f"{reasons or f'{len(annotations)} boxes of at most a pixel'}; {seen}, {size}{words}"
     why = f"{reasons}" if reasons else "their annotations hold no box at all"
     return (
         f"{name}: none of the {annotations.images} images has a usable box ({why}). "

@@ -423,8 +423,8 @@ def _(folder: Path) -> None:
     "COCO",
     "no image with a usable box, to train on",
     "… (train): none of the 2 images has a usable box (2 degenerate boxes; the first box reaches from (50, 6) to "
-    "(60, 18) in '1.png', of 40×30 pixels). Check the annotations, or keep images without boxes as background with "
-    "keep_empty=True (--keep-empty).",
+    "(60, 18) in '1.png', of 40×30 pixels: in COCO's format bbox is [x, y, width, height], not two corners). Check the "
+    "annotations, or keep images without boxes as background with keep_empty=True (--keep-empty).",
 )
 def _(folder: Path) -> None:
     made = document()
