@@ -26,6 +26,7 @@ import numpy as np
 from ..text import printable, shortened
 from .annotations import Annotations
 from .dataset import FileDataset
+from .folders import sizes_of
 from .formats import splits_of
 from .loading import load
 from .sources import NAMES, SOURCES, located, named
@@ -74,10 +75,11 @@ def convert(
             f"{printable(target)} is there, and nothing is overwritten: name a folder that is not there"
         )
     parts = {name: _read(source, name or "train", reading) for name in _splits(source, split)}
-    first = next(iter(parts.values())).annotations()
     done = Conversion(target, to)
-    for dataset in parts.values():
-        annotations = dataset.annotations()
+    found = {name: _readable(dataset.annotations(), reading, done) for name, dataset in parts.items()}
+    first = next(iter(found.values()))
+    for name, dataset in parts.items():
+        annotations = found[name]
         if annotations.classes != first.classes:
             raise ValueError(f"the splits have other classes: {first.classes} and {annotations.classes}")
         done.images += annotations.images
@@ -92,7 +94,7 @@ def convert(
     made = target.parent / f".{target.name[:60]}.{secrets.token_hex(4)}.part"
     made.mkdir()
     try:
-        WRITERS[to](made, {name: dataset.annotations() for name, dataset in parts.items()}, _copy(link), done)
+        WRITERS[to](made, found, _copy(link), done)
         if target.is_dir():
             target.rmdir()
         os.rename(made, target)
@@ -121,6 +123,17 @@ def _read(source: str | Path, split: str, reading: dict[str, Any]) -> FileDatase
     if not isinstance(dataset, FileDataset):
         raise ValueError(f"{source} has no files to convert; fcos-edu data export draws shapes into a folder")
     return dataset
+
+
+def _readable(annotations: Annotations, reading: dict[str, Any], done: Conversion) -> Annotations:
+    """Without the pictures that are skipped, whose sizes nobody knows."""
+    if reading.get("on_corrupt") != "skip":
+        return annotations
+    paths = [annotations.path(i) for i in range(annotations.images)]
+    known = sizes_of(Path(), map(str, paths))
+    kept = np.array([i for i, path in enumerate(paths) if str(path) in known], dtype=np.int64)
+    done.lost["pictures that cannot be read"] += annotations.images - len(kept)
+    return annotations.chosen(kept)
 
 
 def _copy(link: bool) -> Callable[[Path, Path], None]:

@@ -165,6 +165,15 @@ def test_nothing_is_overwritten_or_half_written(tmp_path: Path) -> None:
         convert("nowhere", tmp_path / "e", "coco")
 
 
+def test_pictures_that_are_skipped_are_left_out(tmp_path: Path) -> None:
+    document = lossy() | {"images": [{"id": i, "file_name": f"{i}.png", "width": 40, "height": 30} for i in (1, 2)]}
+    write(tmp_path / "a", document | {"annotations": document["annotations"][:1]})
+    (tmp_path / "a" / "images" / "2.png").write_bytes(b"no picture")
+    done = convert(tmp_path / "a", tmp_path / "b", "coco", on_corrupt="skip")
+    assert done.images == done.boxes == 1 and done.lost["pictures that cannot be read"] == 1
+    assert load_annotations(tmp_path / "b").file_names == ("1.png",)
+
+
 def test_upright_pictures_are_told_where_the_format_does_not(tmp_path: Path) -> None:
     document = lossy() | {"images": [{"id": 1, "file_name": "a.png", "width": 30, "height": 40}]}
     document["annotations"] = document["annotations"][:1]
