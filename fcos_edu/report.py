@@ -448,7 +448,7 @@ thead th:first-child { text-align: left; } .words td:last-child { text-align: le
 abbr { color: var(--warn); font-size: .8rem; text-decoration: none; }
 .side { display: grid; grid-template-columns: minmax(0, 320px) minmax(0, 1fr); gap: 20px; align-items: start; }
 @media (max-width: 760px) { .side { grid-template-columns: minmax(0, 1fr); } section { padding: 14px 12px; }
-  th, td { padding: 5px 6px; } .bar { min-width: 56px; } table { font-size: .82rem; } .cards { grid-template-columns: 1fr 1fr; } }
+  th, td { padding: 5px 6px; } .words td:last-child { white-space: nowrap; } .bar { min-width: 56px; } table { font-size: .82rem; } .cards { grid-template-columns: 1fr 1fr; } }
 figure { margin: 0; min-width: 0; } svg { width: 100%; max-width: 340px; height: auto; display: block; }
 svg text { fill: var(--soft); font-size: 11px; } svg .paper { fill: none; stroke: var(--line); }
 svg .even { stroke: var(--soft); stroke-dasharray: 4 4; } svg polyline { fill: none; stroke: var(--accent); stroke-width: 1.5; }
