@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from .statistics import Summary, summary
     from .tables import TableDataset
     from .voc import VOCDataset
+    from .wrapped import WrappedDataset, as_dataset
     from .yolo import YOLODataset
 else:
     from .._lazy import lazy
@@ -82,6 +83,7 @@ else:
             "statistics": ("Summary", "summary"),
             "tables": ("TableDataset",),
             "voc": ("VOCDataset",),
+            "wrapped": ("WrappedDataset", "as_dataset"),
             "yolo": ("YOLODataset",),
         },
         modules=(
@@ -107,6 +109,7 @@ else:
             "tables",
             "transforms",
             "voc",
+            "wrapped",
             "yolo",
         ),
     )
@@ -134,8 +137,10 @@ __all__ = [
     "Transforms",
     "VOCDataset",
     "VOC_CLASSES",
+    "WrappedDataset",
     "YOLODataset",
     "annotations",
+    "as_dataset",
     "boxes",
     "cached",
     "coco",
@@ -167,5 +172,6 @@ __all__ = [
     "tables",
     "transforms",
     "voc",
+    "wrapped",
     "yolo",
 ]

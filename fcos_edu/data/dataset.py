@@ -8,7 +8,8 @@ A dataset is a map-style torch Dataset. `dataset[i]` is `(image, target)`:
 
 - image: `tv_tensors.Image`, (3, H, W), uint8 before transforms;
 - target: `{"boxes": tv_tensors.BoundingBoxes (M, 4) float32 xyxy in pixels, "labels": (M,) int64 in 0..C-1,
-  "image_id": int}`.
+  "image_id": ImageId}`, and what torchvision's reference recipe asks for: "area" (M,) float32 in pixels² and
+  "iscrowd" (M,) int64, which is 0, of the boxes as they are after transforms.
 
 What training may see and what evaluation must see differ: crowd boxes and boxes marked as difficult are left
 out of the targets, but `ground_truth()` holds them as ignored regions.
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
+from ..images import as_xyxy
 from ..text import printable, shortened
 from .annotations import Annotations
 from .decoding import MAX_PIXELS, ORIENTATIONS, CorruptImageError, Header, read_header, read_image
@@ -38,6 +40,14 @@ Sample = tuple[tv_tensors.Image, Target]
 Transforms = Callable[..., Any]
 
 ON_CORRUPT = ("error", "skip")
+
+
+class ImageId(int):
+    """An image's number, which some of torchvision's recipes take as a number, and some as a tensor of one."""
+
+    def item(self) -> int:
+        """The number."""
+        return int(self)
 
 
 def make_target(
@@ -54,8 +64,15 @@ def make_target(
             xyxy, format=tv_tensors.BoundingBoxFormat.XYXY, canvas_size=(height, width)
         ),
         "labels": torch.as_tensor(np.asarray(labels, dtype=np.int64).reshape(-1)),
-        "image_id": int(image_id),
+        "image_id": ImageId(image_id),
     }
+
+
+def completed(target: Target) -> Target:
+    """The target with `area` and `iscrowd`, as torchvision's reference recipe wants them."""
+    plain = as_xyxy(target["boxes"]).as_subclass(torch.Tensor)
+    area = (plain[:, 2:] - plain[:, :2]).prod(dim=1)
+    return {**target, "image_id": ImageId(target["image_id"]), "area": area, "iscrowd": torch.zeros(len(plain)).long()}
 
 
 class DetectionDataset(Dataset):  # type: ignore[type-arg]
@@ -98,9 +115,10 @@ class DetectionDataset(Dataset):  # type: ignore[type-arg]
 
     def __getitem__(self, index: int) -> Sample | None:
         sample = self.read(index)
-        if sample is None or self.transforms is None:
-            return sample
-        return self.transforms(*sample)  # type: ignore[no-any-return]
+        if sample is None:
+            return None
+        image, target = sample if self.transforms is None else self.transforms(*sample)
+        return image, completed(target)
 
     def read(self, index: int) -> Sample | None:
         """Sample `index` before transforms; None for a corrupt image that is to be skipped."""

@@ -18,8 +18,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch import Tensor, nn
 
-from ..data import DetectionDataset, collate
+from ..data import DetectionDataset, as_dataset, collate
 from ..data.processes import samples
+from ..data.transforms import eval_transforms
 from ..progress import bar as progress_bar
 
 # COCO's twelve numbers in pycocotools' order; S, M, L: area below 32^2, up to 96^2, above.
@@ -104,19 +105,20 @@ def coco_results(found: dict[str, Tensor], image_id: int, category_ids: Sequence
     ]
 
 
-def predict(model: nn.Module, dataset: DetectionDataset, **options: Any) -> list[dict[str, Any]]:
+def predict(model: nn.Module, dataset: Any, **options: Any) -> list[dict[str, Any]]:
     """Detections on every image of a dataset, in COCO's result format.
 
     Args:
         model: any detector in torchvision's convention whose labels are the dataset's 0..C-1.
-        dataset: gives (image float (3, H, W) in 0..1 at its original size, target).
+        dataset: gives (image float (3, H, W) in 0..1 at its original size, target); any of torchvision's detection
+            convention will do, see :class:`~fcos_edu.data.wrapped.WrappedDataset`.
         options: ``batch_size``, ``workers``, ``precision``, ``indices``, ``progress`` as for :func:`each_batch`.
 
     Returns:
         One dict for each detection, with ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) in pixels of the
         original image, ``score``.
     """
-    return predict_seen(model, dataset, **options)[0]
+    return predict_seen(model, _ours(dataset), **options)[0]
 
 
 def predict_seen(model: nn.Module, dataset: DetectionDataset, **options: Any) -> tuple[list[dict[str, Any]], list[int]]:
@@ -234,7 +236,7 @@ def metrics_of(run: COCOeval) -> dict[str, float | None]:
     return {name: (float(v) if v >= 0 else None) for name, v in zip(METRICS, run.stats, strict=True)}
 
 
-def evaluate(model: nn.Module, dataset: DetectionDataset, **options: Any) -> dict[str, float | None]:
+def evaluate(model: nn.Module, dataset: Any, **options: Any) -> dict[str, float | None]:
     """:func:`predict` and :func:`coco_metrics` in one call; ``options`` as for :func:`predict`.
 
     Images that the dataset skips are left out of the ground truth too, with a warning (:func:`truth_of`); so are those
@@ -244,8 +246,17 @@ def evaluate(model: nn.Module, dataset: DetectionDataset, **options: Any) -> dic
         CorruptImageError: an image that cannot be read, unless the dataset skips such images.
         EvaluationError: as :func:`coco_metrics`.
     """
+    dataset = _ours(dataset)
     results, seen = predict_seen(model, dataset, **options)
     return coco_metrics(truth_of(dataset, seen), results)
+
+
+def _ours(dataset: Any) -> DetectionDataset:
+    """The data set itself, or as one of this package's, with images as floats."""
+    known = as_dataset(dataset)
+    if known is not dataset:
+        known.transforms = eval_transforms()
+    return known
 
 
 def metrics_table(metrics: dict[str, float | None]) -> str:
