@@ -98,7 +98,9 @@ def forget_device(device: str) -> bool:
 
 
 @contextlib.contextmanager
-def prepared(accelerator: Any, model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[nn.Module, Any]]:
+def prepared(
+    accelerator: Any, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> Iterator[tuple[nn.Module, Any, Callable[[], contextlib.AbstractContextManager[None]]]]:
     """``accelerator.prepare`` for a while: afterwards the model is as it was before.
 
     Accelerate writes the forward pass with mixed precision onto the model, and that it has done so
@@ -106,16 +108,30 @@ def prepared(accelerator: Any, model: nn.Module, optimizer: torch.optim.Optimize
     it writes is seen here, not known.
 
     Yields:
-        What takes the model's and the optimizer's place in a step.
+        What takes the model's and the optimizer's place in a step; and a context in which the model is as it was
+        before, for a while between two steps.
     """
     before = dict(vars(model))
     wrapped = accelerator.prepare(model, optimizer)
     written = [name for name, value in vars(model).items() if name not in before or value is not before[name]]
-    try:
-        yield wrapped
-    finally:
+
+    def undo() -> None:
         for name in written:
             if name in before:
                 vars(model)[name] = before[name]
             else:
                 vars(model).pop(name, None)
+
+    @contextlib.contextmanager
+    def bare() -> Iterator[None]:
+        now = {name: vars(model)[name] for name in written}
+        undo()
+        try:
+            yield
+        finally:
+            vars(model).update(now)
+
+    try:
+        yield *wrapped, bare
+    finally:
+        undo()

@@ -56,6 +56,19 @@ class Learner(Protocol):
         ...
 
 
+@runtime_checkable
+class Divisible(Learner, Protocol):
+    """A learner whose batch can be taken in parts, one after the other, to the same losses and gradients.
+
+    It takes ``canvas`` in a step and when it counts, so that each part is padded as the whole is. Not where norms learn
+    statistics of a batch: theirs are then of a part.
+    """
+
+    def canvas_of(self, images: Sequence[Tensor]) -> tuple[int, int]:
+        """Height and width of the canvas that a batch is seen on."""
+        ...
+
+
 class Plain:
     """Any other detector in torchvision's convention, as a :class:`Learner`: it has nothing to count or to note.
 

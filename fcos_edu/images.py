@@ -56,33 +56,39 @@ class ImageBatcher(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGE_STD)[:, None, None], persistent=False)
 
     def forward(
-        self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]] | None
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[dict[str, Tensor]] | None,
+        canvas: tuple[int, int] | None = None,
     ) -> tuple[Batch, list[dict[str, Tensor]] | None]:
         """Images ``(3, H, W)``, float in 0..1 or uint8, and targets in their pixels; both on the canvas afterwards.
 
         Images may still lie in the host's memory: they are sent as they are, and a GPU does the rest. Bytes are a
         quarter of floats on the way; from pinned memory nothing waits for them.
+
+        The canvas is the smallest for all of them, unless another (height, width) is given, as of a larger batch.
         """
-        sizes, (height, width) = self.sizes(images)
+        sizes, own = self.sizes(images)
+        height, width = canvas or own
         # channels_last: convolutions of CPUs and of GPUs with tensor cores are faster on it.
-        canvas = torch.empty(
+        pixels = torch.empty(
             (len(images), 3, height, width),
             dtype=self.mean.dtype, device=self.mean.device, memory_format=torch.channels_last,
         )  # fmt: skip
-        canvas.copy_(self.mean)  # what stays bare is 0 once all is normalised, in one go for all images
+        pixels.copy_(self.mean)  # what stays bare is 0 once all is normalised, in one go for all images
         for i, (image, size) in enumerate(zip(images, sizes, strict=True)):
             if image.dtype == torch.float64:  # as NumPy's images often are; not every device has it
-                image = image.to(canvas.dtype)
-            image = image.to(canvas.device, non_blocking=True)
+                image = image.to(pixels.dtype)
+            image = image.to(pixels.device, non_blocking=True)
             if not image.is_floating_point():
                 image = image / 255
             if size != tuple(image.shape[-2:]):
-                image = image.to(canvas.dtype)
+                image = image.to(pixels.dtype)
                 image = F.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
-            canvas[i, :, : size[0], : size[1]].copy_(image)
-        canvas = canvas.clamp_(0, 1)  # a resize or a blur goes beyond white and black by a rounding
-        canvas = canvas.sub_(self.mean).div_(self.std)
-        return Batch(canvas, sizes), None if targets is None else self.scale(images, targets, sizes)
+            pixels[i, :, : size[0], : size[1]].copy_(image)
+        pixels = pixels.clamp_(0, 1)  # a resize or a blur goes beyond white and black by a rounding
+        pixels = pixels.sub_(self.mean).div_(self.std)
+        return Batch(pixels, sizes), None if targets is None else self.scale(images, targets, sizes)
 
     def groups(self, images: Sequence[Tensor]) -> list[list[int]]:
         """Places of the images that go through the network together, on one canvas.

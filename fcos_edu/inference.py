@@ -102,15 +102,27 @@ class RankedBoxes(NamedTuple):
     locations: Tensor  # (N,) int64 index into the L locations
 
 
-@torch.no_grad()
 def candidates_before_nms(
     output: HeadOutput,
     grid: Grid,
     image_sizes: Sequence[tuple[int, int]],
     config: FCOSConfig,
     targets: Targets | None = None,
+    *,
+    gradients: bool = False,
 ) -> list[RankedBoxes]:
     """The first half of :func:`detect`, whose arguments it takes: scores, threshold, top-k of each level, decoding."""
+    with torch.set_grad_enabled(gradients and torch.is_grad_enabled()):
+        return _candidates(output, grid, image_sizes, config, targets)
+
+
+def _candidates(
+    output: HeadOutput,
+    grid: Grid,
+    image_sizes: Sequence[tuple[int, int]],
+    config: FCOSConfig,
+    targets: Targets | None,
+) -> list[RankedBoxes]:
     quality = location_quality(output, config, targets)
     distances = output.distances
     if config.normalize_targets:
@@ -144,13 +156,14 @@ def candidates_before_nms(
     ]
 
 
-@torch.no_grad()
 def detect(
     output: HeadOutput,
     grid: Grid,
     image_sizes: Sequence[tuple[int, int]],
     config: FCOSConfig,
     targets: Targets | None = None,
+    *,
+    gradients: bool = False,
 ) -> list[dict[str, Tensor]]:
     """Detections of each image.
 
@@ -160,6 +173,7 @@ def detect(
         image_sizes: (height, width) of each image on the canvas, without padding; boxes are clipped to it.
         config: the model's configuration.
         targets: only for ``centerness_inference="oracle"``.
+        gradients: scores and boxes carry gradients, as far as they are switched on. Which boxes there are has none.
 
     Returns:
         For each image ``boxes`` (K, 4) xyxy in pixels of the canvas, ``scores`` (K,), ``labels`` (K,) int64; highest
@@ -167,18 +181,18 @@ def detect(
         center-ness factor, ``levels`` (K,) int64 (3 for P3), ``locations`` (K,) int64 index into the L locations.
     """
     detections = []
-    found = candidates_before_nms(output, grid, image_sizes, config, targets)
-    for i, (boxes, scores, labels, locations) in enumerate(found):
-        best = best_after_nms(boxes, scores, labels, config)
-        location, label = locations[best], labels[best]
-        detections.append(
-            {
-                "boxes": boxes[best],
-                "scores": scores[best],
-                "labels": label,
-                "class_scores": output.logits[i, location, label].sigmoid(),
-                "levels": grid.levels[location],
-                "locations": location,
-            }
-        )
+    with torch.set_grad_enabled(gradients and torch.is_grad_enabled()):
+        for i, (boxes, scores, labels, locations) in enumerate(_candidates(output, grid, image_sizes, config, targets)):
+            best = best_after_nms(boxes.detach(), scores.detach(), labels, config)
+            location, label = locations[best], labels[best]
+            detections.append(
+                {
+                    "boxes": boxes[best],
+                    "scores": scores[best],
+                    "labels": label,
+                    "class_scores": output.logits[i, location, label].sigmoid(),
+                    "levels": grid.levels[location],
+                    "locations": location,
+                }
+            )
     return detections

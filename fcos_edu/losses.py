@@ -126,12 +126,18 @@ def count_over_workers(num_positive: Tensor) -> Tensor:
     return count.clamp(min=1.0)
 
 
-def centerness_floor(targets: Targets) -> Tensor:
+def centerness_floor(targets: Targets, num_positive: Tensor | None = None) -> Tensor:
     """The lowest value that the center-ness loss can reach on these targets: the mean entropy of its soft targets.
 
     A center-ness loss that stays at 0.55 to 0.6 is healthy: this is why. Scalar, in nats; 0 without positives.
+
+    Args:
+        targets: of a batch.
+        num_positive: what to divide by where this batch is a part of a larger one, as for :func:`fcos_losses`: the
+            floors of all parts are added then.
     """
     value = centerness(targets.ltrb)
     entropy = torch.special.entr(value) + torch.special.entr(1 - value)
     positive = targets.labels >= 0  # not the property, which torch.compile of torch 2.6 cannot follow
-    return torch.where(positive, entropy, 0.0).sum() / positive.sum().clamp(min=1)
+    count = positive.sum().clamp(min=1) if num_positive is None else num_positive
+    return torch.where(positive, entropy, 0.0).sum() / count

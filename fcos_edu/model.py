@@ -67,6 +67,8 @@ class FCOS(nn.Module):
         check_inputs: test images and targets in each call (:func:`~fcos_edu.images.check_targets` says for what).
             The tests read values, so on a GPU they wait for it; the trainer makes them on the host and switches this
             off.
+        gradients: let the scores and boxes of detections carry gradients, in evaluation too, for maps of what a
+            detection rests on (Grad-CAM). Off, they carry none.
         centerness_floor: after a training step, the lowest value that its center-ness loss could have had
             (:func:`~fcos_edu.losses.centerness_floor`), a scalar without gradient; None before, and without a branch.
     """
@@ -75,6 +77,7 @@ class FCOS(nn.Module):
         super().__init__()
         self.config = config
         self.check_inputs = True
+        self.gradients = False
         self.centerness_floor: Tensor | None = None
         self._losses: Callable[..., dict[str, Tensor]] = fcos_losses
         self.batcher = ImageBatcher(config)
@@ -90,15 +93,18 @@ class FCOS(nn.Module):
         targets: Sequence[dict[str, Tensor]] | None = None,
         *,
         num_positive: Tensor | None = None,
+        canvas: tuple[int, int] | None = None,
     ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
         """Images (and targets) to losses in training, to detections in evaluation; see the class.
 
         ``num_positive`` is for training with accumulated gradients: N_pos of the whole step (:meth:`count_positive`).
+        ``canvas`` is for a batch that is taken in parts: the size in which all of it would be seen (:meth:`canvas_of`),
+        which padding, and so group norm, depends on.
         """
         if self.training and targets is None:
             raise ValueError("training needs targets: call model(images, targets), or model.eval() for detections")
         if self.training:
-            (seen,) = self.predictions(images, targets)
+            (seen,) = self.predictions(images, targets, canvas)
             return self.losses(seen, num_positive)
         found: list[dict[str, Tensor]] = [{} for _ in images]
         for seen in self.predictions(images, targets):
@@ -107,7 +113,10 @@ class FCOS(nn.Module):
         return found
 
     def predictions(
-        self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]] | None = None
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[dict[str, Tensor]] | None = None,
+        canvas: tuple[int, int] | None = None,
     ) -> Iterator[Predictions]:
         """The first half of :meth:`forward`: checks, canvases, network.
 
@@ -116,6 +125,7 @@ class FCOS(nn.Module):
 
         Args:
             images, targets: as for the class. Targets can be left out where no losses are wanted.
+            canvas: as for :meth:`forward`.
         """
         if self.check_inputs:
             check_images(images)
@@ -123,7 +133,7 @@ class FCOS(nn.Module):
                 check_targets(images, targets, self.config.num_classes)
         for group in self.batcher.groups(images):
             some = [images[place] for place in group]
-            batch, scaled = self.batcher(some, None if targets is None else [targets[place] for place in group])
+            batch, scaled = self.batcher(some, None if targets is None else [targets[place] for place in group], canvas)
             (height, width), device = batch.tensor.shape[-2:], batch.tensor.device
             yield Predictions(
                 group,
@@ -147,7 +157,7 @@ class FCOS(nn.Module):
             made = make_targets(seen.boxes, seen.grid, self.config)
             logits, distances, centerness = seen.output
             if centerness is not None:
-                self.centerness_floor = centerness_floor(made)
+                self.centerness_floor = centerness_floor(made, num_positive)
             return self._losses(logits, distances, centerness, made, self.config, num_positive)
 
     def detections(self, seen: Predictions, config: FCOSConfig | None = None) -> list[dict[str, Tensor]]:
@@ -165,7 +175,7 @@ class FCOS(nn.Module):
             made = None
             if config.centerness_inference == "oracle" and seen.boxes is not None:
                 made = make_targets(seen.boxes, seen.grid, config)
-            found = detect(seen.output, seen.grid, seen.sizes, config, made)
+            found = detect(seen.output, seen.grid, seen.sizes, config, made, gradients=self.gradients)
             for detection, size, given in zip(found, seen.sizes, seen.given_sizes, strict=True):
                 detection["boxes"] = scale_boxes(detection["boxes"], size, given)
         return found
@@ -181,11 +191,23 @@ class FCOS(nn.Module):
         boxes = pad_boxes(targets, torch.device(device))
         return make_targets(boxes, self.grid(height, width, device), self.config)
 
-    def count_positive(self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]]) -> Tensor:
-        """How many locations of a batch are positive, without running the network: a scalar, never waited for."""
-        sizes, (height, width) = self.batcher.sizes(images)
+    def count_positive(
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[dict[str, Tensor]],
+        canvas: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """How many locations of a batch are positive, without running the network: a scalar, never waited for.
+
+        ``canvas`` as for :meth:`forward`.
+        """
+        sizes, own = self.batcher.sizes(images)
         scaled = self.batcher.scale(images, targets, sizes)
-        return self.targets(scaled, height, width, self.batcher.mean.device).positive.sum()
+        return self.targets(scaled, *(canvas or own), self.batcher.mean.device).positive.sum()
+
+    def canvas_of(self, images: Sequence[Tensor]) -> tuple[int, int]:
+        """Height and width of the canvas that a batch is seen on."""
+        return self.batcher.sizes(images)[1]
 
     def set_inference(self, **changes: Any) -> FCOS:
         """Change how a trained model detects: any of the configuration's inference fields. Returns the model.

@@ -108,7 +108,7 @@ _BARE = re.compile(r"""(?<![^\s=:,(\[])(?:~?/[^\s'"/]+(?:/[^\s'",;)\]]*)+|[A-Za-
 def without_places(value: Any) -> Any:
     """Texts without the folders of this machine: of an absolute path its last part stays.
 
-    Of a run's ``model.safetensors`` the run's folder stays too: all runs have such a file.
+    Of a run's ``model.safetensors`` or ``best.safetensors`` the run's folder stays too: all runs have such a file.
 
     Args:
         value: a text, or lists and dicts of texts and other values, which stay as they are.
@@ -122,7 +122,7 @@ def without_places(value: Any) -> Any:
 
     def last(path: str) -> str:
         parts = [part for part in re.split(r"[\\/]+", path) if part] or [path]
-        return "/".join(parts[-2:]) if parts[-1].startswith("model.") and len(parts) > 2 else parts[-1]
+        return "/".join(parts[-2:]) if parts[-1].startswith(("model.", "best.")) and len(parts) > 2 else parts[-1]
 
     quoted = _QUOTED.sub(lambda match: f"{match['quote']}{last(match['path'])}{match['quote']}", value)
     return _BARE.sub(lambda match: last(match[0]), quoted)

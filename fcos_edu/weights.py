@@ -87,8 +87,8 @@ def load(path: str | Path) -> Checkpoint:
     what the configuration asks for must be there: a small file builds no large model.
 
     Args:
-        path: a checkpoint; or a run's folder, for its model; or a checkpoint of a step of a run (``step-N.pt``), whose
-            averaged weights are taken where there are any.
+        path: a checkpoint; or a run's folder, for its best model, or the last where none was measured on the way; or
+            a checkpoint of a step of a run (``step-N.pt``), whose averaged weights are taken where there are any.
 
     Raises:
         FileNotFoundError: no such file.
@@ -96,8 +96,8 @@ def load(path: str | Path) -> Checkpoint:
             model has (not finite, a negative variance); the message names the file.
     """
     path = Path(path)
-    if path.is_dir() and (path / "model.safetensors").exists():
-        path = path / "model.safetensors"
+    if path.is_dir():
+        path = next((path / name for name in ("best.safetensors", "model.safetensors") if (path / name).exists()), path)
     if not path.exists() or path.is_dir():
         raise FileNotFoundError(f"no checkpoint at {path}")
     if not path.is_file():

@@ -174,8 +174,12 @@ def test_a_model_is_as_it_was_whatever_is_written_on_it(mark):
     model = torch.nn.Linear(2, 1)
     before = dict(vars(model))
     accelerator = Marking(cpu=True, mixed_precision="bf16")
-    with compat.prepared(accelerator, model, torch.optim.SGD(model.parameters(), lr=0.1)) as (wrapped, optimizer):
+    with compat.prepared(accelerator, model, torch.optim.SGD(model.parameters(), lr=0.1)) as (wrapped, optimizer, bare):
         assert vars(model)[mark] and "forward" in vars(model)
+        written = dict(vars(model))
+        with bare():
+            assert vars(model) == before
+        assert vars(model) == written
         wrapped(torch.ones(1, 2)).sum().backward()
         optimizer.step()
     assert vars(model) == before

@@ -817,3 +817,27 @@ def test_the_oracle_gets_the_boxes_of_its_own_image() -> None:
         together = model(images, targets)
         for want, image, target in zip(together, images, targets, strict=True):
             torch.testing.assert_close(model([image], [target])[0]["scores"], want["scores"], atol=1e-5, rtol=1e-5)
+
+
+def test_detections_carry_gradients_where_they_are_wanted() -> None:
+    """As for Grad-CAM: what a score rests on. By hand, class probability times center-ness at the location it names."""
+    torch.manual_seed(0)
+    model = FCOS(FCOSConfig.tiny(num_classes=2, min_size=64, max_size=64, fpn_channels=16, score_threshold=0.0)).eval()
+    image = torch.rand(3, 64, 64, requires_grad=True)
+    (found,) = model([image])
+    assert not found["scores"].requires_grad and not found["boxes"].requires_grad
+    model.gradients = True
+    (same,) = model([image])
+    assert all(torch.equal(found[name], same[name]) for name in found)
+    (gradient,) = torch.autograd.grad(same["scores"][0], image, retain_graph=True)
+    (seen,) = model.predictions([image])
+    location, label = int(found["locations"][0]), int(found["labels"][0])
+    assert seen.output.centerness is not None
+    score = seen.output.logits[0, location, label].sigmoid() * seen.output.centerness[0, location].sigmoid()
+    (by_hand,) = torch.autograd.grad(score, image)
+    torch.testing.assert_close(gradient, by_hand)
+    assert gradient.abs().max() > 0
+    (moved,) = torch.autograd.grad(same["boxes"][:5].sum(), image)
+    assert moved.abs().max() > 0
+    with torch.inference_mode():
+        assert not model([image.detach()])[0]["scores"].requires_grad

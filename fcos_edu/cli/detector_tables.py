@@ -284,9 +284,9 @@ def _results(source: str, arguments: argparse.Namespace, dataset: Any, truth: di
 
 
 def _short(source: str, taken: dict[str, Any]) -> str:
-    """A row's name: the file's, or, as all runs have a model.safetensors, the run folder's."""
+    """A row's name: the file's, or, as all runs have a model.safetensors (or best), the run folder's."""
     path = Path(source)
-    name = path.parent.name if path.stem == "model" and path.parent.name else path.stem
+    name = path.parent.name if path.stem in ("model", "best") and path.parent.name else path.stem
     return name if name not in taken else source
 
 

@@ -330,7 +330,7 @@ def _word(action: argparse.Action, value: Any) -> str:
 def without_place(source: str) -> str:
     """A file or folder as a record may name it: as it was typed, but without the folders of this machine.
 
-    Of a run's model.safetensors the run's folder stays: all runs have such a file.
+    Of a run's model.safetensors or best.safetensors the run's folder stays: all runs have such a file.
     """
     known, rest = named(source)
     if known is not None:  # yolo:my_folder
@@ -341,4 +341,4 @@ def without_place(source: str) -> str:
     path = Path(source)
     if not path.is_absolute() and not {"..", "~"} & set(path.parts):
         return path.as_posix() if source == str(path) else source
-    return "/".join(path.parts[-2:]) if path.stem == "model" else path.name
+    return "/".join(path.parts[-2:]) if path.stem in ("model", "best") else path.name

@@ -16,7 +16,7 @@ from ..config import PACKAGED, FCOSConfig
 from ..data.sources import NAMES, named
 from ..places import expanded
 from ..settings import Range
-from ..training.config import TrainConfig
+from ..training.config import TRACKERS, TrainConfig
 from ..training.recipes import FITTED, RECIPES, fitted, recipe_for, start_of
 from .options import (
     COUNT,
@@ -51,10 +51,9 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--recipe", choices=list(RECIPES), metavar="NAME", help=f"one of {', '.join(RECIPES)}")
     parser.add_argument(
-        "--data",
-        type=place,
+        "--data", type=place,
         help=f"{', '.join(NAMES)}, or a folder of labelled pictures (default: the recipe's, or shapes)",
-    )
+    )  # fmt: skip
     add_format_option(parser)
     parser.add_argument(
         "--from", dest="source", type=place, metavar="DETECTOR",
@@ -62,21 +61,28 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--out", type=OUT_FOLDER, told=False, help="run folder (default: runs/NAME)")
     parser.add_argument(
-        "--resume",
-        action="store_true",
-        told=False,
+        "--resume", action="store_true", told=False,
         help="go on with the run in that folder, if there is one; without --recipe, --data and --from as it was begun",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--allow-changes",
-        action="store_true",
-        told=False,
+        "--allow-changes", action="store_true", told=False,
         help="resume although the configuration is not the run's own",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--epochs", type=EPOCHS, help="how often to see all images (default: the recipe's, or what suits their number)"
     )
     parser.add_argument("--iterations", type=COUNT, help="the same in steps of the optimizer")
+    parser.add_argument(
+        "--measure-every", type=NONE_OR_MORE, metavar="STEPS",
+        help="measure so often on the way and keep the best weights; 0: at the end alone (default: ten times at most)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--patience", type=NONE_OR_MORE, metavar="N", help="end after so many measurements without a better AP"
+    )
+    parser.add_argument(
+        "--track", nargs="+", choices=TRACKERS, default=[], told=False,
+        help="write the figures of the log for other programs too (tensorboard needs the extra track)",
+    )  # fmt: skip
     parser.add_argument("--batch-size", type=COUNT, help="images of a step, over all GPUs; the learning rate follows")
     parser.add_argument("--seed", type=SEED, help="of weights, order and augmentation")
     parser.add_argument(
@@ -98,6 +104,7 @@ def add(commands: Commands) -> None:
 
 
 EPOCHS = Number(float, Range(0, 1_000_000, open_low=True))
+NONE_OR_MORE = Number(int, Range(0, 2**31 - 1))
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -117,13 +124,16 @@ def run(arguments: argparse.Namespace) -> None:
 
     folder = run_folder(arguments, config)
     outcome = train(
-        config, folder, resume=arguments.resume, allow_changes=arguments.allow_changes, device=arguments.device
-    )
+        config, folder, resume=arguments.resume, allow_changes=arguments.allow_changes, device=arguments.device,
+        track=arguments.track,
+    )  # fmt: skip
     if not PartialState().is_main_process:
         return
-    print(f"{config.iterations} steps in {outcome['seconds']:.0f} s; the run is in {folder}")
+    print(f"{outcome['iterations']} steps in {outcome['seconds']:.0f} s; the run is in {folder}")
+    if "step" in outcome:
+        print(f"the best weights, by AP on {config.test_split}, are those of step {outcome['step']}: best.safetensors")
     if arguments.export:
-        trained = weights.load(folder / "model.safetensors")
+        trained = weights.load(folder)
         weights.save(arguments.export, trained.state, trained.config, half=True, about=trained.about | outcome)
     start = without_place(config.start_from) if config.start_from else f"{config.model.backbone_weights} weights"
     place_of_data = without_place(config.data)
@@ -166,16 +176,23 @@ def train_config(arguments: argparse.Namespace) -> TrainConfig:
                 raise
             config = config.replace(start_from=arguments.source, model=FCOSConfig.from_dict(kept["model"]))
     config = config.replace(**changes)
-    free = begun is None and not arguments.recipe and (config.data not in RECIPES or start_of(config) != "random")
-    return lengthened(arguments, config, changes, gpu=gpu) if free or arguments.epochs else config
+    fits = begun is not None or arguments.recipe or (config.data in RECIPES and start_of(config) == "random")
+    return config if fits and not arguments.epochs else lengthened(arguments, config, changes, fits=bool(fits), gpu=gpu)
 
 
 def lengthened(
-    arguments: argparse.Namespace, config: TrainConfig, changes: Mapping[str, Any], *, gpu: bool
+    arguments: argparse.Namespace, config: TrainConfig, changes: Mapping[str, Any], *, fits: bool, gpu: bool
 ) -> TrainConfig:
     """The configuration with as many steps as were asked for, or suit the data; counts their images.
 
     A run that goes on keeps its own: whether the data are still the same is asked later, and told better.
+
+    Args:
+        arguments: of the command line.
+        config: with all that they ask for.
+        changes: which of its fields they name.
+        fits: all but the number of steps is as a recipe, or a run that goes on, has it.
+        gpu: whether one computes.
     """
     kept = before(run_folder(arguments, config)) if arguments.resume and not arguments.epochs else None
     if kept is not None:
@@ -185,25 +202,26 @@ def lengthened(
     from ..training.loading import look
 
     try:
-        images, classes = look(config)
+        seen = look(config)
     except FileNotFoundError:
         if arguments.epochs or not set(config.data.split("+")) <= set(NAMES):
             raise
         return fitted(config, None, gpu=gpu, keep=changes)  # not fetched yet: training says so
-    if not arguments.recipe:
-        config = fitted(config, images, gpu=gpu, keep=changes)
-    if arguments.epochs:
-        longer = config.for_epochs(arguments.epochs, images)
+    if fits:
+        longer = config.for_epochs(arguments.epochs, seen.images)
         config = longer.replace(**{name: value for name, value in changes.items() if name == "warmup_iterations"})
+    else:
+        tested = 0 if config.test_split == "test" else seen.tested  # which must choose nothing
+        config = fitted(config, seen.images, tested=tested, epochs=arguments.epochs, gpu=gpu, keep=changes)
     if arguments.print:
-        print(f"length    {config.length(images)}", file=sys.stderr)
-    return config.replace(**{"model.class_names": classes, "model.num_classes": len(classes)})
+        print(f"length    {config.length(seen.images)}", file=sys.stderr)
+    return config.replace(**{"model.class_names": seen.classes, "model.num_classes": len(seen.classes)})
 
 
 def changes_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of the configuration that the command line names."""
     changes = dict(parse_setting(text) for text in arguments.set)
-    for name in ("data", "iterations", "batch_size", "seed"):
+    for name in ("data", "iterations", "batch_size", "seed", "measure_every", "patience"):
         if getattr(arguments, name) is not None:
             changes[name] = getattr(arguments, name)
     changes |= picture_options(arguments) | ({"keep_empty": True} if arguments.keep_empty else {})

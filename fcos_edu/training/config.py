@@ -30,6 +30,8 @@ from ..settings import (
     to_json,
 )
 
+TRACKERS = ("csv", "tensorboard")  # what :mod:`fcos_edu.training.tracking` can write, beside the log
+
 
 @dataclass(frozen=True)
 class TrainConfig(Settings):
@@ -79,6 +81,8 @@ class TrainConfig(Settings):
     log_every: Count = 20
     save_every: Count = 1000
     keep_checkpoints: Count = 2  # the newest ones
+    measure_every: Annotated[int, Range(0)] = 0  # steps between measurements of the test split; 0: at the end alone
+    patience: Annotated[int, Range(0)] = 0  # measurements without a better AP after which the run ends; 0: none
 
     # -- the detector
     detector: Detector = "fcos"  # or one of torchvision's, with the backbone and thresholds of model

@@ -10,6 +10,7 @@ the number of loading processes changes nothing, and two workers see together wh
 
 from __future__ import annotations
 
+import copy
 import errno
 import multiprocessing
 import os
@@ -42,6 +43,7 @@ class Batch(NamedTuple):
     targets: list[dict[str, Tensor]]  # boxes (M, 4), labels (M,)
     image_ids: list[int]
     skipped: int  # corrupt images that others took the place of
+    canvas: tuple[int, int] | None = None  # height and width, where it is a part of a pass: that of all its images
 
 
 class Failure(NamedTuple):
@@ -73,8 +75,13 @@ def killed_loader(error: BaseException, step: int) -> LoaderKilledError | None:
     )
 
 
-def make_dataset(config: TrainConfig) -> data.DetectionDataset:
-    """The training set with its transforms; resized images stay in memory where ``cache`` says so."""
+def make_dataset(config: TrainConfig, given: Any = None) -> data.DetectionDataset:
+    """The training set with its transforms; resized images stay in memory where ``cache`` says so.
+
+    Args:
+        config: names the data.
+        given: the data set itself, of torchvision's detection convention; its own transforms come first.
+    """
     sizes = config.train_sizes or (config.model.min_size,)
     transforms = data.transforms.train_transforms(
         None if config.cache and len(sizes) == 1 else sizes,
@@ -83,7 +90,7 @@ def make_dataset(config: TrainConfig) -> data.DetectionDataset:
         vertical_flip=config.vertical_flip,
         scale=(config.zoom[0], config.zoom[1]) if config.zoom else None,
     )
-    dataset = _read(config)
+    dataset = _read(config) if given is None else _plain(given)
     if config.cache:
         prepare = data.transforms.resize(max(sizes), config.model.max_size)
         return data.cached(dataset, prepare=prepare, transforms=transforms)
@@ -91,13 +98,38 @@ def make_dataset(config: TrainConfig) -> data.DetectionDataset:
     return dataset
 
 
+def _plain(given: Any) -> data.DetectionDataset:
+    """A data set that somebody has made, as one of ours without transforms; theirs belong to what it reads."""
+    if isinstance(given, data.DetectionDataset) and given.transforms is None:
+        return copy.copy(given)  # it gets the run's transforms
+    return data.WrappedDataset(given)
+
+
+def named(config: TrainConfig, dataset: Any, test: Any) -> TrainConfig:
+    """The configuration of a run on data sets that are given themselves: it has their types in the place of names."""
+    changes: dict[str, Any] = {}
+    if dataset is not None:
+        changes = {"data": type(dataset).__name__, "split": "given", "test_data": "", "test_split": ""}
+    if test is not None:
+        changes |= {"test_data": type(test).__name__, "test_split": config.test_split or "given"}
+    return config.replace(**changes)
+
+
 def _read(config: TrainConfig) -> data.DetectionDataset:
     keep_empty = config.keep_empty or None  # otherwise as the split has it
     return data.load(config.data, config.split, keep_empty=keep_empty, **config.reading)
 
 
-def look(config: TrainConfig) -> tuple[int, tuple[str, ...]]:
-    """How many images the training set has, and its classes. What is odd about it is told when it is trained on.
+class Seen(NamedTuple):
+    """What :func:`look` saw."""
+
+    images: int
+    classes: tuple[str, ...]
+    tested: int  # images that are measured
+
+
+def look(config: TrainConfig) -> Seen:
+    """How many images there are, and of which classes. What is odd about them is told when they are trained on.
 
     Raises:
         FileNotFoundError, ValueError, CorruptImageError, DownloadError: as :func:`fcos_edu.data.loading.load`.
@@ -105,11 +137,17 @@ def look(config: TrainConfig) -> tuple[int, tuple[str, ...]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = _read(config)
-    return len(dataset), dataset.classes
+        test = make_test_dataset(config, dataset.classes)
+    return Seen(len(dataset), dataset.classes, 0 if test is None else len(test))
 
 
-def make_test_dataset(config: TrainConfig, classes: Sequence[str]) -> data.DetectionDataset | None:
-    """What is measured at the end.
+def make_test_dataset(config: TrainConfig, classes: Sequence[str], given: Any = None) -> data.DetectionDataset | None:
+    """What is measured.
+
+    Args:
+        config: names the data.
+        classes: of the training set.
+        given: the data set itself.
 
     Raises:
         ValueError: other classes than the training set's, no such split, or one without boxes.
@@ -117,7 +155,8 @@ def make_test_dataset(config: TrainConfig, classes: Sequence[str]) -> data.Detec
     if not config.test_split:
         return None
     name = config.test_data or config.data
-    test = data.load(name, config.test_split, transforms=data.transforms.eval_transforms(), **config.reading)
+    test = data.load(name, config.test_split, **config.reading) if given is None else _plain(given)
+    test.transforms = data.transforms.eval_transforms()
     if tuple(test.classes) != tuple(classes):
         raise ValueError(
             f"{config.test_split} of {name} has the classes {', '.join(test.classes)}, but {config.split} of "

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,12 @@ from ..progress import Forecast, say
 from ..progress import bar as progress_bar
 from ..settings import ConfigError
 from .config import TrainConfig
-from .loading import make_dataset, make_loader, make_test_dataset
+from .loading import make_dataset, make_loader, make_test_dataset, named
+from .measuring import Measurements, check_patience, twelve
 from .runs import Run, flush
 from .signals import AskedWhileWaiting, StopRequest
 from .state import State
+from .tracking import check_trackers, make_trackers
 from .workers import (
     agreed_step,
     evaluate_shared,
@@ -43,15 +45,10 @@ from .workers import (
 
 
 def train(
-    config: TrainConfig,
-    folder: str | Path,
-    *,
-    model: nn.Module | None = None,
-    resume: bool = False,
-    allow_changes: bool = False,
-    progress: bool = True,
-    device: str | None = None,
-) -> dict[str, Any]:
+    config: TrainConfig, folder: str | Path, *, model: nn.Module | None = None, resume: bool = False,
+    allow_changes: bool = False, progress: bool = True, device: str | None = None, track: Sequence[str] = (),
+    dataset: Any = None, test: Any = None,
+) -> dict[str, Any]:  # fmt: skip
     """Train, and leave a :class:`~fcos_edu.training.runs.Run` in ``folder``. Every worker of a distributed run calls
     this.
 
@@ -68,13 +65,20 @@ def train(
         progress: show bars and the table of figures.
         device: ``"cpu"``, ``"cuda"`` or ``"mps"``; None for the GPU if there is one. On a CPU the same run gives the
             same weights bit for bit; a GPU adds in another order each time.
+        track: write the figures of the log for other programs too: ``"csv"``, ``"tensorboard"``, or both.
+        dataset: train on this instead of ``config.data``: any data set of torchvision's detection convention
+            (:class:`~fcos_edu.data.wrapped.WrappedDataset`); the run's changes of images come after its own.
+        test: measure on this, likewise; None measures nothing where ``dataset`` is given.
 
     Returns:
-        ``seconds`` of training, ``cpu_seconds`` of all threads of this process and, on the main process, with a
-        ``test_split``, COCO's twelve numbers (EMA weights if there are any).
+        ``seconds`` of training without measurements, ``cpu_seconds`` of all threads of this process, ``iterations``
+        and, on the main process, with a ``test_split``, COCO's twelve numbers (EMA weights if there are any). Where a
+        run measures on its way, they are those of its best weights, and ``step`` says which these are: chosen by the
+        very split that they are measured on, so expect a little less elsewhere.
 
     Raises:
         ValueError: there is no such device.
+        ConfigError: ``track`` has an unknown name, or tensorboard is missing; or ``patience`` without measurements.
         FileExistsError, ConfigError: as :meth:`Run.check <fcos_edu.training.runs.Run.check>` and
             :meth:`Run.check_data <fcos_edu.training.runs.Run.check_data>`.
         BlockingIOError: as :meth:`Run.lock <fcos_edu.training.runs.Run.lock>`.
@@ -84,19 +88,22 @@ def train(
         OutOfMemoryError: of the GPU; says what to lower.
         PreemptedError: after SIGTERM; a program that does not catch it ends with the exit code 75.
     """
+    config = named(config, dataset, test)
+    check_trackers(track)
+    check_patience(config)
     run, kind = Run(folder), config.detector if model is None else "custom"
     accelerator = make_accelerator(config.precision, device)
     worker, workers = accelerator.process_index, accelerator.num_processes
     with StopRequest() as stop, explained(out_of_memory(config, workers)), contextlib.ExitStack() as at_the_end:
         stop.release()  # there is nothing to save yet
         set_seed(config.seed)
-        dataset = first_on_each_machine(accelerator, lambda: make_dataset(config))
-        test = make_test_dataset(config, dataset.classes)  # now: a missing split is told before hours of training
-        config = config.replace(**{"model.class_names": dataset.classes, "model.num_classes": len(dataset.classes)})
+        data = first_on_each_machine(accelerator, lambda: make_dataset(config, dataset))
+        tested = make_test_dataset(config, data.classes, test)  # now: a missing split is told before hours of training
+        config = config.replace(**{"model.class_names": data.classes, "model.num_classes": len(data.classes)})
         at_the_end.callback(run.unlock)
         on_main(accelerator, run.lock)
         run.check(config, resume=resume, allow_changes=allow_changes)
-        saved, seen = run.newest() if resume else None, dataset.summary()
+        saved, seen = run.newest() if resume else None, data.summary()
         if saved:
             run.check_data(saved, seen, allow_changes=allow_changes)
             if saved["step"] > config.iterations:
@@ -110,22 +117,26 @@ def train(
         state = State(accelerator, config, model, seen)
         if saved:
             state.load_state_dict(saved, run.folder)
-        loader = make_loader(dataset, config, start=start, worker=worker, workers=workers)
+        loader = make_loader(data, config, start=start, worker=worker, workers=workers)
 
-        with state.in_training(), Journal(run, state, progress, len(dataset)) as journal:
-            save = partial(save_run, run, state, journal, kind)
+        with state.in_training(), Journal(run, state, progress, len(data), track) as journal:
+            save = Saver(run, state, journal, kind)
+            measured = Measurements(run, state, tested, stop, keep=save.best, tell=journal.tell)
+            duties = (
+                Duty(journal.step, 1),
+                Duty(journal.report, config.log_every),
+                Duty(save, config.save_every, config.measure_every),
+                Duty(measured.take, config.measure_every or config.iterations),
+            )
             stop.hold()
             try:
-                for passes in state.batches(loader, save, stop.waiting):
+                measured.take()  # what a stop has cut off
+                for passes in state.batches(loader, save, stop.waiting, measured.enough):
                     state.step(passes)
-                    journal.step()
-                    last = state.done == config.iterations
-                    if state.done % config.log_every == 0 or last:
-                        journal.write(state.report())
-                    asked_to_stop = stop.agreed()
-                    if state.done % config.save_every == 0 or last or asked_to_stop:
+                    for duty in duties:
+                        duty.do(state)
+                    if stop.agreed():
                         save()
-                    if asked_to_stop:
                         break
             except AskedWhileWaiting:
                 stop.agreed()
@@ -133,23 +144,37 @@ def train(
             if stop.asked:
                 stop.leave(f"asked to stop after step {state.done}; its state is saved: resume {run.folder}")
         stop.release()
-        return measure(run, state, test, progress)
+        return measure(run, state, tested, progress, measured.best())
+
+
+class Duty:
+    """What is done after some of the steps: every so many, where that is not 0, and after the last."""
+
+    def __init__(self, act: Callable[[], None], *every: int) -> None:
+        self.act, self.every = act, [number for number in every if number]
+
+    def do(self, state: State) -> None:
+        """Do it, if the step that the state has just done is one of those."""
+        last = state.done == state.config.iterations
+        if any(last or state.done % number == 0 for number in self.every):
+            self.act()
 
 
 class Journal:
-    """What a run tells while it goes: its length, its log, the bar, and the curves at its end.
+    """What a run tells while it goes: its length, its log, the bar, other programs, and the curves at its end.
 
     Only the main process tells.
     """
 
-    def __init__(self, run: Run, state: State, progress: bool, images: int) -> None:
-        self.run, self.state, self.images = run, state, images
+    def __init__(self, run: Run, state: State, progress: bool, images: int, track: Sequence[str] = ()) -> None:
+        self.run, self.state, self.images, self.track = run, state, images, track
         self.main = state.accelerator.is_main_process
         self.progress = progress and self.main
 
     def __enter__(self) -> Journal:
         config, done = self.state.config, self.state.done
         self.log = self.run.open(config, done) if self.main else None
+        self.trackers = make_trackers(self.track, self.run.folder, done) if self.main else []
         if self.progress and done < config.iterations:
             say(f"{config.length(self.images)}{f'; {done:,} steps are done' if done else ''}")
         self.bar = progress_bar(
@@ -160,6 +185,9 @@ class Journal:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.bar.close()
+        for tracker in self.trackers:
+            with contextlib.suppress(OSError):  # the log has it
+                tracker.finish()
         if self.log is not None:
             try:
                 self.log.close()
@@ -174,8 +202,9 @@ class Journal:
         if self.progress:
             self.forecast.step()
 
-    def write(self, entry: dict[str, float]) -> None:
-        """A line of the log, and the most important of it beside the bar."""
+    def report(self) -> None:
+        """A line of the log, and the most important of it beside the bar; all workers call this in the same step."""
+        entry = self.state.report()
         if self.log is None:
             return
         self.log.write(json.dumps(entry) + "\n")
@@ -184,6 +213,18 @@ class Journal:
         if "centerness_floor" in entry:  # beside the loss that cannot fall below it
             shown["centerness"] = f"{entry['centerness']:.3f} (floor {entry['centerness_floor']:.3f})"
         self.bar.set_postfix(shown)
+        self.pass_on(entry)
+
+    def tell(self, text: str, entry: Mapping[str, Any]) -> None:
+        """A line for people, and the figures behind it for other programs; for the main process."""
+        if self.progress:
+            say(text)
+        self.pass_on({name: value for name, value in entry.items() if value is not None and name != "seconds"})
+
+    def pass_on(self, entry: Mapping[str, Any]) -> None:
+        """The figures of a step for other programs."""
+        for tracker in self.trackers:
+            tracker.log({name: value for name, value in entry.items() if name != "step"}, step=int(entry["step"]))
 
     def flush(self) -> None:
         """The log to the disk: before a checkpoint that relies on it."""
@@ -191,47 +232,76 @@ class Journal:
             flush(self.log)
 
 
-def save_run(run: Run, state: State, journal: Journal, kind: str) -> None:
-    """The model, and the checkpoint to go on from; all workers call this in the same step.
+class Saver:
+    """Saves the model, and the checkpoint to go on from; all workers call it in the same step.
+
+    A step that is saved already is not saved again.
 
     Args:
         run: where to.
         state: what.
         journal: of the steps so far.
         kind: the detector's name, by which its checkpoint is loaded.
-
-    Raises:
-        NonFiniteLossError: the state is worth nothing; the older checkpoint is kept.
     """
-    config = state.config
-    state.check()
-    saved = state.state_dict()
-    if state.accelerator.is_main_process:
-        run.require()
-        journal.flush()
-        # Before the checkpoint: a run that is killed in between does these steps again, and saves both.
-        about = dict(step=state.done, iterations=config.iterations, data=config.data)
-        detectors.save(state.best, run.model, kind, config.model, **about)
-        run.save(saved, keep=config.keep_checkpoints)
-    state.accelerator.wait_for_everyone()  # or a launcher, seeing one worker end, would end the one that writes
+
+    def __init__(self, run: Run, state: State, journal: Journal, kind: str) -> None:
+        self.run, self.state, self.journal, self.kind = run, state, journal, kind
+        self.step: int | None = None  # the last one that was saved
+
+    def __call__(self) -> None:
+        """Save.
+
+        Raises:
+            NonFiniteLossError: the state is worth nothing; the older checkpoint is kept.
+        """
+        state = self.state
+        if self.step == state.done:
+            return
+        state.check()
+        saved = state.state_dict()
+        if state.accelerator.is_main_process:
+            self.run.require()
+            self.journal.flush()
+            # Before the checkpoint: a run that is killed in between does these steps again, and saves both.
+            self._write(self.run.model)
+            self.run.save(saved, keep=state.config.keep_checkpoints)
+        state.accelerator.wait_for_everyone()  # or a launcher, seeing one worker end, would end the one that writes
+        self.step = state.done
+
+    def best(self) -> None:
+        """Write the model of now as the best so far; the main process alone calls this."""
+        self._write(self.run.best)
+
+    def _write(self, path: Path) -> None:
+        config = self.state.config
+        about = dict(step=self.state.done, iterations=config.iterations, data=config.data)
+        detectors.save(self.state.result, path, self.kind, config.model, **about)
 
 
-def measure(run: Run, state: State, test: DetectionDataset | None, progress: bool) -> dict[str, Any]:
+def measure(
+    run: Run, state: State, test: DetectionDataset | None, progress: bool, best: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """What the run has cost and, of ``test``, COCO's twelve numbers; the main process writes them beside the model.
+
+    Args:
+        run, state: that are done.
+        test: what to measure on; None for nothing.
+        progress: show a bar, and the numbers.
+        best: what was measured on the way of the weights that are kept; there is nothing more to measure then.
 
     Raises:
         OutOfMemoryError: of the GPU; says that the weights are saved.
     """
     cost = state.spent.total()
     outcome: dict[str, Any] = {name: round(cost[name], 1) for name in ("seconds", "cpu_seconds")}
-    outcome["iterations"] = state.config.iterations
+    outcome["iterations"] = state.done
     if test is None:
         return outcome
-    with explained(
-        "while detecting, after training: the weights are saved. Free memory on the GPU, or hide it "
-        f"(CUDA_VISIBLE_DEVICES=), and measure them: fcos-edu evaluate {run.model}"
-    ):
-        metrics = evaluate_shared(state.accelerator, state.best, test, progress=progress)
+    if best is not None:
+        metrics = twelve(best)
+        outcome["step"] = best["step"]
+    else:
+        metrics = _measured_now(run, state, test, progress)
     if state.accelerator.is_main_process:
         outcome |= {"split": state.config.test_split, "images": len(test), **metrics}
         write_json(run.metrics, outcome)
@@ -239,6 +309,14 @@ def measure(run: Run, state: State, test: DetectionDataset | None, progress: boo
             with contextlib.suppress(OSError, ValueError):  # nobody reads it; it is written
                 print(metrics_table(metrics), flush=True)
     return outcome
+
+
+def _measured_now(run: Run, state: State, test: DetectionDataset, progress: bool) -> dict[str, float | None]:
+    with explained(
+        "while detecting, after training: the weights are saved. Free memory on the GPU, or hide it "
+        f"(CUDA_VISIBLE_DEVICES=), and measure them: fcos-edu evaluate {run.model}"
+    ):
+        return evaluate_shared(state.accelerator, state.result, test, progress=progress)
 
 
 def make_detector(config: TrainConfig, *, trained: bool = True) -> nn.Module:

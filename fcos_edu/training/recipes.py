@@ -211,6 +211,7 @@ _SEEN = {
 }
 _IN_MEMORY = 2000  # images of the small network that stay in memory: half a gigabyte
 _LEAST = 100  # steps
+_MEASURING = 0.1  # of the time of a run
 
 
 def start_of(config: TrainConfig) -> Literal["random", "backbone", "detector"]:
@@ -240,7 +241,15 @@ def steps_for(images: int, batch_size: int, start: Literal["random", "backbone",
     return -(-steps // unit) * unit
 
 
-def fitted(config: TrainConfig, images: int | None, *, gpu: bool, keep: Collection[str] = ()) -> TrainConfig:
+def fitted(
+    config: TrainConfig,
+    images: int | None,
+    *,
+    tested: int = 0,
+    epochs: float | None = None,
+    gpu: bool,
+    keep: Collection[str] = (),
+) -> TrainConfig:
     """A configuration without a recipe of its own, made to fit what learns and how many images there are.
 
     Weights of ImageNet, or of a large detector, are trained as the paper trains them, on a CPU too: what a small
@@ -249,6 +258,8 @@ def fitted(config: TrainConfig, images: int | None, *, gpu: bool, keep: Collecti
     Args:
         config: from :func:`recipe_for`, with its network and the detector that it starts from.
         images: of the training set; None where nobody knows, and the steps stay.
+        tested: images that are measured; none for no measurement on the way.
+        epochs: how often to see all images; None for what suits their number.
         gpu: whether one computes; without, the images of a step are taken two at a time, which saves memory.
         keep: fields that somebody has set.
     """
@@ -266,13 +277,32 @@ def fitted(config: TrainConfig, images: int | None, *, gpu: bool, keep: Collecti
     config = config.replace(**{name: value for name, value in fields.items() if name not in keep})
     steps = config.iterations
     if images is not None and "iterations" not in keep:
-        steps = steps_for(images, config.batch_size, start)
+        suits = steps_for(images, config.batch_size, start)
+        steps = config.for_epochs(epochs, images).iterations if epochs else suits
     fields = {
         "iterations": steps,
         "warmup_iterations": min(config.warmup_iterations, steps // 10),
         "save_every": min(config.save_every, max(1, steps // 5)),
+        "measure_every": measure_every(steps, config.batch_size, tested),
     }
     return config.replace(**{name: value for name, value in fields.items() if name not in keep})
+
+
+def measure_every(steps: int, batch_size: int, tested: int) -> int:
+    """Steps between measurements that take a tenth of a run's time at most, and are ten at most; 0 where none fits.
+
+    By the number of images, not by a clock: where a run is measured must not depend on the machine. To detect in an
+    image takes less than half as long as to learn from it, which is forward and backward.
+
+    Args:
+        steps: of the run.
+        batch_size: images of a step.
+        tested: images of a measurement.
+    """
+    if not tested:
+        return 0
+    count = min(10, int(_MEASURING * steps * batch_size / (0.5 * tested)))
+    return math.ceil(steps / count) if count else 0
 
 
 # What the paper's training says of the optimizer.
@@ -280,4 +310,5 @@ _PAPERS = (
     "optimizer", "lr", "lr_batch_size", "weight_decay", "bias_lr_factor", "schedule", "warmup_iterations",
     "warmup_factor", "clip_norm", "ema_decay",
 )  # fmt: skip
-FITTED = (*_PAPERS, "batch_size", "accumulate", "cache", "iterations", "save_every")  # all that :func:`fitted` may set
+#: All that :func:`fitted` may set.
+FITTED = (*_PAPERS, "batch_size", "accumulate", "cache", "iterations", "save_every", "measure_every")

@@ -14,7 +14,7 @@ import os
 import random
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,7 +22,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from ..atomic import atomic_write, system_error, write_json
-from ..integrity import CheckpointError, check_seal, seal, strict_json
+from ..integrity import CheckpointError, check_seal, read_header, seal, strict_json
 from ..places import expanded
 from ..settings import ConfigError
 from .config import TrainConfig, differences
@@ -31,6 +31,7 @@ from .workers import exhausted
 _LOCK = ".lock"
 _NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK}
 _STEP = re.compile(r"step-(\d+)\.pt")
+_OF_STEP = re.compile(r"step-\d+\.(pt|jpg)")
 _PATIENCE = 6.0  # seconds for a lock: processes that load images outlive a killed run by 5 at most
 
 
@@ -43,6 +44,9 @@ class Run:
     ``checkpoints/``       ``step-N.pt``: all that is needed to go on after N steps
     ``model.safetensors``  the model as last saved, for ``FCOS.load``
     ``curves.png``         the losses as a picture
+    ``measured.json``      what was measured on the way
+    ``best.safetensors``   the model as it was where it measured best
+    ``pictures/``          the same few images at each measurement: the true boxes, and what was found
     ``metrics.json``       the figures of the end
     ``.lock``              held by the process that trains here
     ====================== =============================================================
@@ -55,6 +59,8 @@ class Run:
         self.config, self.log = self.folder / "config.json", self.folder / "log.jsonl"
         self.model, self.metrics = self.folder / "model.safetensors", self.folder / "metrics.json"
         self.curves, self.checkpoints = self.folder / "curves.png", self.folder / "checkpoints"
+        self.measured, self.best = self.folder / "measured.json", self.folder / "best.safetensors"
+        self.pictures = self.folder / "pictures"
         self._lock: FileLock | None = None
 
     def lock(self) -> None:
@@ -110,9 +116,9 @@ class Run:
 
     def _is_part(self, name: str) -> bool:
         """Whether a file is what a killed process has left of one of ours."""
-        ours = (self.config, self.log, self.model, self.metrics, self.curves)
+        ours = (self.config, self.log, self.model, self.metrics, self.curves, self.measured, self.best)
         found = re.fullmatch(r"\.(.+)\.\w+\.part", name)
-        return found is not None and (found[1] in {p.name for p in ours} or _STEP.fullmatch(found[1]) is not None)
+        return found is not None and (found[1] in {p.name for p in ours} or bool(_OF_STEP.fullmatch(found[1])))
 
     def read_config(self) -> dict[str, Any] | None:
         """The configuration of the run, as a dict (``TrainConfig.to_dict``); None where there is none.
@@ -200,7 +206,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.config, config.to_dict())
         self.checkpoints.mkdir(exist_ok=True)
-        for folder in (self.folder, self.checkpoints):
+        for folder in (self.folder, self.checkpoints, self.pictures):
             for name in filter(self._is_part, _names_in(folder)):
                 (folder / name).unlink()
         if self.log.exists():
@@ -232,6 +238,39 @@ class Run:
                 )
             entries.append(entry)
         return entries
+
+    def measurements(self) -> list[dict[str, Any]]:
+        """What was measured on the way, each with its ``step`` and ``AP``, oldest first.
+
+        Raises:
+            ConfigError: ``measured.json`` is another program's, or damaged.
+        """
+        try:
+            entries = strict_json(self.measured.read_bytes())
+            good = [type(entry["step"]) is int and isinstance(entry["AP"], float | None) for entry in entries]
+        except FileNotFoundError:
+            return []
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"{self.measured} is damaged, or holds no measurements of a run ({error})") from error
+        if not all(good):
+            raise ConfigError(f"{self.measured} holds no measurements of a run, but another program's values")
+        return list(entries)
+
+    def write_measurements(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Write ``measured.json``."""
+        write_json(self.measured, list(entries))
+
+    def step_of_best(self) -> int | None:
+        """The step of the weights in ``best.safetensors``; None where there are none, or they are damaged."""
+        try:
+            step = strict_json(read_header(self.best).metadata["about"])["step"]
+        except (FileNotFoundError, KeyError, TypeError, ValueError):
+            return None
+        return step if type(step) is int else None
+
+    def picture(self, step: int) -> Path:
+        """The detections after that many steps."""
+        return self.pictures / f"step-{step:07d}.jpg"
 
     def steps(self) -> list[int]:
         """The steps that there are checkpoints of, oldest first.

@@ -34,7 +34,7 @@ class PreemptedError(SystemExit):
 
 
 class AskedWhileWaiting(BaseException):
-    """Ends the wait for a batch, in which nothing of a step is done yet; goes no further than the loop."""
+    """Ends the wait for a batch, or a measurement, between two steps; goes no further than the loop."""
 
 
 class StopRequest:
@@ -51,7 +51,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.received, self.asked, self._held = 0, 0, True  # asked: any worker, as last agreed
         self._before: dict[int, Any] = {}
-        self._waiting, self._died = False, False
+        self._waiting, self._pausing, self._died = False, False, False
         self._of_children: Any = None  # torch's handler for a loading process that ended
         several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         self._group: Any = dist.new_group(backend="gloo") if several else None
@@ -79,8 +79,8 @@ class StopRequest:
         self.received = number
         if again or not self._held:
             self._stop()
-        if self._waiting:
-            self._waiting = False
+        if self._waiting or self._pausing:
+            self._waiting = self._pausing = False
             raise AskedWhileWaiting
 
     @contextlib.contextmanager
@@ -106,6 +106,21 @@ class StopRequest:
             yield
         finally:
             self._waiting = False
+
+    @contextlib.contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Here a run measures what is saved already: what asks it to stop ends that at once.
+
+        Several workers only note it, as ever.
+
+        Raises:
+            AskedWhileWaiting: a signal came.
+        """
+        self._pausing = self._group is None and bool(self._before)
+        try:
+            yield
+        finally:
+            self._pausing = False
 
     def _watch_children(self) -> None:
         theirs = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None

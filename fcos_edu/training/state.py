@@ -3,14 +3,15 @@
 Taught in the chapter *Training*. Checked against: overfitting, gradients of joined batches, two workers against one,
 and runs that were stopped after any step.
 
-One network, two names: ``model`` has the weights that learn, ``best`` those that are saved and measured. They are the
-same, unless the weights are averaged.
+One network, two names: ``model`` has the weights that learn, ``result`` those that are saved and measured. They are
+the same, unless the weights are averaged.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ..compat import prepared
 from ..data import CorruptImageError
-from ..detectors import as_learner
+from ..detectors import Divisible, as_learner
 from ..losses import count_over_workers
 from ..settings import ConfigError
 from .config import TrainConfig
@@ -32,36 +33,56 @@ from .loading import Batch, killed_loader, whole
 from .optimizer import learning_rate, make_optimizer
 from .runs import random_states, set_random_states
 from .watch import NonFiniteLossError, Watch
-from .workers import shared_norms
+from .workers import OutOfMemoryError, exhausted, out_of_memory, shared_norms
 
 
-def backward(accelerator: Accelerator, model: nn.Module, passes: Sequence[Batch]) -> dict[str, Tensor]:
+def backward(
+    accelerator: Accelerator, model: nn.Module, passes: Sequence[Batch], notes: dict[str, Tensor] | None = None
+) -> dict[str, Tensor]:
     """Forward and backward of one step; gradients are those of Eq. 2 over all passes of all workers joined.
 
     Args:
         accelerator: that ``model`` was prepared with.
         model: FCOS, or another detector in torchvision's convention; in training mode.
         passes: this worker's share of the step, on its device; more than one where gradients are accumulated.
+        notes: gets what the detector notes of the step, beside its losses.
 
     Returns:
         The loss terms of this worker. Their mean over workers is the loss of the whole step.
     """
     extra: dict[str, Any] = {}
     share = 1.0 / len(passes)  # a detector that divides by its own number of positives gives a mean of the passes
+    learner, notes = as_learner(accelerator.unwrap_model(model)), {} if notes is None else notes
     if len(passes) > 1:
         # N_pos is known before the network runs, so that every pass divides by that of the whole step.
-        learner = as_learner(accelerator.unwrap_model(model))
-        counts = [count for b in passes if (count := learner.count_positive(b.images, b.targets)) is not None]
+        found = (learner.count_positive(b.images, b.targets, **_canvas(b)) for b in passes)
+        counts = [count for count in found if count is not None]
         if counts:
             extra, share = {"num_positive": count_over_workers(torch.stack(counts).sum())}, 1.0
     sums: dict[str, Tensor] = {}
     for number, batch in enumerate(passes, start=1):
         # Workers exchange gradients once, in the last pass.
         with contextlib.nullcontext() if number == len(passes) else accelerator.no_sync(model):
-            losses = {name: share * loss for name, loss in model(batch.images, batch.targets, **extra).items()}
+            found = model(batch.images, batch.targets, **extra, **_canvas(batch))
+            losses = {name: share * loss for name, loss in found.items()}
             accelerator.backward(torch.stack(list(losses.values())).sum())
         sums = {name: loss.detach() + sums.get(name, 0.0) for name, loss in losses.items()}
+        for name, value in learner.notes().items():
+            notes[name] = share * value + notes.get(name, 0.0)
     return sums
+
+
+def _canvas(batch: Batch) -> dict[str, Any]:
+    return {} if batch.canvas is None else {"canvas": batch.canvas}
+
+
+def parts_of(batch: Batch, learner: Divisible, count: int) -> list[Batch]:
+    """A pass in up to ``count`` parts, each of which is padded as the whole would be."""
+    canvas, size = learner.canvas_of(batch.images), -(-len(batch.images) // count)
+    return [
+        Batch(batch.images[k : k + size], batch.targets[k : k + size], batch.image_ids[k : k + size], 0, canvas)
+        for k in range(0, len(batch.images), size)
+    ]
 
 
 class Spent:
@@ -116,6 +137,7 @@ class State:
         model: the detector.
         average: the moving average of its weights, if there is one.
         spent: what the run has cost.
+        parts: in how many parts each pass is taken, because memory does not suffice for more.
     """
 
     def __init__(
@@ -135,10 +157,12 @@ class State:
         self.watch = Watch(accelerator)
         self.spent = Spent(accelerator.num_processes)
         self.terms: tuple[str, ...] = ()  # names of the losses
+        self.parts = 1
         self._in_step: tuple[nn.Module, Any] = (self.model, self.optimizer)
+        self._bare: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
 
     @property
-    def best(self) -> nn.Module:
+    def result(self) -> nn.Module:
         """The detector that is saved and measured, with averaged weights if they are averaged."""
         return self.average.module if self.average else self.model
 
@@ -150,19 +174,36 @@ class State:
         Outside it is as it was: in float32, without a trace of them.
         """
         switched = self.learner.in_training(resize=not self.config.train_sizes, compiled=self.config.compile)
-        with switched, prepared(self.accelerator, self.model, self.optimizer) as self._in_step:
-            self._in_step[0].train()
+        with switched, prepared(self.accelerator, self.model, self.optimizer) as (model, optimizer, self._bare):
+            self._in_step = model, optimizer
+            model.train()
             self.spent.start()
             try:
                 yield
             finally:
                 self.spent.stop()
 
+    @contextlib.contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Between two steps: inside, the model is as it will be after the run, and its clocks stand still.
+
+        What is done there, in evaluation mode, changes nothing of the run: random numbers go on from where they were.
+        """
+        states = random_states()
+        self.spent.stop()
+        try:
+            with self._bare():
+                yield
+        finally:
+            set_random_states(states)
+            self.spent.start()
+
     def batches(
         self,
         loader: Iterable[Batch],
         before_error: Callable[[], None],
         waiting: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+        enough: Callable[[], bool] = lambda: False,
     ) -> Iterator[list[Batch]]:
         """The passes of each step that is left, while this worker waits for them.
 
@@ -170,6 +211,7 @@ class State:
             loader: from step ``done`` on.
             before_error: called when the data fail; not with several workers, of which the others would not call it.
             waiting: around each wait; what it may raise is a wait that is to end.
+            enough: asked before each step, whether the run ends here.
 
         Raises:
             LoaderKilledError: the system has ended a loading process.
@@ -177,6 +219,8 @@ class State:
         """
         left = iter(loader)
         for _ in range(self.done, self.config.iterations):
+            if enough():
+                return
             asked = time.perf_counter()
             try:
                 with waiting():
@@ -198,7 +242,7 @@ class State:
         """One step of the optimizer. Nothing in it waits for the device."""
         model, optimizer = self._in_step
         passes = [send_to_device(batch, self.accelerator.device, non_blocking=True) for batch in passes]
-        losses = backward(self.accelerator, model, passes)
+        losses, notes = self._backward(model, passes)
         if self.config.clip_norm:
             self.accelerator.clip_grad_norm_(model.parameters(), self.config.clip_norm)
         optimizer.step()
@@ -207,10 +251,56 @@ class State:
         if self.average:
             self.average.update(self.model)
         self.watch.add(losses, self.done, [i for batch in passes for i in batch.image_ids])
-        for name, value in self.learner.notes().items():
+        for name, value in notes.items():
             self.watch.note(name, value)
         self.terms = tuple(losses)
         self.done += 1
+
+    def _backward(self, model: nn.Module, passes: Sequence[Batch]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Losses and notes of a step; where memory does not suffice, of the same step in more passes."""
+        while True:
+            notes: dict[str, Tensor] = {}
+            taken = list(passes)
+            if self.parts > 1:
+                taken = [part for batch in passes for part in parts_of(batch, self.learner, self.parts)]  # type: ignore[arg-type]
+            try:
+                return backward(self.accelerator, model, taken, notes), notes
+            except (RuntimeError, MemoryError) as error:
+                if exhausted(error) is None or not self._can_halve(passes):
+                    raise
+                told = f"out of {exhausted(error)} memory"
+            # Here the error is gone, and with it what it held of the pass that failed.
+            self.parts *= 2
+            self.optimizer.zero_grad()
+            if self.accelerator.device.type == "cuda":
+                torch.cuda.empty_cache()
+            warnings.warn(
+                f"{told} with {len(taken[0].images)} images at once: from step {self.done} on the same batch is taken "
+                f"in {len(passes) * self.parts} passes, to the same losses",
+                stacklevel=2,
+            )
+
+    def _can_halve(self, passes: Sequence[Batch]) -> bool:
+        """Whether smaller passes would give the same losses, and there are any.
+
+        Of several workers one alone could not: the others would wait for it, in passes that they do not have.
+
+        Raises:
+            OutOfMemoryError: not even a single image fits.
+        """
+        learnt = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)  # statistics of each pass
+        if (
+            self.accelerator.num_processes > 1
+            or not isinstance(self.learner, Divisible)
+            or any(isinstance(part, learnt) and part.training for part in self.model.modules())
+        ):
+            return False
+        if self.parts >= max(len(batch.images) for batch in passes):
+            if self.parts > 1:
+                single = self.config.replace(accumulate=self.config.batch_size)
+                raise OutOfMemoryError(f"out of memory {out_of_memory(single, 1)}")
+            return False
+        return True
 
     def report(self) -> dict[str, float]:
         """A line of the log: means since the last one over steps and workers, rate, and what the run has cost.
@@ -234,7 +324,7 @@ class State:
             NonFiniteLossError: a loss since the last report, or a weight that is saved, is not finite.
         """
         self.watch.check()
-        for name, value in self.best.state_dict().items():  # a loss can be finite and its gradient not
+        for name, value in self.result.state_dict().items():  # a loss can be finite and its gradient not
             if not bool(value.isfinite().all()):
                 raise NonFiniteLossError(
                     f"{name} was not finite after step {self.done}. A checkpoint saved before is kept"
@@ -255,6 +345,7 @@ class State:
             "scaler": scaler.state_dict() if scaler is not None else None,
             "workers": gather_object([{"random": random_states(), "watch": self.watch.state_dict()}]),
             "spent": self.spent.total(),
+            "parts": self.parts,
         }
 
     def load_state_dict(self, saved: Mapping[str, Any], source: str | Path) -> None:
@@ -285,6 +376,7 @@ class State:
         if workers == len(saved["workers"]):  # otherwise the next line of the log is of the steps from here
             self.watch.load_state_dict(saved["workers"][worker]["watch"])
         self.spent.before = dict(saved["spent"])
+        self.parts = saved.get("parts", 1) if isinstance(self.learner, Divisible) else 1
 
     def _load_optimizer(self, saved: Mapping[str, Any]) -> None:
         """Momentum and the like of the checkpoint, if it was the same optimizer; all else of this configuration."""

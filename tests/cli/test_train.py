@@ -85,7 +85,8 @@ def test_epochs_are_those_of_the_data(capsys, mine):
     assert run("train", "--data", mine, "--epochs", "3.5", "--print") == 0
     told = capsys.readouterr()
     shown = json.loads(told.out)
-    assert shown["iterations"] == 6 and shown["cache"] and "12 images, 6 steps of 8 = 4 epochs" in told.err
+    assert shown["measure_every"] == 3 and shown["iterations"] == 6 and shown["cache"]
+    assert "12 images, 6 steps of 8 = 4 epochs" in told.err
     found = tuple(shown["model"]["class_names"])
     assert found == data.shapes.CLASSES and shown["model"]["num_classes"] == 5  # all that would run
     assert run("train", "--recipe", "shapes", "--epochs", "2", "--batch-size", "3", "--print") == 0

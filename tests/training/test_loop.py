@@ -511,3 +511,30 @@ def test_the_measure_at_the_end_is_that_of_the_saved_model(tmp_path):
         patch.setattr(workers, "predict_seen", spy)
         outcome = train(config, tmp_path, progress=False)
     assert outcome["split"] == "val" and set(seen) == {torch.float32}
+
+
+def test_a_data_set_of_ones_own_trains_and_is_measured(tmp_path):
+    """Of torchvision's convention, labels from 1 on; the same pictures as by name give the same weights."""
+
+    class Mine(torch.utils.data.Dataset):
+        classes = data.shapes.CLASSES
+
+        def __init__(self, split):
+            self.shapes = data.load("shapes", split)
+
+        def __len__(self):
+            return len(self.shapes)
+
+        def __getitem__(self, index):
+            image, target = self.shapes[index]
+            return image, {"boxes": target["boxes"], "labels": target["labels"] + 1}
+
+    config = small(test_split="val", iterations=3, measure_every=2)
+    known = train(config, tmp_path / "known", progress=False)
+    mine = train(config, tmp_path / "mine", dataset=Mine("train"), test=Mine("val"), progress=False)
+    assert same_weights(tmp_path / "known", tmp_path / "mine") and known["AP"] == mine["AP"]
+    kept = json.loads((tmp_path / "mine" / "config.json").read_text())
+    assert (kept["data"], kept["test_data"]) == ("Mine", "Mine")
+    ours = data.load("shapes", "train")
+    assert "AP" not in train(small(iterations=3), tmp_path / "ours", dataset=ours, progress=False)
+    assert same_weights(tmp_path / "ours", tmp_path / "mine") and ours.transforms is None

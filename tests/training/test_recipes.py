@@ -9,7 +9,7 @@ import pytest
 from fcos_edu import FCOSConfig
 from fcos_edu.training.config import TrainConfig
 from fcos_edu.training.optimizer import learning_rate
-from fcos_edu.training.recipes import FITTED, RECIPES, fitted, recipe_for, start_of, steps_for
+from fcos_edu.training.recipes import FITTED, RECIPES, fitted, measure_every, recipe_for, start_of, steps_for
 
 RESULTS = Path(__file__).resolve().parents[2] / "fcos_edu" / "results"
 
@@ -128,3 +128,16 @@ def test_epochs_are_whole_batches_and_the_warm_up_fits():
     assert config.for_epochs(12, 118_287).warmup_iterations == 500
     assert config.for_epochs(10, 160).length(160) == "160 images, 100 steps of 16 = 10 epochs"
     assert config.replace(iterations=3).length(1600) == "1,600 images, 3 steps of 16 = 0.03 epochs"
+
+
+@pytest.mark.parametrize("tested", [1, 40, 1000, 5000, 10**6])
+@pytest.mark.parametrize("steps", [100, 1300, 90_000])
+def test_measuring_takes_a_tenth_of_the_time_at_most(steps, tested):
+    """An image costs at most half as much to detect in as to learn from; the last step is measured too."""
+    every = measure_every(steps, 8, tested)
+    if not every:
+        assert 0.5 * tested > 0.1 * steps * 8  # not even once
+        return
+    count = -(-steps // every)
+    assert count <= 10 and 0.5 * tested * count <= 0.1 * steps * 8
+    assert measure_every(steps, 8, 0) == 0

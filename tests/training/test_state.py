@@ -12,15 +12,16 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.utils._pytree import tree_leaves
 
 from fcos_edu import FCOS, ConfigError, FCOSConfig
-from fcos_edu.training import loop
+from fcos_edu.training import loop, state
 from fcos_edu.training.ema import WeightAverage
 from fcos_edu.training.loading import Batch
 from fcos_edu.training.loop import train
 from fcos_edu.training.optimizer import make_optimizer
 from fcos_edu.training.runs import Run
-from fcos_edu.training.state import Spent, State, backward
+from fcos_edu.training.state import Spent, State, backward, parts_of
 from fcos_edu.training.watch import Watch
-from tests.training.parts import ALONE, SMALL, TWO, launch, small
+from fcos_edu.training.workers import OutOfMemoryError
+from tests.training.parts import ALONE, SMALL, TWO, launch, log_of, small
 
 
 def batch_of(boxes):
@@ -60,6 +61,55 @@ def test_accumulated_gradients_are_those_of_the_joined_batch(boxes):
             torch.testing.assert_close(loss, results[0][0][name])
         for name, gradient in gradients.items():
             torch.testing.assert_close(gradient, results[0][1][name], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4])
+def test_a_batch_in_parts_has_the_losses_gradients_and_floor_of_the_whole(parts):
+    """Images of two sizes: a part alone would have a smaller canvas, and group norm other averages."""
+    images, targets = batch_of(BOXES)
+    images[1], images[2] = images[1][:, :, :32], images[2][:, :32]
+    targets[2]["boxes"] = torch.tensor([[0.0, 0, 60, 30]])
+    accelerator, results = Accelerator(cpu=True), []
+    for count in (1, parts):
+        model, notes = frozen(), {}
+        whole = Batch(images, targets, [1, 2, 3, 4], 0)
+        passes = [whole] if count == 1 else parts_of(whole, model, count)
+        assert len(passes) == -(-4 // -(-4 // count)) and sum((batch.image_ids for batch in passes), []) == [1, 2, 3, 4]
+        losses = backward(accelerator, accelerator.prepare(model), passes, notes)
+        grads = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+        results.append((losses, notes, grads))
+    for one, other in zip(*results, strict=True):
+        assert one.keys() == other.keys() and one
+        for name, value in one.items():
+            torch.testing.assert_close(other[name], value, rtol=1e-5, atol=1e-5)
+
+
+def test_memory_that_runs_out_takes_the_same_batch_in_more_passes(tmp_path, monkeypatch):
+    """Room for two images at once, of four: told once, to the same run but for roundings; and kept for a resume."""
+    config = small(batch_size=4, iterations=4, log_every=1, save_every=2)
+    train(config, tmp_path / "whole", model=frozen(), progress=False)
+    original, most = backward, 2
+
+    def full(accelerator, model, passes, *more):
+        if max(len(batch.images) for batch in passes) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(accelerator, model, passes, *more)
+
+    monkeypatch.setattr(state, "backward", full)
+    with pytest.warns(
+        UserWarning, match="out of GPU memory with 4 images at once: from step 0 on .* in 2 passes"
+    ) as told:
+        train(config.replace(iterations=2), tmp_path / "full", model=frozen(), progress=False)
+    assert len([one for one in told if "memory" in str(one.message)]) == 1
+    assert Run(tmp_path / "full").newest()["parts"] == 2
+    train(config, tmp_path / "full", model=frozen(), resume=True, allow_changes=True, progress=False)
+    ours, theirs = log_of(tmp_path / "full"), log_of(tmp_path / "whole")
+    for name in ("loss", "classification", "bbox_regression", "centerness", "centerness_floor"):
+        assert [e[name] for e in ours] == pytest.approx([e[name] for e in theirs], rel=1e-3)
+    most = 0
+    with pytest.warns(UserWarning, match="in 4 passes"):
+        with pytest.raises(OutOfMemoryError, match="out of memory with 1 images of 64/64"):
+            train(config, tmp_path / "tiny", model=frozen(), progress=False)
 
 
 @pytest.mark.parametrize("options", [[], ["--empty"], ["--levels", "3", "4"]])
@@ -202,10 +252,10 @@ def test_a_state_that_is_restored_is_the_state_that_was_saved(optimizer):
     assert all(torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in zip(leaves, others))
     assert again["spent"]["seconds"] >= saved["spent"]["seconds"] > 0
     whole, parted = trained(config, 8), trained(config, 8, saved)
-    for one, other in ((whole.model, parted.model), (whole.best, parted.best)):
+    for one, other in ((whole.model, parted.model), (whole.result, parted.result)):
         a, b = one.state_dict(), other.state_dict()
         assert all(torch.equal(a[name], b[name]) for name in a)
-    assert whole.best is not whole.model
+    assert whole.result is not whole.model
     report, other = whole.report(), parted.report()
     assert report["step"] == 8 and {k: report[k] for k in ("loss", "lr")} == {k: other[k] for k in ("loss", "lr")}
 

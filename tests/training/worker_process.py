@@ -23,7 +23,7 @@ from accelerate import Accelerator
 from torch.utils.data import _utils
 
 from fcos_edu import FCOS, FCOSConfig, atomic, data, detectors
-from fcos_edu.training import loop, runs, state
+from fcos_edu.training import loop, measuring, runs, state
 from fcos_edu.training.config import TrainConfig
 from fcos_edu.training.loading import Batch
 from fcos_edu.training.loop import train
@@ -61,7 +61,7 @@ def die_at(where: str, number: int, target: str) -> None:
 
         return patched
 
-    known = {"backward", "write", "rename", "model", "log"}
+    known = {"backward", "write", "rename", "model", "log", "measure", "best"}
     if where not in known | {"any"}:
         raise ValueError(where)
     chosen = known if where == "any" else {where}
@@ -82,6 +82,10 @@ def die_at(where: str, number: int, target: str) -> None:
         atomic.os.replace = before(os.replace)
     if "model" in chosen:  # a step is done, and nothing of it is saved yet
         detectors.save = before(detectors.save)
+    if "measure" in chosen:  # while it detects
+        measuring.evaluate_shared = before(measuring.evaluate_shared)
+    if "best" in chosen:  # what was measured is written, and its weights are not
+        loop.Saver.best = before(loop.Saver.best)
     if "log" in chosen:  # a line of the log is cut off
         dumps = json.dumps
 
@@ -100,7 +104,7 @@ def damaged(target: str) -> None:
     """The data must be fetched first, which two workers must not do at once; then a third of the images is damaged."""
     read, make, fetched = data.ShapesDataset.read, loop.make_dataset, Path(target + ".fetched")
 
-    def fetch(config):
+    def fetch(config, given=None):
         if not fetched.exists():
             time.sleep(1)
             fetched.touch(exist_ok=False)
@@ -180,6 +184,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--levels", type=int, nargs="+", default=[3, 4, 5, 6, 7])
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--log-every", type=int, default=CONFIG.log_every)
+    parser.add_argument("--measure-every", type=int, default=0)
     arguments = parser.parse_args(argv)
     if arguments.die:
         place, _, count = arguments.die.partition(":")
@@ -193,7 +198,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif arguments.action == "damaged":
         damaged(arguments.target)
     else:
-        config = CONFIG.replace(workers=arguments.workers, log_every=arguments.log_every)
+        config = CONFIG.replace(
+            workers=arguments.workers, log_every=arguments.log_every, measure_every=arguments.measure_every
+        )
         train(config, arguments.target, resume=arguments.resume, progress=False)
 
 
