@@ -111,10 +111,14 @@ def page(parts: Sequence[Section], chapters: Mapping[str, str], drawn: Collectio
             for command in row.commands:
                 numbers.setdefault(command, len(numbers) + 1)
             notes += [note for note in row.notes if note not in notes]
+        for command in part.commands:
+            numbers.setdefault(command, len(numbers) + 1)
         for data, rows in groups.items():
             if data:
                 text.append(f"**On {data}**\n")
             text.append(table(rows, said[0] if said else ""))
+        if part.more:
+            text.append(f"{part.more}\n")
         text.append(unfolded(part, said[0] if said else "", numbers, notes, chapters))
         for name, caption in part.pictures.items():
             if name in drawn:
@@ -170,6 +174,7 @@ def unfolded(
         facts = [row.data + marks, *row.details, row.hardware, row.cost, number, chapter]
         lines.setdefault("; ".join(filter(None, facts)), []).append(_claim(row, said))
         shown += [command for command in row.commands if command not in shown]
+    shown += [command for command in part.commands if command not in shown]
     told = "\n".join(f"- *{' · '.join(claims)}*: {facts}" for facts, claims in lines.items())
     listed = "\n".join(f"# {numbers[c]}\n{wrapped(c)}" for c in shown)
     block = f"\n\n```bash\n{listed}\n```" if shown else ""

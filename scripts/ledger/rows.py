@@ -62,6 +62,8 @@ class Section:
     rows: list[Row]
     pictures: Mapping[str, str] = field(default_factory=dict)  # name of the file: what it shows
     by_data: bool = True  # a table for each kind of data, or one for all
+    more: str = ""  # markdown below the rows
+    commands: tuple[str, ...] = ()  # of what is there
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from fcos_edu.training.recipes import RECIPES
 
 from .claims import claim_rows, difference, told
 from .commands import COCO, analysis, count, on_coco, steps, study, study_cost, train_coco
+from .exactness import commands, of_ambiguity, of_recall
 from .rows import DATA, OWN_DATA, Line, Row, Section, comparison, held, line, origin, table
 from .verdicts import NEAR_AP, NEAR_SHARE, NOT_RUN, Results, measured
 
@@ -117,6 +118,8 @@ def table_1(results: Results) -> Section:
             "ones hold only locations of a level with another range, and large ones lose every location to smaller "
             "boxes inside them.",
         },
+        more=of_recall(results),
+        commands=commands(results, "recall"),
     )
 
 
@@ -149,6 +152,8 @@ def table_2(results: Results) -> Section:
             "radius": "What the radius of center sampling does to both tables, P3 to P7: a small one keeps boxes "
             "apart, but leaves small boxes without a location."
         },
+        more=of_ambiguity(results),
+        commands=commands(results, "ambiguity"),
     )
 
 
