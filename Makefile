@@ -29,7 +29,7 @@ help:
 	@echo "make pages       write what follows from other files: tables of chapters, _toc.yml, API reference, status"
 	@echo "make course      student and instructor notebooks, slides and exam in build/course, a zip of each"
 	@echo "make pictures    draw the committed pictures again"
-	@echo "make ledger      write book/ledger.md from fcos_edu/results/"
+	@echo "make ledger      write book/ledger.md and book/reproduction.md from fcos_edu/results/"
 	@echo "make repository  write the repository address of pyproject.toml wherever it belongs"
 	@echo "make upgrade     the newest versions that pyproject.toml allows"
 	@echo "make clean       remove the built site and caches;  make distclean removes $(VENV) too"

@@ -69,6 +69,7 @@ TEACHING = tuple(
     for page in ("index", "plans", "objectives", "misconceptions", "grading", "exams", "capstone", "figures_in_words")
 )
 APPENDIX = (
+    "reproduction",
     "ledger",
     "api/index",
     "glossary",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import re
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 from fcos_edu.atomic import atomic_write
 from scripts import RESULTS, ROOT
 
+from .report import report
 from .rows import Row, Section
 from .tables import CHAPTERS, sections
 from .verdicts import NEAR_AP, NEAR_SHARE, NOT_RUN, OF_INTERVALS, TOO_FEW, WORDS
@@ -207,17 +209,24 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if the page is behind")
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    target = args.root / "book" / "ledger.md"
     try:
-        text = ledger(args.root)
+        texts = {"ledger.md": ledger(args.root), "reproduction.md": report(load_results(args.root))}
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    behind = not target.exists() or target.read_text("utf-8") != text
-    if args.check and behind:
-        print("book/ledger.md is behind fcos_edu/results/: run make ledger", file=sys.stderr)
-        return 1
-    if behind:
-        atomic_write(target, lambda path: path.write_text(text, "utf-8"))
-    print(f"book/ledger.md: {'written' if behind and not args.check else 'unchanged'}")
-    return 0
+    late = False
+    for name, text in texts.items():
+        target = args.root / "book" / name
+        behind = not target.exists() or target.read_text("utf-8") != text
+        if args.check and behind:
+            print(f"book/{name} is behind fcos_edu/results/: run make ledger", file=sys.stderr)
+            late = True
+            continue
+        if behind:
+            atomic_write(target, functools.partial(_write, text))
+        print(f"book/{name}: {'written' if behind else 'unchanged'}")
+    return int(late)
+
+
+def _write(text: str, path: Path) -> None:
+    path.write_text(text, "utf-8")
