@@ -7,7 +7,8 @@
   ``<!-- pages: NAME -->`` and ``<!-- /pages: NAME -->``, and book/_toc.yml;
 - the API reference book/api/*.md, one page for each module, in the order of ARCHITECTURE.md's table;
 - book/status.md, from fcos_edu/results/notebooks.json, which scripts/execute_notebooks.py writes;
-- book/inputs.md, from the kinds of input that tests/kinds tries.
+- book/inputs.md, from the kinds of input that tests/kinds tries;
+- fcos_edu/course/my_fcos.py, from the cells of the parts "Your detector".
 
 Needs nothing beyond the standard library. The ledger has its own script, because it needs the package.
 """
@@ -28,6 +29,7 @@ if not __package__:  # run as a file: the folder of the repository is not on the
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts import RESULTS, ROOT
+from scripts.course import my_fcos
 
 # ---- the plan of the book -------------------------------------------------------------------------------------
 
@@ -495,6 +497,8 @@ def pages(root: Path) -> dict[str, str]:
         "book/api/index.md": index_page(modules),
         "book/inputs.md": inputs_page(root),
     }  # fmt: skip
+    if detector := my_fcos.assembled(root):
+        made[my_fcos.NAME] = detector
     face = lent(root, PACKAGE)
     return made | {f"book/{module.page}.md": module_page(module, modules, face) for module in modules}
 
@@ -527,7 +531,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"behind; run make pages: {names}", file=sys.stderr)
         return 1 if names else 0
     for name, text in changed.items():
-        (args.root / name).parent.mkdir(exist_ok=True)
+        (args.root / name).parent.mkdir(parents=True, exist_ok=True)
         (args.root / name).write_text(text, "utf-8")
     for name in stale:
         (args.root / name).unlink()

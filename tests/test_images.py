@@ -228,6 +228,13 @@ def test_one_nan_among_good_pixels_is_found() -> None:
         check_images([x])
 
 
+def test_only_a_grey_image_is_told_to_repeat_its_channel() -> None:
+    with pytest.raises(ValueError, match=r"shape \(1, 8, 9\).*repeat the grey channel"):
+        check_images([torch.rand(1, 8, 9)])
+    with pytest.raises(ValueError, match=r"shape \(1, 3, 8, 9\); it must be \(3, H, W\)$"):  # a batch of one
+        check_images([torch.rand(1, 3, 8, 9)])
+
+
 def test_images_that_are_accepted() -> None:
     check_images([torch.zeros(3, 1, 1), torch.ones(3, 5, 9), image().double(), image().half()])
     check_images([(image() * 255).byte(), image()])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .catalogue import LABS, NAMES, find, questions
     from .checks import check
     from .grading import grade
+    from .own import keep, own_detector
 else:
     from .._lazy import lazy
 
@@ -23,7 +24,8 @@ else:
             "catalogue": ("LABS", "NAMES", "find", "questions"),
             "checks": ("check",),
             "grading": ("grade",),
+            "own": ("keep", "own_detector"),
         },
     )
 
-__all__ = ["LABS", "NAMES", "check", "find", "grade", "questions"]
+__all__ = ["LABS", "NAMES", "check", "find", "grade", "keep", "own_detector", "questions"]

@@ -52,6 +52,14 @@ def check(name: str, function: Callable[..., Any]) -> Answer:
         raise TypeError(
             f"check needs your function itself, such as check({name!r}, {name}), not {type(function).__name__}"
         )
+    verdict, text = judged(question.name, function)
+    print(text)
+    return Answer(verdict, text)
+
+
+def judged(name: str, function: Callable[..., Any]) -> tuple[judge.Verdict, str]:
+    """What :func:`check` finds and would print."""
+    question = catalogue.find(name)
     answers: list[Any] = []
     shown = ""
     for case in question.cases(PUBLIC):
@@ -71,5 +79,4 @@ def check(name: str, function: Callable[..., Any]) -> Answer:
         text = f"{name}: not yet. {verdict.help}"
         if shown and "rror" in verdict.help:
             text += f"\n  {shown}"
-    print(text)
-    return Answer(verdict, text)
+    return verdict, text

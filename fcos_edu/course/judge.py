@@ -27,6 +27,9 @@ class Failed:
     undefined: str = ""  # the name that was not there
 
 
+UNWRITTEN = "not written yet"  # a mistake's name
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What is said of one question."""
@@ -42,6 +45,11 @@ class Verdict:
     def right(self) -> bool:
         """Whether nothing is wrong."""
         return self.points == self.of
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether there is still the stub."""
+        return self.mistake == UNWRITTEN
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,7 @@ def of_error(failed: Failed) -> tuple[str, str]:
             "top level of your file. Packages that hold the answer cannot be imported.",
         )
     if failed.error == "NotImplementedError":
-        return "not written yet", "This function is not written yet."
+        return UNWRITTEN, "This function is not written yet."
     if failed.error == "timeout":
         return (
             "took too long",
