@@ -60,6 +60,9 @@ class Chapter:
         return str(self.before[0].source).partition("\n")[0].removeprefix("# ").strip()
 
 
+BOOK_S_OWN = "own-book"  # ids of the cells of "Your detector" that have the book's versions, and what introduces them
+
+
 def take_apart(stem: str, book: NotebookNode) -> Chapter:
     """Find the exercises.
 
@@ -69,8 +72,9 @@ def take_apart(stem: str, book: NotebookNode) -> Chapter:
     cells = list(book.cells)
     is_text = [cell.cell_type == "markdown" for cell in cells]
     begin = next(i for i, cell in enumerate(cells) if is_text[i] and re.search(r"^## Exercises", cell.source, re.M))
-    end = next(
-        i for i, cell in enumerate(cells) if is_text[i] and i > begin and re.search(r"^## Quiz", cell.source, re.M)
+    end, last = (
+        next(i for i, cell in enumerate(cells) if is_text[i] and i > begin and re.search(head, cell.source, re.M))
+        for head in (r"^## (?:Your detector|Quiz)", r"^## Quiz")
     )
     asked, solved, notes = "", [], {}
     now = 0
@@ -81,7 +85,7 @@ def take_apart(stem: str, book: NotebookNode) -> Chapter:
             elif solved:
                 solved[-1][1].append(cell)
             continue
-        words = cell.source.partition("## Quiz")[0]
+        words = re.split(r"^## (?:Your detector|Quiz)", cell.source, flags=re.M)[0]
         if not solved:
             words = _ANSWER.split(words)[0]
             asked += "\n\n" + words
@@ -101,9 +105,10 @@ def take_apart(stem: str, book: NotebookNode) -> Chapter:
         Exercise(i, words, solution, checks, notes.get(i, ""))
         for i, (words, (solution, checks)) in enumerate(zip(texts, solved, strict=True), start=1)
     ]
-    quiz = copy.deepcopy(cells[end])
+    quiz = copy.deepcopy(cells[last])
     quiz.source = "## Quiz" + quiz.source.partition("## Quiz")[2]
-    return Chapter(stem, cells[:begin], opening.strip(), exercises, [quiz, *cells[end + 1 :]])
+    own = [bare(cell) for cell in cells[end:last] if not cell.id.startswith(BOOK_S_OWN)]
+    return Chapter(stem, cells[:begin], opening.strip(), exercises, [*own, quiz, *cells[last + 1 :]])
 
 
 # ---- the student's form ---------------------------------------------------------------------------------------
