@@ -150,7 +150,8 @@ def without_numbers(cell: NotebookNode) -> NotebookNode:
 def bare(cell: NotebookNode) -> NotebookNode:
     """A cell without any output."""
     kept = copy.deepcopy(cell)
-    kept.outputs, kept.execution_count = [], None
+    if kept.cell_type == "code":
+        kept.outputs, kept.execution_count = [], None
     return kept
 
 
