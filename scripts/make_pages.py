@@ -71,6 +71,7 @@ TEACHING = tuple(
     for page in ("index", "plans", "objectives", "misconceptions", "grading", "exams", "capstone", "figures_in_words")
 )
 APPENDIX = (
+    "deploying",
     "reproduction",
     "ledger",
     "api/index",

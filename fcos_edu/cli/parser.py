@@ -1,4 +1,5 @@
-"""The command ``fcos-edu``: train, recipes, evaluate, detect, tables, study, data, bench, course.
+"""The command ``fcos-edu``: train, recipes, evaluate, detect, export, tables, study, data, bench,
+course.
 
 Taught in the chapter *Training*. Exit codes: 0 done, 1 an error that one sentence explains, 2 a wrong call, 75 asked to
 stop by the system with everything saved (run it again with ``--resume``), 130 interrupted, 141 done and all files
@@ -14,11 +15,11 @@ import sys
 from collections.abc import Sequence
 
 from ..text import printable
-from . import bench, course, data, detect, evaluate, recipes, study, tables, train
+from . import bench, course, data, detect, evaluate, export, recipes, study, tables, train
 from .options import Parser
 from .streams import tolerant
 
-COMMANDS = (train, recipes, evaluate, detect, tables, study, data, bench, course)  # as --help lists them
+COMMANDS = (train, recipes, evaluate, detect, export, tables, study, data, bench, course)  # as --help lists them
 GONE = 141  # as a shell tells of a program that a closed pipe has ended
 
 
