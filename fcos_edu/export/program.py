@@ -115,8 +115,9 @@ class Detector(nn.Module):
             start = start + rows * columns
         scores, labels, boxes = (torch.cat(part) for part in zip(*found, strict=True))
         scores, order = scores.sort(descending=True, stable=True)
-        order = order[(scores >= 0).nonzero()[:, 0]]
-        return scores[: len(order)], labels[order], boxes[order]
+        passed = (scores >= 0).nonzero()[:, 0]
+        order = order[passed]
+        return scores[passed], labels[order], boxes[order]
 
 
 def _number(side: Tensor, most: int) -> Any:
