@@ -41,6 +41,8 @@ class ExtraLevels(ExtraFPNBlock):
 
     def forward(self, results: list[Tensor], x: list[Tensor], names: list[str]) -> tuple[list[Tensor], list[str]]:
         """Called by torchvision's FPN: appends the levels and their names."""
+        if not self.names:  # torch.export cannot write a block of autocast with nothing in it
+            return results, names
         feature = results[-1] if self.source == "P5" else x[-1]
         # On a CPU in float32, whatever the rest runs in: it costs nothing on maps this small, and the bf16 weight
         # gradient of a stride-2 convolution over a map one cell wide is garbage from unset memory (seen in torch 2.15).

@@ -135,7 +135,7 @@ def _on_edge(side: Found, other: Found, place: int, config: FCOSConfig) -> bool:
     if abs(float(tested) - config.score_threshold) <= SCORE:
         return True
     last = min(float(one["scores"].min()) if len(one["scores"]) else 1.0 for one in (side, other))
-    full = max(len(one["scores"]) for one in (side, other)) >= config.detections_per_image
+    full = min(len(one["scores"]) for one in (side, other)) >= config.detections_per_image
     if full and float(score) <= last + SCORE:
         return True
     for one in (side, other):

@@ -55,7 +55,7 @@ def test_what_does_not_agree_is_not_written(tmp_path, small, monkeypatch, capsys
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--set", "num_classes=2"], "num_classes is part of the trained model"),
+        (["--set", "fpn_channels=32"], "fpn_channels is part of the trained model"),
         (["--set", "score_threshold=2"], "score_threshold"),
         (["--record", "t.json"], "--record writes times"),
     ],
