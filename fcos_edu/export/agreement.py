@@ -146,7 +146,7 @@ def _on_edge(side: Found, other: Found, place: int, config: FCOSConfig) -> bool:
 
 
 def _lower_threshold(output: object, config: FCOSConfig) -> float:
-    """A threshold that a hundred or more location-class pairs pass, in the widest gap between scores near it."""
+    """A threshold that five hundred location-class pairs or more pass, in the widest gap between their scores."""
     from ..inference import location_quality
 
     tested = output.logits.sigmoid()  # type: ignore[attr-defined]
@@ -154,7 +154,7 @@ def _lower_threshold(output: object, config: FCOSConfig) -> float:
         quality = location_quality(output, config)  # type: ignore[arg-type]
         tested = tested if quality is None else tested * quality[..., None]
         tested = tested.sqrt() if config.sqrt_score else tested
-    best = tested.flatten().topk(min(200, tested.numel())).values
+    best = tested.flatten().topk(min(1000, tested.numel())).values
     best = best[len(best) // 2 :].double()
     if len(best) < 2:
         return 0.0

@@ -104,5 +104,5 @@ def test_a_detector_that_finds_little_is_compared_below_its_threshold():
         asked.append(score_threshold)
         return by_the_model(sure)(image, score_threshold)
 
-    assert check_agreement(detect, sure).detections > 100
+    assert check_agreement(detect, sure).detections > 50
     assert len(asked) == 20 and min(asked) < 0.9
