@@ -12,7 +12,7 @@ ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help alone-environment book test lint types unit nbval browser colab kaggle alone fonts notebooks pages ledger pictures repository course upgrade clean distclean
+.PHONY: help alone-environment book test lint types unit nbval browser colab kaggle alone fonts notebooks pages ledger pictures repository course upgrade dist clean distclean
 
 help:
 	@echo "make book        build the site strictly (sets up $(VENV) if needed) and say where it is"
@@ -32,6 +32,7 @@ help:
 	@echo "make ledger      write book/ledger.md and book/reproduction.md from fcos_edu/results/"
 	@echo "make repository  write the repository address of pyproject.toml wherever it belongs"
 	@echo "make upgrade     the newest versions that pyproject.toml allows"
+	@echo "make dist        wheel and source distribution, checked, and the wheel alone in an empty folder; TAG=v0.2.0 too"
 	@echo "make clean       remove the built site and caches;  make distclean removes $(VENV) too"
 	@echo "Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  WORKERS=$(WORKERS)"
 
@@ -148,6 +149,24 @@ alone-environment:
 
 alone: $(VENV)/.test
 	$(alone_) --platform colab --subset
+
+# ---- publishing ---------------------------------------------------------------------------------------
+
+# What the release workflow runs. With TAG, the version in pyproject.toml and CHANGELOG.md must be the tag's.
+dist: $(VENV)/.created
+	@test -z "$(TAG)" || { grep -qx 'version = "$(TAG:v%=%)"' pyproject.toml && grep -q '^## $(TAG:v%=%)' CHANGELOG.md; } || { \
+	  echo "error: the tag is $(TAG); pyproject.toml and CHANGELOG.md must name that version"; exit 1; }
+	rm -rf dist build .venv-dist
+	$(PY) -m pip install --quiet build twine
+	$(PY) -m build
+	$(PY) -m twine check --strict dist/*
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/pip install --quiet dist/*.whl
+	mkdir .venv-dist/empty
+	cd .venv-dist/empty && ../bin/fcos-edu data export shapes --split val --images 4 --out folder
+	cd .venv-dist/empty && ../bin/fcos-edu detect shapes folder/images --out found
+	cd .venv-dist/empty && ../bin/fcos-edu evaluate shapes --data folder --split val
+	rm -rf .venv-dist
 
 # ---- cleaning -----------------------------------------------------------------------------------------
 

@@ -27,12 +27,25 @@ def test_the_version_is_the_same_everywhere() -> None:
 
 
 def test_what_is_released_is_checked_first() -> None:
-    """The workflow: the tag is the version, both files are checked, the wheel detects alone; no secret is used."""
+    """The tag is the version, both files are checked, the wheel detects alone; no secret is used."""
     text = (ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8")
     jobs = yaml.safe_load(text)["jobs"]
     assert jobs["publish"]["needs"] == "build" and jobs["publish"]["permissions"] == {"id-token": "write"}
     assert "secrets." not in text and "password" not in re.sub(r"#.*", "", text)
-    assert "twine check --strict" in text and "fcos-edu detect" in text
+    (step,) = [step for step in jobs["build"]["steps"] if step.get("run") == "make dist"]
+    assert "github.ref_name" in step["env"]["TAG"]
+    made = (ROOT / "Makefile").read_text("utf-8").partition("\ndist:")[2].partition("\n# ---- cleaning")[0]
+    assert "twine check --strict" in made and "fcos-edu detect" in made
+
+
+@pytest.mark.parametrize("tag", ["v9.9.9", "v0.1"])
+def test_a_tag_of_another_version_is_refused(tag: str, tmp_path: Path) -> None:
+    """Nothing is built: the first line ends it."""
+    (tmp_path / ".created").touch()
+    words = ["make", "-C", str(ROOT), "dist", f"TAG={tag}", f"VENV={tmp_path}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    refused = f"the tag is {tag}; pyproject.toml and CHANGELOG.md must name that version" in done.stdout + done.stderr
+    assert done.returncode != 0 and refused
 
 
 @pytest.fixture(scope="module")
