@@ -18,7 +18,10 @@ BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnext101_32x8d"
 CenternessKind = Literal["branch", "computed", "oracle", "none"]
 # What :func:`fcos_edu.detectors.build` makes, and which trained ones come with the package. Here, without torch: a
 # configuration is checked, and ``--help`` is shown, before anything is built.
-Detector = Literal["fcos", "torchvision_fcos", "retinanet", "retinanet_one_anchor", "faster_rcnn", "faster_rcnn_fcos"]
+Detector = Literal[
+    "fcos", "torchvision_fcos", "retinanet", "retinanet_one_anchor", "faster_rcnn", "faster_rcnn_gn",
+    "faster_rcnn_gn_all", "faster_rcnn_fcos", "faster_rcnn_fcos_256",
+]  # fmt: skip
 PACKAGED = ("shapes", "bccd")
 
 

@@ -33,6 +33,7 @@ from .network import GroupNorm
 from .proposals import Backbone, TwoStage, anchor_sizes, faster_rcnn
 
 DETECTORS: tuple[Detector, ...] = get_args(Detector)
+ALL_ANCHORS = 10**9  # more than any image has; half of them may be positive, which is no limit either
 
 
 @runtime_checkable
@@ -112,7 +113,9 @@ def build(name: str, config: FCOSConfig, *, load_backbone: bool = True) -> nn.Mo
     Args:
         name: ``fcos``; torchvision's ``torchvision_fcos`` and ``retinanet``, also as ``retinanet_one_anchor`` (Table
             8); torchvision's ``faster_rcnn`` with its own region proposal network, or ``faster_rcnn_fcos`` with FCOS in
-            its place (section 5).
+            its place (section 5). Of these for comparison: ``faster_rcnn_gn`` with group norm in the RPN, as the paper
+            has it; ``faster_rcnn_gn_all``, whose RPN learns from all anchors; ``faster_rcnn_fcos_256``, whose FCOS
+            learns from 256 locations of an image.
         config: of the backbone, the pyramid, the images and the thresholds of all; the rest is FCOS's.
         load_backbone: as for :class:`~fcos_edu.model.FCOS`.
 
@@ -129,8 +132,9 @@ def build(name: str, config: FCOSConfig, *, load_backbone: bool = True) -> nn.Mo
     elif name == "torchvision_fcos":
         model = torchvision_fcos(config, load_backbone=load_backbone)
     else:
-        kind: Literal["fcos", "rpn"] = "fcos" if name == "faster_rcnn_fcos" else "rpn"
-        model = faster_rcnn(config, kind, load_backbone=load_backbone)
+        kind: Literal["fcos", "rpn"] = "fcos" if "fcos" in name else "rpn"
+        samples = {"faster_rcnn_gn_all": ALL_ANCHORS, "faster_rcnn_fcos_256": 256}.get(name)
+        model = faster_rcnn(config, kind, group_norm="gn" in name, samples=samples, load_backbone=load_backbone)
     for part in model.modules():
         if isinstance(part, GeneralizedRCNNTransform):
             part.register_forward_pre_hook(_refuse_thin)

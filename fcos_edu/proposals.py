@@ -23,16 +23,18 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
 from torchvision.ops import MultiScaleRoIAlign, remove_small_boxes
+from torchvision.ops.misc import Conv2dNormActivation
 
 from .config import ConfigError, FCOSConfig
 from .images import as_xyxy, by_size, check_images, check_targets, scale_boxes
 from .inference import detect
 from .locations import Grid
 from .losses import fcos_losses
-from .network import Head, HeadOutput, Pyramid
-from .targets import make_targets, pad_boxes
+from .network import GroupNorm, Head, HeadOutput, Pyramid
+from .targets import Targets, make_targets, pad_boxes
 
 LEVELS = (2, 3, 4, 5, 6)  # of a proposal network on a feature pyramid; ROI heads pool from P2 to P5
+COARSE_LEVELS = (3, 4, 5, 6, 7)  # FCOS's own, for comparison; ROI heads then pool from P3 to P5
 Kind = Literal["rpn", "fcos"]
 
 # Of both kinds alike. (before NMS and level, after NMS and image), as Faster R-CNN with FPN has them.
@@ -47,12 +49,15 @@ class FCOSProposals(nn.Module):
     """FCOS for one class, *object*, with the interface of torchvision's ``RegionProposalNetwork``.
 
     Args:
-        config: with ``num_classes=1`` and levels P2 to P6. ``centerness_branch="none"`` (and ``centerness_inference``
-            ``"none"``) is Table 6's second row. Its score and NMS thresholds and numbers of boxes are not used.
+        config: with ``num_classes=1`` and levels P2 to P6, or P3 to P7. ``centerness_branch="none"`` (and
+            ``centerness_inference`` ``"none"``) is Table 6's second row. Its score and NMS thresholds and numbers of
+            boxes are not used.
         training: proposals of a level before NMS and of an image after it, while training.
         evaluation: the same in evaluation.
         nms_threshold: IoU above which NMS drops a proposal. NMS serves all levels at once; torchvision's RPN has one
             for each level.
+        samples: locations of an image that are learnt from, drawn as an RPN draws its anchors (:func:`drawn`); None
+            for all of them, as in the paper.
 
     Raises:
         ConfigError: another number of classes, other levels, or the oracle, which needs the true boxes.
@@ -65,6 +70,7 @@ class FCOSProposals(nn.Module):
         training: tuple[int, int] = _TRAINING,
         evaluation: tuple[int, int] = _EVALUATION,
         nms_threshold: float = _NMS_THRESHOLD,
+        samples: int | None = None,
     ) -> None:
         super().__init__()
         _check_levels(config)
@@ -75,6 +81,7 @@ class FCOSProposals(nn.Module):
         config = config.replace(score_threshold=0.0, threshold_on="class", nms_threshold=nms_threshold)
         self.config = config.replace(pre_nms_top_k=evaluation[0], detections_per_image=evaluation[1])
         self.training_config = config.replace(pre_nms_top_k=training[0], detections_per_image=training[1])
+        self.samples = samples
         self.head = Head(config)
 
     def forward(
@@ -112,7 +119,16 @@ class FCOSProposals(nn.Module):
             boxes = pad_boxes(targets, grid.points.device)
             boxes = boxes._replace(labels=torch.zeros_like(boxes.labels))  # whatever it is, it is an object
             made = make_targets(boxes, grid, self.config)
-            losses = fcos_losses(output.logits, output.distances, output.centerness, made, self.config)
+            centerness = output.centerness
+            logits, distances = output.logits, output.distances
+            if self.samples is not None:
+                chosen = drawn(made, self.samples)  # (B, K)
+                logits, distances, labels, ltrb, matched = (
+                    _at(value, chosen) for value in (logits, distances, made.labels, made.ltrb, made.matched)
+                )
+                made = Targets(labels, ltrb, matched)
+                centerness = None if centerness is None else _at(centerness, chosen)
+            losses = fcos_losses(logits, distances, centerness, made, self.config)
         return {f"proposal_{name}": loss for name, loss in losses.items()}
 
     def _select(self, output: HeadOutput, images: ImageList) -> tuple[list[Tensor], list[Tensor]]:
@@ -137,9 +153,32 @@ class FCOSProposals(nn.Module):
         return Grid.of(height, width, self.config, images.tensors.device)
 
 
+def drawn(targets: Targets, number: int) -> Tensor:
+    """Locations as an RPN draws its anchors: at random, at most half of them positive, as long as there are others.
+
+    Returns:
+        ``(B, K)`` indices of locations, K at most ``number``.
+    """
+    noise = torch.rand(targets.labels.shape, device=targets.labels.device)
+    order = torch.where(targets.positive, noise, 2.0).argsort(1)  # the positive ones first, shuffled
+    place = order.argsort(1)
+    kept = targets.positive & (place < number // 2)
+    key = torch.where(kept, -1.0, torch.where(targets.positive, 2.0, noise))
+    return key.argsort(1)[:, :number]
+
+
+def _at(values: Tensor, chosen: Tensor) -> Tensor:
+    """Of ``(B, L)`` or ``(B, L, N)`` the chosen locations ``(B, K)``."""
+    index = chosen if values.dim() == 2 else chosen[..., None].expand(-1, -1, values.shape[2])
+    return values.gather(1, index)
+
+
 def _check_levels(config: FCOSConfig) -> None:
-    if config.levels != LEVELS:
-        raise ConfigError(f"levels is {config.levels}; a proposal network works on P2 to P6: set levels={LEVELS}")
+    if config.levels not in (LEVELS, COARSE_LEVELS):
+        raise ConfigError(
+            f"levels is {config.levels}; a proposal network works on P2 to P6, or for comparison on P3 to P7: set "
+            f"levels={LEVELS}"
+        )
 
 
 # ------------------------------------------------------------------ torchvision's parts, in float32 where it counts
@@ -162,7 +201,23 @@ class Backbone(nn.Module):
 
 
 class Float32RPNHead(RPNHead):
-    """torchvision's head with float32 results under autocast: boxes are decoded in their precision."""
+    """torchvision's head with float32 results under autocast: boxes are decoded in their precision.
+
+    Args:
+        channels: of the maps.
+        anchors: at each location.
+        group_norm: behind its convolution, as the paper's Table 6 has it; torchvision's has none.
+    """
+
+    def __init__(self, channels: int, anchors: int, *, group_norm: bool = False) -> None:
+        super().__init__(channels, anchors)
+        if group_norm:
+            self.conv = nn.Sequential(
+                Conv2dNormActivation(
+                    channels, channels, kernel_size=3, norm_layer=lambda c: GroupNorm(math.gcd(32, c // 2), c)
+                )
+            )
+            nn.init.normal_(self.conv[0][0].weight, std=0.01)  # type: ignore[index]  # as torchvision's
 
     def forward(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Maps of all levels to objectness ``(B, A, H, W)`` and box offsets ``(B, 4 A, H, W)`` of A anchors."""
@@ -189,7 +244,7 @@ class CanvasRoIAlign(MultiScaleRoIAlign):
     def forward(self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
         """Regions ``(K_i, 4)`` of each image to ``(sum K_i, channels, 7, 7)``."""
         finest = x[self.featmap_names[0]]
-        stride = 2 ** LEVELS[0]
+        stride = 2 ** int(self.featmap_names[0].removeprefix("p"))
         return super().forward(x, boxes, [(stride * finest.shape[-2], stride * finest.shape[-1])])
 
 
@@ -293,6 +348,8 @@ def faster_rcnn(
     *,
     representation: int | None = None,
     regions_per_image: int | None = None,
+    group_norm: bool = False,
+    samples: int | None = None,
     load_backbone: bool = True,
 ) -> TwoStage:
     """Faster R-CNN on our backbone and pyramid, with torchvision's RPN or with FCOS in its place.
@@ -300,14 +357,17 @@ def faster_rcnn(
     Both kinds differ in the proposals alone: same images, features, number of proposals, NMS and ROI heads.
 
     Args:
-        config: with levels P2 to P6. Of the images, the backbone, the C classes, and of the detections: score
-            threshold, NMS, number. The rest is of the FCOS that makes proposals; the RPN takes the sizes of its three
-            anchors a location from ``level_bounds`` (:func:`anchor_sizes`).
+        config: with levels P2 to P6, or P3 to P7. Of the images, the backbone, the C classes, and of the detections:
+            score threshold, NMS, number. The rest is of the FCOS that makes proposals; the RPN takes the sizes of its
+            three anchors a location from ``level_bounds`` (:func:`anchor_sizes`).
         proposals: ``"rpn"`` or ``"fcos"``.
         representation: features of a region in the ROI heads; None takes four times ``fpn_channels``: 1024, as
             torchvision has it, for 256.
         regions_per_image: how many proposals the ROI heads train on; None takes twice ``fpn_channels``: 512, as
             torchvision has it, for 256.
+        group_norm: in the RPN's head; FCOS's follows ``config``.
+        samples: anchors or locations of an image that the first stage learns from; None takes 256 anchors, as
+            torchvision has it, or all locations.
         load_backbone: as for :class:`~fcos_edu.model.FCOS`.
 
     Raises:
@@ -317,17 +377,19 @@ def faster_rcnn(
         raise ConfigError(f"proposals is {proposals!r}; it must be one of {', '.join(get_args(Kind))}")
     _check_levels(config)
     backbone = Backbone(config, load_backbone=load_backbone)
-    anchors = AnchorGenerator(tuple((s,) for s in anchor_sizes(config)), ((0.5, 1.0, 2.0),) * len(LEVELS))  # type: ignore[arg-type]
-    pool = CanvasRoIAlign(["p2", "p3", "p4", "p5"], output_size=7, sampling_ratio=2)
+    anchors = AnchorGenerator(tuple((s,) for s in anchor_sizes(config)), ((0.5, 1.0, 2.0),) * len(config.levels))  # type: ignore[arg-type]
+    pool = CanvasRoIAlign([f"p{level}" for level in config.levels if level <= 5], output_size=7, sampling_ratio=2)
     representation = representation or 4 * config.fpn_channels
     detector = FasterRCNN(
         backbone,
         min_size=config.min_size,
         max_size=config.max_size,
-        # A canvas of whole P6 cells: torchvision's anchors lie canvas // cells apart, which is the stride only then.
-        size_divisible=math.lcm(config.size_divisor, 2 ** LEVELS[-1]),
+        # A canvas of whole cells of the last level: torchvision's anchors lie canvas // cells apart, which is the
+        # stride only then.
+        size_divisible=math.lcm(config.size_divisor, 2 ** config.levels[-1]),
         rpn_anchor_generator=anchors,
-        rpn_head=Float32RPNHead(config.fpn_channels, anchors.num_anchors_per_location()[0]),
+        rpn_head=Float32RPNHead(config.fpn_channels, anchors.num_anchors_per_location()[0], group_norm=group_norm),
+        rpn_batch_size_per_image=samples or 256,
         rpn_pre_nms_top_n_train=_TRAINING[0],
         rpn_post_nms_top_n_train=_TRAINING[1],
         rpn_pre_nms_top_n_test=_EVALUATION[0],
@@ -342,7 +404,7 @@ def faster_rcnn(
         box_batch_size_per_image=regions_per_image or 2 * config.fpn_channels,
     )
     if proposals == "fcos":
-        detector.rpn = FCOSProposals(config.replace(num_classes=1, class_names=()))
+        detector.rpn = FCOSProposals(config.replace(num_classes=1, class_names=()), samples=samples)
     return TwoStage(config, detector)
 
 

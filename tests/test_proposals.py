@@ -13,19 +13,23 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import MultiScaleRoIAlign, box_iou, roi_align
 
 from fcos_edu import FCOS, ConfigError, FCOSConfig
+from fcos_edu.detectors import build as build_detector
 from fcos_edu.inference import detect
 from fcos_edu.locations import canvas_locations, feature_sizes
 from fcos_edu.network import HeadOutput
 from fcos_edu.proposals import (
+    COARSE_LEVELS,
     LEVELS,
     CanvasRoIAlign,
     FCOSProposals,
     Kind,
     TwoStage,
     anchor_sizes,
+    drawn,
     faster_rcnn,
     rpn_propose,
 )
+from fcos_edu.targets import Targets
 
 KINDS = get_args(Kind)
 STRIDES = [2**level for level in LEVELS]
@@ -400,15 +404,19 @@ def test_torchvision_alone_mistakes_the_stride() -> None:
 # ------------------------------------------------------------------ refusals
 @pytest.mark.parametrize("kind", KINDS)
 def test_other_levels_are_refused(kind: Kind) -> None:
-    with pytest.raises(ConfigError, match=r"levels is \(3, 4, 5, 6, 7\).*levels=\(2, 3, 4, 5, 6\)"):
-        faster_rcnn(FCOSConfig.tiny(num_classes=3), kind)
+    with pytest.raises(ConfigError, match=r"levels is \(3, 4, 5, 6\).*levels=\(2, 3, 4, 5, 6\)"):
+        faster_rcnn(
+            FCOSConfig.tiny(num_classes=3, levels=(3, 4, 5, 6), level_bounds=(0.0, 32.0, 64.0, 128.0, math.inf)), kind
+        )
 
 
 def test_wrong_configurations_are_refused() -> None:
     with pytest.raises(ConfigError, match="num_classes is 3.*num_classes=1"):
         FCOSProposals(config())
-    with pytest.raises(ConfigError, match=r"levels is \(3, 4, 5, 6, 7\)"):
-        FCOSProposals(FCOSConfig.tiny(num_classes=1))
+    with pytest.raises(ConfigError, match=r"levels is \(3, 4, 5, 6\)"):
+        FCOSProposals(
+            FCOSConfig.tiny(num_classes=1, levels=(3, 4, 5, 6), level_bounds=(0.0, 32.0, 64.0, 128.0, math.inf))
+        )
     with pytest.raises(ConfigError, match="oracle"):
         FCOSProposals(config(num_classes=1, centerness_inference="oracle"))
     with pytest.raises(ConfigError, match="proposals is 'FCOS'; it must be one of rpn, fcos"):
@@ -433,3 +441,65 @@ def test_wrong_calls_are_refused(kind: Kind) -> None:
 def test_the_proposal_network_alone_needs_targets() -> None:
     with pytest.raises(ValueError, match="training needs targets"):
         proposer().train()(canvas(64, 64), maps(64, 64))
+
+
+# ---- experiments on the first stage: Table 6, one change at a time
+
+
+def test_the_rpn_gets_group_norm_and_nothing_else() -> None:
+    plain, normed = (faster_rcnn(config(), "rpn", regions_per_image=64, group_norm=on) for on in (False, True))
+    names = [{name for name, _ in model.named_parameters()} for model in (plain, normed)]
+    more = names[1] - names[0]
+    assert {name.rsplit(".", 1)[0] for name in more} == {"detector.rpn.head.conv.0.1"}, "a norm's weight and bias"
+    assert names[0] - names[1] == {"detector.rpn.head.conv.0.0.bias"}, "which the norm replaces"
+    images, targets = two()
+    normed.train()
+    sum(normed(images, targets).values()).backward()  # type: ignore[union-attr]
+    assert all(p.grad is not None for p in normed.detector.rpn.parameters())
+
+
+def test_drawn_locations_are_balanced_as_an_rpns_anchors() -> None:
+    labels = torch.full((3, 100), -1)
+    labels[0, :60], labels[1, :3] = 0, 0
+    made = Targets(labels, torch.zeros(3, 100, 4), labels.clone())
+    torch.manual_seed(0)
+    chosen = drawn(made, 40)
+    assert chosen.shape == (3, 40) and all(len(set(row.tolist())) == 40 for row in chosen)
+    assert made.positive.gather(1, chosen).sum(1).tolist() == [20, 3, 0]
+    assert not torch.equal(chosen, drawn(made, 40)), "at random"
+    assert drawn(made, 1000).shape == (3, 100)
+
+
+def test_fcos_learns_from_the_drawn_locations_alone() -> None:
+    torch.manual_seed(0)
+    few = faster_rcnn(config(), "fcos", regions_per_image=64, samples=16).train()
+    every = faster_rcnn(config(), "fcos", regions_per_image=64, samples=10**6).train()
+    every.load_state_dict(few.state_dict())
+    all_of_them = build("fcos").train()
+    all_of_them.load_state_dict(few.state_dict())
+    images, targets = two()
+    names = ("proposal_classification", "proposal_bbox_regression", "proposal_centerness")
+    losses = {}
+    for name, model in (("few", few), ("every", every), ("all", all_of_them)):
+        torch.manual_seed(1)
+        losses[name] = [model(images, targets)[key].item() for key in names]  # type: ignore[call-overload]
+    assert losses["every"] == pytest.approx(losses["all"], rel=1e-5), "more than there are is all of them"
+    assert losses["few"] != pytest.approx(losses["all"], rel=1e-3)
+
+
+def test_all_anchors_are_learnt_from() -> None:
+    model = build_detector("faster_rcnn_gn_all", config())
+    labels = [torch.tensor([1.0] * 5 + [0.0] * 2000 + [-1.0] * 7)]
+    positive, negative = model.detector.rpn.fg_bg_sampler(labels)  # type: ignore[union-attr]
+    assert positive[0].sum() == 5 and negative[0].sum() == 2000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_levels_p3_to_p7_train_and_propose(kind: Kind) -> None:
+    torch.manual_seed(0)
+    model = faster_rcnn(config(levels=COARSE_LEVELS), kind, regions_per_image=64).train()
+    images, targets = two()
+    sum(model(images, targets).values()).backward()  # type: ignore[union-attr]
+    assert model.detector.roi_heads.box_roi_pool.featmap_names == ["p3", "p4", "p5"]
+    found = model.eval().proposals(images)
+    assert all(len(one["boxes"]) for one in found)

@@ -50,9 +50,9 @@ def add(commands: Commands) -> None:
         actions, "export", run_export, "Draw shapes into a folder in COCO's format.",
         "data export shapes --split val --images 8 --out my_folder",
     )  # fmt: skip
-    parser.add_argument("name", type=place, help="shapes, the only data set that is drawn")
+    parser.add_argument("name", type=place, help="shapes or shapes-hard, the data sets that are drawn")
     parser.add_argument("--split", default="train")
-    parser.add_argument("--out", type=OUT_FOLDER, told=False, help="the folder (default: shapes)")
+    parser.add_argument("--out", type=OUT_FOLDER, told=False, help="the folder (default: the name)")
     parser.add_argument("--images", type=COUNT, default=100, help="how many")
 
 
@@ -238,10 +238,14 @@ def run_export(arguments: argparse.Namespace) -> None:
     """Draw shapes into a folder."""
     from .. import data
 
-    if arguments.name != "shapes":
+    drawn = [name for name in data.NAMES if name not in data.sources.fetched()]
+    if arguments.name not in drawn:
         raise ValueError(
-            f"only shapes can be exported, not {arguments.name!r}; fcos-edu data convert writes others anew"
+            f"only drawn pictures can be exported ({', '.join(drawn)}), not {arguments.name!r}; fcos-edu data convert "
+            "writes others anew"
         )
-    folder = arguments.out or Path("shapes")
-    data.ShapesDataset(num_images=arguments.images, split=arguments.split).export_coco(folder)
+    folder = arguments.out or Path(arguments.name)
+    shapes = data.load(arguments.name, arguments.split, num_images=arguments.images)
+    assert isinstance(shapes, data.ShapesDataset)
+    shapes.export_coco(folder)
     print(folder)

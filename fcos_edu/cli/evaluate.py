@@ -159,7 +159,7 @@ def _pictures_beside(arguments: argparse.Namespace, split: str | None, ids: list
         warnings.simplefilter("ignore")  # what is odd about them was no matter for the figures
         try:
             if source is not None and source.layout == "shapes":
-                return _pictures(ShapesDataset(split=split or "test"), ids)
+                return _pictures(ShapesDataset(split=split or "test", **source.options), ids)
             everything = load_annotations(arguments.data, split, pictures=True)
             chosen = everything.chosen(np.flatnonzero(np.isin(everything.image_ids, ids)))
             options = picture_options(arguments)

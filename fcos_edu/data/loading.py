@@ -53,7 +53,7 @@ def load(
         root: the data folder; `data_root()` by default.
         download: fetch the data if it does not lie in the data folder. By default only BCCD is fetched
             unasked.
-        options: for "shapes", the arguments of `ShapesDataset`, such as num_images, seed and size.
+        options: for "shapes" and "shapes-hard", arguments of `ShapesDataset`, such as num_images, seed and size.
 
     Raises:
         FileNotFoundError: no such folder, or the data has not been downloaded; the text says what to do.
@@ -75,9 +75,11 @@ def load(
     if source is not None and source.layout == "shapes":
         if classes is not None:
             raise ValueError(f"{name} has its own classes, {', '.join(source.classes)}; leave classes out.")
-        return ShapesDataset(split=split, transforms=transforms, **options)
+        return ShapesDataset(split=split, transforms=transforms, **{**source.options, **options})
     if options:
-        raise TypeError(f"{name} takes no option {', '.join(sorted(options))}; only shapes has options of its own.")
+        raise TypeError(
+            f"{name} takes no option {', '.join(sorted(options))}; only drawn shapes have options of their own."
+        )
     if source is not None:
         folder = fetch(name, split, root=root, download=source.fetched_unasked if download is None else download)
         classes = (source.classes or None) if classes is None else classes
@@ -109,7 +111,7 @@ def load_annotations(name_or_path: str | Path, split: str | None = None, *, pict
             downloaded if it is not there; VOC and COCO, which are large, must be there, their annotations at least.
             Several joined by "+" become one, with the image ids 1, 2, ..., as with `load`.
         split: of a folder or a name; a file has none. By default all annotations of a VOC folder and of "bccd", the
-            only split of a COCO folder, and "train" of "shapes".
+            only split of a COCO folder, and "train" of drawn shapes.
         pictures: look for the pictures too, so that :meth:`.Annotations.path` can tell where they are.
 
     Raises:
@@ -122,7 +124,7 @@ def load_annotations(name_or_path: str | Path, split: str | None = None, *, pict
         return join(parts, name, renumber=True)
     source = SOURCES.get(name)
     if source is not None and source.layout == "shapes":
-        return ShapesDataset(split=split or "train").annotations()
+        return ShapesDataset(split=split or "train", **source.options).annotations()
     if source is not None and source.fetched_unasked:
         place = fetch(name)
     else:

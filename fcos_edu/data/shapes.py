@@ -43,6 +43,7 @@ _RING_HOLE = 0.55  # inner radius by outer radius
 _CROSS_ARM = 0.36  # half width of an arm by its half length
 _LAYOUT, _PAINT = 0, 1  # two random streams for each image: boxes are known without painting
 _TILT = 0.2  # tangent of half the largest rotation: about 23 degrees either way
+_THINNEST_SIDE = 3.0  # pixels: a shape that is squeezed keeps that much
 _TRIES = 30  # places tried for a shape before it is given up
 _FULL = 16  # coverage of a pixel that lies wholly inside a shape
 _CONTRAST = 200  # wanted distance of a colour from those beside it, summed over red, green and blue
@@ -105,15 +106,25 @@ def _extent(name: str, matrix: NDArray[np.float64]) -> tuple[float, float, float
     return -float(half[0]), -float(half[1]), float(half[0]), float(half[1])
 
 
-def _random_shape(rs: np.random.RandomState, side: float) -> tuple[int, NDArray[np.float64], tuple[float, ...]]:
+def _random_shape(
+    rs: np.random.RandomState, side: float, thinnest: float | None
+) -> tuple[int, NDArray[np.float64], tuple[float, ...]]:
     """Label, frame matrix and extent of a random shape whose longer box side is `side` pixels."""
     kind, aspect, turn = rs.random_sample(3)
     label = int(kind * len(CLASSES))
     t = _TILT * (2 * turn - 1)
+    stretch = 0.7 + 0.3 * aspect
+    upright = False
+    if thinnest is not None:
+        least = max(thinnest, min(_THINNEST_SIDE / side, 0.9))  # pixels that can be painted
+        stretch = _log_spread(aspect, least, 1.0)
+        t *= stretch * stretch  # turned, a thin shape would have a wide box
+        upright = bool(rs.random_sample() < 0.5)
     # A point of the unit circle, without sin and cos: t is the tangent of half the angle.
     cosine, sine = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
-    stretch = 0.7 + 0.3 * aspect
     matrix = np.array([[cosine, -sine * stretch], [sine, cosine * stretch]])
+    if upright:  # a quarter turn; a triangle lies on its side
+        matrix = np.array([[-matrix[1, 0], -matrix[1, 1]], [matrix[0, 0], matrix[0, 1]]])
     x1, y1, x2, y2 = _extent(CLASSES[label], matrix)
     scale = side / max(x2 - x1, y2 - y1)
     return label, matrix * scale, (x1 * scale, y1 * scale, x2 * scale, y2 * scale)
@@ -184,7 +195,7 @@ def _background(rs: np.random.RandomState, height: int, width: int) -> NDArray[n
 class ShapesDataset(DetectionDataset):
     """Generated images with boxes; nothing is stored, each picture is drawn when it is asked for.
 
-    Image i depends on split, seed, i, size, sizes, max_objects and min_visible, not on `num_images`. Boxes
+    Image i depends on split, seed, i, size, sizes, max_objects, min_visible and thinnest, not on `num_images`. Boxes
     are the tight boxes of whole shapes, hidden parts included. Every shape lies inside the image, and at
     least `min_visible` of it can be seen.
 
@@ -200,6 +211,9 @@ class ShapesDataset(DetectionDataset):
             128, ∞ use all five levels; with `size=(800, 1024)` the paper's bounds 0, 64, 128, 256, 512, ∞ do.
         max_objects: an image holds 1 to this many shapes.
         min_visible: least share of a shape's pixels that stay visible, 0..1.
+        thinnest: squeeze shapes, upright or lying, down to this share of their longer side, each octave equally likely;
+            0..1, and at least 3 pixels. None: by 0.7 at most, as `shapes` has always been drawn.
+        name: of the data set, in its files' names.
         transforms: applied to (image, target).
     """
 
@@ -213,6 +227,8 @@ class ShapesDataset(DetectionDataset):
         sizes: tuple[float, float] | None = None,
         max_objects: int = 8,
         min_visible: float = 0.7,
+        thinnest: float | None = None,
+        name: str = "shapes",
         transforms: Transforms | None = None,
     ) -> None:
         if split not in SPLITS:
@@ -231,16 +247,19 @@ class ShapesDataset(DetectionDataset):
             raise ValueError(f"max_objects is {max_objects}; it must be at least 1.")
         if not 0 <= min_visible < 1:
             raise ValueError(f"min_visible is {min_visible}; a share from 0 to below 1 is wanted.")
+        if thinnest is not None and not 0 < thinnest < 1:
+            raise ValueError(f"thinnest is {thinnest}; a share above 0 and below 1 is wanted, or None.")
         super().__init__(CLASSES, image_ids=range(1, num_images + 1), transforms=transforms)
         self.split, self.seed = split, seed
         self.size = (int(size[0]), int(size[1]))
         self.sizes = (float(low), float(high))
         self.max_objects, self.min_visible = max_objects, min_visible
+        self.thinnest, self.name = thinnest, name
         self._layouts: dict[int, list[Shape]] = {}
 
     def file_name(self, index: int) -> str:
         """Name under which `export_coco` stores the picture."""
-        return f"shapes_{self.split}_{self.seed}_{self._position(index):06d}.png"
+        return f"{self.name}_{self.split}_{self.seed}_{self._position(index):06d}.png"
 
     def read(self, index: int) -> Sample:
         """Draw picture `index`; (3, H, W) uint8 and its target."""
@@ -260,6 +279,8 @@ class ShapesDataset(DetectionDataset):
     def summary(self) -> dict[str, Any]:
         """Number of images, and a digest of all that they depend on: to lay out thousands would take long."""
         depends = (self.split, self.seed, self.size, self.sizes, self.max_objects, self.min_visible, self.image_ids)
+        if self.thinnest is not None:  # without it, as it was before there was such a thing: records hold the digest
+            depends = (*depends, self.thinnest)  # type: ignore[assignment]
         return {"images": len(self), "digest": hashlib.sha256(repr(depends).encode()).hexdigest()[:16]}
 
     def annotations(self) -> Annotations:
@@ -279,7 +300,7 @@ class ShapesDataset(DetectionDataset):
                     ignored=np.zeros(len(shapes)),
                 )
             )
-        return Annotations.of(records, self.classes, name=f"shapes ({self.split})", split=self.split)
+        return Annotations.of(records, self.classes, name=f"{self.name} ({self.split})", split=self.split)
 
     def export_coco(self, folder: str | Path) -> Path:
         """Write images to `folder`/images and boxes to `folder`/<split>.json; returns the path of the latter.
@@ -320,7 +341,7 @@ class ShapesDataset(DetectionDataset):
         visible: list[int] = []
         shapes: list[Shape] = []
         for side in sides:
-            label, matrix, extent = _random_shape(rs, side)
+            label, matrix, extent = _random_shape(rs, side, self.thinnest)
             nested = rs.random_sample() < 0.4
             for _ in range(_TRIES):
                 shape = self._place(rs, label, matrix, extent, shapes if nested else [])

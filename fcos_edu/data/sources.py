@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..places import expanded
 
@@ -57,6 +58,7 @@ class Source:
     size: str = ""  # of all downloads
     licence: str = ""
     fetched_unasked: bool = False  # a few megabytes; larger ones have to be asked for
+    options: Mapping[str, Any] = field(default_factory=dict)  # of pictures that are drawn: arguments of `ShapesDataset`
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -114,12 +116,28 @@ _COCO_BOXES = _coco(
 _COCO_TRAIN = _coco("zips/train2017.zip", "cced6f7f71b7629ddf16f17bbcfab6b2", "train2017")
 _COCO_VAL = _coco("zips/val2017.zip", "442b8da7639aecaf257c1dceb8ba8c80", "val2017")
 
+SHAPES_CLASSES = ("disc", "ring", "triangle", "square", "cross")
+
 SOURCES: dict[str, Source] = {
     "shapes": Source(
         title="shapes",
         layout="shapes",
         archives=dict.fromkeys(("train", "val", "test"), ()),
-        classes=("disc", "ring", "triangle", "square", "cross"),
+        classes=SHAPES_CLASSES,
+    ),
+    # Where the paper's questions exist: many boxes that overlap, sides from 4 to 240 pixels, and thin ones.
+    "shapes-hard": Source(
+        title="hard shapes",
+        layout="shapes",
+        archives=dict.fromkeys(("train", "val", "test"), ()),
+        classes=SHAPES_CLASSES,
+        options={
+            "name": "shapes-hard",
+            "sizes": (4.0, 240.0),
+            "max_objects": 24,
+            "min_visible": 0.4,
+            "thinnest": 0.1,
+        },
     ),
     "bccd": Source(
         title="BCCD",
@@ -159,7 +177,7 @@ SOURCES: dict[str, Source] = {
     ),
 }
 NAMES = tuple(SOURCES)
-BCCD_CLASSES, SHAPES_CLASSES = SOURCES["bccd"].classes, SOURCES["shapes"].classes
+BCCD_CLASSES = SOURCES["bccd"].classes
 
 
 def fetched() -> dict[str, Source]:

@@ -18,11 +18,10 @@ from typing import Any
 
 from ..records import commit
 from ..settings import ConfigError
-from .logbook import Logbook, figures_of
+from .logbook import FLAT, Logbook, figures_of
 from .statistics import ALPHA, POWER, power, smallest_effect
 from .studies import PILOT, STUDIES, spread
 
-FLAT = 0.01  # a run is long enough if its last quarter gains less AP than that
 _ROW = ("ladder", "GN")  # the pilot's row
 
 

@@ -28,6 +28,7 @@ from .studies import PILOT, STUDIES, VARIANTS, Claim, plan, spread
 
 # What changes nothing in the weights that a run ends with.
 BOOKKEEPING = ("log_every", "save_every", "keep_checkpoints", "workers", "on_corrupt", "test_data", "test_split")
+FLAT = 0.01  # a run is long enough if its last quarter gains less than that
 _OF_THE_DATA = ("class_names", "num_classes")  # a run takes them from there
 
 
@@ -170,6 +171,7 @@ class Logbook:
             paper={name: STUDIES[name].paper for name in started},
             data=f"{Path(recipe.data).name}, {recipe.split} for training, {recipe.test_split} for the figures",
             comparisons={name: comparisons(self, name) for name in STUDIES if STUDIES[name].claims},
+            **({"recall_curves": curves} if (curves := recall_curves(self)) else {}),
             cpu_hours=round(sum(r["cpu_seconds"] + r["measuring_cpu_seconds"] for r in runs.values()) / 3600, 2),
             config=recipe.to_dict(),
             boxes=self.boxes,
@@ -230,6 +232,29 @@ def outcome(book: Logbook, name: str, seeds: Sequence[int] | None = None) -> dic
     return table
 
 
+def recall_curves(book: Logbook) -> dict[str, Any]:
+    """How the proposals of each first stage grew, and whether they had stopped: of what stands in the record.
+
+    For each variant with such runs ``curve``, step by step ``{"AR100": spread, "AR1000": spread}``, the ``gain`` of its
+    last quarter, and whether it is ``flat``: that gain is below a point for both.
+    """
+    found: dict[str, Any] = {}
+    for variant in VARIANTS:
+        runs = [
+            run["recall_curve"] for run in book.runs.values() if run["variant"] == variant and "recall_curve" in run
+        ]
+        if not runs:
+            continue
+        steps = [step for step in runs[0] if all(step in run for run in runs)]
+        curve = {step: {n: spread([run[step][n] for run in runs]) for n in runs[0][step]} for step in steps}
+        found[variant] = {"curve": curve}
+        if len(steps) > 1:
+            before, last = (curve[step] for step in steps[-2:])
+            gain = {n: round(last[n]["mean"] - before[n]["mean"], 4) for n in last if last[n]["mean"] is not None}
+            found[variant] |= {"gain": gain, "flat": all(value < FLAT for value in gain.values())}
+    return found
+
+
 def comparisons(book: Logbook, name: str) -> list[dict[str, Any]]:
     """What the paper claims in a study's table, and what our runs say of it so far.
 
@@ -249,4 +274,14 @@ def comparisons(book: Logbook, name: str) -> list[dict[str, Any]]:
     return judged(name, values, (book.design or {}).get("seeds", 2))
 
 
-__all__ = ["BOOKKEEPING", "Logbook", "comparisons", "digest", "figures_of", "outcome", "variant_config"]
+__all__ = [
+    "BOOKKEEPING",
+    "FLAT",
+    "Logbook",
+    "comparisons",
+    "digest",
+    "figures_of",
+    "outcome",
+    "recall_curves",
+    "variant_config",
+]

@@ -244,9 +244,11 @@ def carry_out(task: Task) -> dict[str, Any]:
         dataset = data.load(where, task.config.test_split, transforms=data.transforms.eval_transforms())
         figures = measured(task.folder / "model.safetensors", measurements(task.variant), dataset)
         curve = learning_curve(task.config, task.folder, dataset)
+        recall = recall_curve(task.config, task.folder, dataset)
     return {
         "figures": _rounded(figures),
         "curve": _rounded(curve),
+        **({"recall_curve": _rounded(recall)} if recall else {}),
         "iterations": cost["iterations"],
         "seconds": cost["seconds"],
         "cpu_seconds": cost["cpu_seconds"],
@@ -279,17 +281,39 @@ def measured(path: Path, rows: Sequence[Row], dataset: DetectionDataset) -> dict
 
 def learning_curve(config: TrainConfig, folder: Path, dataset: DetectionDataset) -> dict[str, float | None]:
     """AP after each quarter of a run whose checkpoints are kept: step: AP, of the averaged weights if there are any."""
-    checkpoint, run, curve = weights.load(folder / "model.safetensors"), Run(folder), {}
+    return {
+        step: coco_metrics(dataset.ground_truth(), predict(model, dataset, progress=False))["AP"]
+        for step, model in quarters(config, folder)
+    }
+
+
+def recall_curve(config: TrainConfig, folder: Path, dataset: DetectionDataset) -> dict[str, Figures]:
+    """Average recall of the proposals after each quarter: step: AR100 and AR1000; empty without a first stage.
+
+    Table 6 compares first stages. Whether one is still learning cannot be told from AP, which the second stage makes.
+    """
+    if not config.detector.startswith("faster_rcnn"):
+        return {}
+    return {
+        step: proposal_recall(
+            dataset.ground_truth(), predict(FirstStage(model), dataset, progress=False), counts=(100, 1000)
+        )
+        for step, model in quarters(config, folder)
+        if isinstance(model, TwoStage)
+    }
+
+
+def quarters(config: TrainConfig, folder: Path) -> Iterator[tuple[str, nn.Module]]:
+    """The detector of a run after each quarter, as far as its checkpoints are kept: step, and the averaged weights."""
+    checkpoint, run, done = weights.load(folder / "model.safetensors"), Run(folder), set()
     model = detectors.build(checkpoint.about["detector"], checkpoint.config, load_backbone=False)
     every = save_every(config)
     for step in [*(every * part for part in (2, 4, 6)), config.iterations]:
-        if step in run.steps() and str(step) not in curve:
+        if step in run.steps() and step not in done:
+            done.add(step)
             saved = torch.load(run.path(step), map_location="cpu", weights_only=True)
             model.load_state_dict(saved["ema"]["model"] if saved["ema"] else saved["model"])
-            truth = dataset.ground_truth()
-            found = predict(model.eval().to(pick_device()), dataset, progress=False)
-            curve[str(step)] = coco_metrics(truth, found)["AP"]
-    return curve
+            yield str(step), model.eval().to(pick_device())
 
 
 def save_every(config: TrainConfig) -> int:

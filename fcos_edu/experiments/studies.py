@@ -37,6 +37,8 @@ _NO_BRANCH = {"model.centerness_branch": "none", "model.centerness_inference": "
 _NO_IOU = {"model.box_loss": "smooth_l1", "model.box_loss_weight": 0.05}
 _NO_SCALE = _NO_IOU | {"model.box_activation": "exp"}
 _RCNN = {"detector": "faster_rcnn_fcos", "model.levels": (2, 3, 4, 5, 6)}
+_RPN = _RCNN | {"detector": "faster_rcnn_gn"}
+_P3 = {"model.levels": (3, 4, 5, 6, 7)}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     # Table 3, from the top
@@ -65,6 +67,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rcnn-rpn": _RCNN | {"detector": "faster_rcnn"},
     "rcnn-fcos": _RCNN,
     "rcnn-fcos-no-branch": _RCNN | _NO_BRANCH,
+    # the paper's own, which has group norm, and one change to a first stage for each guess
+    "rcnn-rpn-gn": _RPN,
+    "rcnn-rpn-all": _RPN | {"detector": "faster_rcnn_gn_all"},
+    "rcnn-rpn-p3": _RPN | _P3,
+    "rcnn-fcos-256": _RCNN | {"detector": "faster_rcnn_fcos_256"},
+    "rcnn-fcos-p3": _RCNN | _P3,
+    "rcnn-fcos-one-conv": _RCNN | {"model.num_head_convs": 1},
 }
 
 PILOT = "fcos"  # the variant whose spread and learning curve a design is made from
@@ -150,6 +159,29 @@ _PARTS = {  # the paper does not say its NMS: that of Table 3's first rows, for 
     "IoU loss": Row("fcos", inference=_NMS),
 }
 _FIRST_STAGES = (("FCOS", "RPN"), ("FCOS without center-ness", "RPN"), ("FCOS", "FCOS without center-ness"))
+# What drawn shapes can ask: overlap, levels, thin boxes. Rows of two tables: RetinaNet stands in it once for each.
+_QUESTIONS = {
+    "RetinaNet, 1 anchor": _PARTS["RetinaNet, 1 anchor"],
+    "RetinaNet, 9 anchors": _PARTS["RetinaNet, 9 anchors"],
+    **{row: _LADDER[row] for row in ("RetinaNet", "C5", "P5", "NMS", "ctr. on reg.", "ctr. sampling", "GIoU")},
+    "normalization": _LADDER["normalization"],
+}
+_ASKED = (
+    ("RetinaNet, 9 anchors", "RetinaNet, 1 anchor"),  # thin boxes
+    ("C5", "RetinaNet"),
+    ("P5", "C5"),  # levels
+    ("normalization", "GIoU"),
+    ("NMS", "P5"),  # overlap
+    ("ctr. sampling", "ctr. on reg."),
+)
+_RPN_ROW, _FCOS_ROW = Row("rcnn-rpn-gn", "table_6"), Row("rcnn-fcos", "table_6")
+
+
+def _guess(what: str, rows: Mapping[str, Row], *pairs: tuple[str, str]) -> Study:
+    """An experiment on why Table 6 comes out as it does: the paper has none."""
+    claims = tuple(Claim(one, other, figure) for one, other in pairs for figure in TABLE_6.columns)
+    return Study(f"Table 6, a guess: {what}", rows, None, claims)
+
 
 STUDIES: dict[str, Study] = {
     "ladder": Study(
@@ -163,6 +195,12 @@ STUDIES: dict[str, Study] = {
         _PARTS,
         TABLE_8.shares,
         _steps(_PARTS),
+    ),
+    "questions": Study(
+        "What drawn shapes can ask of Tables 3 and 8: thin boxes, levels, overlap",
+        _QUESTIONS,
+        TABLE_3.shares | TABLE_8.shares | {row: TABLE_3.shares[row] for row in ("C5", "P5", "GN")},
+        tuple(Claim(one, other) for one, other in _ASKED),
     ),
     "centerness": Study(
         "Table 4: one model evaluated with four kinds of center-ness, and one trained without the branch",
@@ -198,12 +236,45 @@ STUDIES: dict[str, Study] = {
     "proposals": Study(
         "Table 6: average recall of proposals in Faster R-CNN, by torchvision's RPN and by FCOS",
         {
-            "RPN": Row("rcnn-rpn", "table_6"),
+            "RPN": _RPN_ROW,
             "FCOS without center-ness": Row("rcnn-fcos-no-branch", "table_6"),
-            "FCOS": Row("rcnn-fcos", "table_6"),
+            "FCOS": _FCOS_ROW,
         },
         TABLE_6.shares,
         tuple(Claim(one, other, figure) for one, other in _FIRST_STAGES for figure in TABLE_6.columns),
+    ),
+    "rpn-norm": _guess(
+        "group norm, which torchvision's RPN lacks",
+        {"RPN": _RPN_ROW, "RPN without GN": Row("rcnn-rpn", "table_6")},
+        ("RPN", "RPN without GN"),
+    ),
+    "rpn-samples": _guess(
+        "what a step learns from, 256 anchors or locations of an image, or all of them",
+        {
+            "RPN": _RPN_ROW,
+            "RPN, all anchors": Row("rcnn-rpn-all", "table_6"),
+            "FCOS": _FCOS_ROW,
+            "FCOS, 256 locations": Row("rcnn-fcos-256", "table_6"),
+        },
+        ("RPN, all anchors", "RPN"),
+        ("FCOS, 256 locations", "FCOS"),
+    ),
+    "rpn-levels": _guess(
+        "levels P2 to P6, or P3 to P7",
+        {
+            "RPN": _RPN_ROW,
+            "RPN, P3 to P7": Row("rcnn-rpn-p3", "table_6"),
+            "FCOS": _FCOS_ROW,
+            "FCOS, P3 to P7": Row("rcnn-fcos-p3", "table_6"),
+        },
+        ("RPN, P3 to P7", "RPN"),
+        ("FCOS, P3 to P7", "FCOS"),
+        ("FCOS, P3 to P7", "RPN, P3 to P7"),
+    ),
+    "rpn-depth": _guess(
+        "one convolution before the outputs, as the RPN has, or FCOS's own towers",
+        {"FCOS": _FCOS_ROW, "FCOS, one convolution": Row("rcnn-fcos-one-conv", "table_6")},
+        ("FCOS, one convolution", "FCOS"),
     ),
     "score-iou": Study(
         "Fig. 7: detections whose score is above their IoU, without and with center-ness",

@@ -25,7 +25,7 @@ from tests.test_fcos_edu import SLOW
         (["train", "--set", "learning_rat=1"], "has no field 'learning_rat'"),
         (["train", "--set", "model.box_loss=gioux"], "did you mean 'giou'"),
         (["data", "info"], "needs a name"),
-        (["data", "export", "bccd"], "only shapes can be exported"),
+        (["data", "export", "bccd"], "only drawn pictures can be exported"),
     ],
 )
 def test_a_users_mistake_is_one_sentence_and_exit_code_1(tmp_path, checkpoint, capsys, words, message):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from fcos_edu import FCOSConfig
+from fcos_edu.data import load
 from fcos_edu.data.shapes import (
     _FULL,
     CLASSES,
@@ -203,3 +204,67 @@ def test_export_is_read_by_pycocotools_and_by_us(tmp_path) -> None:
 def test_bad_arguments_are_named(arguments: dict, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         ShapesDataset(**arguments)
+
+
+# ---- the hard ones
+
+
+def hard(split: str = "train", images: int = 40) -> ShapesDataset:
+    found = load("shapes-hard", split, num_images=images)
+    assert isinstance(found, ShapesDataset)
+    return found
+
+
+def test_the_digest_of_the_default_is_what_records_hold() -> None:
+    """It decides whether a run may be resumed, and whether a study's record goes on."""
+    assert ShapesDataset(3).summary() == {"images": 3, "digest": "45d50bad9f64bf93"}
+    assert ShapesDataset(3, thinnest=0.5).summary() != ShapesDataset(3).summary()
+    assert ShapesDataset(3, thinnest=0.5).summary() != ShapesDataset(3, thinnest=0.4).summary()
+
+
+def test_recorded_hard_pictures() -> None:
+    assert _sha(hard(), 0) == "3fa1757b156d57a8729fbf45e0438a5b102c1307d3c3c06d1c0b5c612f19f37d"
+
+
+def test_hard_shapes_ask_what_the_paper_asks() -> None:
+    """Overlap, sizes over an order of magnitude and a half, thin boxes both ways; the default has fewer of each."""
+
+    def measured(dataset: ShapesDataset) -> tuple[float, float, float, float]:
+        all_boxes = [np.array([shape.box for shape in dataset.shapes(index)]) for index in range(len(dataset))]
+        boxes = np.concatenate(all_boxes)
+        width, height = (boxes[:, 2:] - boxes[:, :2]).T
+        inside = 0  # boxes whose centre lies in another one
+        for one in all_boxes:
+            centre = (one[:, :2] + one[:, 2:]) / 2
+            within = (centre[:, None] > one[None, :, :2]).all(-1) & (centre[:, None] < one[None, :, 2:]).all(-1)
+            inside += (within.sum(1) > 1).sum()
+        longer = np.maximum(width, height)
+        return (
+            inside / len(dataset),
+            longer.max() / longer.min(),
+            (width < height / 3).mean(),
+            (height < width / 3).mean(),
+        )
+
+    overlap, sizes, tall, wide = measured(hard())
+    before = measured(ShapesDataset(40))
+    assert overlap > 2 * before[0] and sizes > 40 > before[1], "boxes of an image that lie in others"
+    assert tall > 0.1 and wide > 0.1 and before[2] == before[3] == 0
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**31), st.integers(0, 20))
+def test_hard_boxes_are_tight_and_inside(seed: int, index: int) -> None:
+    for shape in load("shapes-hard", num_images=21, seed=seed).shapes(index):
+        rows, columns, coverage = _coverage(shape)
+        y, x = np.nonzero(coverage)
+        x1, y1, x2, y2 = shape.box
+        assert x.size and 0 <= x1 < x2 <= 256 and 0 <= y1 < y2 <= 256
+        assert x.min() + columns.start <= x1 + 3 and x.max() + columns.start >= x2 - 4
+        assert y.min() + rows.start <= y1 + 3 and y.max() + rows.start >= y2 - 4
+
+
+@pytest.mark.parametrize("thinnest", [0, 1, -0.1, 1.5])
+def test_a_share_that_cannot_be_is_named(thinnest: float) -> None:
+    with pytest.raises(ValueError, match=f"thinnest is {thinnest}"):
+        ShapesDataset(1, thinnest=thinnest)

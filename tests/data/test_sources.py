@@ -14,7 +14,7 @@ from fcos_edu.data.sources import NAMES, SOURCES, VOC_CLASSES, data_root, fetche
 
 def test_names() -> None:
     assert NAMES[0] == "shapes", "the default, which needs no download, comes first"
-    assert set(NAMES) - set(fetched()) == {"shapes"}
+    assert set(NAMES) - set(fetched()) == {"shapes", "shapes-hard"}
     assert {"bccd", "voc2007", "voc2012", "coco2017"} <= set(NAMES), "recipes and records name them"
 
 
@@ -46,8 +46,11 @@ def test_voc_is_where_torchvision_has_it(name: str, split: str, key: str) -> Non
 
 
 def test_shapes_are_the_generators() -> None:
-    assert shapes.CLASSES == SOURCES["shapes"].classes
-    assert tuple(shapes.SPLITS) == tuple(shapes.DEFAULT_IMAGES) == SOURCES["shapes"].splits
+    for name in ("shapes", "shapes-hard"):
+        assert shapes.CLASSES == SOURCES[name].classes
+        assert tuple(shapes.SPLITS) == tuple(shapes.DEFAULT_IMAGES) == SOURCES[name].splits
+        shapes.ShapesDataset(1, **SOURCES[name].options)  # takes them
+    assert not SOURCES["shapes"].options, "records hold what shapes are by default"
     assert len(VOC_CLASSES) == 20 and list(VOC_CLASSES) == sorted(VOC_CLASSES)
 
 

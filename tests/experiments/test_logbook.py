@@ -9,7 +9,7 @@ import pytest
 
 from fcos_edu import ConfigError
 from fcos_edu.experiments.claims import NOT_RUN, TOO_FEW
-from fcos_edu.experiments.logbook import Logbook, comparisons, outcome
+from fcos_edu.experiments.logbook import Logbook, comparisons, outcome, recall_curves
 from fcos_edu.experiments.statistics import ALPHA, paired, power, smallest_effect
 from fcos_edu.experiments.studies import PAPER, measurements
 from fcos_edu.training.recipes import RECIPES
@@ -208,3 +208,24 @@ def test_before_a_design_the_pilot_may_be_tried_with_several_schedules(tmp_path)
 def test_what_the_paper_does_not_compare_is_told_apart_or_not(tmp_path):
     book = ladder(tmp_path / "r.json", {"fcos-improved": [0.6, 0.61, 0.59], "torchvision-fcos": [0.5, 0.512, 0.489]})
     assert {one["word"] for one in comparisons(book, "torchvision")} == {"told apart"}
+
+
+def test_recall_curves_say_whether_a_first_stage_still_learns(tmp_path):
+    book = Logbook(tmp_path / "r.json", RECIPE, "boxes")
+    for seed, last in enumerate((0.50, 0.52)):
+        for variant, more in (("rcnn-fcos", 0.0), ("rcnn-rpn-gn", 0.02)):
+            curve = {"4": {"AR100": 0.4, "AR1000": 0.5}, "8": {"AR100": 0.5 + more, "AR1000": last}}
+            curve = {"2": {"AR100": 0.1, "AR1000": 0.2}, **curve}
+            curve["4"] = {"AR100": 0.5, "AR1000": 0.5}
+            book.add(variant, seed, entry(variant, 0.5) | {"recall_curve": curve})
+        book.add("fcos", seed, entry("fcos", 0.5))
+    found = recall_curves(book)
+    assert set(found) == {"rcnn-fcos", "rcnn-rpn-gn"}
+    assert found["rcnn-fcos"]["gain"] == {"AR100": 0.0, "AR1000": 0.01} and not found["rcnn-fcos"]["flat"]
+    assert found["rcnn-rpn-gn"]["gain"]["AR100"] == 0.02 and list(found["rcnn-fcos"]["curve"]) == ["2", "4", "8"]
+    assert found["rcnn-fcos"]["curve"]["8"]["AR1000"]["values"] == [0.5, 0.52]
+    book.save("fcos-edu study proposals")
+    kept = json.loads((tmp_path / "r.json").read_text())
+    assert kept["recall_curves"] == found
+    ladder(tmp_path / "s.json", ENDS).save("fcos-edu study ladder")
+    assert "recall_curves" not in json.loads((tmp_path / "s.json").read_text())

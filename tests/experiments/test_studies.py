@@ -62,6 +62,13 @@ def test_a_comparison_changes_one_thing(recipe):
         ("fcos", "retinanet", {"detector"}),
         ("retinanet", "retinanet-no-gn", {"group_norm"}),
         ("rcnn-rpn", "rcnn-fcos", {"detector"}),
+        ("rcnn-rpn-gn", "rcnn-rpn", {"detector"}),
+        ("rcnn-rpn-gn", "rcnn-fcos", {"detector"}),
+        ("rcnn-rpn-gn", "rcnn-rpn-all", {"detector"}),
+        ("rcnn-rpn-gn", "rcnn-rpn-p3", {"levels"}),
+        ("rcnn-fcos", "rcnn-fcos-256", {"detector"}),
+        ("rcnn-fcos", "rcnn-fcos-p3", {"levels"}),
+        ("rcnn-fcos", "rcnn-fcos-one-conv", {"num_head_convs"}),
         ("rcnn-fcos", "rcnn-fcos-no-branch", branch),
         ("fcos-improved", "torchvision-fcos", {"detector"}),
     ]:
@@ -125,6 +132,24 @@ def test_the_papers_differences():
     assert points("centerness") == [3.6, 3.6, 0.0, 5.0]
     assert points("retinanet") == [0.5, 0.2, 0.4, 2.7, 0.5, 0.9, 0.4, -0.2]
     assert points("proposals") == [8.1, 3.4, 3.3, 2.4, 4.8, 1.0]
+    assert points("questions") == [3.2, 0.4, 0.1, 0.3, 0.1, 0.7], "each within its own table"
+
+
+def test_questions_of_drawn_shapes_need_no_other_measurement_than_the_tables_they_are_from():
+    """Runs that stand in a record would lack it."""
+    others = [name for name in STUDIES if name != "questions"]
+    for variant in STUDIES["questions"].variants:
+        asked = {row.measurement for row in measurements(variant, ["questions"])}
+        assert asked <= {row.measurement for row in measurements(variant, others)}
+
+
+def test_guesses_share_the_first_stages_of_table_6():
+    rows = STUDIES["proposals"].rows
+    for name in ("rpn-norm", "rpn-samples", "rpn-levels", "rpn-depth"):
+        study = STUDIES[name]
+        assert study.paper is None and {c.figure for c in study.claims} == set(paper.TABLE_6.columns)
+        assert all(study.rows[row] == rows[row] for row in study.rows if row in rows)
+        assert {"RPN", "FCOS"} & set(study.rows)
 
 
 def test_every_claim_of_tables_3_4_6_7_8_and_fig_7_is_there():

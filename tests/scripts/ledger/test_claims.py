@@ -54,6 +54,17 @@ def test_every_claim_of_the_paper_has_a_row_and_a_command(name: str) -> None:
         assert row.paper, row.item
 
 
+def test_hard_shapes_carry_their_questions_alone() -> None:
+    (row, *_) = found = claim_rows({}, "questions", "", "")
+    assert len(found) == 6 and {one.data for one in found} == {"hard shapes"}
+    assert row.commands == (
+        "fcos-edu study questions --data shapes-hard --record fcos_edu/results/ladder_shapes-hard.json",
+    )
+    results = {"ladder_bccd": book(), "ladder_shapes-hard": book()}
+    assert {one.data for one in claim_rows(results, "ladder", "Table 3", "")} == {"BCCD"}
+    assert {one.data for one in claim_rows(results, "questions", "", "")} == {"hard shapes"}
+
+
 def test_comparisons_in_words_are_claims() -> None:
     claims = {(name, claim.first, claim.second) for name, study in STUDIES.items() for claim in study.claims}
     assert set(SAID) <= claims
