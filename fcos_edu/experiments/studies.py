@@ -73,7 +73,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rcnn-rpn-p3": _RPN | _P3,
     "rcnn-fcos-256": _RCNN | {"detector": "faster_rcnn_fcos_256"},
     "rcnn-fcos-p3": _RCNN | _P3,
-    "rcnn-fcos-one-conv": _RCNN | {"model.num_head_convs": 1},
 }
 
 PILOT = "fcos"  # the variant whose spread and learning curve a design is made from
@@ -270,11 +269,6 @@ STUDIES: dict[str, Study] = {
         ("RPN, P3 to P7", "RPN"),
         ("FCOS, P3 to P7", "FCOS"),
         ("FCOS, P3 to P7", "RPN, P3 to P7"),
-    ),
-    "rpn-depth": _guess(
-        "one convolution before the outputs, as the RPN has, or FCOS's own towers",
-        {"FCOS": _FCOS_ROW, "FCOS, one convolution": Row("rcnn-fcos-one-conv", "table_6")},
-        ("FCOS, one convolution", "FCOS"),
     ),
     "score-iou": Study(
         "Fig. 7: detections whose score is above their IoU, without and with center-ness",

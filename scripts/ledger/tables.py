@@ -287,7 +287,7 @@ def table_6(results: Results) -> Section:
         "Table 6: FCOS as a region proposal network",
         "AR100 / AR1000 of the proposals in Faster R-CNN, in %. All heads have group norm, but for torchvision's RPN "
         "in the first, short studies, which stand here as long as the record of the later one has no runs. Why the "
-        "table comes out as it does is asked by `fcos-edu study rpn-norm rpn-samples rpn-levels rpn-depth`.",
+        "table comes out as it does is asked by `fcos-edu study rpn-norm rpn-samples rpn-levels`.",
         rows,
     )
 

@@ -87,7 +87,7 @@ def test_nms_of_a_row_is_changed_after_training(tmp_path, val):
 def test_proposals(tmp_path, val):
     outcome = run_study("proposals", SMALL, tmp_path, seeds=[3], progress=False)
     assert set(outcome) == {"RPN", "FCOS without center-ness", "FCOS", "seconds", "cpu_seconds"}
-    model = detectors.load(tmp_path / "rcnn-rpn-3" / "model.safetensors")
+    model = detectors.load(tmp_path / "rcnn-rpn-gn-3" / "model.safetensors")
     found = predict(FirstStage(model), val, progress=False)
     assert 100 < max(sum(r["image_id"] == i for r in found) for i in val.image_ids) <= 1000
     want = proposal_recall(val.ground_truth(), found)
