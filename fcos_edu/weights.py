@@ -11,12 +11,13 @@ renamed: an interruption or a full disk leaves the old file whole.
 from __future__ import annotations
 
 import json
+import os
 import re
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, NamedTuple, TypeVar
-from urllib.error import URLError
 
 import torch
 import torchvision
@@ -24,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torchvision.models.detection import FCOS_ResNet50_FPN_Weights
 
+from . import transfer
 from .atomic import atomic_write
 from .config import PACKAGED, FCOSConfig
 from .integrity import (
@@ -31,7 +33,6 @@ from .integrity import (
     Header,
     check_named_hash,
     check_seal,
-    hash_in_name,
     read_header,
     sealed,
     strict_json,
@@ -425,10 +426,13 @@ def _download(entry: Any, what: str) -> dict[str, Tensor]:
         expanded(folder, "name a folder for torch's downloads with TORCH_HOME")
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(entry.url, str(path), hash_in_name(name))
+            with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
+                transfer.download(entry.url, Path(scratch) / name, progress=True)
+                check_named_hash(Path(scratch) / name)
+                os.replace(Path(scratch) / name, path)
         check_named_hash(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (URLError, OSError) as error:
+    except (transfer.TransferError, OSError) as error:
         way_out = (
             "FCOS.pretrained('shapes') needs no download"
             if what == "FCOS"

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from fcos_edu import FCOS, FCOSConfig, weights
+from fcos_edu import FCOS, FCOSConfig, transfer, weights
 from fcos_edu.integrity import read_header
 from fcos_edu.weights import CheckpointError
 
@@ -604,13 +605,35 @@ def test_without_a_network_a_sentence_says_what_to_do(
         FCOS.from_torchvision("COCO_V1")
 
 
+def test_weights_that_come_a_byte_at_a_time_are_given_up(
+    served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing half-fetched stays, which the next start would take for the weights."""
+    folder, address = served
+    name = publish({"x": torch.zeros(9)}, folder)
+    monkeypatch.setattr(COCO_V1.value, "url", f"{address}/{name}")
+    monkeypatch.setattr(transfer, "WINDOW", 0.2)
+    monkeypatch.setattr(transfer, "SLOWEST", 500.0)
+
+    def slowly(_: Any, source: Any, output: Any) -> None:
+        while one := source.read(1):
+            output.write(one)
+            output.flush()
+            time.sleep(0.02)
+
+    monkeypatch.setattr(Quiet, "copyfile", slowly)
+    with pytest.raises(ConnectionError, match="cannot fetch the FCOS weights .*bytes a second came, and below 500"):
+        FCOS.from_torchvision("COCO_V1")
+    assert list((tmp_path / "hub" / "checkpoints").iterdir()) == []
+
+
 def test_weights_with_a_wrong_hash_are_refused(
     served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, address = served
     name = publish({"x": torch.zeros(9)}, folder, right_hash=False)
     monkeypatch.setattr(COCO_V1.value, "url", f"{address}/{name}")
-    with pytest.raises(CheckpointError, match=f"are damaged .*hash.*Delete {name}"):
+    with pytest.raises(CheckpointError, match=f"is damaged .*its name says 0{{8}}. Delete {name}"):
         FCOS.from_torchvision("COCO_V1")
     assert list((tmp_path / "hub" / "checkpoints").iterdir()) == []
 

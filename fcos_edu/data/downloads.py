@@ -24,9 +24,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import pooch
-import requests
 from filelock import FileLock, Timeout
 
+from .. import transfer
 from ..places import expanded
 from .sources import SOURCES, Archive, data_root, fetched
 
@@ -161,7 +161,10 @@ def remove_leftovers(root: Path) -> None:
 def _download(archive: Archive, scratch: Path, root: Path, progress: bool) -> Path:
     """The archive as a file in `scratch`, with the right hash."""
     pooch.get_logger().setLevel("WARNING")  # it would tell the temporary file's name and hash
-    downloader = pooch.HTTPDownloader(progressbar=progress, timeout=60, chunk_size=1 << 16)
+
+    def downloader(url: str, output: str, _: object) -> None:
+        transfer.download(url, output, progress=progress)
+
     try:
         fetched = pooch.retrieve(
             archive.url,
@@ -170,7 +173,7 @@ def _download(archive: Archive, scratch: Path, root: Path, progress: bool) -> Pa
             path=scratch,
             downloader=downloader,
         )
-    except requests.exceptions.RequestException as error:  # no network, no such host, error status, cut connection
+    except transfer.TransferError as error:  # no network, no such host, error status, cut connection, a byte at a time
         raise DownloadError(
             f"{archive.url} could not be downloaded ({error}). The host may be away for a while: "
             f"try again later. {by_hand(archive, root)}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import socket
 import tarfile
 import threading
+import time
 import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +18,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from fcos_edu import transfer
 from fcos_edu.data import downloads
 from fcos_edu.data.downloads import (
     SOURCES,
@@ -31,11 +34,12 @@ from fcos_edu.data.downloads import (
 
 
 class Server:
-    """Serves `files`; a name in `cut` breaks off half-way. `asked` counts requests."""
+    """Serves `files`; one in `cut` breaks off half-way, one in `slow` comes byte by byte. `asked` counts requests."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.cut: set[str] = set()
+        self.slow: set[str] = set()
         self.asked: list[str] = []
         outer = self
 
@@ -50,7 +54,14 @@ class Server:
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content[: len(content) // 2] if name in outer.cut else content)
+                if name not in outer.slow:
+                    self.wfile.write(content[: len(content) // 2] if name in outer.cut else content)
+                    return
+                with contextlib.suppress(OSError):  # the client has gone
+                    for place in range(len(content)):
+                        self.wfile.write(content[place : place + 1])
+                        self.wfile.flush()
+                        time.sleep(0.02)
 
             def log_message(self, *args) -> None:
                 pass
@@ -186,6 +197,20 @@ def test_cut_connection_leaves_nothing(server, tmp_path) -> None:
     assert left_over(tmp_path) == [] and not is_present(archive, tmp_path)
     server.cut.clear()  # the next attempt works
     assert is_present(archive, fetch_archive(archive, tmp_path, progress=False).parents[1])
+
+
+def test_a_server_that_sends_a_byte_at_a_time_is_given_up(server, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(transfer, "WINDOW", 0.2)
+    monkeypatch.setattr(transfer, "SLOWEST", 500.0)
+    archive = offer(server, zipped(CONTENTS))
+    server.slow.add("set.zip")
+    with pytest.raises(DownloadError, match=r"could not be downloaded \(\d+ bytes a second came.*By hand: download"):
+        fetch_archive(archive, tmp_path, progress=False)
+    assert left_over(tmp_path) == [] and not is_present(archive, tmp_path)
+    server.slow.clear()
+    monkeypatch.undo()
+    monkeypatch.setenv("NO_PROXY", "*")
+    fetch_archive(archive, tmp_path, progress=False)
 
 
 @pytest.mark.parametrize("step", ["_unpack", "_move_in", "_check_contents"])
