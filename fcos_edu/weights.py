@@ -25,7 +25,6 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torchvision.models.detection import FCOS_ResNet50_FPN_Weights
 
-from . import transfer
 from .atomic import atomic_write
 from .config import PACKAGED, FCOSConfig
 from .integrity import (
@@ -38,6 +37,7 @@ from .integrity import (
     strict_json,
 )
 from .places import expanded
+from .transfer import TransferError, download
 
 _PACKAGED = Path(__file__).parent / "checkpoints"
 _FLOATS = ("F16", "BF16", "F32", "F64")
@@ -427,12 +427,12 @@ def _download(entry: Any, what: str) -> dict[str, Tensor]:
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
-                transfer.download(entry.url, Path(scratch) / name, progress=True)
+                download(entry.url, Path(scratch) / name, progress=True)
                 check_named_hash(Path(scratch) / name)
                 os.replace(Path(scratch) / name, path)
         check_named_hash(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (transfer.TransferError, OSError) as error:
+    except (TransferError, OSError) as error:
         way_out = (
             "FCOS.pretrained('shapes') needs no download"
             if what == "FCOS"
