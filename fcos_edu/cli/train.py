@@ -153,7 +153,7 @@ def run_folder(arguments: argparse.Namespace, config: TrainConfig) -> Path:
 def train_config(arguments: argparse.Namespace) -> TrainConfig:
     """The recipe that is asked for, with all changes of the command line; without one, what fits the data."""
     apply_format(arguments)
-    gpu, begun = has_gpu(arguments.device), None
+    begun = None
     if arguments.resume and not (arguments.recipe or arguments.data or arguments.source) and arguments.out:
         begun = before(arguments.out)
     if begun is not None:
@@ -161,7 +161,7 @@ def train_config(arguments: argparse.Namespace) -> TrainConfig:
     elif arguments.recipe:
         config = RECIPES[arguments.recipe].config
     else:
-        config = recipe_for(arguments.data or "shapes", gpu=gpu)
+        config = recipe_for(arguments.data or "shapes", gpu=has_gpu(arguments.device))
     changes = changes_of(arguments)
     if arguments.epochs and "iterations" in changes:
         raise ValueError(f"give the length of the run as --epochs {arguments.epochs:g} or in iterations, not as both")
@@ -177,7 +177,9 @@ def train_config(arguments: argparse.Namespace) -> TrainConfig:
             config = config.replace(start_from=arguments.source, model=FCOSConfig.from_dict(kept["model"]))
     config = config.replace(**changes)
     fits = begun is not None or arguments.recipe or (config.data in RECIPES and start_of(config) == "random")
-    return config if fits and not arguments.epochs else lengthened(arguments, config, changes, fits=bool(fits), gpu=gpu)
+    if fits and not arguments.epochs:
+        return config  # without having asked torch for a GPU
+    return lengthened(arguments, config, changes, fits=bool(fits), gpu=has_gpu(arguments.device))
 
 
 def lengthened(
