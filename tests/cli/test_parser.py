@@ -24,7 +24,6 @@ from tests.test_fcos_edu import SLOW
         (["train", "--set", "lr"], "must be FIELD=VALUE"),
         (["train", "--set", "learning_rat=1"], "has no field 'learning_rat'"),
         (["train", "--set", "model.box_loss=gioux"], "did you mean 'giou'"),
-        (["data", "info"], "needs a name"),
         (["data", "export", "bccd"], "only drawn pictures can be exported"),
     ],
 )
