@@ -27,6 +27,7 @@ from . import weights
 from .config import ConfigError, FCOSConfig
 from .images import IMAGE_MEAN, IMAGE_STD
 from .integrity import CheckpointError
+from .settings import Message, setting
 
 
 class Backbone(nn.Module):
@@ -260,7 +261,10 @@ class TimmBackbone(Backbone):
         pretrained = config.backbone_weights == "imagenet"
         if pretrained and not timm.is_model_pretrained(self.name):
             raise ConfigError(
-                f"timm has no weights for {self.name!r}: set backbone_weights='random' and frozen_stages=0"
+                Message(
+                    f"timm has no weights for {self.name!r}: set {setting('backbone_weights', 'random')} and "
+                    f"{setting('frozen_stages', 0)}"
+                )
             )
         self.indices, self.channels = _maps(self.name, config, last)
         self.net = timm.create_model(self.name, features_only=True, out_indices=self.indices)
@@ -282,8 +286,10 @@ class TimmBackbone(Backbone):
             theirs = timm.create_model(self.name, pretrained=True, features_only=True, out_indices=self.indices)
         except (OSError, ImportError) as error:
             raise ConnectionError(
-                f"cannot fetch timm's weights of {self.name} ({error}). Go on without: backbone_weights='random', "
-                "frozen_stages=0 needs no download"
+                Message(
+                    f"cannot fetch timm's weights of {self.name} ({error}). Go on without: "
+                    f"{setting('backbone_weights', 'random')}, {setting('frozen_stages', 0)} needs no download"
+                )
             ) from error
         except Exception as error:  # what is damaged may raise anything
             raise CheckpointError(f"timm's weights of {self.name} are not used: {error}") from error
@@ -311,8 +317,11 @@ class TimmBackbone(Backbone):
             inside = [i for i, (name, _) in enumerate(parameters) if name.startswith(prefixes)]
             if not inside:
                 raise ConfigError(
-                    f"frozen_stages is {stages}; the stages of timm:{self.name} do not follow one another (its maps "
-                    "come out of several at once), so none can be frozen: set frozen_stages=0"
+                    Message(
+                        f"{setting('frozen_stages')} is {stages}; the stages of timm:{self.name} do not follow one "
+                        "another (its maps come out of several at once), so none can be frozen: set "
+                        f"{setting('frozen_stages', 0)}"
+                    )
                 )
             ends += [inside[0]] if not ends else []  # before the first comes the stem
             ends.append(inside[-1] + 1)

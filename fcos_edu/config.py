@@ -11,7 +11,19 @@ import difflib
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from .settings import INF, INFERENCE, ConfigError, Inside, Positive, Range, Settings, Share, check_field_names
+from .settings import (
+    INF,
+    INFERENCE,
+    ConfigError,
+    Inside,
+    Message,
+    Positive,
+    Range,
+    Settings,
+    Share,
+    check_field_names,
+    setting,
+)
 
 # Beside "timm:NAME" for a network of timm, whose names are known once it is built (:mod:`fcos_edu.backbones`).
 BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnext101_32x8d", "resnext101_64x4d", "tiny")
@@ -165,8 +177,8 @@ class FCOSConfig(Settings):
         )
         _require(
             self.max_size >= self.min_size,
-            f"max_size is {self.max_size}, smaller than min_size {self.min_size}: the limit of the long side must be "
-            "at least the size of the short side",
+            f"{setting('max_size')} is {self.max_size}, smaller than {setting('min_size')} {self.min_size}: "
+            "the limit of the long side must be at least the size of the short side",
         )
         _require(
             not self.class_names or len(self.class_names) == self.num_classes,
@@ -197,21 +209,22 @@ class FCOSConfig(Settings):
         """Fields that are right alone, but not together."""
         _require(
             not (self.centerness_branch == "none" and self.centerness_inference == "branch"),
-            "centerness_inference='branch' needs a branch, but centerness_branch is 'none': "
-            "choose 'computed', 'oracle' or 'none'",
+            f"{setting('centerness_inference', 'branch')} needs a branch, but {setting('centerness_branch')} is "
+            "'none': choose 'computed', 'oracle' or 'none'",
         )
         _require(
             not (self.backbone == "tiny" and self.backbone_weights == "imagenet"),
-            "there are no ImageNet weights for backbone 'tiny': set backbone_weights='random'",
+            f"there are no ImageNet weights for backbone 'tiny': set {setting('backbone_weights', 'random')}",
         )
         _require(
             not (self.backbone_weights == "random" and self.frozen_stages > 0),
-            f"frozen_stages={self.frozen_stages} would freeze random weights for good: set frozen_stages=0, "
-            "or backbone_weights='imagenet'",
+            f"{setting('frozen_stages', self.frozen_stages)} would freeze random weights for good: set "
+            f"{setting('frozen_stages', 0)}, or {setting('backbone_weights', 'imagenet')}",
         )
         _require(
             not (self.extra_levels_from == "C5" and max(self.levels) <= 5),
-            f"extra_levels_from='C5' has no effect with levels {self.levels}: there is no level above P5",
+            f"{setting('extra_levels_from', 'C5')} has no effect with {setting('levels')} {self.levels}: "
+            "there is no level above P5",
         )
         _require(
             not (max(self.levels) > 5 and 5 not in self.levels),
@@ -219,7 +232,8 @@ class FCOSConfig(Settings):
         )
         _require(
             not (self.torchvision_quirks and self.location_offset != "none"),
-            "torchvision_quirks needs location_offset='none': torchvision's locations have no half stride",
+            f"{setting('torchvision_quirks')} needs {setting('location_offset', 'none')}: torchvision's "
+            "locations have no half stride",
         )
 
     def _check_backbone(self) -> None:
@@ -234,7 +248,7 @@ class FCOSConfig(Settings):
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
-        raise ConfigError(message)
+        raise ConfigError(Message(message))
 
 
 _IMPROVED: dict[str, Any] = dict(

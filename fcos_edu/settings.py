@@ -8,14 +8,83 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 INF = math.inf
 Self = TypeVar("Self", bound="Settings")
+
+
+# Characters that Unicode keeps for the inside of programs: before a setting, its value, what is typed, and behind it.
+_BEGIN, _EQUALS, _TYPED, _END = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
+_TEXT = "([^\ufdd0-\ufdd3]*)"
+_SETTING = re.compile(f"{_BEGIN}{_TEXT}(?:{_EQUALS}{_TEXT})?(?:{_TYPED}{_TEXT})?{_END}")
+
+
+def setting(name: str, *value: object, option: str = "") -> str:
+    """A setting as the text of a :class:`Message` names it: alone, or with a value.
+
+    Args:
+        name: of a field or an argument, ``keep_empty``.
+        value: what it should be, if the message says so; at most one.
+        option: of the command line, where Python's sentence names it too; a value that is text stands in double quotes
+            then.
+    """
+    quoted = json.dumps if option else repr
+    told = "".join(f"{_EQUALS}{quoted(one) if isinstance(one, str) else repr(one)}" for one in value)
+    return f"{_BEGIN}{name}{told}{f'{_TYPED}{option}' if option else ''}{_END}"
+
+
+def either(python: str, command: str) -> str:
+    """What a :class:`Message` tells to do, in Python, and as the command that does it."""
+    return f"{_BEGIN}{_EQUALS}{python}{_TYPED}{command}{_END}"
+
+
+class Message(str):
+    """A sentence of an error or a warning that names settings, for two kinds of readers.
+
+    As a text it is for who calls functions: ``keep_empty=True``. The command line shows the same sentence with its own
+    options (:meth:`shown`): ``--keep-empty``.
+
+    Args:
+        marked: with :func:`setting` and :func:`either` in it.
+    """
+
+    marked: str
+
+    def __new__(cls, marked: str) -> Message:
+        """The sentence; what is marked in it is kept."""
+        self = super().__new__(cls, _SETTING.sub(_in_python, marked))
+        self.marked = marked
+        return self
+
+    def __getnewargs__(self) -> tuple[str]:  # out of a loading process
+        return (self.marked,)
+
+    def shown(self, name: Callable[[str, str | None], str]) -> str:
+        """The sentence with other names: ``name`` makes them of a setting and its value, as text, or None."""
+
+        def one(found: re.Match[str]) -> str:
+            return name(found[1], found[2] and found[2].strip("\"'")) if found[1] else found[3]
+
+        return _SETTING.sub(one, self.marked)
+
+
+def marked(text: str) -> str:
+    """A text to be put into a :class:`Message`, with the settings that it names itself."""
+    return getattr(text, "marked", text)
+
+
+def _in_python(found: re.Match[str]) -> str:
+    name, value, option = found.groups()
+    if not name:
+        return value or ""
+    return f"{name}={value}" * (value is not None) + name * (value is None) + f" ({option})" * bool(option)
 
 
 class ConfigError(ValueError):
@@ -81,7 +150,9 @@ class Settings:
                 for number in value if isinstance(value, tuple) else (value,):
                     if number is not None and number not in limits:
                         none = ", or None" if type(None) in get_args(hint) else ""
-                        raise ConfigError(f"{name} is {value}; it must be {limits.words(number)}{none}")
+                        raise ConfigError(
+                            Message(f"{setting(name)} is {value}; it must be {limits.words(number)}{none}")
+                        )
 
     def replace(self: Self, **changes: Any) -> Self:
         """A copy with some fields changed; checked like a new one. ``model.NAME`` reaches into the field ``model``.
@@ -165,21 +236,25 @@ def checked(name: str, value: Any, hint: Any) -> Any:
             )
     elif get_origin(hint) is tuple:
         if not isinstance(value, (tuple, list)) or not all(_is(v, choices[0]) for v in value):
-            raise ConfigError(f"{name} is {value!r}; it must be a list or tuple of {_KINDS[choices[0]][1]}")
+            raise ConfigError(
+                Message(f"{setting(name)} is {value!r}; it must be a list or tuple of {_KINDS[choices[0]][1]}")
+            )
         return tuple(value)
     elif choices and all(isinstance(choice, str) for choice in choices):
         if value not in choices:
             near = difflib.get_close_matches(str(value), choices, n=1)
             hint_text = f" (did you mean {near[0]!r}?)" if near else ""
-            raise ConfigError(f"{name} is {value!r}; it must be one of {', '.join(choices)}{hint_text}")
+            raise ConfigError(
+                Message(f"{setting(name)} is {value!r}; it must be one of {', '.join(choices)}{hint_text}")
+            )
     elif hint is bool:
         if not isinstance(value, bool):
-            raise ConfigError(f"{name} is {value!r}; it must be True or False")
+            raise ConfigError(Message(f"{setting(name)} is {value!r}; it must be True or False"))
     else:
         kinds = choices or (hint,)  # float | None
         kind = next(k for k in kinds if k is not type(None))
         if not (value is None and type(None) in kinds) and not _is(value, kind):
-            raise ConfigError(f"{name} is {value!r}; it must be {_KINDS[kind][0]}")
+            raise ConfigError(Message(f"{setting(name)} is {value!r}; it must be {_KINDS[kind][0]}"))
     return value
 
 

@@ -37,9 +37,11 @@ from .integrity import (
     strict_json,
 )
 from .places import expanded
+from .settings import Message, either, setting
 from .transfer import TransferError, download
 
 _PACKAGED = Path(__file__).parent / "checkpoints"
+_PACKAGED_ONE = "FCOS.pretrained('shapes')"
 _FLOATS = ("F16", "BF16", "F32", "F64")
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -434,13 +436,15 @@ def _download(entry: Any, what: str) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (TransferError, OSError) as error:
         way_out = (
-            "FCOS.pretrained('shapes') needs no download"
+            f"{either(_PACKAGED_ONE, 'the detector shapes')} needs no download"
             if what == "FCOS"
-            else "backbone_weights='random', frozen_stages=0 needs no download"
+            else f"{setting('backbone_weights', 'random')}, {setting('frozen_stages', 0)} needs no download"
         )
         raise ConnectionError(
-            f"cannot fetch the {what} weights from {entry.url} ({error}). With another machine's help, put the file "
-            f"into {folder}; or go on without: {way_out}"
+            Message(
+                f"cannot fetch the {what} weights from {entry.url} ({error}). With another machine's help, put the "
+                f"file into {folder}; or go on without: {way_out}"
+            )
         ) from error
     except CheckpointError as error:
         raise CheckpointError(f"the {what} weights are not used: {error}. {again}") from error

@@ -30,6 +30,7 @@ from .options import (
     add_corrupt_option,
     add_device_option,
     add_workers_option,
+    in_options,
     located,
     place,
 )
@@ -92,7 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
                     raise ImageError(pixels)
                 found = find(model, pixels)
             except ImageError as error:
-                failed.append((picture.file, str(error)))
+                failed.append((picture.file, in_options(error.args[0], arguments.parser)))
                 print(f"not read: {printable(picture.file)} ({failed[-1][1]})", file=sys.stderr)
                 continue
             above += results.add(number, picture, pixels, found, arguments.threshold)

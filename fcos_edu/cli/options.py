@@ -13,13 +13,14 @@ import ast
 import math
 import shlex
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..config import PACKAGED
 from ..data.sources import FORMATS, named
 from ..places import expanded
-from ..settings import INF, Range
+from ..settings import INF, Message, Range
 from ..text import printable
 
 Commands = Any  # what ArgumentParser.add_subparsers returns; argparse has no public name for it
@@ -151,6 +152,33 @@ SHARE = Number(float, Range(0, 1))  # scores and thresholds
 SEED = Number(int, Range(0, 2**63 - 1))
 SIDE = Number(int, Range(32, 16_384))  # pixels of an image that the network can do something with
 STRIDES = Number(float, Range(0, open_low=True))  # radius of center sampling
+
+
+def in_options(message: str, parser: Parser) -> str:
+    """A sentence as the command line shows it: settings that it names are the command's own options.
+
+    Those that only ``--set`` reaches are named as it has them; what the command has no option for stays as it is.
+
+    Args:
+        message: of an error or a warning; one that is no :class:`~fcos_edu.settings.Message` names none.
+        parser: of the command.
+    """
+    from ..training.config import TrainConfig
+
+    own = {action.dest: action for action in parser._actions if action.option_strings}
+
+    def name_of(name: str, value: str | None) -> str:
+        action = own.get(name)
+        if action is not None:
+            words = [action.option_strings[0]]
+            return " ".join([*words, value] if value is not None and action.nargs != 0 else words)
+        if "set" in own:
+            known = {field.name for field in fields(TrainConfig)}
+            path = name if name in known or "." in name else f"model.{name}"
+            return path if value is None else f"--set {path}={value}"
+        return name if value is None else f"{name}={value}"
+
+    return message.shown(name_of) if isinstance(message, Message) else message
 
 
 def add_settings(parser: Parser, words: str) -> None:

@@ -14,10 +14,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from ..settings import Message
 from ..text import printable
 from . import bench, course, data, detect, evaluate, export, recipes, study, tables, train
-from .options import Parser
-from .streams import tolerant
+from .options import Parser, in_options
+from .streams import tolerant, warned
 
 COMMANDS = (train, recipes, evaluate, detect, export, tables, study, data, bench, course)  # as --help lists them
 GONE = 141  # as a shell tells of a program that a closed pipe has ended
@@ -54,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     try:
-        arguments.run(arguments)
+        with warned(lambda message: in_options(message, arguments.parser)):
+            arguments.run(arguments)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -65,7 +67,7 @@ def _run(arguments: argparse.Namespace) -> int:
     except Exception as error:
         if arguments.debug or not is_expected(error):
             raise
-        print(f"fcos-edu: error: {printable(sentence(error), keep=chr(10))}", file=sys.stderr)
+        print(f"fcos-edu: error: {printable(sentence(error, arguments.parser), keep=chr(10))}", file=sys.stderr)
         return 1
     return 0
 
@@ -98,8 +100,13 @@ def is_expected(error: Exception) -> bool:
     )
 
 
-def sentence(error: Exception) -> str:
-    """What to say of an expected error: its message without the system's number, or what to do."""
+def sentence(error: Exception, parser: Parser | None = None) -> str:
+    """What to say of an expected error: its message without the system's number, or what to do.
+
+    Args:
+        error: what was raised.
+        parser: of the command, whose options are named instead of settings.
+    """
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
     if isinstance(error, RuntimeError | MemoryError) and not _path_without_end(error):
@@ -107,7 +114,8 @@ def sentence(error: Exception) -> str:
 
         if kind := exhausted(error):
             return f"out of {kind} memory: take fewer images at once (--batch-size) or smaller ones (model.max_size)"
-    return str(error)
+    told = getattr(error, "message", error.args[0] if len(error.args) == 1 else None)
+    return in_options(told, parser) if parser is not None and isinstance(told, Message) else str(error)
 
 
 def _path_without_end(error: Exception) -> bool:

@@ -13,9 +13,10 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
+from ..settings import Message
 from ..text import printable
 
 _PLAIN = {
@@ -87,6 +88,22 @@ class Tolerant:
                 os.dup2(nowhere, self.stream.fileno())
                 os.close(nowhere)
         return self.error
+
+
+@contextlib.contextmanager
+def warned(shown: Callable[[str], str]) -> Iterator[None]:
+    """Until the block ends, the texts of warnings are as ``shown`` makes them."""
+    before = warnings.formatwarning
+
+    def told(message: Any, *more: Any, **named: Any) -> str:
+        text = message.args[0] if isinstance(message, Warning) and message.args else message
+        return before(type(message)(shown(text)) if isinstance(text, Message) else message, *more, **named)
+
+    warnings.formatwarning = told  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..settings import Message, either, setting
 from ..text import printable, shortened
 from .decoding import image_size
 
@@ -147,12 +148,16 @@ class Annotations:
         ``allow_outside``: annotations of strangers could name any file of this machine.
         """
         if not self.folders:
-            raise ValueError(f"{self.name} was read without its pictures; read it with pictures=True")
+            how = either("pictures=True", "the pictures beside it")
+            raise ValueError(Message(f"{self.name} was read without its pictures; read it with {how}"))
         which = 0 if self.folder_index is None else int(self.folder_index[index])
         if not self.allow_outside and leads_outside(self.file_names[index]):
             raise ValueError(
-                f"{self.name}: the picture {shortened(self.file_names[index])} lies outside of the folder "
-                f"{printable(self.folders[which])}; such are read only with allow_outside=True (--allow-outside)"
+                Message(
+                    f"{self.name}: the picture {shortened(self.file_names[index])} lies outside of the folder "
+                    f"{printable(self.folders[which])}; such are read only with "
+                    f"{setting('allow_outside', True, option='--allow-outside')}"
+                )
             )
         return self.folders[which] / self.file_names[index]
 

@@ -31,6 +31,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
 from ..images import as_xyxy
+from ..settings import Message, setting
 from ..text import printable, shortened
 from .annotations import Annotations
 from .decoding import MAX_PIXELS, ORIENTATIONS, CorruptImageError, Header, read_header, read_image
@@ -234,7 +235,7 @@ class FileDataset(DetectionDataset):
             told = ", ".join(f"{count} {reason}" for reason, count in self.warning_counts.items())
             notes.insert(0, f"left out of the targets: {told}")
         if notes:
-            warnings.warn(f"{self.name}: {'; '.join(notes)}.", UserWarning, stacklevel=3)
+            warnings.warn(Message(f"{self.name}: {'; '.join(notes)}."), UserWarning, stacklevel=3)  # type: ignore[arg-type]
 
     def annotations(self) -> Annotations:
         """Of the images that are not left out, with all their boxes."""
@@ -320,8 +321,11 @@ def _require_files(annotations: Annotations) -> None:
             missing.append(path)
     if missing:
         raise FileNotFoundError(
-            f"{printable(missing[0])} is annotated but there is no such file ({len(missing)} of {annotations.images} "
-            'images are missing). Add the files, or go on without them with on_corrupt="skip" (--on-corrupt skip).'
+            Message(
+                f"{printable(missing[0])} is annotated but there is no such file ({len(missing)} of "
+                f"{annotations.images} images are missing). Add the files, or go on without them with "
+                f"{setting('on_corrupt', 'skip', option='--on-corrupt skip')}."
+            )
         )
 
 
@@ -365,7 +369,7 @@ def _measured(
         notes.append(
             f"{len(undecided)} images are to be turned upright by their EXIF, and the annotations do not tell whether "
             f"their boxes are (the first is {printable(annotations.path(undecided[0]))}): they are read as stored, "
-            'unless orientation="upright" (--orientation upright)'
+            f"unless {setting('orientation', 'upright', option='--orientation upright')}"
         )
     return annotations.scaled(widths, heights), turn, notes
 
@@ -412,9 +416,10 @@ def _nothing_usable(name: str, annotations: Annotations, counts: dict[str, int])
         words = f": {annotations.box_words}" if annotations.box_words else ""
         reasons = f"{reasons or f'{len(annotations)} boxes of at most a pixel'}; {seen}, {size}{words}"
     why = f"{reasons}" if reasons else "their annotations hold no box at all"
-    return (
+    return Message(
         f"{name}: none of the {annotations.images} images has a usable box ({why}). "
-        "Check the annotations, or keep images without boxes as background with keep_empty=True (--keep-empty)."
+        "Check the annotations, or keep images without boxes as background with "
+        f"{setting('keep_empty', True, option='--keep-empty')}."
     )
 
 

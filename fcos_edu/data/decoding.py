@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision import tv_tensors
 
+from ..settings import Message, marked, setting
 from ..text import printable
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "AVIF")  # of GIF and the like the first frame
@@ -53,14 +54,19 @@ class CorruptImageError(RuntimeError):
     def __init__(self, path: str | Path, reason: str | None = None) -> None:
         super().__init__(path, reason)
         self.path = Path(path) if reason is not None else None
-        self.reason = None if reason is None else printable(reason)
+        self.reason = reason if reason is None or isinstance(reason, Message) else printable(reason)
 
     def __str__(self) -> str:
+        return str(self.message)
+
+    @property
+    def message(self) -> str:
+        """The sentence, with the settings that it names."""
         if self.reason is None:
             return str(self.args[0]).rstrip().rpartition(f"{type(self).__name__}: ")[2]
-        return (
-            f"{printable(self.path)} cannot be read as an image ({self.reason}). "
-            'Replace the file, or leave such images out with on_corrupt="skip" (--on-corrupt skip).'
+        return Message(
+            f"{printable(self.path)} cannot be read as an image ({marked(self.reason)}). Replace the file, or leave "
+            f"such images out with {setting('on_corrupt', 'skip', option='--on-corrupt skip')}."
         )
 
 
@@ -177,9 +183,9 @@ def _opened(path: str | Path, max_pixels: int) -> Iterator[Image.Image]:
 
 
 def _too_many(pixels: int, most: int) -> str:
-    return (
-        f"it has {pixels:,} pixels, more than the {most:,} that are decoded; "
-        f"if it is right, allow them with max_pixels={pixels} (--max-pixels {pixels})"
+    return Message(
+        f"it has {pixels:,} pixels, more than the {most:,} that are decoded; if it is right, allow them with "
+        f"{setting('max_pixels', pixels, option=f'--max-pixels {pixels}')}"
     )
 
 

@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from .. import transfer
 from ..places import expanded
+from ..settings import Message, either
 from .sources import SOURCES, Archive, data_root, fetched
 
 __all__ = [
@@ -91,10 +92,12 @@ def fetch(
         if is_present(archive, base):
             continue
         if not download:
+            how = either(f"fcos_edu.data.fetch({name!r}, {split!r})", f"fcos-edu data download {name} --split {split}")
             raise FileNotFoundError(
-                f"{name} ({split}, {source.size}) is not in {base}. "
-                f"Fetch it with fcos_edu.data.fetch({name!r}, {split!r}), or put it there yourself. "
-                f"{by_hand(archive, base)}"
+                Message(
+                    f"{name} ({split}, {source.size}) is not in {base}. Fetch it with {how}, or put it there yourself. "
+                    f"{by_hand(archive, base)}"
+                )
             )
         fetch_archive(archive, base, progress=progress)
     return base / source.folder

@@ -21,12 +21,14 @@ from ..settings import (
     BelowOne,
     ConfigError,
     Count,
+    Message,
     NotNegative,
     Positive,
     Range,
     Settings,
     Share,
     from_json,
+    setting,
     to_json,
 )
 
@@ -92,8 +94,10 @@ class TrainConfig(Settings):
         super().__post_init__()
         if self.batch_size % self.accumulate:
             raise ConfigError(
-                f"accumulate is {self.accumulate}, which does not divide batch_size {self.batch_size}: "
-                "each pass must have the same number of images"
+                Message(
+                    f"{setting('accumulate')} is {self.accumulate}, which does not divide {setting('batch_size')} "
+                    f"{self.batch_size}: each pass must have the same number of images"
+                )
             )
         if len(self.zoom) not in (0, 2) or list(self.zoom) != sorted(self.zoom) or any(z > 100 for z in self.zoom):
             raise ConfigError(f"zoom is {self.zoom}; it must be (smallest, largest), neither above 100, or empty")

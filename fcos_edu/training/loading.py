@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from .. import data
 from ..data import CorruptImageError
 from ..images import as_xyxy, check_images, check_targets
-from ..settings import ConfigError
+from ..settings import ConfigError, Message, setting
 from .config import TrainConfig
 
 SHARED_MEMORY = "/dev/shm"
@@ -200,8 +200,10 @@ class StepSampler(Sampler[list[Key]]):
         if config.batch_size % (workers * config.accumulate):
             passes = f" in {config.accumulate} passes" if config.accumulate > 1 else ""
             raise ConfigError(
-                f"batch_size is {config.batch_size}, which {workers} workers{passes} cannot share out evenly; "
-                f"it must be a multiple of {workers * config.accumulate}"
+                Message(
+                    f"{setting('batch_size')} is {config.batch_size}, which {workers} workers{passes} cannot share out "
+                    f"evenly; it must be a multiple of {workers * config.accumulate}"
+                )
             )
         self.length, self.config, self.wide, self.start = length, config, wide, start
         self.worker, self.workers = worker, workers
@@ -356,8 +358,11 @@ def processes_that_fit(config: TrainConfig, workers: int = 1) -> int:
     if fit < config.workers:
         need = (2 * config.workers + config.accumulate) * batch * workers
         warnings.warn(
-            f"{SHARED_MEMORY} has {free / 1e6:.0f} MB free, and workers={config.workers} may need {need / 1e6:.0f} MB: "
-            f"images are loaded {f'by {fit} of them' if fit else 'between the steps'}. In Docker --shm-size gives more",
+            Message(  # type: ignore[arg-type]
+                f"{SHARED_MEMORY} has {free / 1e6:.0f} MB free, and {setting('workers', config.workers)} may need "
+                f"{need / 1e6:.0f} MB: images are loaded {f'by {fit} of them' if fit else 'between the steps'}. In "
+                "Docker --shm-size gives more"
+            ),
             stacklevel=2,
         )
     return min(fit, config.workers)

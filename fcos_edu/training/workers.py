@@ -19,6 +19,7 @@ from ..compat import forget_device, forget_precision
 from ..data import DetectionDataset
 from ..devices import pick_device
 from ..evaluation.coco_ap import coco_metrics, predict_seen, truth_of
+from ..settings import Message, marked, setting
 from .config import TrainConfig
 from .precision import pick_precision
 
@@ -145,16 +146,20 @@ def explained(message: str) -> Iterator[None]:
         kind = exhausted(error)
         if kind is None:
             raise
-        raise OutOfMemoryError(f"out of {kind} memory {message}") from error
+        raise OutOfMemoryError(Message(f"out of {kind} memory {marked(message)}")) from error
 
 
 def out_of_memory(config: TrainConfig, workers: int) -> str:
     """What to say when memory does not suffice."""
     each = config.batch_size // (workers * config.accumulate)
     size = config.model
-    halves = f"set accumulate={2 * config.accumulate} (the same step in half the memory), or " if each % 2 == 0 else ""
-    fewer = f"batch_size ({config.batch_size}) or " if each > 1 else ""
-    return (
+    halves = (
+        f"set {setting('accumulate', 2 * config.accumulate)} (the same step in half the memory), or "
+        if each % 2 == 0
+        else ""
+    )
+    fewer = f"{setting('batch_size')} ({config.batch_size}) or " if each > 1 else ""
+    return Message(
         f"with {each} images of {size.min_size}/{size.max_size} pixels at once: {halves}lower {fewer}"
-        f"model.max_size ({size.max_size}); to go on with this run, allow the change of its configuration"
+        f"{setting('model.max_size')} ({size.max_size}); to go on with this run, allow the change of its configuration"
     )
