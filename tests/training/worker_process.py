@@ -144,10 +144,11 @@ def gradients(target: str, *, empty: bool, levels: tuple[int, ...]) -> None:
         num_classes=5, min_size=64, max_size=64, backbone="resnet18", backbone_weights="imagenet", fpn_channels=16,
         num_head_convs=1, levels=levels, level_bounds=(*range(0, 20 * len(levels), 20), math.inf),
     )  # fmt: skip
-    model = FCOS(config, load_backbone=False)  # with frozen norms: statistics of a worker's own images would differ
+    # With frozen norms, as statistics of a worker's own images would differ; in float64, as in test_state.py.
+    model = FCOS(config, load_backbone=False).double()
     prepared = accelerator.prepare(model.train())
     generator = torch.Generator().manual_seed(1)
-    images = [torch.rand(3, 64, 64, generator=generator) for _ in range(4)]
+    images = [torch.rand(3, 64, 64, generator=generator).double() for _ in range(4)]
     boxes = [[[4.0, 4, 40, 50], [30, 20, 60, 60]], [[10.0, 10, 30, 30]], [[0.0, 0, 64, 64]], []]
     if empty:  # the second worker of two has no box at all
         boxes[2] = []
