@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torchvision import tv_tensors
 
+from ..settings import Message, setting
 from ..text import printable, read_text, shortened
 from .annotations import Annotations
 from .dataset import DetectionDataset, FolderDataset, Sample, Transforms, clip, make_target
@@ -205,7 +206,11 @@ class HuggingFaceDataset(DetectionDataset):
             self._rows = np.unique(made.image_index[usable])
             made = made.chosen(self._rows)
         if not made.images:
-            raise ValueError("none of the rows has a usable box; keep them as background with keep_empty=True")
+            raise ValueError(
+                Message(
+                    f"none of the rows has a usable box; keep them as background with {setting('keep_empty', True)}"
+                )
+            )
         self._annotations = made
         super().__init__(made.classes, image_ids=made.image_ids.tolist(), transforms=transforms)
 
