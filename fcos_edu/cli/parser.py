@@ -114,7 +114,7 @@ def sentence(error: Exception, parser: Parser | None = None) -> str:
 
         if kind := exhausted(error):
             return f"out of {kind} memory: take fewer images at once (--batch-size) or smaller ones (model.max_size)"
-    told = getattr(error, "message", error.args[0] if len(error.args) == 1 else None)
+    told = getattr(error, "told", error.args[0] if len(error.args) == 1 else None)
     return in_options(told, parser) if parser is not None and isinstance(told, Message) else str(error)
 
 

@@ -57,11 +57,11 @@ class CorruptImageError(RuntimeError):
         self.reason = reason if reason is None or isinstance(reason, Message) else printable(reason)
 
     def __str__(self) -> str:
-        return str(self.message)
+        return str(self.told)
 
     @property
-    def message(self) -> str:
-        """The sentence, with the settings that it names."""
+    def told(self) -> str:
+        """The sentence, with the settings that it names. Not ``message``: torch would call the class with it."""
         if self.reason is None:
             return str(self.args[0]).rstrip().rpartition(f"{type(self).__name__}: ")[2]
         return Message(

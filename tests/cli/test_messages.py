@@ -100,7 +100,7 @@ def test_a_corrupt_image_tells_its_options_out_of_a_loading_process_too() -> Non
     error = CorruptImageError("a.png", Message(f"too many: {setting('max_pixels', 9)}"))
     for one in (error, pickle.loads(pickle.dumps(error))):
         assert str(one).startswith("a.png cannot be read as an image (too many: max_pixels=9). Replace the file")
-        assert in_options(one.message, leaves()["train"]) == (
+        assert in_options(one.told, leaves()["train"]) == (
             "a.png cannot be read as an image (too many: --max-pixels 9). Replace the file, or leave such images out "
             "with --on-corrupt skip."
         )

@@ -118,9 +118,7 @@ def things(tmp_path: Path, checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> 
 
     def grade(todo, workers, questions, seed, grades, *more):
         one, verdicts = todo.get_nowait(), [judge.Verdict(question.name, 1, 1) for question in questions]
-        grades[one.key] = grading.Grade(
-            "doe", "1", [judge.Verdict(question.name, 1, 1) for question in questions], [], one.digest()
-        )
+        grades[one.key] = grading.Grade("doe", "1", verdicts, [], one.digest())
         return ""
 
     def carry_out(task):
