@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         tables,
         transforms,
         voc,
+        wrapped,
         yolo,
     )
     from .annotations import Annotations

@@ -126,7 +126,7 @@ def test_a_data_set_object(sized: bool) -> None:
     val = load(given, "val")
     assert len(val) == 2 and int(val[1][0].max()) == 90 and len(val[1][1]["boxes"]) == 0
     assert len(val.ground_truth()["annotations"]) == 2 and val.file_name(1) == "row 1"
-    assert load(given, transforms=lambda image, target: (image, 7))[0][1] == 7
+    assert load(given, transforms=lambda image, target: (image, {**target, "mark": 7}))[0][1]["mark"] == 7
 
 
 def test_a_dictionary_of_splits() -> None:

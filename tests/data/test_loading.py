@@ -51,7 +51,7 @@ def test_large_sets_are_not_fetched_unasked(tmp_path) -> None:
 
 
 def test_bad_arguments_are_named(tmp_path) -> None:
-    with pytest.raises(FileNotFoundError, match="'bcd' is neither a folder nor a known dataset.*shapes, bccd"):
+    with pytest.raises(FileNotFoundError, match="'bcd' is neither a folder nor a known dataset.*hard, bccd"):
         data.load("bcd")
     with pytest.raises(ValueError, match="neither .*VOC's layout"):
         data.load(tmp_path)
