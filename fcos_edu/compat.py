@@ -38,6 +38,16 @@ def allow_shapes(count: int) -> None:
         settings.cache_size_limit = count  # type: ignore[union-attr]
 
 
+def sure(condition: Any) -> None:
+    """Tell ``torch.export`` what holds of a number that it does not know; outside of a trace it is checked.
+
+    Where torch's function is gone nothing is told, and ``torch.export`` itself refuses a program that needs it.
+    """
+    check = getattr(torch, "_check", None)
+    if check is not None:
+        check(condition)
+
+
 def lerp_all(averages: Sequence[Tensor], values: Sequence[Tensor], weight: float) -> None:
     """Move each average towards its value in place, by ``weight`` of the way: a few kernels for all tensors.
 

@@ -185,3 +185,11 @@ def test_a_model_is_as_it_was_whatever_is_written_on_it(mark):
     assert vars(model) == before
     assert model(torch.ones(1, 2)).dtype == torch.float32
     compat.forget_precision()
+
+
+def test_without_check_nothing_is_told_of_a_number(monkeypatch):
+    compat.sure(True)
+    with pytest.raises(RuntimeError):
+        compat.sure(False)
+    monkeypatch.delattr(torch, "_check")
+    compat.sure(False)

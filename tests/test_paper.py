@@ -269,11 +269,13 @@ ALLOWED = {
     ("fcos_edu/data/shapes.py", "20.0"): "the smallest shape, in pixels",
     ("fcos_edu/figures/levels.py", "10.4"): "the end of an axis",
     ("fcos_edu/figures/proposals.py", "10.4"): "the place of a box in a drawing",
+    ("fcos_edu/gallery.py", "48.0"): "the least side of a close-up, in pixels",
     ("fcos_edu/training/recipes.py", "36.6"): "what users of the official code report; not the paper's",
     ("fcos_edu/training/recipes.py", "0.410"): "AdelaiDet's figure; the paper has none for this recipe",
     ("notebooks/01_why_no_anchors.ipynb", "0.495"): "from where an answer of 0.5 counts as right",
     ("notebooks/07_loss.ipynb", "20.0"): "a side of a box, in pixels",
     ("notebooks/07_loss.ipynb", "40.0"): "a distance, in pixels",
+    ("notebooks/08_centerness.ipynb", "40.0"): "a corner of a box, in pixels",
     ("notebooks/11_average_precision.ipynb", "38.2"): "a made-up detector of the quiz",
     ("notebooks/12_ablations.ipynb", "20.0"): "the smallest shape, in pixels",
     ("notebooks/12_ablations.ipynb", "40.0"): "made-up runs of the quiz",
@@ -282,6 +284,9 @@ ALLOWED = {
     ("notebooks/13_proposals.ipynb", "20.5"): "a corner of a region, in pixels",
     ("notebooks/14_coco.ipynb", "32.0"): "a corner of a box, in pixels",
     ("notebooks/15_your_boxes.ipynb", "32.0"): "a bound of a level, in pixels",
+    ("scripts/course/prompts.py", "20.0"): "a coordinate of an example, in pixels",
+    ("scripts/course/prompts.py", "31.0"): "a made-up AP of an example",
+    ("scripts/course/prompts.py", "40.0"): "a coordinate of an example, in pixels",
 }
 
 

@@ -41,6 +41,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         self.told: list[argparse.Action] = []
+        self.every: list[argparse.Action] = []  # argparse has no public name for them
         super().__init__(formatter_class=Help, **options)
 
     def add_argument(self, *names: Any, told: bool = True, **options: Any) -> argparse.Action:
@@ -52,6 +53,7 @@ class Parser(argparse.ArgumentParser):
                 is shown of them.
         """
         action = super().add_argument(*names, **options)
+        self.every.append(action)
         if told and action.dest != argparse.SUPPRESS and action.default != argparse.SUPPRESS:
             self.told.append(action)
         return action
@@ -165,7 +167,7 @@ def in_options(message: str, parser: Parser) -> str:
     """
     from ..training.config import TrainConfig
 
-    own = {action.dest: action for action in parser._actions if action.option_strings}
+    own = {action.dest: action for action in parser.every if action.option_strings}
 
     def name_of(name: str, value: str | None) -> str:
         action = own.get(name)

@@ -126,16 +126,26 @@ def _settings_file(folder: Path) -> Path | None:
     return None
 
 
+_DEEPEST = 50  # of lists in lists; a data.yaml needs two or three
+
+
 @cache
 def _loader() -> Any:
-    """PyYAML's loader that makes nothing but texts, lists and dicts, and follows no references."""
+    """PyYAML's loader that makes nothing but texts, lists and dicts, not nested deeply, and follows no references."""
     import yaml
 
     class Loader(yaml.BaseLoader):
+        depth = 0
+
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.events.AliasEvent):  # with them a small file can say a lot
                 raise yaml.YAMLError("it refers to a part of itself, which is not read")
-            return super().compose_node(parent, index)
+            self.depth += 1  # the scanner's time grows with the square of it
+            if self.depth > _DEEPEST:
+                raise yaml.YAMLError("it is nested too deeply")
+            made = super().compose_node(parent, index)
+            self.depth -= 1
+            return made
 
     return Loader
 

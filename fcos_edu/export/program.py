@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..compat import sure
 from ..config import FCOSConfig
 from ..inference import location_quality
 from ..locations import axis
@@ -66,8 +67,8 @@ class Detector(nn.Module):
         height, width = (_number(side, config.max_size) for side in size)
         rows, columns = (_number(side, -(-config.max_size // config.size_divisor)) for side in cells)
         below, right = rows * config.size_divisor - height, columns * config.size_divisor - width
-        torch._check(below >= 0)
-        torch._check(right >= 0)
+        sure(below >= 0)
+        sure(right >= 0)
 
         pixels = F.interpolate(chw[None].float() / 255, size=(height, width), mode="bilinear", align_corners=False)
         canvas = F.pad((pixels.clamp(0, 1) - self.mean) / self.std, (0, right, 0, below))
@@ -123,8 +124,8 @@ class Detector(nn.Module):
 def _number(side: Tensor, most: int) -> Any:
     """A scalar as a number that torch can count on to lie in 1 to ``most``."""
     value = side.item()
-    torch._check(value >= 1)
-    torch._check(value <= most)
+    sure(value >= 1)
+    sure(value <= most)
     return value
 
 

@@ -41,6 +41,8 @@ def test_a_configuration_is_read_and_written_as_it_was(run):
         "orientation": "auto",
         "max_pixels": 89_000_000,
         "allow_outside": False,
+        "measure_every": 0,
+        "patience": 0,
     }
     run.check(config, resume=True, allow_changes=False)
 
@@ -61,7 +63,7 @@ def test_a_run_goes_on_as_it_would_have_gone_on_then(run):
     old = [json.loads(line) for line in (HERE / "run" / "log.jsonl").read_text("utf-8").splitlines()]
     for entry, before in zip(entries, old, strict=True):
         assert list(entry) == list(before)  # the same columns
-        for name in ("loss", "centerness", "centerness_floor", "lr"):
+        for name in ("loss", "centerness", "lr"):  # the floor is of the whole step now; it was that of its last pass
             assert entry[name] == pytest.approx(before[name], rel=1e-3)
 
 
