@@ -27,7 +27,7 @@ from .drawing import draw_detections
 from .images import check_images
 from .text import printable
 
-Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[np.uint8] | Tensor"
+AnyPicture: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[np.uint8] | Tensor"
 
 SHOWN = 0.3  # lowest score that is drawn, as `fcos-edu detect` has it
 _WIDEST = 640  # pixels of a picture in a notebook
@@ -148,14 +148,16 @@ class Detections:
 
 
 @overload
-def detect(model: nn.Module, images: Picture) -> Detections: ...
+def detect(model: nn.Module, images: AnyPicture) -> Detections: ...
 
 
 @overload
-def detect(model: nn.Module, images: list[Picture] | tuple[Picture, ...]) -> list[Detections]: ...
+def detect(model: nn.Module, images: list[AnyPicture] | tuple[AnyPicture, ...]) -> list[Detections]: ...
 
 
-def detect(model: nn.Module, images: Picture | list[Picture] | tuple[Picture, ...]) -> Detections | list[Detections]:
+def detect(
+    model: nn.Module, images: AnyPicture | list[AnyPicture] | tuple[AnyPicture, ...]
+) -> Detections | list[Detections]:
     """What a detector finds in a picture, or in each of a list of pictures.
 
     Each picture is looked at alone, as ``fcos-edu detect`` does. The model detects whatever mode it is in, and is in
@@ -210,7 +212,7 @@ def _counts(names: Sequence[str]) -> str:
     return f": {counts}" if counts else ""
 
 
-def _named(model: nn.Module, image: Picture) -> Detections:
+def _named(model: nn.Module, image: AnyPicture) -> Detections:
     pixels = _pixels(image)
     found, config = find(model, pixels), getattr(model, "config", None)
     if pixels.is_floating_point():

@@ -28,7 +28,7 @@ from .settings import INFERENCE, fields_marked
 from .targets import PaddedBoxes, Targets, make_targets, pad_boxes
 
 if TYPE_CHECKING:
-    from .detections import Detections, Picture
+    from .detections import AnyPicture, Detections
 
 
 class Predictions(NamedTuple):
@@ -224,10 +224,10 @@ class FCOS(nn.Module):
         return self
 
     @overload
-    def detect(self, images: Picture) -> Detections: ...
+    def detect(self, images: AnyPicture) -> Detections: ...
 
     @overload
-    def detect(self, images: list[Picture] | tuple[Picture, ...]) -> list[Detections]: ...
+    def detect(self, images: list[AnyPicture] | tuple[AnyPicture, ...]) -> list[Detections]: ...
 
     def detect(self, images: Any) -> Any:
         """Pictures of any kind to detections with names: for programs and notebooks.

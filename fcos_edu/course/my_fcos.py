@@ -139,6 +139,7 @@ class Block(nn.Module):
         self.shortcut = nn.Identity() if same else convolution(before, after, stride, side=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """A map (B, before, H, W) to (B, after, H / stride, W / stride)."""
         return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
 
 
@@ -155,6 +156,7 @@ class Backbone(nn.Module):
         )
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """C3, C4 and C5 by name."""
         x = F.relu(self.stem(x))
         maps = OrderedDict()
         for i, stage in enumerate(self.stages, start=2):
@@ -175,6 +177,7 @@ class P6P7(ExtraFPNBlock):
             nn.init.zeros_(conv.bias)
 
     def forward(self, pyramid: list[Tensor], _: list[Tensor], names: list[str]) -> tuple[list[Tensor], list[str]]:
+        """The maps of P3 to P5, and P6 and P7 behind them."""
         p6 = self.p6(pyramid[-1])
         return [*pyramid, p6, self.p7(F.relu(p6))], [*names, "P6", "P7"]
 
@@ -196,6 +199,7 @@ class Head(nn.Module):
 
     @staticmethod
     def tower(channels: int) -> nn.Sequential:
+        """Two convolutions, each with group norm and ReLU."""
         layers = [(nn.Conv2d(channels, channels, 3, 1, 1), nn.GroupNorm(32, channels), nn.ReLU()) for _ in range(2)]
         return nn.Sequential(*(part for layer in layers for part in layer))
 
@@ -219,6 +223,7 @@ class MyFCOS(nn.Module):
         self.pyramid = FeaturePyramidNetwork([48, 96, 112], channels, P6P7(channels))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, list[tuple[int, int]]]:
+        """What the head says, and the (height, width) of each map."""
         maps = list(self.pyramid(self.backbone(images)).values())
         return *self.head(maps), [(x.shape[2], x.shape[3]) for x in maps]
 

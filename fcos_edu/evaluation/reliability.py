@@ -68,12 +68,12 @@ def ap_intervals(
 
     Args:
         run: from :func:`~fcos_edu.evaluation.coco_ap.run_coco`.
-        resamples: how many times; None for :data:`RESAMPLES`, fewer for very many detections.
+        resamples: how many times; None for ``RESAMPLES``, fewer for very many detections.
         seed: of the drawing; the same one gives the same intervals.
 
     Returns:
         The interval of AP, those of the classes in the order of the categories, and the number of resamples. An
-        interval is None where fewer than :data:`FEWEST` images have a box: drawn anew, they would show too little.
+        interval is None where fewer than ``FEWEST`` images have a box: drawn anew, they would show too little.
     """
     classes = [_class_of(run, k) for k in range(len(run.params.catIds))]
     if resamples is None:

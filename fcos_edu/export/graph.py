@@ -3,8 +3,8 @@
 Taught on the page *Deploying*. Checked against: the model, by ONNX Runtime, on images of many sizes.
 
 Two halves. The network is translated by torch's own exporter. What lies before and behind it is written here, node by
-node: :class:`~fcos_edu.images.ImageBatcher` for one image (:func:`_before`) and :func:`~fcos_edu.inference.detect`
-(:func:`_behind`). An exporter would have to follow sizes that are computed from the image's, and NMS; written by hand
+node: :class:`~fcos_edu.images.ImageBatcher` for one image (``_before``) and :func:`~fcos_edu.inference.detect`
+(``_behind``). An exporter would have to follow sizes that are computed from the image's, and NMS; written by hand
 they are few nodes, the same with every version of torch.
 
 torch has two exporters. The one that traces takes a second and is on its way out; the newer one takes half a minute and

@@ -40,12 +40,9 @@ class Detector(nn.Module):
     Args:
         model: on the CPU; the program holds a copy, as :meth:`~fcos_edu.model.FCOS.for_inference` makes it.
         layout: of the image.
-
-    Attributes:
-        score_threshold: a scalar, which a loaded program can be given another value of.
     """
 
-    score_threshold: Tensor
+    score_threshold: Tensor  # a scalar, which a loaded program can be given another value of
     mean: Tensor
     std: Tensor
 
