@@ -45,7 +45,8 @@ FIRST_CELL_UNSET = """\
 from importlib.util import find_spec
 
 if find_spec("fcos_edu") is None:  # this notebook came alone: Colab, Kaggle, ...
-    print('Upload a wheel or a zip of fcos-edu, then run: %pip install -q "./ITS_NAME[notebook]"')
+    install = '%pip install -q "./ITS_NAME[notebook]"'
+    print("Upload a wheel or a zip of fcos-edu, then run:", install)
 """
 
 CLONE = """\

@@ -29,6 +29,7 @@ else:
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+CHAPTERS = tomllib.loads((ROOT / "notebooks" / "ruff.toml").read_text("utf-8"))
 KIB = 1024
 
 
@@ -137,6 +138,20 @@ class TestNotebook:
 
     def test_is_not_above_one_and_a_half_megabytes(self, path: Path) -> None:
         assert path.stat().st_size <= 1500 * KIB
+
+    def test_no_line_of_code_is_wider_than_a_page(self, path: Path) -> None:
+        """The formatter does not break texts and comments. What is hidden, such as the text of a quiz, is left out."""
+        most = CHAPTERS["line-length"]
+        if path.name in CHAPTERS["format"]["exclude"]:
+            return
+        wide = [
+            f"cell {number}: {len(line)} characters, at most {most}: {line}"
+            for number, cell in enumerate(read_notebook(path)["cells"])
+            if cell["cell_type"] == "code" and not {"remove-cell", "hide-input"} & set(tags(cell))
+            for line in source(cell).splitlines()
+            if len(line) > most
+        ]
+        assert not wide, "\n".join(wide)
 
     def test_no_state_of_a_widget_is_stored(self, path: Path) -> None:
         """Only a kernel could play it; GitHub and the site would show a blank place."""

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from sphinx.highlighting import PygmentsBridge
 
 from fcos_edu.cli.options import parse_setting
 from fcos_edu.cli.parser import build_parser
@@ -46,6 +47,7 @@ def load_file(path: str) -> ModuleType:
 
 
 book_pages = load_file("book/_ext/book_pages.py")
+code_lines = load_file("book/_ext/code_lines.py")
 
 
 def toc_files(node: Any) -> list[str]:
@@ -297,6 +299,18 @@ def test_the_comment_of_a_field_is_its_documentation() -> None:
 )
 def test_the_page_of_a_modules_file(path: str, page: str | None) -> None:
     assert book_pages.api_page(path) == page
+
+
+def test_each_line_of_a_block_is_an_element_that_knows_its_indentation() -> None:
+    source = 'def f(x):\n    """One\n\n    & two.\n    """\n\n    return x < 1  # why\n'
+    block = PygmentsBridge("html").highlight_block(source, "python")
+    made = code_lines.BLOCK.sub(code_lines.lines_of, block)
+    assert html.unescape(re.sub(r"<[^>]*>", "", made)).strip() == source.strip(), "what is copied stays the same"
+    assert re.findall(r'<span class="ln"(?: style="--in:(\d)")?>', made) == ["", "4", "", "4", "4", "", "4"]
+    assert 'style="--chars:23"' in made
+    assert made.count("<span") == made.count("</span>")
+    again = '<p class="highlight"><pre>a</pre></p>'
+    assert code_lines.BLOCK.sub(code_lines.lines_of, again) == again, "other blocks stay as they are"
 
 
 # ---- a small build --------------------------------------------------------------------------------------------

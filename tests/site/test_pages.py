@@ -31,6 +31,11 @@ WIDE, TELEPHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 FRAME = """(figure) => [...figure.querySelectorAll(".fcx-pile > img")]
   .findIndex((frame) => frame.checkVisibility({ visibilityProperty: true }))"""
 
+# Blocks of code and text in which one would have to scroll to the side.
+CUT = """() => [...document.querySelectorAll("article pre")]
+  .filter((block) => block.checkVisibility() && block.scrollWidth > block.clientWidth + 1)
+  .map((block) => `${block.scrollWidth} pixels in ${block.clientWidth}: ${block.innerText.slice(0, 200)}`)"""
+
 
 def test_the_book_is_built() -> None:
     assert PAGES, f"{SITE} holds no page; run `make book` first"
@@ -186,6 +191,9 @@ class TestPage:
                 faults.append(link)
         assert not faults, "\n".join(faults)
 
+    def test_no_line_of_code_and_no_output_is_cut(self, visit: Visit, name: str) -> None:
+        assert not visit.page.evaluate(CUT)
+
     def test_nothing_is_wider_than_a_telephone(self, visits: dict[int, Visit], name: str) -> None:
         # What is made of the package's source has no script of its own: there a window that gets narrow is the same.
         visit = visits[1280 if name.startswith(("api/", "_modules/")) else 390]
@@ -204,6 +212,7 @@ class TestPage:
                 }"""
             )
             pytest.fail(f"{wide} pixels wider than the screen:\n" + "\n".join(found))
+        assert not page.evaluate(CUT)
         assert not visit.faults
 
 
