@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .data.decoding import CorruptImageError, pixels_of, read_image
+from .data.videos import is_video
 from .drawing import draw_detections
 from .images import check_images
 from .text import printable
@@ -253,6 +254,8 @@ def _of_file(path: Path, given: str) -> Tensor:
     if given.split(":")[0] in ("http", "https", "ftp", "s3", "gs"):
         raise ValueError(f"{given} is an address: download the picture first, and give its file")
     path = path.expanduser()
+    if is_video(path):
+        raise ValueError(f"{path} is a video: detect on its frames (fcos_edu.data.Video), or use fcos-edu detect")
     if path.is_dir():
         raise ValueError(f"{path} is a folder: give a list of its files, or use fcos-edu detect")
     if not path.exists():

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from pathlib import Path
 
 from .atomic import atomic_write
@@ -56,7 +57,7 @@ class OwnFiles:
         known = self.digests.get(name)
         if not known or not path.is_file():
             return False
-        return hashlib.sha256(path.read_bytes()).hexdigest() in known
+        return _digest(path) in known
 
     def check(self, *names: str) -> None:
         """Refuse to write files of these names, before the first is written.
@@ -84,7 +85,32 @@ class OwnFiles:
             OSError: as :func:`~fcos_edu.atomic.atomic_write`.
         """
         self.check(name)
-        digest, path = hashlib.sha256(data).hexdigest(), self.folder / name
+        self._note(name, hashlib.sha256(data).hexdigest())
+        path = self.folder / name
+        atomic_write(path, lambda temporary: temporary.write_bytes(data))
+        return path
+
+    def beside(self, name: str) -> Path:
+        """A path for a file that grows for a long time, to be given to :meth:`place`; its folder is there."""
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target.parent / f".{target.name[:60]}.{secrets.token_hex(4)}.part"
+
+    def place(self, name: str, made: Path) -> Path:
+        """Give a finished file its name; see :meth:`write` for the name, what is returned and what is raised.
+
+        Args:
+            name: inside the folder.
+            made: the file, at a path of :meth:`beside`. It is gone afterwards.
+        """
+        self.check(name)
+        self._note(name, _digest(made))
+        path = self.folder / name
+        atomic_write(path, lambda temporary: os.replace(made, temporary))
+        return path
+
+    def _note(self, name: str, digest: str) -> None:
+        """The line of the list that comes before its file."""
         if digest not in self.digests.get(name, ()):
             self.folder.mkdir(parents=True, exist_ok=True)
             line = json.dumps({"name": name, "sha256": digest}).encode() + b"\n"
@@ -93,5 +119,12 @@ class OwnFiles:
                 file.write(line)
             self._whole += len(line)
             self.digests.setdefault(name, set()).add(digest)
-        atomic_write(path, lambda temporary: temporary.write_bytes(data))
-        return path
+
+
+def _digest(path: Path) -> str:
+    """sha256 of a file, which may be larger than the memory."""
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(1 << 20):
+            found.update(part)
+    return found.hexdigest()

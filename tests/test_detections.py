@@ -147,6 +147,7 @@ def test_the_mode_of_the_model_stays_and_other_detectors_are_taken(model, pixels
         (torch.zeros(3, 8, 8, dtype=torch.int64), TypeError, "int64"),
         ("https://a.example/b.jpg", ValueError, "is an address: download"),
         ("nowhere.jpg", FileNotFoundError, "there is no image nowhere.jpg"),
+        ("film.MP4", ValueError, "is a video: detect on its frames"),
         (".", ValueError, "is a folder: give a list of its files"),
         (Path(__file__), CorruptImageError, "it is none of JPEG"),
         (Image.new("F", (8, 8)), CorruptImageError, "the image given cannot be read .*floating-point"),

@@ -92,3 +92,19 @@ def test_names_may_have_anything_in_them(tmp_path):
     own = OwnFiles(tmp_path)
     assert all(own.may_write(name) for name in names) and set(own.digests) == set(names)
     assert len((tmp_path / LIST).read_text("ascii").splitlines()) == len(names)
+
+
+def test_a_file_that_grew_beside_its_place_is_ours_and_takes_no_place_of_the_users(tmp_path):
+    own = OwnFiles(tmp_path / "out")
+    made = own.beside("deep/film.mp4")
+    assert made.parent == tmp_path / "out" / "deep" and made != own.beside("deep/film.mp4")
+    for content in (b"one", b"two" * 1_000_000):
+        made.write_bytes(content)
+        assert own.place("deep/film.mp4", made) == tmp_path / "out" / "deep" / "film.mp4" and not made.exists()
+        assert (tmp_path / "out" / "deep" / "film.mp4").read_bytes() == content
+    assert OwnFiles(tmp_path / "out").may_write("deep/film.mp4")
+    (tmp_path / "out" / "deep" / "film.mp4").write_bytes(b"the user's")
+    made.write_bytes(b"three")
+    with pytest.raises(FileExistsError, match="it is not replaced"):
+        own.place("deep/film.mp4", made)
+    assert (tmp_path / "out" / "deep" / "film.mp4").read_bytes() == b"the user's" and made.read_bytes() == b"three"

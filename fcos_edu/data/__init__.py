@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         statistics,
         tables,
         transforms,
+        videos,
         voc,
         wrapped,
         yolo,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from .sources import BCCD_CLASSES, NAMES, SHAPES_CLASSES, VOC_CLASSES, data_root
     from .statistics import Summary, summary
     from .tables import TableDataset
+    from .videos import Video
     from .voc import VOCDataset
     from .wrapped import WrappedDataset, as_dataset
     from .yolo import YOLODataset
@@ -83,6 +85,7 @@ else:
             "sources": ("BCCD_CLASSES", "NAMES", "SHAPES_CLASSES", "VOC_CLASSES", "data_root"),
             "statistics": ("Summary", "summary"),
             "tables": ("TableDataset",),
+            "videos": ("Video",),
             "voc": ("VOCDataset",),
             "wrapped": ("WrappedDataset", "as_dataset"),
             "yolo": ("YOLODataset",),
@@ -109,6 +112,7 @@ else:
             "statistics",
             "tables",
             "transforms",
+            "videos",
             "voc",
             "wrapped",
             "yolo",
@@ -138,6 +142,7 @@ __all__ = [
     "Transforms",
     "VOCDataset",
     "VOC_CLASSES",
+    "Video",
     "WrappedDataset",
     "YOLODataset",
     "annotations",
@@ -172,6 +177,7 @@ __all__ = [
     "summary",
     "tables",
     "transforms",
+    "videos",
     "voc",
     "wrapped",
     "yolo",

@@ -9,7 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import agnostic, ambiguity, coco_ap, detection_files, errors, findings, quality, recall, reliability
+    from . import (
+        agnostic,
+        ambiguity,
+        coco_ap,
+        detection_files,
+        errors,
+        findings,
+        quality,
+        recall,
+        reliability,
+        written_detections,
+    )
     from .agnostic import agnostic_metrics, precision_recall_curves, proposal_recall
     from .ambiguity import radius_curve
     from .coco_ap import METRICS, EvaluationError, coco_metrics, evaluate, metrics_table, predict
@@ -48,6 +59,7 @@ else:
             "quality",
             "recall",
             "reliability",
+            "written_detections",
         ),
     )
 
@@ -79,4 +91,5 @@ __all__ = [
     "recall",
     "reliability",
     "score_iou",
+    "written_detections",
 ]

@@ -9,6 +9,7 @@ from PIL import Image
 
 from fcos_edu import data
 from fcos_edu.cli import detect as detect_file
+from fcos_edu.cli import detected
 from tests.cli.calls import run
 
 
@@ -222,10 +223,8 @@ def test_the_json_is_whole_at_any_time(tmp_path, checkpoint, folder, monkeypatch
 
     monkeypatch.setattr(detect_file, "read", looking)
     clock = iter(range(0, 10**6, 10**3))  # each look at the clock is long after the one before
-    monkeypatch.setattr(detect_file.time, "monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr(
-        detect_file.Results, "pause", property(lambda self: 1.0, lambda self, value: None), raising=False
-    )
+    monkeypatch.setattr(detected.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(detected.Results, "pause", property(lambda self: 1.0, lambda self, value: None), raising=False)
     assert run("detect", checkpoint, folder, "--out", tmp_path / "out") == 0
     assert seen == [READ[:n] for n in range(8)]
 

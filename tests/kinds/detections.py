@@ -267,7 +267,7 @@ def _(folder: Path) -> None:
     names, left = listed(folder, place)
     assert names == ["a"] and sorted(left) == [
         "1 file of macOS beside a picture (._)",
-        "1 file that is no picture (.mp4)",
+        "1 video, which is read if you name it",
         "2 files that are no picture (.txt)",
     ]
 
