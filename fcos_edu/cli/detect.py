@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..ownership import OwnFiles
 from ..text import printable
-from .detected import FORMS, Picture, Results, note_failure, own_names
+from .detected import FORMS, Failures, Picture, Results, own_names
 from .options import (
     COUNT,
     OUT_FOLDER,
@@ -85,8 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
     if passed_over:
         print(f"passed over: {'; '.join(passed_over)}", file=sys.stderr)
     taken = {picture.file.resolve() for picture in found}
-    failed: list[tuple[Path, str]] = []
-    some = False
+    failed, some = Failures(arguments, len(found)), False
     if pictures:
         results = Results(own, model, taken, form=arguments.format or "coco", encoders=_workers(arguments, pictures))
         above = _pictures(arguments, model, pictures, results, failed)
@@ -101,11 +100,7 @@ def run(arguments: argparse.Namespace) -> None:
         some |= detect_videos(arguments, model, films, own, taken, failed)
     if failed and (arguments.on_corrupt == "error" or not some):
         what = _counted(len(found), "file" if films else "image")
-        raise ValueError(
-            f"{len(failed)} of {what} cannot be read{' as a whole' * bool(films)}, the first "
-            f"{printable(failed[0][0])} ({failed[0][1]})"
-            + (f"; the detections of the others are in {printable(arguments.out)}" if some else "")
-        )
+        raise ValueError(failed.told(what, films=bool(films), some=some))
 
 
 def _workers(arguments: argparse.Namespace, pictures: Sequence[Picture]) -> int:
@@ -119,7 +114,7 @@ def _pictures(
     model: nn.Module,
     pictures: Sequence[Picture],
     results: Results,
-    failed: list[tuple[Path, str]],
+    failed: Failures,
 ) -> int:
     """Detect on pictures; returns how many detections reach the threshold. What cannot be read is told, and noted."""
     from ..data.decoding import MAX_PIXELS
@@ -137,7 +132,7 @@ def _pictures(
                     raise ImageError(pixels)
                 found = find(model, pixels)
             except ImageError as error:
-                note_failure(failed, picture.file, error, arguments)
+                failed.add(picture.file, error)
                 continue
             above += results.add(number, picture, pixels, found, arguments.threshold)
     return above

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ownership import OwnFiles
 from ..text import printable
-from .detected import LABELS, Picture, drawn, note_failure, png
+from .detected import LABELS, Failures, Picture, drawn, png
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,7 +32,7 @@ def detect_videos(
     videos: Sequence[Picture],
     own: OwnFiles,
     taken: set[Path],
-    failed: list[tuple[Path, str]],
+    failed: Failures,
 ) -> bool:
     """Detect on videos, one after the other, and tell of each; returns whether anything was written.
 
@@ -61,12 +61,12 @@ def detect_videos(
                     for frame in bar(frames, desc=printable(film.file.name), unit="frame", total=total):
                         results.add(frame, find(model, frame.pixels))
                 if video.fault:
-                    note_failure(failed, film.file, video.fault, arguments)
+                    failed.add(film.file, video.fault)
         except (VideoError, ImageError, OSError) as error:
             if isinstance(error, OSError) and results is not None:  # of the disk that is written to
                 raise
             reason = error if not isinstance(error, OSError) else error.strerror or str(error)
-            note_failure(failed, film.file, reason, arguments)
+            failed.add(film.file, reason)
         except KeyboardInterrupt:
             if results is not None and results.number:
                 print(f"interrupted: {results.told()}", file=sys.stderr)

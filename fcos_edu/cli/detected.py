@@ -157,10 +157,41 @@ def png(image: Image) -> bytes:
     return content.getvalue()
 
 
-def note_failure(
-    failed: list[tuple[Path, str]], file: Path, error: Exception | str, arguments: argparse.Namespace
-) -> None:
-    """Tell that a file cannot be read, or not as a whole, and remember it."""
-    reason = error if isinstance(error, str) else error.args[0]
-    failed.append((file, in_options(reason, arguments.parser)))
-    print(f"not read: {printable(file)} ({failed[-1][1]})", file=sys.stderr)
+class Failures:
+    """Files that cannot be read, or not to their end: told as they come, and once more at the end.
+
+    Args:
+        arguments: of the command.
+        files: how many there are; of a single one the end tells enough.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, files: int) -> None:
+        self.arguments, self.files = arguments, files
+        self.reasons: list[tuple[Path, str]] = []
+
+    def __len__(self) -> int:
+        return len(self.reasons)
+
+    def add(self, file: Path, error: Exception | str) -> None:
+        """One more, with the reason."""
+        reason = error if isinstance(error, str) else error.args[0]
+        self.reasons.append((file, in_options(reason, self.arguments.parser)))
+        if self.files > 1 or self.arguments.on_corrupt == "skip":
+            print(f"not read: {printable(file)} ({self.reasons[-1][1]})", file=sys.stderr)
+
+    def told(self, files: str, *, films: bool, some: bool) -> str:
+        """The sentence at the end.
+
+        Args:
+            files: how many there are, in words.
+            films: some are videos.
+            some: something was found in other files, or in a video before it broke off.
+        """
+        (file, reason), whole = self.reasons[0], " as a whole" * films
+        first = printable(file)
+        told = f"{len(self)} of {files} cannot be read{whole}, the first {first} ({reason})"
+        if self.files == 1:
+            told = f"{first} cannot be read{whole}: {reason}"
+        where = printable(self.arguments.out)
+        left = f"; what was found is in {where}" if films else f"; the detections of the others are in {where}"
+        return told + left * some
