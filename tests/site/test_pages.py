@@ -10,10 +10,11 @@ import functools
 import http.server
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
@@ -25,6 +26,9 @@ PAGES = sorted(
     for path in SITE.rglob("*.html")
     if "_static" not in path.parts and path != SITE / "index.html"
 )
+# Pages of the package's source are one template with other text: a few are opened, the links of all are read.
+SOURCES = [name for name in PAGES if name.startswith("_modules/")]
+OPENED = [name for name in PAGES if name not in SOURCES] + SOURCES[::20]
 WIDE, TELEPHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 # Which frame of a figure is seen.
@@ -97,7 +101,7 @@ def visit(visits: dict[int, Visit], name: str) -> Iterator[Visit]:
 
 
 # One page after the other, so that each is loaded once.
-@pytest.mark.parametrize("name", PAGES, scope="class")
+@pytest.mark.parametrize("name", OPENED, scope="class")
 class TestPage:
     def test_loads_alone_and_nothing_is_blank(self, visit: Visit, name: str) -> None:
         page = visit.page
@@ -179,17 +183,7 @@ class TestPage:
             assert feedback.inner_text().strip(), f"question {number} stays silent"
 
     def test_links_inside_the_site_lead_somewhere(self, visit: Visit, name: str) -> None:
-        faults = []
-        for link in visit.page.evaluate("[...document.querySelectorAll('a[href]')].map((a) => a.href)"):
-            parts = urlsplit(link)
-            if parts.scheme != "file":
-                continue
-            target = Path(unquote(parts.path))
-            if not target.is_file():
-                faults.append(link)
-            elif parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in names_in(target):
-                faults.append(link)
-        assert not faults, "\n".join(faults)
+        assert not broken(visit.page.evaluate("[...document.querySelectorAll('a[href]')].map((a) => a.href)"))
 
     def test_no_line_of_code_and_no_output_is_cut(self, visit: Visit, name: str) -> None:
         assert not visit.page.evaluate(CUT)
@@ -214,6 +208,28 @@ class TestPage:
             pytest.fail(f"{wide} pixels wider than the screen:\n" + "\n".join(found))
         assert not page.evaluate(CUT)
         assert not visit.faults
+
+
+def broken(links: Iterable[str]) -> list[str]:
+    """Those of the addresses on this disk that lead to no file, or to no place in it."""
+    faults = []
+    for link in links:
+        parts = urlsplit(link)
+        if parts.scheme != "file":
+            continue
+        target = Path(unquote(parts.path))
+        if not target.is_file():
+            faults.append(link)
+        elif parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in names_in(target):
+            faults.append(link)
+    return faults
+
+
+def test_links_of_the_packages_source() -> None:
+    for page in SOURCES:
+        text = (SITE / page).read_text("utf-8")
+        links = [unescape(link) for link in re.findall(r"<a\b[^>]*?\bhref=\"([^\"]*)\"", text)]
+        assert links and not broken(urljoin((SITE / page).as_uri(), link) for link in links), page
 
 
 @functools.cache
