@@ -299,6 +299,53 @@ def pr_explorer(
     return _explorer("pr", data, text, caption)
 
 
+def guess_explorer(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    unit: str = "AP",
+    step: float = 0.1,
+    caption: str = "",
+) -> Piece:
+    """Differences that the reader guesses, row by row, before the paper's and the measured ones are shown.
+
+    A guess cannot be changed once the figure is open. The axis reaches equally far on both sides of 0, and over every
+    point, so that it gives nothing away.
+
+    Args:
+        rows: of a table, each with a ``name`` and ``paper``, the paper's difference in ``unit`` (None where it has
+            none); where it was measured also ``ours``, its ``interval`` (low, high) and the ``word`` of the verdict.
+        unit: what is guessed.
+        step: between two guesses that can be told apart, in ``unit``.
+        caption: a sentence above the figure: what to try.
+
+    Raises:
+        ValueError: no row, more than 12, one without a difference, a number that is not finite, or a step that is not
+            above 0.
+    """
+    if not 1 <= len(rows) <= 12:
+        raise ValueError(f"{len(rows)} rows; the figure takes 1 to 12")
+    if not 0 < step < math.inf:
+        raise ValueError(f"step is {step}; it must be above 0")
+    told = []
+    for row in rows:
+        known = {name: row.get(name) for name in ("paper", "ours")}
+        ends = row.get("interval")
+        numbers = [value for value in (*known.values(), *(ends or ())) if value is not None]
+        if known["paper"] is None and known["ours"] is None:
+            raise ValueError(f"row {row['name']!r} has neither 'paper' nor 'ours'; there is nothing to guess")
+        if not all(math.isfinite(value) for value in numbers):
+            raise ValueError(f"row {row['name']!r} has the numbers {numbers}; all must be finite")
+        told.append(
+            {"name": str(row["name"])}
+            | {name: None if value is None else _plain(value, 2) for name, value in known.items()}
+            | {"interval": None if ends is None else [_plain(v, 2) for v in ends], "word": row.get("word") or ""}
+        )
+    farthest = max(abs(v) for row in told for v in (row["paper"], row["ours"]) if v is not None)
+    reach = max(math.ceil(1.25 * farthest), math.ceil(5 * step))
+    data = {"rows": told, "reach": reach, "step": float(step), "unit": unit}
+    return _explorer("guess", data, f"Guess first: {len(rows)} differences in {unit}", caption)
+
+
 # ---------------------------------------------------------------- data
 
 

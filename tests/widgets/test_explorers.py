@@ -34,6 +34,7 @@ from fcos_edu.widgets import (
     centerness_explorer,
     explorers,
     focal_explorer,
+    guess_explorer,
     iou_explorer,
     nms_explorer,
     overlap_explorer,
@@ -45,6 +46,12 @@ from .reader import TELEPHONE, Reader, luminance, swipe
 
 Call = Callable[..., Any]
 NESTED = [[40, 30, 240, 190], [60, 60, 150, 160], [100, 80, 130, 110]]  # each in the one before
+GAINS = [
+    {"name": "group norm", "paper": 0.5, "ours": 1.26, "interval": (0.4, 2.12), "word": "reproduced"},
+    {"name": "GIoU", "paper": 0.4, "ours": -0.2, "interval": (-9.0, 8.6), "word": "not told apart"},
+    {"name": "<b>sampling</b>", "paper": -0.3},
+    {"name": "not in the paper", "paper": None, "ours": 0.0},
+]
 CONFIGS = {
     "paper": FCOSConfig.paper(),
     "improved": FCOSConfig.improved(),
@@ -74,6 +81,7 @@ def one_of_each(**options: Any) -> list[Piece]:
         focal_explorer(**options),
         nms_explorer(found_by_detector(), ["disc", "ring"], size=(240, 320), **options),
         pr_explorer([found_by_detector()], truth, ["disc", "ring"], **options),
+        guess_explorer(GAINS, **options),
     ]
 
 
@@ -422,6 +430,12 @@ def test_the_box_explorer_begins_at_a_location_that_learns() -> None:
         (lambda: focal_explorer(alpha=-1), "alpha is -1"),
         (lambda: focal_explorer(prior=0), "prior is 0"),
         (lambda: focal_explorer(positives=-1), "-1 positives"),
+        (lambda: guess_explorer([]), "0 rows; the figure takes 1 to 12"),
+        (lambda: guess_explorer(GAINS * 4), "16 rows"),
+        (lambda: guess_explorer([{"name": "GIoU"}]), "row 'GIoU' has neither 'paper' nor 'ours'"),
+        (lambda: guess_explorer([{"name": "GIoU", "paper": float("nan")}]), r"row 'GIoU' has the numbers \[nan\]"),
+        (lambda: guess_explorer([GAINS[0] | {"interval": (0.1, float("inf"))}]), "all must be finite"),
+        (lambda: guess_explorer(GAINS, step=0), "step is 0"),
         (lambda: nms_explorer({"boxes": [], "scores": [], "labels": []}, size=(9, 9)), "no detections"),
         (lambda: nms_explorer({"boxes": NESTED, "scores": [1], "labels": [0]}, size=(9, 9)), "1 scores for 3 boxes"),
         (lambda: nms_explorer(found_by_detector(), ["a"], size=(9, 9)), "for 1 names"),
@@ -809,6 +823,51 @@ def test_the_pr_explorer_shows_cocos_ap(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("reader", [TELEPHONE], indirect=True)
+def test_a_guess_comes_before_the_answer(reader: Reader) -> None:
+    """Nothing tells before the figure is open; then nothing can be guessed; the marks stand where the numbers are."""
+    reader.open(guess_explorer(GAINS))
+    page = reader.page
+    lanes, told = page.locator("[role=slider]"), page.locator(".fcx-told")
+    assert "reproduced" not in page.locator(".fcx").inner_text() and not told.is_visible()
+    assert reader.said() == "4 of 4 rows wait for your guess."
+    assert page.locator(".fcx-figure b").all_inner_texts() == ["0/4", "?", "?"]
+
+    lanes.nth(0).focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"):
+        page.keyboard.press(key)
+    page.get_by_label("your guess for <b>sampling</b>", exact=False).focus()
+    page.keyboard.press("ArrowUp")
+    box = lanes.nth(1).bounding_box()
+    page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
+    assert reader.said() == "1 of 4 rows wait for your guess."
+    guesses = [float(lane.get_attribute("aria-valuenow")) for lane in lanes.all()]
+    assert guesses[0] == 0.2 and guesses[1] > 1 and guesses[2:] == [0.1, 0]
+
+    page.get_by_role("button", name="show what came out").click()
+    assert told.is_visible()
+    off = (abs(guesses[0] - 0.5) + abs(guesses[1] - 0.4) + abs(guesses[2] + 0.3)) / 3
+    assert reader.said() == f"You had 2 of 3 on the right side of 0, and were {off:.2f} AP off on average."
+    lines = page.locator(".fcx-told li").all_inner_texts()
+    assert lines[0] == "group norm: you +0.2; paper +0.5; here +1.3, +0.4 to +2.1: reproduced."
+    assert lines[2].startswith("<b>sampling</b>: you +0.1; paper \u22120.3")
+    assert lines[3] == "not in the paper: you made no guess; here 0.0."
+    zero = page.locator(".fcx-needle").bounding_box()["x"]
+    marks = page.locator("path.fcx-mark")
+    assert [m.bounding_box()["x"] + m.bounding_box()["width"] / 2 > zero for m in marks.all()[:3]] == [
+        True,
+        True,
+        False,
+    ]
+    assert not marks.nth(3).is_visible()
+
+    lanes.nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    reader.settle()
+    assert float(lanes.nth(0).get_attribute("aria-valuenow")) == 0.2, "a guess after the answer"
+    page.get_by_role("button", name="guess again").click()
+    assert reader.said() == "4 of 4 rows wait for your guess." and not told.is_visible()
+
+
 def test_a_finger_moves_boxes_and_the_page_does_not_scroll_with_it(reader: Reader) -> None:
     reader.open(iou_explorer((60, 50, 190, 170), (130, 90, 290, 210)), *one_of_each())
     swipe(reader, (240, 180), (200, 130))
