@@ -95,10 +95,11 @@ course: $(VENV)/.book
 
 # One after the other whatever -j says, so that the first failing step is the last thing printed.
 test: $(VENV)/.test
-	@for step in lint types unit nbval; do \
+	@times=; for step in lint types unit nbval; do \
+	  start=$$(date +%s); \
 	  $(MAKE) --no-print-directory $$step || { echo; echo "make test: '$$step' failed, see above."; exit 1; }; \
-	done
-	@echo; echo "make test: all passed."
+	  times="$$times $$step $$(($$(date +%s) - start)) s,"; \
+	done; echo; echo "make test: all passed:$${times%,}."
 
 lint: $(VENV)/.test
 	@echo "== ruff check"
