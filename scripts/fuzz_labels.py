@@ -94,10 +94,10 @@ def yolo_settings() -> Target:
 def labelme_file() -> Target:
     """A file of labelme's, beside its picture."""
     shapes = [
-        {"label": label, "points": points, "group_id": None, "shape_type": kind, "flags": {}}
-        for label, kind, points in (
-            ("nut", "rectangle", [[5, 6], [15.5, 18]]), ("bolt", "polygon", [[5, 10], [15, 6], [12, 18]]),
-            ("nut", "circle", [[20, 15], [23, 19]]), ("nut", "point", [[1, 2]]),
+        {"label": label, "points": points, "group_id": group, "shape_type": kind, "flags": {}, "difficult": False}
+        for label, kind, points, group in (
+            ("nut", "rectangle", [[5, 6], [15.5, 18]], 1), ("bolt", "polygon", [[5, 10], [15, 6], [12, 18]], None),
+            ("nut", "circle", [[20, 15], [23, 19]], 1), ("nut", "point", [[1, 2]], None),
         )
     ]  # fmt: skip
     whole = {"version": "5.0", "flags": {}, "shapes": shapes, "imagePath": "a.png", "imageData": "QUJD",
@@ -168,8 +168,9 @@ def table_file() -> Target:
     ]
     whole = "\n".join(",".join(row) for row in rows)
     inputs = st.one_of(
-        broken(whole.encode()), broken(whole.encode("utf-16")), lines(rows, ","), lines(rows, ","), lines(rows[1:], ";")
-    )
+        broken(whole.encode()), broken(whole.encode("utf-16")), lines(rows, ","), lines(rows[1:], ";"),
+        lines([[*row, flag] for row, flag in zip(rows, ("iscrowd", "0", "", "1"), strict=True)], ","),
+    )  # fmt: skip
     return Target(inputs, in_folder("boxes.csv", tables.read), ".csv", (ValueError, OSError), annotations_memory)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import PACKAGED, FCOSConfig
+from ..data._headers import each_header_once
 from ..data.sources import NAMES, named
 from ..places import expanded
 from ..settings import Range
@@ -109,6 +110,11 @@ NONE_OR_MORE = Number(int, Range(0, 2**31 - 1))
 
 def run(arguments: argparse.Namespace) -> None:
     """Train by a recipe and its changes, measure, and record."""
+    with each_header_once():  # to know how long the run will be, its data are looked at twice
+        _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> None:
     config = train_config(arguments)
     if arguments.print:
         if arguments.recipe:

@@ -23,7 +23,7 @@ from ..text import printable, read_bytes, shortened
 from .annotations import Annotations, join, repeated
 from .dataset import FolderDataset
 from .decoding import is_picture
-from .folders import choose, split_folders
+from .folders import choose, flag, split_folders
 
 LAYOUT = (
     "COCO's (train.json and val.json with images/, or annotations/instances_*.json and image folders, or "
@@ -313,14 +313,11 @@ def _whole(value: Any, what: str) -> int:
 
 
 def _flag(value: Any, position: int) -> int:
-    """``iscrowd`` as 0 or 1; a text would be true, whatever it says."""
-    if isinstance(value, str):
-        value = {"": 0, "0": 0, "false": 0, "1": 1, "true": 1}.get(value.strip().lower(), value)
-    if value is None:
-        return 0
-    if not isinstance(value, (bool, int, float)) or value not in (0, 1):
+    """``iscrowd`` as 0 or 1."""
+    crowd = flag(value)
+    if crowd is None:
         raise _Fault(f": annotation {position} has iscrowd {shortened(value)}; it must be 0 or 1.")
-    return int(value)
+    return int(crowd)
 
 
 def _area(value: Any, position: int) -> float:

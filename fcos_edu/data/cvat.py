@@ -71,11 +71,12 @@ def read(
         raise ValueError(f"{printable(file)} holds tracks of a video; export it as CVAT for images, with its frames.")
     folder = file.parent
     found = Pictures(folder, required=pictures)
-    lost: Counter[str] = Counter()
+    lost: Counter[str] = Counter(track=len(root.findall("track")))
     parts = {
         part: [_entry(image, found, file, lost) for image in images] for part, images in _parts(root).items()
     }  # fmt: skip
     labels = [(name.text or "").strip() for name in root.iterfind("meta/*/labels/label/name")]
+    lost = +lost
     left_out = {f"shapes without a box ({', '.join(sorted(lost))})": lost.total()} if lost else {}
     return annotations_of(
         parts, split, folder=folder, classes=classes, known=[name for name in dict.fromkeys(labels) if name],
@@ -136,8 +137,10 @@ def _box(shape: ElementTree.Element, where: str) -> tuple[float, float, float, f
     if shape.tag == "box":
         x0, y0, x1, y1 = values("xtl", "ytl", "xbr", "ybr")
         turn = math.radians(number(shape.get("rotation") or 0, where))
-        if not turn or not math.isfinite(turn):
+        if not turn:
             return x0, y0, x1, y1
+        if not math.isfinite(turn):
+            return (math.nan,) * 4
         c, s = abs(math.cos(turn)), abs(math.sin(turn))
         w, h = (x1 - x0) * c + (y1 - y0) * s, (x1 - x0) * s + (y1 - y0) * c
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
@@ -145,9 +148,10 @@ def _box(shape: ElementTree.Element, where: str) -> tuple[float, float, float, f
     if shape.tag == "ellipse":
         x, y, rx, ry = values("cx", "cy", "rx", "ry")
         turn = math.radians(number(shape.get("rotation") or 0, where))
-        if math.isfinite(turn):
-            c, s = math.cos(turn), math.sin(turn)
-            rx, ry = math.hypot(rx * c, ry * s), math.hypot(rx * s, ry * c)
+        if not math.isfinite(turn):
+            return (math.nan,) * 4
+        c, s = math.cos(turn), math.sin(turn)
+        rx, ry = math.hypot(rx * c, ry * s), math.hypot(rx * s, ry * c)
         return x - rx, y - ry, x + rx, y + ry
     if shape.tag == "mask":
         x, y, w, h = values("left", "top", "width", "height")

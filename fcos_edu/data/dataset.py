@@ -220,7 +220,7 @@ class FileDataset(DetectionDataset):
             usable = solid & ~annotations.ignored & (sides > 1).all(axis=1)
         self.counts[annotations.ignored_reason] += int(annotations.ignored.sum())
         self.counts["degenerate boxes"] += int((~solid & ~annotations.ignored).sum())
-        notes = [*annotations.notes, *notes, *_over_the_border(annotations, solid)]
+        notes = [*annotations.notes, *notes, *_over_the_border(annotations, solid), *_shares(annotations, solid)]
         chosen = np.arange(annotations.images)
         if not keep_empty:
             chosen = np.unique(annotations.image_index[usable])
@@ -397,6 +397,18 @@ def _over_the_border(annotations: Annotations, solid: Any) -> list[str]:
         f"{len(over)} of {len(boxes)} boxes reach over the border of their images and are cut (the first, "
         f"{_corners(boxes[over[0]])} of {shortened(annotations.file_names[image])}, which is "
         f"{annotations.widths[image]}×{annotations.heights[image]} pixels){words}"
+    ]
+
+
+def _shares(annotations: Annotations, solid: Any) -> list[str]:
+    """What to say where no box leaves the first pixel: they are shares of the sides, most likely."""
+    if not solid.any() or (abs(annotations.boxes[solid]) > 1).any():
+        return []
+    first = int(np.flatnonzero(solid)[0])
+    told = shortened(annotations.file_names[annotations.image_index[first]])
+    return [
+        f"no box is larger than a pixel (the first, {_corners(annotations.boxes[first])} of {told}): are they shares "
+        "of the picture's sides? This format has pixels"
     ]
 
 

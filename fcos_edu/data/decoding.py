@@ -29,6 +29,7 @@ from torchvision import tv_tensors
 
 from ..settings import Message, marked, setting
 from ..text import printable
+from ._headers import once
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "AVIF")  # of GIF and the like the first frame
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif")
@@ -121,9 +122,19 @@ def pixels_of(picture: Image.Image, *, turn: bool = False, max_pixels: int = MAX
 
 
 def read_header(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Header:
-    """Size and orientation of an image file; its pixels are not decoded. Raises CorruptImageError."""
-    with _opened(path, max_pixels) as picture:
-        return _header(picture)
+    """Size and orientation of an image file; its pixels are not decoded. Raises CorruptImageError.
+
+    Within ``each_header_once`` a file that has not changed is opened once.
+    """
+
+    def read() -> Header:
+        with _opened(path, max_pixels) as picture:
+            return _header(picture)
+
+    header = once(path, read)
+    if (pixels := header.width * header.height) > max_pixels:  # it was read with another limit before
+        raise CorruptImageError(path, _too_many(pixels, max_pixels))
+    return header
 
 
 def image_size(path: str | Path, *, turn: bool = False) -> tuple[int, int]:

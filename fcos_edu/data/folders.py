@@ -112,7 +112,9 @@ class Pictures:
             if is_picture(path) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         )
         if required and not self.names:
-            raise FileNotFoundError(f"{printable(folder)} holds no pictures beside its labels.")
+            links = sorted(path.name for path in folder.rglob("*") if path.is_symlink() and path.is_dir())
+            told = f"; links to folders are not followed ({printable(', '.join(links[:3]))})" if links else ""
+            raise FileNotFoundError(f"{printable(folder)} holds no pictures beside its labels{told}.")
         self._known = set(self.names)
         self._stems: dict[str, list[str]] = {}
         self._last: dict[str, list[str]] = {}
@@ -259,6 +261,18 @@ def number(value: Any, where: str) -> float:
     raise ValueError(f"{where} has {shortened(value)} where a number of pixels belongs.")
 
 
+def flag(value: Any) -> bool | None:
+    """What a label says by 1, 0, true, false, as numbers or as text, which would be true whatever it says; or None.
+
+    Nothing at all, null or an empty text, is no.
+    """
+    if isinstance(value, str):
+        return {"": False, "0": False, "false": False, "1": True, "true": True}.get(value.strip().lower())
+    if value is None:
+        return False
+    return bool(value) if isinstance(value, (bool, int, float)) and value in (0, 1) else None
+
+
 def whole_side(value: Any) -> int:
     """A picture's width or height as a label tells it; 0 where it says nothing of use."""
     try:
@@ -322,6 +336,7 @@ __all__ = [
     "SPLITS",
     "annotations_of",
     "choose",
+    "flag",
     "list_files",
     "listed",
     "number",

@@ -11,6 +11,7 @@ pixels, and ``category`` (or ``categories``, ``label``, ``labels``), a list as l
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ..settings import Message, setting
 from ..text import printable, read_text, shortened
 from .annotations import Annotations
 from .dataset import DetectionDataset, FolderDataset, Sample, Transforms, clip, make_target
-from .folders import Entry, Pictures, annotations_of, number, split_folders, whole_side
+from .folders import Entry, Pictures, annotations_of, flag, number, split_folders, whole_side
 
 LAYOUT = "Hugging Face's imagefolder (metadata.jsonl beside the pictures, also below train/, validation/, test/)"
 _FILE = "metadata.jsonl"
@@ -82,14 +83,18 @@ ImagefolderDataset.read_folder = staticmethod(read)
 
 def in_order(names: set[str]) -> list[str]:
     """Names sorted; of numbers all from 0 to the highest, so that a number is its label."""
-    if names and all(name.isascii() and name.isdigit() and len(name) < 5 for name in names):
+    if _are_numbers(names) and all(len(name) < 5 for name in names):
         return [str(i) for i in range(max(map(int, names)) + 1)]
     return sorted(names)
 
 
+def _are_numbers(names: set[str]) -> bool:
+    """Whether all are numbers as they are usually written: 01 is a name."""
+    return bool(names) and all(re.fullmatch("0|[1-9][0-9]*", name) for name in names)
+
+
 def _of_numbers(names: set[str]) -> tuple[str, ...]:
-    numbered = bool(names) and all(name.isascii() and name.isdigit() for name in names)
-    return ("the classes are numbers: the folder does not tell their names",) if numbered else ()
+    return ("the classes are numbers: the folder does not tell their names",) if _are_numbers(names) else ()
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -124,7 +129,9 @@ def _add_objects(entry: Entry, objects: Any, where: str, names: Sequence[str] = 
     if objects is None:
         return
     if isinstance(objects, list) and all(isinstance(one, dict) for one in objects):
-        columns = {key: [one.get(key) for one in objects] for key in (objects[0] if objects else ())}
+        columns = {
+            key: [one.get(key) for one in objects] for key in dict.fromkeys(key for one in objects for key in one)
+        }
     elif isinstance(objects, dict):
         columns = objects
     else:
@@ -132,17 +139,23 @@ def _add_objects(entry: Entry, objects: Any, where: str, names: Sequence[str] = 
     if not columns:
         return
     boxes, kinds = (next((columns[key] for key in keys if key in columns), None) for keys in (_BOX_KEYS, _CLASS_KEYS))
-    crowds = columns.get("iscrowd")
+    crowds = columns.get("iscrowd") or []
     if not isinstance(boxes, list) or not isinstance(kinds, list) or len(boxes) != len(kinds):
         raise ValueError(f"{where} has objects {shortened(objects)}; it must have as many categories as bbox.")
+    if not isinstance(crowds, list) or len(crowds) not in (0, len(boxes)):
+        raise ValueError(f"{where} has iscrowd {shortened(crowds)}; it must have as many as bbox, or none.")
     for i, (box, kind) in enumerate(zip(boxes, kinds)):
         if not isinstance(box, (list, tuple)) or len(box) != 4:
             raise ValueError(f"{where} has bbox {shortened(box)}; it must be [x, y, width, height].")
         x, y, w, h = (number(value, where) for value in box)
+        if isinstance(kind, float) and kind.is_integer():
+            kind = int(kind)  # as tables write whole numbers
         if isinstance(kind, bool) or not isinstance(kind, (int, str)) or not str(kind).strip():
             raise ValueError(f"{where} has the category {shortened(kind)}; it must be a word or a number.")
         name = names[kind] if isinstance(kind, int) and 0 <= kind < len(names) else str(kind).strip()
-        crowd = isinstance(crowds, list) and i < len(crowds) and crowds[i] in (1, True)
+        crowd = flag(crowds[i]) if crowds else False
+        if crowd is None:
+            raise ValueError(f"{where} has iscrowd {shortened(crowds[i])}; it must be 0 or 1.")
         entry.add((x, y, x + w, y + h), name, crowd)
 
 

@@ -4,8 +4,8 @@ Taught in the chapter *Your own boxes*. Checked against hand-written folders and
 (`scripts/fuzz.py`).
 
 A shape is a few points. Of a rectangle, a polygon and a mask the box around them is taken, of a circle the box around
-the circle; a point and a line have no box, and are counted. X-AnyLabeling writes the same files, with a flag for
-difficult shapes.
+the circle; a point and a line have no box, and are counted. Shapes of one label and one group_id are parts of one
+object. X-AnyLabeling writes the same files, with a flag for difficult shapes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from ..text import printable, shortened
 from .annotations import Annotations
 from .dataset import FolderDataset
-from .folders import Entry, Pictures, annotations_of, number, read_json, split_folders, sub_folder, whole_side
+from .folders import Entry, Pictures, annotations_of, flag, number, read_json, split_folders, sub_folder, whole_side
 
 LAYOUT = "labelme's (a .json with shapes for each picture)"
 _WITHOUT_BOX = ("point", "points", "line", "linestrip")
@@ -64,14 +64,17 @@ def read(
     """
     found = Pictures(path, required=pictures)
     lost: Counter[str] = Counter()
+    joined: set[tuple[Path, str, Any]] = set()
     parts = {
-        part: [_entry(file, found, lost) for file in files if _is_labelme(file)]
+        part: [_entry(file, found, lost, joined) for file in files if _is_labelme(file) or _has_picture(file, found)]
         for part, files in _places(path).items()
     }  # fmt: skip
+    notes = ("shapes of one label and one group_id are one object, and get one box",) if joined else ()
     left_out = {f"shapes without a box ({', '.join(sorted(lost))})": lost.total()} if lost else {}
     return annotations_of(
-        parts, split, folder=path, classes=classes, left_out=left_out, ignored_reason="shapes marked difficult"
-    )
+        parts, split, folder=path, classes=classes, left_out=left_out, ignored_reason="shapes marked difficult",
+        notes=notes,
+    )  # fmt: skip
 
 
 LabelmeDataset.read_folder = staticmethod(read)
@@ -109,24 +112,41 @@ def _is_labelme(file: Path) -> bool:
     return b'"shapes"' in text and (b'"imagePath"' in text or b'"imagePath"' in end.replace(b"\0", b""))
 
 
+def _stem(file: Path, folder: Path) -> str:
+    return file.relative_to(folder).as_posix()[: -len(".json")]
+
+
+def _has_picture(file: Path, found: Pictures) -> bool:
+    """Whether a file that does not look like labelme's has the name of a picture: it is damaged, then."""
+    return found.of_stem(_stem(file, found.folder)) is not None
+
+
 def _without_picture(entry: dict[str, Any]) -> dict[str, Any]:
     """Pictures inside the files are never read: dropped while a file is parsed, they take no memory."""
     entry.pop("imageData", None)
     return entry
 
 
-def _entry(file: Path, found: Pictures, lost: Counter[str]) -> Entry:
+def _entry(file: Path, found: Pictures, lost: Counter[str], joined: set[tuple[Path, str, Any]]) -> Entry:
+    """The boxes of a file; an object in several parts, which labelme's own converters join too, has one.
+
+    Args:
+        file: of labelme.
+        found: the pictures of the folder.
+        lost: counts shapes without a box.
+        joined: notes objects of several shapes.
+    """
     document = read_json(file, _without_picture)
     if not isinstance(document, dict) or not isinstance(document.get("shapes"), list):
         raise ValueError(f"{printable(file)} lacks the list 'shapes'; a file of labelme has one.")
-    stem = file.relative_to(found.folder).as_posix()[: -len(".json")]
-    name = found.of_stem(stem)
+    name = found.of_stem(_stem(file, found.folder))
     if name is None:
         told = document.get("imagePath")
         if not isinstance(told, str) or not told.strip() or "\0" in told:
             raise ValueError(f"{printable(file)} has imagePath {shortened(told)}; it must name a picture.")
         name = found.find(told, file.parent)
     entry = Entry(name, whole_side(document.get("imageWidth")), whole_side(document.get("imageHeight")))
+    place: dict[tuple[str, Any], int] = {}  # of an object by its label and group_id
     for position, shape in enumerate(document["shapes"]):
         where = f"{printable(file)}: shape {position}"
         if not isinstance(shape, dict):
@@ -139,7 +159,18 @@ def _entry(file: Path, found: Pictures, lost: Counter[str]) -> Entry:
         if kind in _WITHOUT_BOX:
             lost[str(kind)] += 1
             continue
-        entry.add(_box(shape.get("points"), kind, where), label.strip(), shape.get("difficult") is True)
+        difficult, group = flag(shape.get("difficult")), shape.get("group_id")
+        if difficult is None:
+            raise ValueError(f"{where} has difficult {shortened(shape['difficult'])}; it must be true or false.")
+        box = _box(shape.get("points"), kind, where)
+        if not isinstance(group, (int, str)) or isinstance(group, bool):
+            entry.add(box, label.strip(), difficult)
+        elif (first := place.setdefault((label.strip(), group), len(entry.boxes))) == len(entry.boxes):
+            entry.add(box, label.strip(), difficult)
+        else:
+            entry.boxes[first] = _around(entry.boxes[first], box)
+            entry.ignored[first] = entry.ignored[first] and difficult
+            joined.add((file, label, group))
     return entry
 
 
@@ -148,13 +179,20 @@ def _box(points: Any, kind: Any, where: str) -> tuple[float, float, float, float
     if not isinstance(points, list) or not all(isinstance(point, list) and len(point) == 2 for point in points):
         raise ValueError(f"{where} has points {shortened(points)}; it must be a list of [x, y].")
     xy = [(number(x, where), number(y, where)) for x, y in points]
-    if kind == "circle" and len(xy) == 2:
+    if kind == "circle":
+        if len(xy) != 2:
+            raise ValueError(f"{where} is a circle of {len(xy)} points; it must be its centre and one on its border.")
         (x, y), (ex, ey) = xy
         radius = math.hypot(ex - x, ey - y)
         return x - radius, y - radius, x + radius, y + radius
     if len(xy) < (3 if kind == "polygon" else 2):
         raise ValueError(f"{where} is a {shortened(kind)[1:-1]} of {len(xy)} points, which has no box.")
-    xs, ys = [x for x, _ in xy], [y for _, y in xy]
-    if any(map(math.isnan, (*xs, *ys))):  # the least of numbers and NaN depends on their order
+    return _around(*[(x, y, x, y) for x, y in xy])
+
+
+def _around(*boxes: Sequence[float]) -> tuple[float, float, float, float]:
+    """The box around boxes."""
+    x0, y0, x1, y1 = zip(*boxes)
+    if any(map(math.isnan, (*x0, *y0, *x1, *y1))):  # the least of numbers and NaN depends on their order
         return (math.nan,) * 4
-    return min(xs), min(ys), max(xs), max(ys)
+    return min(x0), min(y0), max(x1), max(y1)

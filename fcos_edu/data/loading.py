@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..places import expanded
+from ._headers import each_header_once
 from .annotations import Annotations, join
 from .combined import JoinedDataset
 from .dataset import DetectionDataset, FileDataset, Transforms
@@ -83,24 +84,27 @@ def load(
     if source is not None:
         folder = fetch(name, split, root=root, download=source.fetched_unasked if download is None else download)
         classes = (source.classes or None) if classes is None else classes
-        annotations = FORMATS[source.layout].read(folder, split, classes=classes)
     else:
         folder = located(name)
         if not named(folder)[1].is_dir():
             raise FileNotFoundError(
                 f"{name!r} is neither a folder nor a known dataset; the known ones are {', '.join(NAMES)}."
             )
-        annotations = read_path(folder, split, classes=classes)
-    return FileDataset(
-        annotations,
-        keep_empty="train" not in split if keep_empty is None else keep_empty,
-        on_corrupt=on_corrupt,
-        transforms=transforms,
-        orientation=orientation,
-        max_pixels=max_pixels,
-        allow_outside=allow_outside,
-        trust_sizes=source is not None,
-    )
+    with each_header_once():
+        if source is not None:
+            annotations = FORMATS[source.layout].read(folder, split, classes=classes)
+        else:
+            annotations = read_path(folder, split, classes=classes)
+        return FileDataset(
+            annotations,
+            keep_empty="train" not in split if keep_empty is None else keep_empty,
+            on_corrupt=on_corrupt,
+            transforms=transforms,
+            orientation=orientation,
+            max_pixels=max_pixels,
+            allow_outside=allow_outside,
+            trust_sizes=source is not None,
+        )
 
 
 def load_annotations(name_or_path: str | Path, split: str | None = None, *, pictures: bool = False) -> Annotations:

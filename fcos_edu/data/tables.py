@@ -15,10 +15,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..text import printable, read_text
+from ..text import printable, read_text, shortened
 from .annotations import Annotations
 from .dataset import FolderDataset
-from .folders import Entry, Pictures, annotations_of, number, split_folders, split_of, whole_side
+from .folders import Entry, Pictures, annotations_of, flag, number, split_folders, split_of, whole_side
 from .imagefolder import in_order
 
 LAYOUT = "a CSV file (picture, x0, y0, x1, y1, class, with or without a header)"
@@ -42,6 +42,7 @@ _COLUMNS = {
     "class": ("class", "label", "class_name", "classname", "category", "name", "labelname"),
     "width": ("width", "image_width", "img_width"),
     "height": ("height", "image_height", "img_height"),
+    "ignored": ("iscrowd", "is_crowd", "difficult"),
 }
 _PLAIN = ("picture", "x0", "y0", "x1", "y1", "class")
 
@@ -64,12 +65,12 @@ class TableDataset(FolderDataset):
 
 def recognises(path: Path) -> bool:
     """Whether it is such a file, or a folder with some."""
-    return bool(_files(path))
+    return bool(_files(path)) or len(_tables(path)) > 1
 
 
 def splits(path: Path) -> tuple[str, ...]:
     """Names of its splits; none where one file has all."""
-    return tuple(filter(None, _files(path)))
+    return tuple(filter(None, _checked(path)))
 
 
 def read(
@@ -83,9 +84,7 @@ def read(
         classes: names in the order of the labels.
         pictures: without them, only boxes can be counted.
     """
-    files = _files(path)
-    if not files:
-        raise FileNotFoundError(f"{printable(path)} holds no CSV file of boxes.")
+    files = _checked(path)
     folder = path if path.is_dir() else path.parent
     found = Pictures(folder, required=pictures)
     parts = {part: _entries(file, found) for part, file in files.items()}
@@ -93,10 +92,35 @@ def read(
     return annotations_of(
         parts, split, folder=folder, classes=classes, known=in_order(names),
         box_words="in a CSV file a box is two corners, x0, y0, x1, y1",
+        ignored_reason="boxes marked crowd or difficult",
     )  # fmt: skip
 
 
 TableDataset.read_folder = staticmethod(read)
+
+
+def _checked(path: Path) -> dict[str, Path]:
+    """What :func:`_files` finds.
+
+    Raises:
+        FileNotFoundError: nothing.
+        ValueError: several tables, of which none is that of a split.
+    """
+    if files := _files(path):
+        return files
+    if own := _tables(path):
+        told = printable(", ".join(file.name for file in own[:3])) + (", ..." if len(own) > 3 else "")
+        raise ValueError(
+            f"{printable(path)} holds {len(own)} CSV files of boxes ({told}): keep one, or call them train.csv, "
+            "val.csv, test.csv."
+        )
+    raise FileNotFoundError(f"{printable(path)} holds no CSV file of boxes.")
+
+
+def _tables(folder: Path) -> list[Path]:
+    """The CSV files of boxes in a folder; only a few are looked at."""
+    files = [file for file in sorted(folder.glob("*.csv"))[:20] if not file.name.startswith(".")]
+    return [file for file in files if _columns(file) is not None]
 
 
 def _files(path: Path) -> dict[str, Path]:
@@ -116,7 +140,7 @@ def _files(path: Path) -> dict[str, Path]:
             below[split] = own[0]
     if below:
         return below
-    own = [file for file in files[:20] if _columns(file) is not None]
+    own = _tables(path)
     return {"": own[0]} if len(own) == 1 else {}
 
 
@@ -194,7 +218,10 @@ def _entries(file: Path, found: Pictures) -> list[Entry]:
                 continue
             if not told["class"]:
                 raise ValueError(f"{where} has no class; it must be picture, x0, y0, x1, y1, class.")
-            entry.add([number(corner, where) for corner in corners], told["class"])
+            ignored = flag(told.get("ignored"))
+            if ignored is None:
+                raise ValueError(f"{where} is marked {shortened(told['ignored'])}; it must be 0 or 1.")
+            entry.add([number(corner, where) for corner in corners], told["class"], ignored)
     except csv.Error as error:
         raise ValueError(f"{printable(file)}, line {rows.line_num}, cannot be read ({error}).") from None
     return list(entries.values())

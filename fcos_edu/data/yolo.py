@@ -11,6 +11,7 @@ folders of the splits stand in ``data.yaml``, which is read as texts alone: YAML
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -119,6 +120,8 @@ def _settings_file(folder: Path) -> Path | None:
     for name in dict.fromkeys((*names, *others)):
         file = folder / name
         try:
+            if name in names and file.is_symlink():
+                return file  # one that leads nowhere is named when it is read
             if file.is_file() and (name in names or re.search(r"^names\s*:", read_text(file), re.MULTILINE)):
                 return file
         except (OSError, ValueError):
@@ -180,7 +183,7 @@ def _names(folder: Path, settings: dict[str, Any]) -> tuple[str, ...]:
     """Names of the classes in the order of their numbers; none where nothing tells them.
 
     Raises:
-        ValueError: a list that is none, a number without a name between others, or a name twice.
+        ValueError: a list that is none or has another length than nc, a number without a name between others.
     """
     told = settings.get("names")
     if told is not None:
@@ -195,12 +198,21 @@ def _names(folder: Path, settings: dict[str, Any]) -> tuple[str, ...]:
             told = [name for _, name in sorted(zip(keys, told.values()), key=lambda pair: pair[0])]
         if not isinstance(told, list) or not all(isinstance(name, str) and name.strip() for name in told):
             raise ValueError(f"{printable(settings['file'])} has names {shortened(told)}; it must be a list of words.")
+        number = settings.get("nc")
+        if isinstance(number, str) and re.fullmatch(r"\s*\d{1,6}\s*", number) and int(number) != len(told):
+            raise ValueError(f"{printable(settings['file'])} says nc: {int(number)} and has {len(told)} names.")
         return tuple(name.strip() for name in told)
     inner = [path for path in (*split_folders(folder).values(), sub_folder(folder, "labels")) if path is not None]
     for place in (folder, *inner):
         for name in _NAMES_FILES:
             if (place / name).is_file():
-                return tuple(line.strip() for line in read_text(place / name).split("\n") if line.strip())
+                lines = [line.strip() for line in read_text(place / name).rstrip().split("\n")]
+                if "" in lines[:-1]:  # with it, every name behind it would be that of another number
+                    raise ValueError(
+                        f"{printable(place / name)}, line {lines.index('') + 1}, is empty; it must be the name of "
+                        f"class {lines.index('')}."
+                    )
+                return tuple(filter(None, lines))
     return ()
 
 
@@ -306,9 +318,14 @@ def _label_of(folder: Path, picture: str) -> str | None:
     for i in range(len(pieces) - 2, -1, -1):
         if pieces[i].lower() in ("images", "jpegimages"):
             name = "/".join([*pieces[:i], "labels", *pieces[i + 1 :]]) + ".txt"
-            if (folder / name).is_file():
+            if _is_there(folder / name):
                 return name
-    return f"{stem}.txt" if (folder / f"{stem}.txt").is_file() else None
+    return f"{stem}.txt" if _is_there(folder / f"{stem}.txt") else None
+
+
+def _is_there(file: Path) -> bool:
+    """Whether there is a file, or a link that leads nowhere: its picture is no background, then."""
+    return file.is_file() or file.is_symlink()
 
 
 def _boxes(file: Path) -> list[tuple[int, tuple[float, ...]]]:
@@ -345,6 +362,8 @@ def _entry(
         if len(shares) == 4:
             x, y, w, h = shares
             box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+        elif any(map(math.isnan, shares)):  # the least of numbers and NaN depends on their order
+            box = (math.nan,) * 4
         else:
             box = (min(shares[::2]), min(shares[1::2]), max(shares[::2]), max(shares[1::2]))
         pixels = (box[0] * width, box[1] * height, box[2] * width, box[3] * height)

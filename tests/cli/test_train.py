@@ -9,7 +9,10 @@ import torch
 from fcos_edu import FCOS, FCOSConfig, data, weights
 from fcos_edu.cli.parser import build_parser
 from fcos_edu.cli.train import run_folder
+from fcos_edu.data import decoding
+from fcos_edu.training import loop
 from fcos_edu.training.config import TrainConfig
+from fcos_edu.training.loading import make_dataset, make_test_dataset
 from fcos_edu.training.recipes import RECIPES
 from tests.cli.calls import run
 
@@ -191,3 +194,25 @@ def test_a_run_is_named_after_the_folder_itself(tmp_path, monkeypatch):
     for source, name in (("..", "mine"), (".", "below"), ("shapes", "shapes"), ("../../mine", "mine"), ("/", "data")):
         arguments = build_parser().parse_args(["train", "--data", source])
         assert run_folder(arguments, TrainConfig(data=source)) == Path("runs") / name
+
+
+@pytest.mark.parametrize("form", ["coco", "yolo"])
+def test_a_run_without_a_recipe_reads_each_header_once(form, mine, tmp_path, monkeypatch):
+    """Its length depends on the number of images: the data were read for it, and once more for training."""
+    folder, opened, real = mine, [], decoding._opened
+    if form == "yolo":
+        folder = tmp_path / "yolo"
+        data.convert(mine, folder, "yolo")
+
+    def counted(path, *more):
+        opened.append(str(path))
+        return real(path, *more)
+
+    def train(config, *_, **__):
+        training = make_dataset(config)
+        return {"seconds": 1.0, "iterations": len(training), "AP": len(make_test_dataset(config, training.classes))}
+
+    monkeypatch.setattr(decoding, "_opened", counted)
+    monkeypatch.setattr(loop, "train", train)
+    assert run("train", "--data", folder, "--out", tmp_path / "run") == 0
+    assert len(opened) == 16 and len(set(opened)) == 16

@@ -21,6 +21,7 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 from torchvision import tv_tensors
 
 from fcos_edu.data import decoding
+from fcos_edu.data._headers import each_header_once
 from fcos_edu.data.decoding import CorruptImageError, Header, image_size, is_picture, read_header, read_image, turned
 
 PHOTOGRAPH = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
@@ -400,3 +401,29 @@ def test_decoding_takes_at_most_sixteen_bytes_for_each_pixel(tmp_path: Path, kin
     process.join(60)
     assert process.exitcode == 0
     assert ours.recv() <= 16 * side * side + (8 << 20)
+
+
+def test_a_header_is_read_once_in_a_block_unless_its_file_changes(tmp_path, monkeypatch) -> None:
+    path, opened, real = tmp_path / "a.png", [], decoding._opened
+    monkeypatch.setattr(decoding, "_opened", lambda *given: (opened.append(given), real(*given))[1])
+    Image.new("RGB", (40, 30)).save(path)
+    with each_header_once():
+        assert read_header(path) == read_header(str(path)) == Header(40, 30) and len(opened) == 1
+        with pytest.raises(CorruptImageError, match="has 1,200 pixels, more than the 100 .*max_pixels=1200"):
+            read_header(path, max_pixels=100)
+        with each_header_once():
+            read_header(path)
+        assert len(opened) == 1
+        Image.new("RGB", (50, 30)).save(path)
+        os.utime(path, ns=(0, 7))
+        assert read_header(path) == Header(50, 30) and len(opened) == 2
+        path.write_bytes(b"no picture")
+        for _ in range(2):
+            with pytest.raises(CorruptImageError):
+                read_header(path)
+        path.unlink()
+        with pytest.raises(CorruptImageError, match="no such file"):
+            read_header(path)
+    Image.new("RGB", (8, 8)).save(path)
+    opened.clear()
+    assert read_header(path) == read_header(path) and len(opened) == 2

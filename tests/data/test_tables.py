@@ -95,6 +95,8 @@ def test_other_tables_are_not_boxes(tmp_path: Path) -> None:
         assert not recognises(write(tmp_path, text))
     write(tmp_path, ROWS)
     write(tmp_path, ROWS, "more.csv")
-    assert not recognises(tmp_path) and recognises(tmp_path / "more.csv")  # which of them, nobody knows
+    assert recognises(tmp_path) and recognises(tmp_path / "more.csv")
+    with pytest.raises(ValueError, match=r"2 CSV files of boxes \(boxes.csv, more.csv\): keep one"):
+        load(tmp_path)  # which of them, nobody knows
     with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
         load(write(tmp_path / "b", "gone.jpg,1,2,3,4,nut\n"))

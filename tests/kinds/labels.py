@@ -168,6 +168,58 @@ def _(folder: Path) -> None:
     )
 
 
+@told("Labels of tools", "YOLO: an outline with a number that is none", "left out of the targets: 2 degenerate boxes")
+def _(folder: Path) -> None:
+    outlines = "1 nan 0.3 0.6 0.3 0.5 0.7\n1 0.1 0.3 nan 0.3 0.5 0.7\n"  # the least of numbers depends on their order
+    assert boxes(read(folder, yolo(LINE + outlines))) == [BOX]
+
+
+@refused("Labels of tools", "YOLO: a label file that is a link to nowhere", "labels/a.txt: No such file or directory")
+def _(folder: Path) -> None:
+    (folder / "labels").mkdir()
+    (folder / "labels" / "a.txt").symlink_to("nowhere.txt")
+    read(folder, {"data.yaml": NAMES, "images/a.png": "", "images/b.png": "", "labels/b.txt": LINE})
+
+
+@refused("Labels of tools", "YOLO: a data.yaml that is a link to nowhere", "data.yaml: No such file or directory")
+def _(folder: Path) -> None:
+    (folder / "data.yaml").symlink_to("nowhere.yaml")
+    read(folder, {"images/a.png": "", "labels/a.txt": LINE})
+
+
+@refused(
+    "Labels of tools",
+    "YOLO: images/ that is a link to a folder elsewhere",
+    "mine holds no pictures beside its labels; links to folders are not followed (images).",
+)
+def _(folder: Path) -> None:
+    picture(30, 40).save(folder / "a.png")
+    (folder / "mine").mkdir()
+    (folder / "mine" / "images").symlink_to(folder)
+    read(folder / "mine", {"data.yaml": NAMES, "labels/a.txt": LINE})
+
+
+@right("Labels of tools", "a link to the folder that it is in, beside the labels", "is not followed for ever")
+def _(folder: Path) -> None:
+    (folder / "images").mkdir()
+    (folder / "images" / "again").symlink_to(folder)
+    assert boxes(read(folder, yolo())) == [BOX]
+
+
+@refused("Labels of tools", "YOLO: nc of another number than there are names", "data.yaml says nc: 3 and has 2 names.")
+def _(folder: Path) -> None:
+    read(folder, yolo(settings="nc: 3\n" + NAMES))
+
+
+@refused(
+    "Labels of tools",
+    "YOLO: an empty line in classes.txt",
+    "classes.txt, line 2, is empty; it must be the name of class 1.",
+)
+def _(folder: Path) -> None:
+    read(folder, {"classes.txt": "nut\n\nbolt\n", "a.png": "", "a.txt": LINE})
+
+
 @right("Labels of tools", "VOC: XML beside the pictures, in annotations/, below train/ and valid/", "read")
 def _(folder: Path) -> None:
     assert boxes(read(folder / "1", {"a.xml": VOC, "a.png": ""})) == [BOX]
@@ -198,6 +250,58 @@ def _(folder: Path) -> None:
 @told("Labels of tools", "labelme: a point or a line", "left out of the targets: 1 shapes without a box (line)")
 def _(folder: Path) -> None:
     read(folder, {"a.json": LABELME | {"shapes": [SHAPE, SHAPE | {"shape_type": "line"}]}, "a.png": ""})
+
+
+@told("Labels of tools", "labelme: difficult of true, 1 or text", "left out of the targets: 3 shapes marked difficult")
+def _(folder: Path) -> None:
+    marked = [SHAPE | {"difficult": value} for value in (True, 1, "true")]
+    plain = [SHAPE | {"difficult": value} for value in (False, 0, "0", None, "")]
+    made = read(folder, {"a.json": LABELME | {"shapes": marked + plain}, "a.png": ""})
+    assert boxes(made) == [BOX] * 5 and made.annotations().ignored.tolist() == [True] * 3 + [False] * 5
+
+
+@refused(
+    "Labels of tools", "labelme: another difficult", "a.json: shape 0 has difficult 'maybe'; it must be true or false."
+)
+def _(folder: Path) -> None:
+    read(folder, {"a.json": LABELME | {"shapes": [SHAPE | {"difficult": "maybe"}]}, "a.png": ""})
+
+
+@told(
+    "Labels of tools",
+    "labelme: an object in two shapes of one group_id",
+    "shapes of one label and one group_id are one object, and get one box",
+)
+def _(folder: Path) -> None:
+    def at(x: int, **more: Any) -> dict[str, Any]:
+        return SHAPE | {"points": [[x, 9], [x + 3, 21]]} | more
+
+    shapes = [at(5, group_id=1), at(20, group_id=2), at(30, group_id=1), at(12, group_id=1, label="bolt"), at(35)]
+    made = read(folder, {"a.json": LABELME | {"shapes": shapes}, "a.png": ""})
+    assert boxes(made) == [[5, 9, 33, 21], [20, 9, 23, 21], [12, 9, 15, 21], [35, 9, 38, 21]]
+    assert [made.classes[label] for label in made[0][1]["labels"]] == ["nut", "nut", "bolt", "nut"]
+
+
+@refused(
+    "Labels of tools",
+    "labelme: a circle of three points",
+    "a.json: shape 0 is a circle of 3 points; it must be its centre and one on its border.",
+)
+def _(folder: Path) -> None:
+    shape = SHAPE | {"shape_type": "circle", "points": [[1, 2], [3, 4], [5, 6]]}
+    read(folder, {"a.json": LABELME | {"shapes": [shape]}, "a.png": ""})
+
+
+@refused("Labels of tools", "labelme: a file that is cut off, or empty", "b.json is not a JSON file (…).")
+def _(folder: Path) -> None:
+    for content in (json.dumps(LABELME)[:30], ""):
+        try:
+            read(folder, {"a.json": LABELME, "a.png": "", "b.json": content, "b.png": ""})
+        except ValueError as error:
+            last = error
+        else:
+            raise AssertionError("its picture would not be trained on, without a word")
+    raise last
 
 
 @refused("Labels of tools", "labelme: a shape without label", "a.json: shape 0 has the label None; it must be a word.")
@@ -233,6 +337,19 @@ def _(folder: Path) -> None:
     read(folder, {"annotations.xml": "<annotations><track id='0'/></annotations>", "a.png": ""})
 
 
+@told("Labels of tools", "CVAT: tracks beside images", "left out of the targets: 1 shapes without a box (track)")
+def _(folder: Path) -> None:
+    made = read(folder, {"annotations.xml": f"<annotations>{CVAT}<track/></annotations>", "images/a.png": ""})
+    assert boxes(made) == [BOX]
+
+
+@told("Labels of tools", "CVAT: a box turned by an infinite angle", "left out of the targets: 2 degenerate boxes")
+def _(folder: Path) -> None:
+    turned = CVAT.replace("</image>", '<ellipse label="nut" cx="9" cy="9" rx="3" ry="2" rotation="nan"/></image>')
+    turned = turned.replace("<box", '<box label="nut" xtl="1" ytl="2" xbr="3" ybr="4" rotation="inf"/><box')
+    assert boxes(read(folder, {"annotations.xml": f"<annotations>{turned}</annotations>", "images/a.png": ""})) == [BOX]
+
+
 @right("Labels of tools", "an imagefolder of Hugging Face", "read; bbox is [x, y, width, height]")
 def _(folder: Path) -> None:
     assert boxes(read(folder, {"train/metadata.jsonl": ROW, "train/a.png": ""})) == [BOX]
@@ -253,6 +370,75 @@ def _(folder: Path) -> None:
 )
 def _(folder: Path) -> None:
     read(folder, {"metadata.jsonl": ROW | {"objects": {"bbox": [[1, 2, 3, 4]], "categories": []}}, "a.png": ""})
+
+
+@told(
+    "Labels of tools", "an imagefolder with iscrowd as text, or of some boxes", "left out of the targets: 1 crowd boxes"
+)
+def _(folder: Path) -> None:
+    columns = {"bbox": [[15, 9, 10, 12], [1, 2, 3, 4]], "categories": ["nut", "nut"], "iscrowd": ["0", "1"]}
+    crowd = {"bbox": [1, 2, 3, 4], "category": "nut", "iscrowd": 1}
+    for k, objects in enumerate((columns, [{"bbox": [15, 9, 10, 12], "category": "nut"}, crowd])):
+        made = read(folder / f"{k}", {"metadata.jsonl": ROW | {"objects": objects}, "a.png": ""})
+        assert boxes(made) == [BOX] and made.annotations().ignored.tolist() == [False, True]
+
+
+@refused(
+    "Labels of tools",
+    "an imagefolder with another iscrowd",
+    "metadata.jsonl, line 1, has iscrowd 2; it must be 0 or 1.",
+)
+def _(folder: Path) -> None:
+    objects = {"bbox": [[15, 9, 10, 12]], "categories": ["nut"], "iscrowd": [2]}
+    read(folder, {"metadata.jsonl": ROW | {"objects": objects}, "a.png": ""})
+
+
+@refused(
+    "Labels of tools",
+    "an imagefolder with fewer iscrowd than boxes",
+    "metadata.jsonl, line 1, has iscrowd [1]; it must have as many as bbox, or none.",
+)
+def _(folder: Path) -> None:
+    objects = {"bbox": [[15, 9, 10, 12]] * 2, "categories": ["nut"] * 2, "iscrowd": [1]}
+    read(folder, {"metadata.jsonl": ROW | {"objects": objects}, "a.png": ""})
+
+
+@told("Labels of tools", "an imagefolder whose classes are 1.0 and 2.0", "the classes are numbers")
+def _(folder: Path) -> None:
+    objects = {"bbox": [[15, 9, 10, 12], [1, 2, 3, 4]], "categories": [1.0, 2.0]}
+    assert read(folder, {"metadata.jsonl": ROW | {"objects": objects}, "a.png": ""})[0][1]["labels"].tolist() == [1, 2]
+
+
+@right("Labels of tools", "CSV: classes that are called 01, 02 and 10", "names, as they are no usual numbers")
+def _(folder: Path) -> None:
+    text = "".join(f"a.png,15,9,25,21,{name}\n" for name in ("01", "02", "10"))
+    made = read(folder, {"boxes.csv": text, "a.png": ""})
+    assert made.classes == ("01", "02", "10") and made[0][1]["labels"].tolist() == [0, 1, 2]
+
+
+@told(
+    "Labels of tools",
+    "CSV: a column iscrowd or difficult",
+    "left out of the targets: 1 boxes marked crowd or difficult",
+)
+def _(folder: Path) -> None:
+    for name in ("iscrowd", "difficult"):
+        text = f"filename,xmin,ymin,xmax,ymax,class,{name}\na.png,15,9,25,21,nut,0\na.png,1,2,3,4,nut,1\n"
+        assert boxes(read(folder / name, {"boxes.csv": text, "a.png": ""})) == [BOX]
+
+
+@refused(
+    "Labels of tools",
+    "CSV: two files of boxes without the names of splits",
+    "FOLDER holds 2 CSV files of boxes (a.csv, b.csv): keep one, or call them train.csv, val.csv, test.csv.",
+)
+def _(folder: Path) -> None:
+    read(folder, {"a.csv": "a.png,15,9,25,21,nut", "b.csv": "a.png,15,9,25,21,bolt", "a.png": ""})
+
+
+@told("Labels of tools", "shares of the sides where a format has pixels", "no box is larger than a pixel (the first, …")
+def _(folder: Path) -> None:
+    read(folder, {"boxes.csv": "a.png,0.1,0.2,0.5,1,nut\na.png,0.5,0.2,1,1,nut", "a.png": ""}, keep_empty=True)
 
 
 @right("Labels of tools", "CSV: with or without a header, with commas, semicolons or tabs", "read")
