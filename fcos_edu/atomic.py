@@ -13,8 +13,8 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def atomic_write(path: str | Path, write: Callable[[Path], Any]) -> None:
             file that may not be written, a device of blocks.
     """
     path = Path(path)
-    stream = _is_stream(path)
+    stream = is_stream(path)
     try:
         _write_into(path, write) if stream else _replace(path, write)
     except (OSError, RuntimeError) as error:
@@ -69,7 +69,7 @@ def _replace(path: Path, write: Callable[[Path], Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _is_stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """Whether a path is to be written into and not replaced: a device of characters, a pipe, or a place in /dev."""
     try:
         mode = os.stat(path).st_mode
@@ -94,6 +94,17 @@ def _write_into(path: Path, write: Callable[[Path], Any]) -> None:
             os.set_blocking(handle, True)
         with open(handle, "wb") as stream, open(whole, "rb") as file:
             shutil.copyfileobj(file, stream)
+
+
+@contextmanager
+def named_error(path: str | Path) -> Iterator[None]:
+    """An OSError of the block names ``path``, which the user knows, not the file beside it that is written first."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from error
 
 
 def system_error(error: BaseException | None) -> OSError | None:

@@ -83,9 +83,9 @@ class FCOSConfig(Settings):
     # -- loss (Eq. 2)
     # -ln IoU (UnitBox), 1 - IoU, GIoU (Table 3 "GIoU"), or smooth L1 of ltrb (our reading of Table 8's rows 3 to 6)
     box_loss: Literal["iou", "linear_iou", "giou", "smooth_l1"] = "iou"
-    box_loss_weight: float = 1.0  # the paper's lambda
-    focal_alpha: float = 0.25
-    focal_gamma: float = 2.0
+    box_loss_weight: Annotated[float, Range(0, 1e6)] = 1.0  # the paper's lambda
+    focal_alpha: Share = 0.25
+    focal_gamma: Annotated[float, Range(0, 100)] = 2.0
 
     # -- inference (section 4)
     centerness_inference: Annotated[CenternessKind, INFERENCE] = "branch"  # Table 4; oracle needs the targets

@@ -6,6 +6,8 @@ user's own files of the same names, files of ours that the user changed, links, 
 A list in the folder (``.fcos-edu.jsonl``) has the name and the sha256 of each file that was written there. A file that
 is listed and has not changed since may be replaced by a second run; every other one is the user's. A line comes before
 its file, so that a killed process leaves no file of ours that the next run takes for the user's.
+
+Of a single file that the user names (``--out``, ``--record``, ``--figure``), the content tells whose it is.
 """
 
 from __future__ import annotations
@@ -14,11 +16,43 @@ import hashlib
 import json
 import os
 import secrets
+import zlib
 from pathlib import Path
 
-from .atomic import atomic_write
+from .atomic import atomic_write, named_error
 
 LIST = ".fcos-edu.jsonl"
+_MARK = b"Software\0fcos-edu"  # of a PNG, as the format has it for the program that made it
+_PNG = b"\x89PNG\r\n\x1a\n"
+# What the JSON files of commands have, each at least: records, evaluate, data check.
+_KEYS = ({"what", "command", "metrics"}, {"AP", "AP50", "AP75"}, {"splits", "duplicates", "advice"})
+
+
+def with_mark(png: bytes) -> bytes:
+    """A PNG file that tells which program made it, so that the next run may replace it."""
+    end = len(_PNG) + 25  # of its header
+    part = b"tEXt" + _MARK
+    return png[:end] + len(_MARK).to_bytes(4, "big") + part + zlib.crc32(part).to_bytes(4, "big") + png[end:]
+
+
+def looks_ours(path: str | Path) -> bool:
+    """Whether a file that a user names for a command's output holds nothing, or what such a command writes."""
+    with open(path, "rb") as file:
+        start = file.read(65_536)
+        if not start.strip():
+            return True
+        if start.startswith(_PNG):
+            return _MARK in start
+        if start[8:9] == b"{":  # safetensors, behind the length of its header
+            return b'"format":"fcos-edu"' in start
+        if not start.lstrip().startswith(b"{"):
+            return False
+        text = start + file.read()
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and any(keys <= found.keys() for keys in _KEYS)
 
 
 class OwnFiles:
@@ -93,7 +127,8 @@ class OwnFiles:
     def beside(self, name: str) -> Path:
         """A path for a file that grows for a long time, to be given to :meth:`place`; its folder is there."""
         target = self.folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        with named_error(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
         return target.parent / f".{target.name[:60]}.{secrets.token_hex(4)}.part"
 
     def place(self, name: str, made: Path) -> Path:
@@ -112,11 +147,12 @@ class OwnFiles:
     def _note(self, name: str, digest: str) -> None:
         """The line of the list that comes before its file."""
         if digest not in self.digests.get(name, ()):
-            self.folder.mkdir(parents=True, exist_ok=True)
             line = json.dumps({"name": name, "sha256": digest}).encode() + b"\n"
-            with open(self.folder / LIST, "ab") as file:
-                file.truncate(self._whole)
-                file.write(line)
+            with named_error(self.folder / name):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with open(self.folder / LIST, "ab") as file:
+                    file.truncate(self._whole)
+                    file.write(line)
             self._whole += len(line)
             self.digests.setdefault(name, set()).add(digest)
 

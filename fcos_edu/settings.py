@@ -232,12 +232,12 @@ def checked(name: str, value: Any, hint: Any) -> Any:
         if not isinstance(value, hint):
             kind = "an" if hint.__name__[0] in "AEFIO" else "a"
             raise ConfigError(
-                f"{name} is {value!r}; it must be {kind} {hint.__name__} (its fields are set as {name}.NAME)"
+                f"{name} is {_told(value)}; it must be {kind} {hint.__name__} (its fields are set as {name}.NAME)"
             )
     elif get_origin(hint) is tuple:
         if not isinstance(value, (tuple, list)) or not all(_is(v, choices[0]) for v in value):
             raise ConfigError(
-                Message(f"{setting(name)} is {value!r}; it must be a list or tuple of {_KINDS[choices[0]][1]}")
+                Message(f"{setting(name)} is {_told(value)}; it must be a list or tuple of {_KINDS[choices[0]][1]}")
             )
         return tuple(value)
     elif choices and all(isinstance(choice, str) for choice in choices):
@@ -245,17 +245,23 @@ def checked(name: str, value: Any, hint: Any) -> Any:
             near = difflib.get_close_matches(str(value), choices, n=1)
             hint_text = f" (did you mean {near[0]!r}?)" if near else ""
             raise ConfigError(
-                Message(f"{setting(name)} is {value!r}; it must be one of {', '.join(choices)}{hint_text}")
+                Message(f"{setting(name)} is {_told(value)}; it must be one of {', '.join(choices)}{hint_text}")
             )
     elif hint is bool:
         if not isinstance(value, bool):
-            raise ConfigError(Message(f"{setting(name)} is {value!r}; it must be True or False"))
+            raise ConfigError(Message(f"{setting(name)} is {_told(value)}; it must be True or False"))
     else:
         kinds = choices or (hint,)  # float | None
         kind = next(k for k in kinds if k is not type(None))
         if not (value is None and type(None) in kinds) and not _is(value, kind):
-            raise ConfigError(Message(f"{setting(name)} is {value!r}; it must be {_KINDS[kind][0]}"))
+            raise ConfigError(Message(f"{setting(name)} is {_told(value)}; it must be {_KINDS[kind][0]}"))
     return value
+
+
+def _told(value: Any, most: int = 200) -> str:
+    """A value as Python writes it, of a long one its beginning."""
+    told = repr(value)
+    return told if len(told) <= most else f"{told[: most - 3]}..."
 
 
 def _is(value: Any, kind: type) -> bool:

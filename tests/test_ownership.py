@@ -108,3 +108,38 @@ def test_a_file_that_grew_beside_its_place_is_ours_and_takes_no_place_of_the_use
     with pytest.raises(FileExistsError, match="it is not replaced"):
         own.place("deep/film.mp4", made)
     assert (tmp_path / "out" / "deep" / "film.mp4").read_bytes() == b"the user's" and made.read_bytes() == b"three"
+
+
+def test_files_that_commands_write_are_known_by_their_content(tmp_path):
+    from PIL import Image
+
+    from fcos_edu import FCOS, FCOSConfig, records
+    from fcos_edu.ownership import looks_ours, with_mark
+
+    path = tmp_path / "a"
+    for content in (b"", b"\n", b'{"AP": 0.5, "AP50": 0.5, "AP75": 0.5, "more": []}'):
+        path.write_bytes(content)
+        assert looks_ours(path)
+    records.record(path, what="x", command="y", metrics={"AP": 1}, data="z")
+    assert looks_ours(path)
+    Image.new("RGB", (3, 2), (9, 8, 7)).save(path, "png")
+    before = path.read_bytes()
+    assert not looks_ours(path)
+    path.write_bytes(with_mark(before))
+    assert looks_ours(path)
+    with Image.open(path) as picture:  # its parts and their sums are right
+        picture.load()
+        assert picture.getpixel((0, 0)) == (9, 8, 7) and picture.info["Software"] == "fcos-edu"
+    FCOS(FCOSConfig.tiny(num_classes=2)).save(path)
+    assert looks_ours(path)
+    for content in (b"text", b"{}", b"[]", b'{"images": [], "annotations": []}', b'{"what": 1', b"[" * 10**5, b"{" * 9):
+        path.write_bytes(content)
+        assert not looks_ours(path)
+    assert all(looks_ours(file) for file in records.RESULTS.glob("*.json"))
+
+
+def test_a_folder_that_cannot_be_written_is_told_by_the_name_of_the_file(tmp_path):
+    (tmp_path / "file").write_text("x")
+    own = OwnFiles(tmp_path / "file" / "out")
+    with pytest.raises(OSError, match="cannot write .*/file/out/a.png: "):
+        own.write("a.png", b"x")

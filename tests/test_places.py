@@ -71,3 +71,15 @@ def test_the_command_line_knows_home_folders_everywhere(monkeypatch, tmp_path, c
             run("train", word, "--print")
         told = capsys.readouterr().err
         assert stop.value.code == 2 and "argument --out: " in told and "no home folder is known for ~" in told
+
+
+def test_links_in_a_circle_are_named_wherever_a_path_is_taken(tmp_path):
+    (tmp_path / "one").symlink_to("other")
+    (tmp_path / "other").symlink_to("one")
+    for name in ("one", "other", "one/inside/a.json"):
+        for call in (expanded, Run, data.load, data.load_annotations):
+            with pytest.raises(OSError, match=f"its links lead in a circle: '{tmp_path}/{name}'"):
+                call(f"{tmp_path}/{name}")
+    (tmp_path / "nowhere").symlink_to("nothing")
+    assert expanded(tmp_path / "nowhere") == tmp_path / "nowhere"  # may be written
+    assert expanded("a\0b") == Path("a\0b")

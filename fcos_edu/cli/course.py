@@ -9,7 +9,7 @@ import argparse
 
 from ..course.catalogue import LABS
 from ..settings import Range
-from .options import COUNT, OUT_FILE, OUT_FOLDER, Commands, Number, add_command, located
+from .options import COUNT, OUT_ASKED, OUT_FOLDER, Commands, Number, add_command, located
 
 LAB = Number(int, Range(1, max(LABS)))
 
@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("folder", type=located, help="with the submissions")
     parser.add_argument("--seed", required=True, metavar="WORD", help="of the hidden cases; keep it to yourself")
-    parser.add_argument("--out", type=OUT_FILE, required=True, metavar="CSV", help="the table to write")
+    parser.add_argument("--out", type=OUT_ASKED, required=True, metavar="CSV", help="the table to write")
     parser.add_argument("--feedback", type=OUT_FOLDER, metavar="FOLDER", help="a page for each student, and class.html")
     parser.add_argument(
         "--gradescope",

@@ -13,6 +13,7 @@ from typing import Any
 from ..settings import Range
 from .options import (
     COUNT,
+    OUT_ASKED,
     OUT_FILE,
     OUT_FOLDER,
     SEED,
@@ -102,7 +103,7 @@ def _add_show(actions: Commands) -> None:
         "boxes, and some drawn by lot. The page is one file; as .png it is one picture.",
     )  # fmt: skip
     _add_source(parser, split="this split alone (default: all)")
-    parser.add_argument("--out", type=OUT_FILE, required=True, metavar="FILE", help="the .html or .png")
+    parser.add_argument("--out", type=OUT_ASKED, required=True, metavar="FILE", help="the .html or .png")
     parser.add_argument("--most", type=COUNT, default=12, metavar="N", help="pictures of each section (default: 12)")
     parser.add_argument("--seed", type=SEED, default=0, help="of those that are drawn by lot (default: 0)")
     add_corrupt_option(parser)

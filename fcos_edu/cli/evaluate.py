@@ -17,6 +17,7 @@ from ..text import printable
 from .options import (
     COUNT,
     OURS,
+    OUT_ASKED,
     OUT_FILE,
     Commands,
     add_command,
@@ -69,7 +70,7 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--out", type=OUT_FILE, metavar="JSON", told=False, help="write all figures here")
     parser.add_argument(
-        "--report", type=OUT_FILE, metavar="HTML", told=False,
+        "--report", type=OUT_ASKED, metavar="HTML", told=False,
         help="write a page with all figures and the worst images, in one file that opens without a network",
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from ..text import printable
 from .options import (
     COUNT,
     OURS,
-    OUT_FILE,
+    OUT_ASKED,
     SIDE,
     Commands,
     add_command,
@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("checkpoint", type=place, help=f"{OURS}; torchvision:COCO_V1")
     parser.add_argument("--to", choices=TARGETS, default="onnx", help="the kind of file (default: onnx)")
     parser.add_argument(
-        "--out", type=OUT_FILE, metavar="FILE", told=False, help="default: the detector's name in the current folder"
+        "--out", type=OUT_ASKED, metavar="FILE", told=False, help="default: the detector's name in the current folder"
     )
     parser.add_argument(
         "--layout", choices=LAYOUTS, default="hwc",

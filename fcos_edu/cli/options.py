@@ -11,14 +11,17 @@ from __future__ import annotations
 import argparse
 import ast
 import math
+import os
 import shlex
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..atomic import is_stream
 from ..config import PACKAGED
 from ..data.sources import FORMATS, named
+from ..ownership import looks_ours, with_mark
 from ..places import expanded
 from ..settings import INF, Message, Range
 from ..text import printable
@@ -84,15 +87,27 @@ def place(text: str) -> str:
 
     A ``~`` at its beginning is the home folder, as shells have it only where a word begins: not in ``--data=~/x``.
     """
-    return "+".join(str(located(one)) if one.startswith("~") else one for one in text.split("+"))
+    whole = located(text)
+    try:
+        if whole.exists():  # a folder may have a + in its name
+            return str(whole) if text.startswith("~") else text
+        parts = [(one, located(one and str(named(one)[1]))) for one in text.split("+")]
+    except OSError as error:  # a name that is too long
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    return "+".join(str(path) if one.startswith("~") else one for one, path in parts)
 
 
 def located(text: str) -> Path:
-    """The type of an argument that is a file or folder that is read; ``~`` as for :func:`place`."""
+    """The type of an argument that is a file or folder that is read; ``~`` as for :func:`place`.
+
+    A word without a letter would be the current folder, and is a variable of the shell that is not set, most likely.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; give a path (the current folder is .)")
     try:
         return expanded(text)
-    except FileNotFoundError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}" if error.strerror else str(error)) from None
 
 
 class Output:
@@ -100,17 +115,64 @@ class Output:
 
     Args:
         folder: it is a folder.
+        asked: the command itself asks whose file it is before it does anything; of others :func:`check_outputs` does.
     """
 
-    def __init__(self, *, folder: bool = False) -> None:
-        self.folder = folder
+    def __init__(self, *, folder: bool = False, asked: bool = False) -> None:
+        self.folder, self.asked = folder, asked or folder
 
     def __call__(self, text: str) -> Path:
         """The path."""
         return located(text)
 
 
-OUT_FILE, OUT_FOLDER = Output(), Output(folder=True)
+OUT_FILE, OUT_FOLDER, OUT_ASKED = Output(), Output(folder=True), Output(asked=True)
+
+
+def check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse files that must not be written, or cannot be, before anything is done.
+
+    Raises:
+        ValueError: it is one of the files that the command reads, or another option names it too.
+        FileExistsError: it is there, and nothing that this package has written.
+        IsADirectoryError, PermissionError: as it says.
+    """
+    parser: Parser = arguments.parser
+    given = [(action, getattr(arguments, action.dest, None)) for action in parser.every]
+    written = {a.option_strings[0]: v for a, v in given if isinstance(a.type, Output) and a.option_strings and v}
+    asked = {a.option_strings[0] for a, _ in given if isinstance(a.type, Output) and a.type.asked and a.option_strings}
+    read = [one for action, value in given if action.type in (place, located) and value for one in _paths(value)]
+    for option, path in written.items():
+        if is_stream(path):
+            continue
+        if twin := [other for other in written if other < option and _are_one(written[other], path)]:
+            raise ValueError(f"{twin[0]} and {option} are both {path}: what is written first would be lost")
+        if path.is_file() and any(_are_one(one, path) for one in read):
+            raise ValueError(f"{option} {path} is a file that the command reads: give another name")
+        if option in asked:
+            continue
+        if path.is_dir():
+            raise IsADirectoryError(f"{option} {path} is a folder: give a file")
+        if path.is_file() and not looks_ours(path):
+            raise FileExistsError(
+                f"{option} {path} is there and not of fcos-edu: it is not replaced. Give another name"
+            )
+        base = next((one for one in path.absolute().parents if one.exists()), path)
+        if not base.is_dir() and base != path:
+            raise NotADirectoryError(f"{option} {path} cannot be written: {base} is a file")
+        if not path.exists() and not os.access(base, os.W_OK | os.X_OK):
+            raise PermissionError(f"{option} {path} cannot be written: {base} may not be written")
+
+
+def _paths(value: Any) -> list[Path]:
+    """The files and folders that an argument names; of a name that is none nothing is there."""
+    words = [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    return [named(part)[1] for word in words for part in (word, *word.split("+"))]
+
+
+def _are_one(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, which need not be there yet."""
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 class Number:
@@ -151,7 +213,7 @@ class Number:
 
 COUNT = Number(int, Range(1, 2**31 - 1))  # of images, steps, turns
 SHARE = Number(float, Range(0, 1))  # scores and thresholds
-SEED = Number(int, Range(0, 2**63 - 1))
+SEED = Number(int, Range(0, 2**32 - 1))  # as NumPy takes them
 SIDE = Number(int, Range(32, 16_384))  # pixels of an image that the network can do something with
 STRIDES = Number(float, Range(0, open_low=True))  # radius of center sampling
 
@@ -292,7 +354,9 @@ def save_figure(path: Path | None, draw: Callable[[], Any]) -> None:
         from .. import figures
         from ..atomic import atomic_write
 
-        content = figures.png(draw(), dpi=120, colors=256)
+        if path.is_file() and not is_stream(path) and not looks_ours(path):
+            raise FileExistsError(f"{path} is there and no figure of fcos-edu: it is not replaced")
+        content = with_mark(figures.png(draw(), dpi=120, colors=256))
         atomic_write(path, lambda temporary: temporary.write_bytes(content))
         print(path)
 
@@ -371,4 +435,4 @@ def without_place(source: str) -> str:
     path = Path(source)
     if not path.is_absolute() and not {"..", "~"} & set(path.parts):
         return path.as_posix() if source == str(path) else source
-    return "/".join(path.parts[-2:]) if path.stem in ("model", "best") else path.name
+    return "/".join(path.parts[-2:]) if path.stem in ("model", "best") else path.name or "."  # of the root

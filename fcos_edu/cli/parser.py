@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from ..settings import Message
 from ..text import printable
 from . import bench, course, data, detect, evaluate, export, recipes, study, tables, train
-from .options import Parser, in_options
+from .options import Parser, check_outputs, in_options
 from .streams import tolerant, warned
 
 COMMANDS = (train, recipes, evaluate, detect, export, tables, study, data, bench, course)  # as --help lists them
@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     try:
         with warned(lambda message: in_options(message, arguments.parser)):
+            check_outputs(arguments)
             arguments.run(arguments)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -15,7 +15,7 @@ from ..experiments.studies import PAPER, PILOT, STUDIES, VARIANTS, comparison_ta
 from ..training.recipes import recipe_for
 from .options import (
     COUNT,
-    OUT_FILE,
+    OUT_ASKED,
     OUT_FOLDER,
     SEED,
     Commands,
@@ -66,7 +66,7 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--print", action="store_true", told=False, help="show every configuration and stop")
     parser.add_argument(
-        "--record", type=OUT_FILE, metavar="JSON", told=False,
+        "--record", type=OUT_ASKED, metavar="JSON", told=False,
         help="the file that the study lives in: runs in it are not trained again (default: OUT/runs.json)",
     )  # fmt: skip
     parser.add_argument("--note", metavar="TEXT", told=False, help="a remark to keep in the record")

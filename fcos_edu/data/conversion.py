@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from ..atomic import named_error
 from ..text import printable, shortened
 from .annotations import Annotations
 from .dataset import FileDataset
@@ -64,7 +65,8 @@ def convert(
 
     Raises:
         FileExistsError: the target is there and holds something.
-        ValueError: an unknown format; shapes, which are drawn; a class name that the format cannot have.
+        ValueError: an unknown format; a target inside of the source; shapes, which are drawn; a class name that the
+            format cannot have.
         FileNotFoundError, CorruptImageError: as `load`.
     """
     if to not in WRITERS:
@@ -73,6 +75,11 @@ def convert(
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise FileExistsError(
             f"{printable(target)} is there, and nothing is overwritten: name a folder that is not there"
+        )
+    inside = target.absolute().parents
+    if any(named(one)[1].is_dir() and named(one)[1].resolve() in map(Path.resolve, inside) for one in _folders(source)):
+        raise ValueError(
+            f"{printable(target)} lies inside of {printable(source)}, and would be read with it: name another"
         )
     parts = {name: _read(source, name or "train", reading) for name in _splits(source, split)}
     done = Conversion(target, to)
@@ -90,9 +97,10 @@ def convert(
                 f"{turned} pictures are shown upright by their EXIF, as their boxes are; YOLO does not tell: read them "
                 "with --orientation upright"
             )
-    target.parent.mkdir(parents=True, exist_ok=True)
     made = target.parent / f".{target.name[:60]}.{secrets.token_hex(4)}.part"
-    made.mkdir()
+    with named_error(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made.mkdir()
     try:
         WRITERS[to](made, found, _copy(link), done)
         if target.is_dir():
@@ -101,6 +109,10 @@ def convert(
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return done
+
+
+def _folders(source: str | Path) -> list[Path]:
+    return [located(part) for part in str(source).split("+") if part not in NAMES]
 
 
 def _splits(source: str | Path, split: str | None) -> tuple[str, ...]:

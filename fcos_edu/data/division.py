@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..atomic import named_error
 from ..text import printable, shortened
 from .annotations import Annotations
 from .folders import LISTS, SPLITS
@@ -237,7 +238,8 @@ def equal_pictures(annotations: Annotations) -> list[list[int]]:
 def _write(folder: Path, lists: dict[str, list[str]]) -> None:
     """All lists, or none."""
     made = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.part"
-    made.mkdir()
+    with named_error(folder):
+        made.mkdir()
     try:
         for split, names in lists.items():
             (made / f"{split}.txt").write_text("".join(f"{name}\n" for name in names), "utf-8", newline="\n")

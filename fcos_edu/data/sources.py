@@ -197,7 +197,14 @@ def named(path: str | Path) -> tuple[str | None, Path]:
 
 
 def located(path: str | Path) -> Path:
-    """A path with ``~`` as the home, also behind the name of a format: ``yolo:~/my_folder``."""
+    """A path with ``~`` as the home, also behind the name of a format: ``yolo:~/my_folder``.
+
+    Raises:
+        FileNotFoundError: it is empty, which would be the current folder; or no home is known.
+        OSError: its links lead in a circle.
+    """
+    if not str(path).strip():
+        raise FileNotFoundError("the path is empty; the current folder is .")
     known, rest = named(path)
     return expanded(rest) if known is None else Path(f"{known}:{expanded(rest)}")
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..text import read_bytes
 from .coco_ap import EvaluationError
 
 Parts = tuple[str, ...]
@@ -34,11 +35,13 @@ def read_detections(path: str | Path, truth: dict[str, Any]) -> list[dict[str, A
     """
     path = Path(path)
     try:
-        results = json.loads(path.read_text(encoding="utf-8-sig"))
+        results = json.loads(read_bytes(path))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no file of detections {path}") from error
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EvaluationError(f"{path} is not JSON: {error}") from error
+    except ValueError as error:  # a number of thousands of digits, or no regular file
+        raise EvaluationError(f"{path} cannot be read: {error}") from error
     own = results if isinstance(results, dict) else {}  # the file of `detect`, with numbers of its own
     results = own.get("annotations") if own else results
     if not isinstance(results, list):

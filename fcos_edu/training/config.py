@@ -32,6 +32,8 @@ from ..settings import (
     to_json,
 )
 
+Batch = Annotated[int, Range(1, 65_536)]
+Factor = Annotated[float, Range(0, 1e6)]  # infinity is none
 TRACKERS = ("csv", "tensorboard")  # what :mod:`fcos_edu.training.tracking` can write, beside the log
 
 
@@ -48,14 +50,16 @@ class TrainConfig(Settings):
 
     # -- steps
     iterations: Count = 90_000  # optimizer steps
-    batch_size: Count = 16  # images of one step: of all workers, and of all passes where gradients are accumulated
-    accumulate: Count = 1  # forward and backward passes of one step; 2 needs half the memory for the activations
+    batch_size: Batch = 16  # images of one step: of all workers, and of all passes where gradients are accumulated
+    accumulate: Batch = 1  # forward and backward passes of one step; 2 needs half the memory for the activations
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr: Positive = 0.01  # for lr_batch_size images; the rate of a run scales with its batch (learning_rate)
+    lr: Annotated[float, Range(0, 1e6, open_low=True)] = (
+        0.01  # for lr_batch_size images; the rate of a run scales with its batch (learning_rate)
+    )
     lr_batch_size: Count = 16
     momentum: BelowOne = 0.9
-    weight_decay: NotNegative = 1e-4
-    bias_lr_factor: NotNegative = 2.0  # biases also have no decay
+    weight_decay: Factor = 1e-4
+    bias_lr_factor: Factor = 2.0  # biases also have no decay
     schedule: Literal["steps", "cosine"] = "steps"  # steps: divided by 10 after 2/3 and 8/9, as 60 K and 80 K of 90 K
     warmup_iterations: Annotated[int, Range(0)] = 500
     warmup_factor: Share = 1 / 3
@@ -68,10 +72,12 @@ class TrainConfig(Settings):
     augment: Literal["none", "flip", "strong"] = "flip"
     vertical_flip: Share = 0.0  # probability; for photographs without an above and below
     zoom: tuple[Positive, ...] = ()  # smallest and largest random zoom; empty: none, or what augment says
-    train_sizes: tuple[Count, ...] = ()  # short sides to draw from; empty: the model's min_size
+    train_sizes: tuple[
+        Annotated[int, Range(1, 16_384)], ...
+    ] = ()  # short sides to draw from; empty: the model's min_size
     group_aspect: bool = False  # wide images in one batch, high ones in another: less padding
     cache: bool = False  # keep resized images in memory: for small sets
-    workers: Annotated[int, Range(0)] = 0  # processes of each worker that load images
+    workers: Annotated[int, Range(0, 256)] = 0  # processes of each worker that load images
     on_corrupt: Literal["error", "skip"] = "error"
     keep_empty: bool = False  # train on images without a usable box too, as background
     orientation: Literal["auto", "stored", "upright"] = "auto"  # of photographs, by EXIF; see data.FileDataset
@@ -79,7 +85,7 @@ class TrainConfig(Settings):
     allow_outside: bool = False  # read pictures that lie outside of the data set's folder, as its annotations say
 
     # -- the run
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0  # NumPy takes no other
     log_every: Count = 20
     save_every: Count = 1000
     keep_checkpoints: Count = 2  # the newest ones

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ..atomic import atomic_write
 from ..data import DetectionDataset
 from ..evaluation.coco_ap import METRICS, each_batch
-from ..settings import ConfigError
+from ..settings import ConfigError, Message, setting
 from .config import TrainConfig
 from .runs import Run
 from .signals import StopRequest
@@ -153,7 +153,10 @@ def check_patience(config: TrainConfig) -> None:
     """
     if config.patience and not (config.measure_every and config.test_split):
         raise ConfigError(
-            f"patience is {config.patience}, but nothing is measured on the way: set measure_every and test_split"
+            Message(
+                f"{setting('patience')} is {config.patience}, but nothing is measured on the way: set "
+                f"{setting('measure_every')} and {setting('test_split')}"
+            )
         )
 
 

@@ -6,14 +6,13 @@ import argparse
 import math
 import shlex
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcos_edu.cli.options import Number, Parser, command_line, parse_setting, place, without_place
+from fcos_edu.cli.options import Number, Output, Parser, command_line, located, parse_setting, place, without_place
 from fcos_edu.cli.parser import build_parser
 from fcos_edu.settings import Range
 from tests.cli.calls import leaves
@@ -64,8 +63,9 @@ def test_a_number_is_what_python_reads_and_lies_in_its_range(text: str, which: i
 # ---- the command behind a figure ------------------------------------------------------------------------------
 
 WORDS = st.text(st.sampled_from("ab 7.'\"$=é+-"), max_size=6).filter(lambda word: word != "--")
+NAMES = WORDS.filter(lambda word: all(part.strip() for part in word.split("+")))
 PLACES = st.builds(
-    "".join, st.tuples(st.sampled_from(("", "./", "../", "~/", "/", "/one/two/")), WORDS,
+    "".join, st.tuples(st.sampled_from(("", "./", "../", "~/", "/", "/one/two/")), NAMES,
                        st.sampled_from(("", "/model.safetensors", "/test.json", "+/x/y")))
 )  # fmt: skip
 
@@ -80,7 +80,8 @@ def words_of(action: argparse.Action, many: bool) -> st.SearchStrategy[str]:
             return st.integers(int(limits.low), int(min(limits.high, 10**6))).map(str)
         numbers = st.floats(limits.low, min(limits.high, 1e5), exclude_min=limits.open_low, allow_subnormal=False)
         return numbers.map(lambda number: format(Decimal(repr(number)), "f"))
-    words = PLACES if action.type in (Path, place) else WORDS
+    named = action.type is located or isinstance(action.type, Output)
+    words = PLACES if action.type is place else NAMES if named else WORDS
     return words.filter(lambda word: not word.startswith("-")) if many else words
 
 
@@ -134,8 +135,8 @@ def known(action: argparse.Action, value: Any) -> Any:
     """A value as another machine knows it."""
     if isinstance(value, list):
         return [known(action, one) for one in value]
-    if value is not None and value != action.default and action.type in (Path, place):
-        return action.type(without_place(str(value)))  # type: ignore[operator]
+    if value is not None and value != action.default and action.type is place:
+        return place(without_place(str(value)))
     return value
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from fcos_edu import data, weights
 from fcos_edu.cli import export
-from fcos_edu.cli.options import Output, located, place
+from fcos_edu.cli.options import Output, check_outputs, located, place
 from fcos_edu.course import grading, judge
 from fcos_edu.experiments import bench as benches
 from fcos_edu.experiments import seeds
@@ -172,3 +172,72 @@ def test_what_is_written_takes_its_place_as_a_whole(
             source = Path(seen.renamed[file])
             assert source.name.endswith(".part") and source.parent == Path(file).parent and not source.exists()
             assert stat.S_IMODE(os.stat(file).st_mode) == 0o640 and os.stat(file).st_size
+
+
+def words_until(parser: argparse.ArgumentParser, action: argparse.Action) -> list[str]:
+    """What has to stand before the value of an argument."""
+    if action.option_strings:
+        return [action.option_strings[0]]
+    before = parser._get_positional_actions()
+    return [str(next(iter(one.choices or ["x"]))) for one in before[: before.index(action)]]
+
+
+def test_links_in_a_circle_are_named_by_every_path_of_every_command(tmp_path: Path, capsys) -> None:
+    """Elsewhere they are a file that is not there; to write it would fail after hours."""
+    (tmp_path / "circle").symlink_to("circle")
+    tried = 0
+    for command, parser in leaves().items():
+        for action in parser._actions:
+            if action.type in (located, place) or isinstance(action.type, Output):
+                for value in (tmp_path / "circle", tmp_path / "circle" / "a.json"):
+                    with pytest.raises(SystemExit):
+                        run(*command.split(), *words_until(parser, action), value)
+                    told = capsys.readouterr().err.splitlines()[-1]
+                    assert told.endswith(f"{value}: its links lead in a circle"), told
+                    tried += 1
+    assert tried > 60
+
+
+# Outputs whose command asks itself whose file it is, before it does anything, and the tests of that.
+ASKED = {
+    ("export", "out"): "tests/cli/test_export.py",
+    ("evaluate", "report"): "tests/cli/test_evaluate.py",
+    ("study", "record"): "tests/experiments/test_logbook.py",
+    ("data show", "out"): "tests/cli/test_data.py",
+    ("course grade", "out"): "tests/course/test_grading.py",
+}
+
+
+def test_files_of_the_users_are_never_replaced_whatever_option_names_them(tmp_path: Path) -> None:
+    theirs, link = tmp_path / "theirs", tmp_path / "link"
+    link.symlink_to(theirs)
+    asked = set()
+    for command, parser in leaves().items():
+        for action in outputs(command):
+            if action.type.folder:
+                continue
+            if action.type.asked:
+                asked.add((command, action.dest))
+                continue
+            for content in (b"years of work", b'{"AP": 1}', b"\x89PNG\r\n\x1a\n and more", b"a,b\n1,2\n"):
+                theirs.write_bytes(content)
+                for path in (theirs, link):
+                    arguments = argparse.Namespace(parser=parser, **{action.dest: path})
+                    with pytest.raises(
+                        FileExistsError, match=f"^{action.option_strings[0]} {path} is there and not of"
+                    ):
+                        check_outputs(arguments)
+            theirs.write_bytes(b"")  # of mktemp
+            check_outputs(argparse.Namespace(parser=parser, **{action.dest: theirs}))
+            for path in ("/dev/null", "/dev/stdout"):
+                check_outputs(argparse.Namespace(parser=parser, **{action.dest: Path(path)}))
+    assert asked == set(ASKED)
+
+
+def test_what_cannot_be_written_is_told_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parser = leaves()["evaluate"]
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(PermissionError, match=f"^--out {tmp_path}/a/b.json cannot be written: {tmp_path} may not be"):
+        check_outputs(argparse.Namespace(parser=parser, out=tmp_path / "a" / "b.json"))

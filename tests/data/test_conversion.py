@@ -186,3 +186,14 @@ def test_upright_pictures_are_told_where_the_format_does_not(tmp_path: Path) -> 
     assert again[0][0].shape == (3, 40, 30) and np.allclose(again[0][1]["boxes"], [[5, 6, 15, 18]])
     assert not convert(tmp_path / "a", tmp_path / "voc", "voc").notes
     assert load(tmp_path / "voc", "train")[0][0].shape == (3, 40, 30)
+
+
+def test_a_target_that_cannot_be_written_is_named_itself(tmp_path: Path) -> None:
+    write(tmp_path / "a", lossy())
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match=f"cannot write {tmp_path}/file/b: "), pytest.warns(UserWarning):
+        convert(tmp_path / "a", tmp_path / "file" / "b", "coco")
+    for inside in (tmp_path / "a" / "b", tmp_path / "a" / "images" / ".." / "c" / "d"):
+        with pytest.raises(ValueError, match="lies inside of .*/a, and would be read with it"):
+            convert(tmp_path / "a", inside, "coco")
+    assert not (tmp_path / "a" / "c").exists()

@@ -146,3 +146,15 @@ def test_cocos_and_vocs_folders_are_divided_too(tmp_path: Path) -> None:
     assert divide_folder(f"coco:{tmp_path}", (0.75, 0.25)).images == {"train": 6, "val": 2}
     ids = [load(tmp_path, split).image_ids for split in ("train", "val")]
     assert sorted(ids[0] + ids[1]) == list(range(1, 9))
+
+
+def test_a_folder_that_cannot_be_written_is_told_by_the_name_of_the_lists(tmp_path: Path, monkeypatch) -> None:
+    """Data sets are often on a disk that can only be read."""
+    place = folder(tmp_path / "a", ["a.png", "b.png"])
+
+    def forbidden(self: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", forbidden)
+    with pytest.raises(PermissionError, match=f"cannot write {place}/splits: Permission denied$"):
+        divide_folder(place, (0.5, 0.5))

@@ -357,7 +357,7 @@ def _(folder: Path) -> None:
     call("train --iterations 1e4")
 
 
-@refused("Commands", "train --seed -1", "argument --seed: '-1' is not a whole number from 0 to 9223372036854775807")
+@refused("Commands", "train --seed -1", "argument --seed: '-1' is not a whole number from 0 to 4294967295")
 def _(folder: Path) -> None:
     call("train --seed -1")
 
