@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..experiments.studies import PAPER, PILOT, STUDIES, VARIANTS, comparison_table, study_table
-from ..training.recipes import recipe_for
+from ..training.recipes import RECIPES, fitted, recipe_for
 from .options import (
     COUNT,
     OUT_ASKED,
@@ -51,7 +51,9 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--seeds", type=SEED, nargs="+", help="a run of each variant for each (default: the design's, or 0 1 2)"
     )
-    parser.add_argument("--iterations", type=COUNT, help="optimizer steps of every run (default: the recipe's)")
+    parser.add_argument(
+        "--iterations", type=COUNT, help="optimizer steps of every run (default: the recipe's, or what suits the data)"
+    )
     add_settings(parser, "as for train, for every run")
     parser.add_argument(
         "--plan", type=COUNT, nargs=2, default=[4, 10], metavar=("SEEDS", "MOST"),
@@ -74,16 +76,27 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train what is missing, measure, record after each run, and print tables and comparisons."""
-    recipe = recipe_for(arguments.data, gpu=has_gpu())
-    recipe = recipe.replace(**{**PAPER, **dict(parse_setting(text) for text in arguments.set)})
-    if arguments.iterations is not None:
-        recipe = recipe.replace(iterations=arguments.iterations)
+    recipe = recipe_of(arguments)
     names = [name for name in STUDIES if name in arguments.name]
     if arguments.print:
         wanted = dict.fromkeys(variant for name in names for variant in STUDIES[name].variants) or [PILOT]
         print(json.dumps({v: recipe.replace(**VARIANTS[v]).to_dict() for v in wanted}, indent=1))
         return
     _run(arguments, names, recipe)
+
+
+def recipe_of(arguments: argparse.Namespace) -> TrainConfig:
+    """What every run of the study shares: the data's recipe, or one with as many steps as suit the data."""
+    changes = {**PAPER, **dict(parse_setting(text) for text in arguments.set)}
+    if arguments.iterations is not None:
+        changes["iterations"] = arguments.iterations
+    gpu = has_gpu()
+    recipe = recipe_for(arguments.data, gpu=gpu).replace(**changes)
+    if arguments.data in RECIPES or "iterations" in changes:
+        return recipe
+    from ..training.loading import look
+
+    return fitted(recipe, look(recipe).images, gpu=gpu, keep=changes)  # measures nothing on the way
 
 
 def _run(arguments: argparse.Namespace, names: list[str], recipe: TrainConfig) -> None:

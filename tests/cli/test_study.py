@@ -68,3 +68,21 @@ def test_a_design_is_made_first_and_holds(tmp_path, capsys):
     assert "has a design already" in capsys.readouterr().err
     assert run(*words("study", "score-iou", folder=tmp_path, steps=4), "--set", "lr=0.5") == 1
     assert "has a design, which is not changed" in capsys.readouterr().err
+
+
+def test_a_folder_gets_as_many_steps_as_suit_it(tmp_path, capsys, monkeypatch):
+    """On a GPU it would have been the paper's 90,000, for eight pictures too."""
+    from fcos_edu import data
+    from fcos_edu.cli import study
+
+    for split in ("train", "val"):
+        data.load("shapes", split).export_coco(tmp_path / "mine")
+    monkeypatch.setattr(study, "has_gpu", lambda *_: True)
+    told = ("study", "score-iou", "--data", tmp_path / "mine", "--print")
+    steps = {}
+    for more in ((), ("--iterations", 90), ("--set", "iterations=70")):
+        assert run(*told, *more) == 0
+        shown = json.loads(capsys.readouterr().out)["fcos"]
+        steps[more] = (shown["iterations"], shown["warmup_iterations"] <= shown["iterations"], shown["measure_every"])
+    assert steps[()][0] < 1000 and steps[()][1:] == (True, 0)
+    assert [steps[more][0] for more in list(steps)[1:]] == [90, 70]
