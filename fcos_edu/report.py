@@ -182,7 +182,7 @@ def sentences(found: Findings) -> list[str]:
     if found.errors.gain[worst] > 0:
         told.append(
             f"Most would be gained by mending errors of the kind “{worst}”: "
-            f"AP50 would rise by {percent(found.errors.gain[worst])} to "
+            f"AP50 would rise by {percent(found.errors.gain[worst])}, to "
             f"{percent(found.errors.ap + found.errors.gain[worst])}."
         )
     elif not sum(found.errors.count.values()):

@@ -127,7 +127,10 @@ def _of_detector(arguments: argparse.Namespace) -> Measured:
         keep_empty=True, **picture_options(arguments),
     )  # fmt: skip
     model = load_for(arguments.checkpoint, dataset, device=arguments.device)
-    print(f"{arguments.data}, {arguments.split or 'test'}: {len(dataset)} images", file=sys.stderr)
+    print(
+        f"{arguments.data}, {arguments.split or 'test'}: {len(dataset)} image{'s' * (len(dataset) != 1)}",
+        file=sys.stderr,
+    )
     results, seen = predict_seen(model, dataset, batch_size=arguments.batch_size, workers=arguments.workers)
     return truth_of(dataset, seen), results, lambda ids: _pictures(dataset, ids)
 

@@ -136,7 +136,10 @@ def _run(arguments: argparse.Namespace) -> None:
     if not PartialState().is_main_process:
         return
     print(f"{outcome['iterations']} steps in {outcome['seconds']:.0f} s; the run is in {folder}")
-    if "step" in outcome:
+    if outcome.get("AP") == 0:
+        remedy = "train for longer (--epochs), or look at the boxes first (fcos-edu data show)"
+        print(f"AP on {config.test_split} is 0: {remedy}")
+    elif "step" in outcome:
         print(f"the best weights, by AP on {config.test_split}, are those of step {outcome['step']}: best.safetensors")
     if arguments.export:
         trained = weights.load(folder)

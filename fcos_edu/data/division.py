@@ -156,9 +156,8 @@ def divide_folder(
         if sum(boxes[split][label] for split in splits) and (
             without := [split for split in splits if not boxes[split][label]]
         ):
-            notes.append(
-                f"no box of {printable(name)} in {' and '.join(without)}: there are too few, or in too few groups"
-            )
+            few = "there are too few" + ", or in too few groups" * (group is not None)
+            notes.append(f"no box of {printable(name)} in {' and '.join(without)}: {few}")
     _write(folder / LISTS, lists)
     return Division(folder / LISTS, annotations.classes, {s: len(n) for s, n in lists.items()}, boxes, tuple(notes))
 

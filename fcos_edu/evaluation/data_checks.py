@@ -297,7 +297,8 @@ def _advice(report: DataReport, classes: Sequence[str], *, parted: bool) -> list
             if count:
                 advice.append(f"{count} {what}{place}" if not place else f"{part.split}: {count} {what}")
     if report.splits[0].split == "":
-        advice.append("there are no splits: fcos-edu data split writes lists of train, val and test")
+        name = printable(report.name)
+        advice.append(f"there are no splits: fcos-edu data split {name} writes lists of train, val and test")
     return advice
 
 
