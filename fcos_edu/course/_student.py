@@ -14,10 +14,12 @@ import gc
 import importlib.abc
 import json
 import os
+import re
 import select
 import signal
 import socket
 import struct
+import symtable
 import sys
 import time
 import types
@@ -127,8 +129,10 @@ def statements(cells: list[str]) -> tuple[list[ast.stmt], list[tuple[int, int]]]
     found: list[ast.stmt] = []
     faults: list[tuple[int, int]] = []
     for number, cell in enumerate(cells, start=1):
-        text = without_magic(cell)
-        tree = parsed(text)
+        tree = parsed(cell)
+        if isinstance(tree, int):  # only then may it be what notebooks alone know: a comment may end with "?"
+            text = without_magic(cell)
+            tree = parsed(text)
         if isinstance(tree, list):
             found += tree
             continue
@@ -149,16 +153,19 @@ def parsed(text: str) -> list[ast.stmt] | int:
         return 1
 
 
+_MAGIC = re.compile(r"(?:[%!?]\S|[\w.]+\s*=\s*[%!][\w./~])|[\w.]+\?{1,2}\s*$")
+
+
 def without_magic(cell: str) -> str:
     """A cell without what only notebooks know: lines that begin with ``%``, ``!`` or ``?``; ``%%`` ends the cell."""
-    if cell.lstrip().startswith("%%") and not cell.lstrip().startswith(("%%time", "%%capture")):
-        return ""
+    if cell.lstrip().startswith("%%"):
+        first, _, rest = cell.lstrip().partition("\n")
+        return without_magic(rest) if first.startswith(("%%time", "%%capture", "%%prun")) else ""
     lines = []
     for line in cell.splitlines():
         bare = line.lstrip()
         indent = line[: len(line) - len(bare)]
-        magic = bare.startswith(("%", "!", "?")) or bare.rstrip().endswith("?")
-        lines.append(f"{indent}pass" if magic else line)
+        lines.append(f"{indent}pass" if _MAGIC.match(bare) else line)
     return "\n".join(lines) + "\n"
 
 
@@ -208,8 +215,17 @@ def bound(node: ast.stmt) -> set[str]:
 
 
 def used(node: ast.stmt) -> set[str]:
-    """The names that a statement reads, also in its functions."""
-    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    """The names that a statement reads from the file: its functions' own variables are none of them."""
+    return set(_global_names(symtable.symtable(ast.unparse(node), "<your file>", "exec")))
+
+
+def _global_names(table: symtable.SymbolTable) -> Iterator[str]:
+    outermost = table.get_type() == "module"
+    for symbol in table.get_symbols():
+        if symbol.is_referenced() if outermost else symbol.is_global():
+            yield symbol.get_name()
+    for child in table.get_children():
+        yield from _global_names(child)
 
 
 def needed(body: list[ast.stmt], name: str) -> list[ast.stmt]:
@@ -260,6 +276,7 @@ def load(body: list[ast.stmt], name: str) -> dict[str, Any]:
     scope: dict[str, Any] = {"__name__": "student", "__builtins__": __builtins__}
     sys.modules["student"] = module = types.ModuleType("student")
     module.__dict__.update(scope)
+    functions: dict[str, Any] = {}
     for node in chosen:
         for one in split_imports(node):
             code = compile(ast.Module([one], []), "<your file>", "exec")
@@ -267,6 +284,11 @@ def load(body: list[ast.stmt], name: str) -> dict[str, Any]:
                 exec(code, module.__dict__)
             except BaseException as error:  # a name is missing then; the function that uses it will say so
                 module.__dict__.setdefault("__faults__", []).append(type(error).__name__)
+        for own in bound(node):
+            if _defines(node) and own in module.__dict__:
+                functions[own] = module.__dict__[own]
+            elif own in functions and not callable(module.__dict__.get(own)):  # ``scores = scores(...)`` further down
+                module.__dict__[own] = functions[own]
     if name not in module.__dict__:
         raise LookupError("broken")
     return module.__dict__

@@ -14,6 +14,7 @@ import numpy as np
 
 from ._student import Odd, plain
 from .question import ORDINARY, Case, Question
+from .relations import relation
 
 SHARE_OF_EDGES = 0.4  # of a question's points; the rest is for ordinary inputs
 
@@ -134,10 +135,16 @@ def explain(
             return mutant.mistake, mutant.help
         # Explained: what is wrong is wrong in the same way. An error that only this answer raises is another matter.
         told = sum(equal[i] and not isinstance(given[i], Failed) for i in wrong) / len(wrong)
+        if 2 * sum(equal) < len(equal):  # it is wrong in many places where this answer is right
+            told = 0.0
         shares.append((told, sum(equal), mutant))
     told, _, mutant = max(shares, key=lambda entry: entry[:2])
     if told == 1:
         return mutant.mistake, mutant.help
+    if any(known.cases[i].kind == ORDINARY for i in wrong):  # of edges it says more which they are
+        found = relation([known.expected[i] for i in wrong], [given[i] for i in wrong])
+        if found is not None:
+            return found
     if told >= 0.5:
         return f"partly: {mutant.mistake}", f"In part this looks as if: {mutant.help}"
     return of_outside(known, given, wrong, kinds)

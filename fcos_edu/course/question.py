@@ -42,6 +42,7 @@ class Mutant:
 
 
 Same = Callable[[tuple[Any, ...], Any, Any], bool]
+Known = list[tuple[str, str, Callable[..., Any]]]  # mistakes as the labs list them: name, help, function
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,6 +12,7 @@ from torch import Tensor
 from fcos_edu.course import _student, find, judge, questions
 from fcos_edu.course._student import Odd
 from fcos_edu.course.question import Question
+from tests.course.judged import RIGHT, WRONG, Function
 from tests.course.right import arrays, loops, tensors
 from tests.course.wrong import MISTAKES
 
@@ -51,6 +52,40 @@ def test_mistakes_as_students_write_them_are_caught_and_nine_of_ten_are_named(se
         if verdict.mistake != mistake:
             print(name, mistake, "->", verdict.mistake)
     assert named >= 0.9 * len(MISTAKES)
+
+
+def of(question: str, function: Function, seed: str) -> judge.Verdict:
+    return judge.judge(find(question), seed, judge.behaviour(function, find(question), seed))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("question", [question.name for question in QUESTIONS])
+def test_a_judge_of_our_own_finds_no_wrong_grade(question: str) -> None:
+    """At least six more wrong answers and four right ones of unusual form, that no list of ours held when written."""
+    wrong = [(mistake, function) for name, mistake, function in WRONG if name == question]
+    right = [function for name, function in RIGHT if name == question]
+    assert len(wrong) >= 6 and len(right) >= 4
+    for seed in SEEDS:
+        for function in right:
+            verdict = of(question, function, seed)
+            assert verdict.right, (function.__code__.co_firstlineno, verdict.mistake, verdict.kinds)
+        for mistake, function in wrong:
+            verdict = of(question, function, seed)
+            where = function.__code__.co_firstlineno
+            assert verdict.points < verdict.of, (where, mistake)
+            assert mistake in ("", verdict.mistake), (where, mistake, verdict.mistake)
+
+
+def test_nine_of_ten_of_them_get_a_name() -> None:
+    assert sum(mistake not in ("", "a wrong shape") for _, mistake, _ in WRONG) >= 0.9 * len(WRONG)
+
+
+def test_a_mistake_is_not_named_after_one_that_is_wrong_elsewhere() -> None:
+    """Only the left and the upper border are taken for inside: not "only right and bottom", which agrees there."""
+    verdict = of("inside", lambda d: (d[..., :2] >= -1e-9).all(-1) & (d[..., 2:] > 1e-9).all(-1), "s")
+    assert verdict.kinds and verdict.mistake == "left and top may be zero"
+    verdict = of("inside", lambda d: (d[..., 0] >= 0) & (d[..., 1:] > 0).all(-1), "s")
+    assert verdict.mistake.startswith("wrong at an edge")
 
 
 @pytest.mark.parametrize(

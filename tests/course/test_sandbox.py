@@ -216,6 +216,47 @@ def test_only_what_a_function_needs_is_run() -> None:
                     "def f(x):"]  # fmt: skip
 
 
+BIAS = "import math\ndef prior_bias(prior):\n    return -math.log((1 - prior) / prior)\n"
+FORMS = {
+    "a comment that asks": ["import math\ndef prior_bias(prior):\n    z = (1 - prior) / prior  # the odds?\n"
+                            "    return -math.log(z)  # minus?\n"],
+    "and magic beside it": ["%matplotlib inline\n!ls\nx = !ls\nprior_bias?\n"
+                            + BIAS.replace("\n    ", "  # so?\n    ")],
+    "a modulo that begins a line": ["import math\ndef prior_bias(p):\n    z = ((1 - p)\n      % 100\n      / p)\n"
+                                    "    return -math.log(z)"],
+    "words that look like magic": ["%pip install x\nimport math\ndef prior_bias(p):\n    '''What?\n    !so\n"
+                                   "    '''\n    return -math.log((1 - p) / p)"],
+    "its own name taken for the answer": [BIAS, "prior_bias = prior_bias(0.01)"],
+    "a long loop over a name of its own": [BIAS.replace("    return", "    loss = 1\n    return loss *"),
+                                           "for step in range(10**12):\n    loss = step"],
+    "a lambda": ["import math\nprior_bias = lambda p: -math.log((1 - p) / p)"],
+    "an object that is called": ["import math\nclass B:\n    f = staticmethod(math.log)\n"
+                                 "    def __call__(self, p): return -self.f((1 - p) / p)", "prior_bias = B()"],
+    "a partial": ["import math\nfrom functools import partial\ndef f(k, p): return k * math.log((1 - p) / p)",
+                  "K = -1\nprior_bias = partial(f, K)"],
+    "a closure": ["import math\ndef make(sign):\n    def f(p): return sign * log((1 - p) / p)\n    return f",
+                  "log = math.log\nprior_bias = make(-1)"],
+    "helpers and globals further down": ["import math\nN = 0\ndef prior_bias(p):\n    global N\n    N += 1\n"
+                                         "    return ln((1 - p) / p) * SIGN", "SIGN = -1\nln = math.log"],
+    "types that nobody knows": ["import math\nfrom dataclasses import dataclass\n@dataclass\nclass P:\n"
+                                "    p: Tensor\n    def bias(self) -> Unknown: return -math.log((1 - self.p) / self.p)",
+                                "def prior_bias(p: float) -> P | None:\n    return P(p).bias()"],
+    "a decorator": ["import functools, math\n@functools.lru_cache(maxsize=None)\ndef prior_bias(p, *, one=1.0):\n"
+                    "    return -math.log((one - p) / p)"],
+    "in a condition": ["if True:\n    " + BIAS.replace("\n", "\n    ")],
+    "a package that is not there": ["try:\n    import not_there as sp\nexcept ImportError:\n    sp = None\n" + BIAS],
+    "timed": ["%%time\n" + BIAS],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_right_answer_is_found_in_any_form_of_file(form: str) -> None:
+    body, faults = _student.statements(FORMS[form])
+    function = _student.load(body, "prior_bias")["prior_bias"]
+    question = find("prior_bias")
+    assert faults == [] and judge.judge(question, "s", judge.behaviour(function, question, "s")).right
+
+
 def test_elsewhere_one_sentence_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert "needs Linux" in supported()

@@ -56,6 +56,15 @@ def _outputs(draw: Draw) -> Iterator[Case]:
          lambda z, c: z.sigmoid().amax(1) * c.sigmoid()),
         ("center-ness along the classes", "Each row is a location: its center-ness belongs to the whole row.",
          lambda z, c: z.sigmoid() * c.sigmoid()[None, :]),
+        ("sigmoid twice", "One sigmoid is enough.",
+         lambda z, c: z.sigmoid() * c.sigmoid().sigmoid()[:, None]),
+        ("softmax", "Each class has a sigmoid of its own.", lambda z, c: z.softmax(0) * c.sigmoid()[:, None]),
+        ("tanh", "A probability is between 0 and 1: take the sigmoid.",
+         lambda z, c: z.tanh() * c.tanh()[:, None]),
+        ("the smaller of both", "The score is the product.",
+         lambda z, c: torch.minimum(z.sigmoid(), c.sigmoid()[:, None])),
+        ("a sum instead of the product", "The score is the product.", lambda z, c: z.sigmoid() + c.sigmoid()[:, None]),
+        ("center-ness as an exponent", "The score is the product.", lambda z, c: z.sigmoid() ** c.sigmoid()[:, None]),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -112,6 +121,19 @@ def _clip(b: Tensor, h: float, w: float, low: float | None = 0, last: float = 0)
          lambda b, h, w: b[(b[:, 0] >= 0) & (b[:, 1] >= 0) & (b[:, 2] <= w) & (b[:, 3] <= h)]),
         ("x, y, width, height", "The answer is two corners, as what was given.",
          lambda b, h, w: torch.cat([(c := _clip(b, h, w))[:, :2], c[:, 2:] - c[:, :2]], 1)),
+        ("corners instead of axes", "Columns 0 and 2 are x, 1 and 3 are y: the first two columns are one corner.",
+         lambda b, h, w: torch.cat([b[:, :2].clamp(0, w), b[:, 2:].clamp(0, h)], 1)),
+        ("only x", "y has to be cut too.", lambda b, h, w: torch.where(
+            torch.tensor([True, False, True, False]), _clip(b, h, w), b)),
+        ("only y", "x has to be cut too.", lambda b, h, w: torch.where(
+            torch.tensor([False, True, False, True]), _clip(b, h, w), b)),
+        ("both cut at the longer side", "x goes up to the width, y up to the height: each has a limit of its own.",
+         lambda b, h, w: b.clamp(0, max(h, w))),
+        ("moved instead of cut", "Cut what lies outside: the side that lies inside stays where it is.",
+         lambda b, h, w: b + ((-b[:, :2]).clamp(min=0)
+                              - (b[:, 2:] - torch.tensor([w, h])).clamp(min=0)).repeat(1, 2)),
+        ("in shares of the picture", "The answer is in pixels, not in shares of the picture.",
+         lambda b, h, w: _clip(b, h, w) / torch.tensor([w, h, w, h])),
     ],
     chapter=CHAPTER,
     points=5,
@@ -187,6 +209,19 @@ def _select(
          lambda s, t, k: (p := torch.cat([torch.stack([(o := s[:, c].argsort(descending=True)[:max(1, k // 2)]),
                                                         torch.full_like(o, c)], 1) for c in range(s.shape[1])]),
                           p := p[s[p[:, 0], p[:, 1]] > t], p[s[p[:, 0], p[:, 1]].argsort(descending=True)])[-1]),
+        ("topk of more than there are", "There may be fewer than top_k pairs: topk of more than there are is an error.",
+         lambda s, t, k: _select(s, t, k) + 0 * s.flatten().topk(k).indices.sum()),
+        ("flat indices", "Give location and class of each pair: a flat index holds both.",
+         lambda s, t, k: (p := _select(s, t, k))[:, 0] * s.shape[1] + p[:, 1]),
+        ("the scores instead of the indices", "Give location and class of each pair, not its score.",
+         lambda s, t, k: s[tuple(_select(s, t, k).T)]),
+        ("class after class", "The highest score of all classes comes first, not class after class.",
+         lambda s, t, k: (p := _select(s, t, 10**6))[p[:, 1].argsort(stable=True)][:k]),
+        ("classes counted from one", "Classes are counted from 0.",
+         lambda s, t, k: _select(s, t, k) + torch.tensor([0, 1])),
+        ("one more than top_k", "At most top_k pairs are kept.", lambda s, t, k: _select(s, t, k + 1)),
+        ("only the best location of a class", "A class may be found in many places: each of them counts.",
+         lambda s, t, k: (p := _select(s, t, 10**6))[s[p[:, 0], p[:, 1]] == s.amax(0)[p[:, 1]]][:k]),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -241,13 +276,13 @@ def _nms_cases(draw: Draw) -> Iterator[Case]:
 
 def _nms(
     boxes: Tensor, scores: Tensor, threshold: float, *, closed: bool = False, by: int = 1, greedy: bool = True,
-    measure: Callable[[Tensor, Tensor], Tensor] = box_iou, order: bool = True,
+    measure: Callable[[Tensor, Tensor], Tensor] = box_iou, order: bool = True, last: bool = False,
 ) -> Tensor:  # fmt: skip
     rank = scores.argsort(descending=by > 0, stable=True) if by else torch.arange(len(scores))
     kept: list[int] = []
     seen: list[int] = []
     for i in rank.tolist():
-        rivals = kept if greedy else seen
+        rivals = (kept if greedy else seen)[-1 if last else 0 :]
         overlap = measure(boxes[[i]], boxes[rivals]) if rivals else torch.zeros(1, 0)
         if not ((overlap >= threshold) if closed else (overlap > threshold)).any():
             kept.append(i)
@@ -255,15 +290,18 @@ def _nms(
     return torch.tensor(kept if order else sorted(kept), dtype=torch.int64)
 
 
+def _inter(a: Tensor, b: Tensor) -> Tensor:
+    side = torch.minimum(a[:, None, 2:], b[:, 2:]) - torch.maximum(a[:, None, :2], b[:, :2])
+    return side.clamp(min=0).prod(2)
+
+
 def _over_smaller(a: Tensor, b: Tensor) -> Tensor:
-    side = (torch.minimum(a[:, None, 2:], b[:, 2:]) - torch.maximum(a[:, None, :2], b[:, :2])).clamp(min=0)
     smaller = torch.minimum((a[:, 2:] - a[:, :2]).prod(1)[:, None], (b[:, 2:] - b[:, :2]).prod(1))
-    return side.prod(2) / smaller
+    return _inter(a, b) / smaller
 
 
 def _wrong_union(a: Tensor, b: Tensor) -> Tensor:
-    side = (torch.minimum(a[:, None, 2:], b[:, 2:]) - torch.maximum(a[:, None, :2], b[:, :2])).clamp(min=0)
-    return side.prod(2) / ((a[:, 2:] - a[:, :2]).prod(1)[:, None] + (b[:, 2:] - b[:, :2]).prod(1))
+    return _inter(a, b) / ((a[:, 2:] - a[:, :2]).prod(1)[:, None] + (b[:, 2:] - b[:, :2]).prod(1))
 
 
 def _unclamped(a: Tensor, b: Tensor) -> Tensor:
@@ -322,6 +360,21 @@ def _same_survivors(inputs: tuple[Any, ...], expected: Any, got: Any) -> bool:
          lambda b, s, t: torch.zeros(len(b), dtype=torch.bool).index_fill(0, _nms(b, s, t), True)),
         ("no case without detections", "There may be no box at all: the answer then is empty.",
          lambda b, s, t: _nms(b, s, t) + 0 * s.argmax()),
+        ("compared with the one before only", "Compare a box with all that stay, not just with the last one.",
+         lambda b, s, t: _nms(b, s, t, last=True)),
+        ("the overlapping ones kept", "Boxes that overlap the best one go; the others stay.",
+         lambda b, s, t: _nms(b, s, t, measure=lambda x, y: 1 - box_iou(x, y) + (2 * t - 1))),
+        ("a box suppresses itself", "A box overlaps itself: compare it only with others.",
+         lambda b, s, t: s.argsort()[:0]),
+        ("IoU over one of the boxes", "Divide the intersection by the union, not by one of the areas.",
+         lambda *a: _nms(*a, measure=lambda x, y: _inter(x, y) / (x[:, 2:] - x[:, :2]).prod(1)[:, None])),
+        ("IoU over one of the boxes", "Divide the intersection by the union, not by one of the areas.",
+         lambda *a: _nms(*a, measure=lambda x, y: _inter(x, y) / (y[:, 2:] - y[:, :2]).prod(1))),
+        ("the threshold turned round", "An IoU above the threshold suppresses, not one above 1 - threshold.",
+         lambda b, s, t: _nms(b, s, 1 - t)),
+        ("any overlap suppresses", "Only an IoU above the threshold suppresses.", lambda b, s, t: _nms(b, s, 0.0)),
+        ("larger boxes first", "Go through the boxes by score, not by size.",
+         lambda b, s, t: _nms(b, (b[:, 2:] - b[:, :2]).prod(1), t)),
     ],
     same=_same_survivors,
     chapter=CHAPTER,
@@ -347,6 +400,12 @@ def _class_cases(draw: Draw) -> Iterator[Case]:
     for count, threshold in ((10, 0.5), (12, 0.4)):
         labels = draw.labels(count, 3)
         yield Case((_cluster(draw, count), draw.scores(count), labels, threshold))
+    # Three of one class and three of the other, each a chain: the middle one goes, the last one stays.
+    chains = torch.cat([_CHAIN[:3], _CHAIN[:3] + 100])
+    yield Case((chains, torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]), torch.tensor([0, 0, 0, 1, 1, 1]), 0.5))
+    # Class 1 twice as far and as large would lie on class 0.
+    doubled = torch.tensor([[20.0, 30, 60, 50], [40, 60, 120, 100], [100, 60, 140, 80]])
+    yield Case((doubled, torch.tensor([0.6, 0.9, 0.7]), torch.tensor([1, 0, 0]), 0.5))
     twice = torch.tensor([[10.0, 10, 50, 40], [10, 10, 50, 40], [11, 10, 50, 40], [80, 5, 99, 30]])
     yield Case((twice, torch.tensor([0.7, 0.9, 0.6, 0.8]), torch.tensor([0, 1, 0, 0]), 0.5), "two classes in one place")
     far = torch.tensor([[0.0, 0, 40, 40], [-2, -2, 38, 38], [900, 700, 940, 740], [3, 0, 43, 40], [1, 0, 41, 40]])
@@ -356,6 +415,10 @@ def _class_cases(draw: Draw) -> Iterator[Case]:
     # Moved by the class alone, or by too little, boxes of two classes come to lie on each other.
     moved = torch.tensor([[0.0, 0, 60, 60], [60, 60, 120, 120], [100, 100, 160, 160]])
     yield Case((moved, torch.tensor([0.9, 0.8, 0.7]), torch.tensor([1, 0, 0]), 0.5), "a large picture")
+    places = torch.tensor([0.0, 256, 500, 512, 640, 800])[:, None]
+    square = torch.tensor([0.0, 0, 60, 60])
+    yield Case((square + places, torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]), torch.tensor([1, 0, 0, 0, 0, 0]), 0.5),
+               "a large picture")  # fmt: skip
     yield Case((torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), 0.5), NOTHING)
 
 
@@ -365,6 +428,28 @@ def _by_class(labels: Tensor) -> list[Tensor]:
 
 def _moved(offset: Callable[[Tensor], Any]) -> Callable[[Tensor, Tensor, Tensor, float], Tensor]:
     return lambda b, s, y, t: _nms(b + (y * offset(b))[:, None], s, t) if len(b) else y
+
+
+def _by_step(step: float) -> Callable[[Tensor, Tensor, Tensor, float], Tensor]:
+    return _moved(lambda b: step)
+
+
+def _with_labels(b: Tensor, s: Tensor, y: Tensor, t: float, rule: Callable[[Tensor], Tensor]) -> Tensor:
+    """Boxes suppress those whose labels fit to theirs, as ``rule`` says."""
+    kept: list[int] = []
+    for i in s.argsort(descending=True, stable=True).tolist():
+        rivals = [j for j in kept if rule(y[i] == y[j])]
+        if not rivals or box_iou(b[[i]], b[rivals]).max() <= t:
+            kept.append(i)
+    return torch.tensor(kept, dtype=torch.int64)
+
+
+def _within(b: Tensor, s: Tensor, y: Tensor, t: float) -> Tensor:
+    parts = [(s[i][k := _nms(b[i], s[i], t)], k) for i in _by_class(y)]
+    if not parts:
+        return y
+    values, places = (torch.cat(one) for one in zip(*parts, strict=True))
+    return places[values.argsort(descending=True)]
 
 
 @question(
@@ -395,6 +480,22 @@ def _moved(offset: Callable[[Tensor], Any]) -> Callable[[Tensor, Tensor, Tensor,
          lambda b, s, y, t: class_wise_nms(b, s, y, t).sort().values),
         ("no case without detections", "There may be no box at all: the answer then is empty.",
          lambda b, s, y, t: class_wise_nms(b, s, y, t) + 0 * s.argmax()),
+        ("only other classes suppress", "It is boxes of the same class that suppress each other.",
+         lambda b, s, y, t: _with_labels(b, s, y, t, lambda same: ~same)),
+        *(("moved by too little", "Classes are moved apart by too little: the step has to be larger than the picture.",
+           _by_step(step)) for step in (256, 500, 512, 640, 800)),
+        ("multiplied instead of moved", "Add to the boxes of each class, do not multiply: boxes would grow.",
+         lambda b, s, y, t: _nms(b * (y + 1)[:, None], s, t) if len(b) else y),
+        ("multiplied instead of moved", "Add to the boxes of each class, do not multiply: boxes would grow.",
+         lambda b, s, y, t: _nms(b * y[:, None], s, t) if len(b) else y),
+        ("indices within the class", "The indices are those of all boxes, not those of the boxes of one class.",
+         lambda b, s, y, t: _within(b, s, y, t)),
+        ("one class left out", "All classes count, the last one too.",
+         lambda b, s, y, t: (k := class_wise_nms(b, s, y, t))[y[k] < y.max()] if len(b) else y),
+        ("one box for each class", "A class may have several boxes: only those that overlap suppress each other.",
+         lambda b, s, y, t: _with_labels(torch.zeros(len(b), 4) + torch.tensor([0.0, 0, 9, 9]), s, y, t, lambda e: e)),
+        ("suppressed boxes suppress others", "A box that has gone suppresses nothing: compare with those that stay.",
+         lambda b, s, y, t: _nms(b + (y * 4096)[:, None], s, t, greedy=False)),
     ],
     same=_same_survivors,
     chapter=CHAPTER,

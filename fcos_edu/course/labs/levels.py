@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ... import targets
 from ...config import FCOSConfig
-from ..question import Case, Draw, question
+from ..question import Case, Draw, Known, question
 
 CHAPTER = "03_levels"
 BOUND = "a distance exactly on a bound of the level"
@@ -26,6 +26,10 @@ EMPTY = "an image without boxes"
 def _ranges(draw: Draw) -> Iterator[Case]:
     for low, high in ((0.0, 24.0), (24.0, 48.0), (40.0, math.inf)):
         yield Case((draw.distances(6, 3), low, high))
+    d = draw.distances(4, 3, high=30)
+    for row in range(4):  # a quarter of a pixel beyond the bounds, and within them
+        d[row, :, row] = torch.tensor([31.75, 48.25, 32.25])
+    yield Case((d, 32.0, 48.0))
     d = draw.distances(4, 2, high=30)
     for row in range(4):
         d[row, 0, row] = 64.0
@@ -83,6 +87,20 @@ def _smallest(d: Tensor) -> Tensor:
          lambda d, low, high: _largest(d) <= high),
         ("no upper bound", "Large boxes belong to the coarser levels: the upper bound is missing.",
          lambda d, low, high: _largest(d) >= low),
+        ("one bound is enough", "Both bounds have to hold, not just one of them.",
+         lambda d, low, high: (_largest(d) >= low) | (_largest(d) <= high)),
+        ("only top and bottom", "All four distances count, left and right too.",
+         _fits(lambda d: _largest(d[..., 1::2]))),
+        ("only right and bottom", "All four distances count, left and top too.",
+         _fits(lambda d: _largest(d[..., 2:]))),
+        ("the diagonal", "The largest of the four distances decides, not the diagonal of the box.",
+         _fits(lambda d: torch.hypot(d[..., 0] + d[..., 2], d[..., 1] + d[..., 3]))),
+        ("the smaller side of the box", "The largest of the four distances decides, not a side of the box.",
+         _fits(lambda d: torch.minimum(d[..., 0] + d[..., 2], d[..., 1] + d[..., 3]))),
+        ("in whole pixels", "Distances are no whole numbers: compare them as they are.",
+         _fits(lambda d: _largest(d).floor())),
+        ("in whole pixels", "Distances are no whole numbers: compare them as they are.",
+         _fits(lambda d: _largest(d).round())),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -107,7 +125,8 @@ def _centers(draw: Draw) -> Iterator[Case]:
         reach = radius * stride
         near = [center + torch.tensor([[draw.number(-1.9, 1.9), draw.number(-1.9, 1.9)]]) * reach for _ in range(6)]
         diagonal = center + torch.tensor([[0.9, -0.9]]) * reach  # in the square, not in the circle
-        yield Case((torch.cat([*near, diagonal]), boxes, stride, radius))
+        middle = center + torch.tensor([[0.7, -0.7]]) * reach
+        yield Case((torch.cat([*near, diagonal, middle]), boxes, stride, radius))
     boxes = torch.tensor([[8.0, 4, 40, 28], [0, 0, 64, 48]])
     points = torch.tensor([[24.0, 16], [36, 16], [24, 28], [12, 16], [35.75, 16]])
     yield Case((points, boxes, 8, 1.5), "a location exactly at the end of the radius")
@@ -151,6 +170,21 @@ def _chess(points: Tensor, boxes: Tensor) -> Tensor:
         ("half the size instead of the centre",
          "The centre is the mean of both corners; half the size is measured from 0.",
          lambda p, b, s, r: ((p[:, None] - (b[None, :, 2:] - b[None, :, :2]) / 2).abs() < r * s).all(-1)),
+        ("only inside the box", "Here only the centre counts: whether a location is inside the box is asked elsewhere.",
+         lambda p, b, s, r: (_chess(p, b) < r * s) & (targets.ltrb(p, b) > 0).all(-1)),
+        ("the radius in box sizes", "The radius is in strides, whatever the size of the box.",
+         lambda p, b, s, r: (_offset(p, b).abs() < r * (b[:, 2:] - b[:, :2])).all(-1)),
+        ("radius plus stride", "The reach is radius times stride.", lambda p, b, s, r: _chess(p, b) < r + s),
+        ("in cells", "Compare in pixels: counted in whole cells the region changes its size.",
+         lambda p, b, s, r: ((p[:, None] // s - (b[:, :2] + b[:, 2:]) / 2 // s).abs() < r).all(-1)),
+        ("only x", "Both axes count: y is missing.", lambda p, b, s, r: _offset(p, b)[..., 0].abs() < r * s),
+        ("only y", "Both axes count: x is missing.", lambda p, b, s, r: _offset(p, b)[..., 1].abs() < r * s),
+        ("x and y swapped", "Compare x with the x of the centre, and y with its y.",
+         lambda p, b, s, r: _chess(p.flip(1), b) < r * s),
+        ("twice the reach", "The radius goes to each side of the centre: it is not doubled.",
+         lambda p, b, s, r: _chess(p, b) < 2 * r * s),
+        ("the radius rounded", "A radius of 1.5 is no whole number: do not round it.",
+         lambda p, b, s, r: _chess(p, b) < int(r) * s),
     ],
     chapter="04_overlap",
 )  # fmt: skip
@@ -182,6 +216,10 @@ def _scenes(draw: Draw) -> Iterator[Case]:
         yield Case((torch.cat([draw.points(8), middles, off]), boxes, low, high))
     thin = torch.tensor([[10.0, 10, 60, 60], [0, 30, 140, 40.5]])  # the long one has the smaller area
     yield Case((torch.tensor([[33.0, 35.0], [20, 31], [100, 33]]), thin, 0.0, math.inf))
+    wide = torch.tensor([[0.0, 0, 40, 40], [0, 0, 44, 20]])  # the longer one has the smaller area
+    yield Case((torch.tensor([[20.0, 10], [42, 15]]), wide, 0.0, math.inf))
+    thin = torch.tensor([[10.0, 10, 30, 30], [0, 20, 78, 25]])  # 400 and 390: one pixel more would turn that round
+    yield Case((torch.tensor([[15.0, 22], [28, 24]]), thin, 0.0, math.inf))
     wide = torch.tensor([[0.0, 0, 2000, 1000], [0, 0, 1999, 1000.5], [0, 0, 1998, 1001]])
     places = torch.tensor([[500.0, 400], [999, 31], [1999.5, 700], [3000, 2]])
     yield Case((places, wide, 0.0, math.inf), "boxes of nearly the same area")
@@ -249,6 +287,32 @@ def _then_level(p: Tensor, b: Tensor, low: float, high: float) -> Tensor:
     return torch.where((best >= 0) & fits, best, -1)
 
 
+_ALSO_ASSIGN: Known = [  # less frequent ones
+    ("indices of the sorted list", "Give the index of the box as it was given, not its place after sorting.",
+     lambda p, b, low, high: torch.where((a := _smallest_box(p, b, low, high)) >= 0,
+                                         _area(b).argsort().argsort()[a] if len(b) else a, -1)),
+    ("boxes that are not allowed cost nothing",
+     "A box that is not allowed has to be the most expensive one: with area 0 it is the smallest of all.",
+     lambda p, b, low, high: torch.where(
+         _smallest_box(p, b, low, high) >= 0,
+         (_area(b) * (_strictly(d := targets.ltrb(p, b)) & _fits(_largest)(d, low, high))).argmin(1), -1)
+     if len(b) else torch.full((len(p),), -1)),
+    ("one pixel added to the sides", "A side is x1 - x0: one pixel more changes which box is the smallest.",
+     _assign(cost=lambda p, b: (b[:, 2:] - b[:, :2] + 1).prod(1).expand(len(p), -1))),
+    ("background is 0", "A location without any box should be -1: 0 is the first box.",
+     lambda p, b, low, high: _smallest_box(p, b, low, high).clamp(min=0)),
+    ("boxes counted from one", "Boxes are counted from 0.",
+     lambda p, b, low, high: torch.where((a := _smallest_box(p, b, low, high)) >= 0, a + 1, -1)),
+    ("the longest side instead of the area", "Compare areas: width times height.",
+     _assign(cost=lambda p, b: (b[:, 2:] - b[:, :2]).amax(1).expand(len(p), -1))),
+    ("large areas taken for infinity",
+     "What stands for 'not allowed' has to be larger than any area: take infinity.",
+     lambda p, b, low, high: torch.where(
+         (a := _smallest_box(p, b, low, high)) >= 0,
+         torch.where((_area(b) if len(b) else torch.zeros(1))[a] >= 1e5, -1, a), -1)),
+]  # fmt: skip
+
+
 @question(
     2,
     "The smallest box wins",
@@ -294,6 +358,7 @@ def _then_level(p: Tensor, b: Tensor, low: float, high: float) -> Tensor:
         ("the smallest box first, then its level",
          "Leave out boxes of other levels before you choose the smallest one.",
          _then_level),
+        *_ALSO_ASSIGN,
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -354,6 +419,14 @@ def _classes(matched: Tensor, labels: Tensor) -> Tensor:
          lambda m, y: torch.where(m >= 0, y[m.clamp(min=0)], -1)),
         ("background left out", "Every location gets an answer, background too: the length should stay L.",
          lambda m, y: y[m[m >= 0]]),
+        ("box 0 taken for background", "Box 0 is a box too: background is where the index is below 0.",
+         lambda m, y: torch.where(m > 0, _classes(m, y), -1)),
+        ("class 0 taken for background", "Class 0 is a real class: background is where the index is below 0.",
+         lambda m, y: torch.where((c := _classes(m, y)) > 0, c, -1)),
+        ("background is the number of classes", "Background is -1.",
+         lambda m, y: torch.where(m >= 0, _classes(m, y), int(y.max()) + 1 if len(y) else 0)),
+        ("only whether there is a box", "Give the class of the box, not just whether there is one.",
+         lambda m, y: (m >= 0).long()),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -409,6 +482,15 @@ def _box_targets(p: Tensor, b: Tensor, m: Tensor, s: float) -> Tensor:
          lambda p, b, m, s: torch.where((m >= 0)[:, None], torch.cat([b, b.new_zeros(1, 4)])[m] / s, 0.0)),
         ("no case for an image without boxes", "An image may have no boxes: then everything is background.",
          lambda p, b, m, s: torch.where((m >= 0)[:, None], _box_targets(p, b, m, s) + 0 * b[m.clamp(min=0)], 0.0)),
+        ("box 0 taken for background", "Box 0 is a box too: background is where the index is below 0.",
+         lambda p, b, m, s: _box_targets(p, b, m, s) * (m > 0)[:, None]),
+        ("only one corner divided", "All four distances are divided by the stride.",
+         lambda p, b, m, s: _box_targets(p, b, m, s) * torch.tensor([1.0, 1, s, s])),
+        ("only one corner divided", "All four distances are divided by the stride.",
+         lambda p, b, m, s: _box_targets(p, b, m, s) * torch.tensor([s, s, 1.0, 1])),
+        ("in shares of the box", "Divide by the stride of the level, not by the size of the box.",
+         lambda p, b, m, s: _box_targets(p, b, m, 1) / torch.cat([b, b.new_ones(1, 4).cumsum(1)])[m].view(-1, 2, 2)
+         .diff(dim=1).repeat(1, 2, 1).flatten(1)),
     ],
     chapter=CHAPTER,
 )  # fmt: skip

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ... import locations as room
 from ... import targets
-from ..question import Case, Draw, question
+from ..question import Case, Draw, Known, question
 
 CHAPTER = "02_locations"
 BORDER = "a location exactly on the border of a box"
@@ -32,6 +32,57 @@ def _grid(height: int, width: int, stride: int, offset: float | None = None) -> 
     start = stride // 2 if offset is None else offset
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return torch.stack([x, y], -1).reshape(-1, 2) * float(stride) + start
+
+
+_ALSO_LOCATIONS: Known = [  # less frequent ones
+    (
+        "the two axes mixed",
+        "x and y of one location belong side by side: make them the last axis before you flatten.",
+        lambda h, w, s: _grid(h, w, s).T.reshape(-1, 2),
+    ),
+    (
+        "half a stride taken away",
+        "The first location lies inside the picture: half a stride is added.",
+        lambda h, w, s: _grid(h, w, s, -s / 2),
+    ),
+    (
+        "half a pixel off",
+        "Half a stride is all: no half pixel more or less is needed.",
+        lambda h, w, s: _grid(h, w, s, s / 2 - 0.5),
+    ),
+    (
+        "half a pixel off",
+        "Half a stride is all: no half pixel more or less is needed.",
+        lambda h, w, s: _grid(h, w, s, s / 2 + 0.5),
+    ),
+    (
+        "spread from side to side",
+        "From one location to the next it is exactly one stride, whatever linspace says.",
+        lambda h, w, s: torch.cartesian_prod(torch.linspace(0, h * s, h), torch.linspace(0, w * s, w)).flip(1),
+    ),
+    (
+        "spread from side to side",
+        "From one location to the next it is exactly one stride, whatever linspace says.",
+        lambda h, w, s: torch.cartesian_prod(torch.linspace(s / 2, h * s, h), torch.linspace(s / 2, w * s, w)).flip(
+            1
+        ),
+    ),
+    (
+        "from the bottom upwards",
+        "y grows downwards: the first row of the answer is the upper one.",
+        lambda h, w, s: _grid(h, w, s).reshape(h, w, 2).flip(0).reshape(-1, 2),
+    ),
+    (
+        "half a stride on one axis only",
+        "Both x and y begin half a stride from the corner.",
+        lambda h, w, s: _grid(h, w, s) - torch.tensor([0.0, s / 2]),
+    ),
+    (
+        "half a stride on one axis only",
+        "Both x and y begin half a stride from the corner.",
+        lambda h, w, s: _grid(h, w, s) - torch.tensor([s / 2, 0.0]),
+    ),
+]  # fmt: skip
 
 
 @question(
@@ -80,6 +131,7 @@ def _grid(height: int, width: int, stride: int, offset: float | None = None) -> 
             "Answers are in pixels of the image: a step from cell to cell is one stride.",
             lambda h, w, s: _grid(h, w, s) / s,
         ),
+        *_ALSO_LOCATIONS,
     ],
     chapter=CHAPTER,
 )
@@ -103,6 +155,30 @@ def _points_and_boxes(draw: Draw) -> Iterator[Case]:
         yield Case((draw.points(count), draw.boxes(boxes)))
     yield Case((draw.points(3), torch.zeros(0, 4)), "an image without boxes")
     yield Case((draw.points(1), draw.boxes(1)), "a single location and a single box")
+
+
+_ALSO_LTRB: Known = [  # less frequent ones
+    ("one side with the wrong sign", "Three distances are right; the sign of the other one is turned round.",
+     lambda p, b: targets.ltrb(p, b) * torch.tensor([-1.0, 1, 1, 1])),
+    ("one side with the wrong sign", "Three distances are right; the sign of the other one is turned round.",
+     lambda p, b: targets.ltrb(p, b) * torch.tensor([1.0, -1, 1, 1])),
+    ("one side with the wrong sign", "Three distances are right; the sign of the other one is turned round.",
+     lambda p, b: targets.ltrb(p, b) * torch.tensor([1.0, 1, -1, 1])),
+    ("one side with the wrong sign", "Three distances are right; the sign of the other one is turned round.",
+     lambda p, b: targets.ltrb(p, b) * torch.tensor([1.0, 1, 1, -1])),
+    ("left and right swapped", "The order is left, top, right, bottom.",
+     lambda p, b: targets.ltrb(p, b)[..., [2, 1, 0, 3]]),
+    ("top and bottom swapped", "The order is left, top, right, bottom.",
+     lambda p, b: targets.ltrb(p, b)[..., [0, 3, 2, 1]]),
+    ("outside set to zero", "Keep the numbers outside of a box too: their signs say on which side one is.",
+     lambda p, b: (d := targets.ltrb(p, b)) * (d > 0).all(-1, keepdim=True)),
+    ("one pixel added", "r is x1 - x: these boxes have no last pixel to add.",
+     lambda p, b: targets.ltrb(p, b) + torch.tensor([0.0, 0, 1, 1])),
+    ("in shares of the box", "Distances are in pixels: do not divide them by the size of the box.",
+     lambda p, b: targets.ltrb(p, b) / (b[:, 2:] - b[:, :2]).repeat(1, 2)),
+    ("measured from the centre of the box", "Distances are measured from the location, not from the box's centre.",
+     lambda p, b: ((b[:, 2:] - b[:, :2]) / 2).repeat(1, 2).expand(len(p), -1, -1)),
+]  # fmt: skip
 
 
 @question(
@@ -149,17 +225,15 @@ def _points_and_boxes(draw: Draw) -> Iterator[Case]:
             "The first axis is for the locations, the second for the boxes.",
             lambda p, b: targets.ltrb(p, b).transpose(0, 1),
         ),
-        (
-            "boxes read as x, y, width, height",
-            "The last two numbers of a box are its lower right corner, not its size.",
-            lambda p, b: targets.ltrb(p, torch.cat([b[:, :2], b[:, :2] + b[:, 2:]], 1)),
-        ),
+        ("boxes read as x, y, width, height", "The last two numbers of a box are its lower right corner, not its size.",
+         lambda p, b: targets.ltrb(p, torch.cat([b[:, :2], b[:, :2] + b[:, 2:]], 1))),
         (
             "size of the box instead of r and b",
             "r and b are measured from the location, not from the other side of the box.",
             lambda p, b: torch.cat([targets.ltrb(p, b)[..., :2],
                                     (b[:, 2:] - b[:, :2]).expand(len(p), -1, -1)], -1),
         ),
+        *_ALSO_LTRB,
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -222,6 +296,25 @@ def _decode(points: Tensor, d: Tensor, signs: tuple[int, int, int, int] = (-1, -
             "Do not cut boxes here: one that begins outside of the picture has a negative side until it is clipped.",
             lambda p, d: _decode(p, d).clamp(min=0),
         ),
+        ("the far corner measured from the near one", "x1 lies r to the right of the location, not of x0.",
+         lambda p, d: torch.cat([a := p - d[:, :2], a + d[:, 2:]], 1)),
+        ("left and right swapped", "The distances come as left, top, right, bottom.",
+         lambda p, d: _decode(p, d[:, [2, 1, 0, 3]])),
+        ("top and bottom swapped", "The distances come as left, top, right, bottom.",
+         lambda p, d: _decode(p, d[:, [0, 3, 2, 1]])),
+        (
+            "center, width, height",
+            "The answer is two corners, x0 y0 x1 y1; a location is not the centre of its box.",
+            lambda p, d: torch.cat([p + (d[:, 2:] - d[:, :2]) / 2, d[:, :2] + d[:, 2:]], 1),
+        ),
+        ("the location at the near corner", "A location lies somewhere inside its box, not at its corner.",
+         lambda p, d: torch.cat([p, p + d[:, :2] + d[:, 2:]], 1)),
+        ("the location left out", "Distances are measured from the location: its x and y are missing.",
+         lambda p, d: _decode(p * 0, d)),
+        ("one pixel taken away", "x1 is x + r: these boxes have no last pixel to take away.",
+         lambda p, d: _decode(p, d) - torch.tensor([0.0, 0, 1, 1])),
+        ("absolute values", "A box that begins outside of the picture has a negative side: keep its sign.",
+         lambda p, d: _decode(p, d).abs()),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -245,6 +338,11 @@ def _inside_cases(draw: Draw) -> Iterator[Case]:
     d = draw.distances(4, 3)
     for row in range(4):  # outside by one side only, each side once
         d[row, 0, row] *= -1
+    yield Case((d,))
+    d = draw.distances(5, 2)
+    for row in range(4):  # inside, but close to one side
+        d[row, 1, row] = 0.25
+    d[4, 0] = torch.tensor([-50.0, 2, 3, 4])  # far outside by one side: the sum is negative
     yield Case((d,))
     edge = draw.distances(4, 2)
     for row in range(4):
@@ -275,6 +373,24 @@ def _inside_cases(draw: Draw) -> Iterator[Case]:
          lambda d: (d.abs() > 0).all(-1)),
         ("inside and outside swapped", "True means inside; yours says where it is outside.",
          lambda d: ~(d > 0).all(-1)),
+        ("only top and bottom", "Left and right have to be positive too.", lambda d: (d[..., 1::2] > 0).all(-1)),
+        ("the sum instead of each side", "One negative distance is enough to be outside: test each, not their sum.",
+         lambda d: d.sum(-1) > 0),
+        ("left and top may be zero", "On the left and on the upper border one distance is 0 too, and that is outside.",
+         lambda d: (d[..., :2] >= 0).all(-1) & (d[..., 2:] > 0).all(-1)),
+        ("right and bottom may be zero",
+         "On the right and on the lower border one distance is 0 too, and that is outside.",
+         lambda d: (d[..., :2] > 0).all(-1) & (d[..., 2:] >= 0).all(-1)),
+        ("close to a side counts as outside", "Everything above 0 is inside: compare with 0, not with a larger number.",
+         lambda d: (d > 1).all(-1)),
+        ("one side left out", "Three sides are tested: the other one has to be positive too.",
+         lambda d: (d[..., 1:] > 0).all(-1)),
+        ("one side left out", "Three sides are tested: the other one has to be positive too.",
+         lambda d: (d[..., [0, 2, 3]] > 0).all(-1)),
+        ("one side left out", "Three sides are tested: the other one has to be positive too.",
+         lambda d: (d[..., [0, 1, 3]] > 0).all(-1)),
+        ("one side left out", "Three sides are tested: the other one has to be positive too.",
+         lambda d: (d[..., :3] > 0).all(-1)),
     ],
     chapter=CHAPTER,
 )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Lab 3: losses and center-ness (Eq. 2, Eq. 3).
+"""Lab 3, first part: losses (Eq. 2).
 
-Taught in the chapters *The loss* and *Center-ness*. Checked against: the package's losses, which are held to
-torchvision's; mutants and right variants in the tests.
+Taught in the chapter *The loss*. Checked against: the package's losses, which are held to torchvision's; mutants and
+right variants in the tests. Center-ness is in :mod:`fcos_edu.course.labs.centerness`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import generalized_box_iou
 
-from ... import centerness as room
 from ... import losses
-from ..question import Case, Draw, question
-
-NOTHING = "an image without objects"
+from ..question import Case, Draw, Known, question
+from .centerness import NOTHING, centerness, centerness_loss
 
 
 # ---------------------------------------------------------------------- focal_loss
@@ -65,6 +63,34 @@ def _focal_with(weight: str) -> Callable[..., Tensor]:
     return run
 
 
+def _focal_clamped(eps: float, add: bool) -> Callable[..., Tensor]:
+    def run(z: Tensor, y: Tensor, alpha: float, gamma: float) -> Tensor:
+        t, p = _one_hot(z, y), z.sigmoid()
+        q = p * t + (1 - p) * (1 - t)
+        a_t = alpha * t + (1 - alpha) * (1 - t)
+        return (a_t * (1 - q) ** gamma * -(q + eps if add else q.clamp(min=eps)).log()).sum()
+
+    return run
+
+
+_ALSO_FOCAL: Known = [  # less frequent ones
+    ("no factor for the negatives", "Negatives have a factor too: p to the gamma.",
+     lambda z, y, a, g: (_focal(z, t := _one_hot(z, y), a, g) * t + _focal(z, t, a, 0) * (1 - t)).sum()),
+    ("no 1 - alpha for the negatives", "Negatives weigh 1 - alpha, not 1.",
+     lambda z, y, a, g: (_focal(z, t := _one_hot(z, y), a, g) * (t + (1 - t) / (1 - a))).sum()),
+    ("labels counted from one", "Labels are counted from 0: class k is column k of the logits.",
+     lambda z, y, a, g: _focal(z, _one_hot(z, y - 1), a, g).sum()),
+    ("probabilities instead of logits",
+     "After a sigmoid large logits have lost their digits: take binary_cross_entropy_with_logits.",
+     lambda z, y, a, g: (_focal(z, t := _one_hot(z, y), a, g)
+                         / F.binary_cross_entropy_with_logits(z, t, reduction="none").clamp(min=1e-30)
+                         * F.binary_cross_entropy(z.sigmoid(), t, reduction="none")).sum()),
+    *(("probabilities clamped close to 0",
+       "Clamped at 1e-7 a very wrong answer costs too little: start from the logits.",
+       _focal_clamped(eps, add)) for eps in (1e-6, 1e-8, 1e-10, 1e-12) for add in (False, True)),
+]  # fmt: skip
+
+
 @question(
     3,
     "Focal loss",
@@ -98,8 +124,7 @@ def _focal_with(weight: str) -> Callable[..., Tensor]:
          lambda z, y, a, g: _focal(z, _one_hot(z, y % z.shape[1]), a, g).sum()),
         ("background left out", "Locations of the background count too: they are the negatives.",
          lambda z, y, a, g: _focal(z, _one_hot(z, y), a, g)[y >= 0].sum()),
-        ("sigmoid twice",
-         "binary_cross_entropy_with_logits takes logits: after a sigmoid p never falls below one half.",
+        ("sigmoid twice", "binary_cross_entropy_with_logits takes logits: after a sigmoid p never falls below one half.",
          lambda z, y, a, g: _focal(z.sigmoid(), _one_hot(z, y), a, g).sum()),
         ("sigmoid before the cross-entropy with logits",
          "binary_cross_entropy_with_logits has the sigmoid in it: give it the logits.",
@@ -120,6 +145,7 @@ def _focal_with(weight: str) -> Callable[..., Tensor]:
          lambda z, y, a, g: (
              (a * (t := _one_hot(z, y)) + (1 - a) * (1 - t))
              * (1 - (q := (p := z.sigmoid()) * t + (1 - p) * (1 - t))) ** g * -q.clamp(min=1e-7).log()).sum()),
+        *_ALSO_FOCAL,
     ],
     chapter="07_loss",
 )  # fmt: skip
@@ -190,6 +216,20 @@ def _iou(a: Tensor, b: Tensor) -> Tensor:
          lambda a, b: -_iou(a, b).log().sum()),
         ("GIoU", "This is the loss of GIoU, an improvement that came later; Eq. 2 has -ln IoU.",
          lambda a, b: losses.box_loss(a, b, "giou")),
+        ("1 added to both areas", "Divide the areas as they are: nothing is added to them.",
+         lambda a, b: -((_area(torch.minimum(a, b)) + 1)
+                        / (_area(a) + _area(b) - _area(torch.minimum(a, b)) + 1)).log()),
+        ("the logarithm of 1 - IoU", "The loss is the negative logarithm of the IoU itself.",
+         lambda a, b: -(1 - _iou(a, b) + 1e-6).log()),
+        ("distances compared one by one", "Compare areas: the four distances belong together.",
+         lambda a, b: (a - b).abs().sum(1)),
+        ("distances compared one by one", "Compare areas: the four distances belong together.",
+         lambda a, b: F.smooth_l1_loss(a, b, reduction="none").sum(1)),
+        ("the smaller area for the intersection",
+         "The intersection is what both boxes cover: take the smaller distances, not the smaller area.",
+         lambda a, b: -((i := torch.minimum(_area(a), _area(b))) / (_area(a) + _area(b) - i)).log()),
+        ("the intersection taken away twice", "The union counts the intersection once: take it away once.",
+         lambda a, b: -((i := _area(torch.minimum(a, b))) / (_area(a) + _area(b) - 2 * i).clamp(min=1e-6)).log()),
     ],
     chapter="07_loss",
 )  # fmt: skip
@@ -266,6 +306,30 @@ def _giou_with(rule: Callable[..., Tensor], floor: float | None = 0.0) -> Callab
         ("the mean of all boxes", "Give one number for each pair of boxes.",
          lambda a, b: generalized_box_iou(a, b).diagonal().mean()),
         ("all pairs", "Compare the boxes pair by pair: the answer is (N,), not (N, N).", generalized_box_iou),
+        ("cut at zero", "Boxes that lie apart have a negative GIoU: that is what it is for.",
+         lambda a, b: _giou_with(lambda i, u, h: i / u - (h - u) / h)(a, b).clamp(min=0)),
+        ("cut at zero", "Boxes that lie apart have a negative GIoU: that is what it is for.",
+         _giou_with(lambda i, u, h: torch.where(i > 0, i / u - (h - u) / h, 0.0))),
+        ("the hull over the union", "The empty part is the hull less the union, divided by the hull.",
+         _giou_with(lambda i, u, h: i / u - h / u)),
+        ("DIoU", "Asked is the empty part of the hull, not the distance of the centres.",
+         lambda a, b: _giou_with(lambda i, u, h: i / u)(a, b)
+         - ((a[:, :2] + a[:, 2:] - b[:, :2] - b[:, 2:]) / 2).square().sum(1)
+         / (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).square().sum(1)),
+        ("the intersection over the hull", "IoU divides by the union; what the hull adds is taken away afterwards.",
+         _giou_with(lambda i, u, h: i / h)),
+        ("the union over the hull", "The IoU is missing: this is the share of the hull that is covered.",
+         _giou_with(lambda i, u, h: u / h)),
+        ("the intersection instead of the hull", "Take the box around both, the hull, less the union.",
+         _giou_with(lambda i, u, h: i / u - (u - i) / u)),
+        ("boxes read as x, y, width, height", "The last two numbers of a box are its lower right corner, not its size.",
+         lambda a, b: _giou_with(lambda i, u, h: i / u - (h - u) / h)(
+             *(torch.cat([c[:, :2], c[:, :2] + c[:, 2:]], 1) for c in (a, b)))),
+        ("sides of the intersection without a sign", "Boxes that are apart have no intersection: cut its sides at 0.",
+         lambda a, b: (
+             i := (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).abs().prod(1),
+             u := (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - i,
+             h := _parts(a, b)[2], i / u - (h - u) / h)[-1]),
     ],
     chapter="07_loss",
 )  # fmt: skip
@@ -277,176 +341,6 @@ def giou(first: Tensor, second: Tensor) -> Tensor:
 
     Returns:
         (N,) in -1..1.
-    """
-    raise NotImplementedError
-
-
-# ---------------------------------------------------------------------- centerness
-def _centerness_cases(draw: Draw) -> Iterator[Case]:
-    yield Case((draw.distances(6),))
-    yield Case((draw.distances(2, 3),))
-    d = draw.distances(4)
-    d[0, [0, 2]] = d[0, [2, 0]]
-    yield Case((d,))
-    edge = draw.distances(4)
-    for side in range(4):
-        edge[side, side] = 0
-    yield Case((edge,), "a distance of 0")
-    yield Case((torch.full((2, 4), 7.25),), "a location in the very centre")
-    background = draw.distances(3)
-    background[1] = 0
-    yield Case((background,), "background, where all four distances are 0")
-
-
-def _low_high(d: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    left, top, right, bottom = d.unbind(-1)
-    return (
-        torch.minimum(left, right),
-        torch.maximum(left, right),
-        torch.minimum(top, bottom),
-        torch.maximum(top, bottom),
-    )
-
-
-def _raw(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    return lambda d: rule(*_low_high(d))
-
-
-def _of(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A rule of (min lr, max lr, min tb, max tb); 0/0 is 0, as everywhere."""
-    return lambda d: torch.nan_to_num(rule(*_low_high(d)), nan=0.0)
-
-
-@question(
-    3,
-    "Center-ness (Eq. 3)",
-    room.centerness,
-    _centerness_cases,
-    [
-        ("no square root", "The square root of Eq. 3 is missing: without it most targets are close to 0.",
-         _of(lambda a, b, c, d: a / b * c / d)),
-        ("a root too many", "One square root over the whole product is enough.",
-         _of(lambda a, b, c, d: (a / b * c / d) ** 0.25)),
-        ("the root of one factor only", "The square root goes over the whole product.",
-         _of(lambda a, b, c, d: (a / b).sqrt() * c / d)),
-        ("the root of one factor only", "The square root goes over the whole product.",
-         _of(lambda a, b, c, d: a / b * (c / d).sqrt())),
-        ("squared", "It is a square root, not a square.", _of(lambda a, b, c, d: (a / b * c / d) ** 2)),
-        ("a sum instead of the product", "The two ratios are multiplied, not averaged.",
-         _of(lambda a, b, c, d: ((a / b + c / d) / 2).sqrt())),
-        ("a sum instead of the product", "The two ratios are multiplied, not averaged.",
-         _of(lambda a, b, c, d: (a / b + c / d) / 2)),
-        ("a sum instead of the product", "The two ratios are multiplied, not added.",
-         _of(lambda a, b, c, d: (a / b + c / d).sqrt())),
-        ("the smaller ratio", "The two ratios are multiplied; here only the smaller one counts.",
-         _of(lambda a, b, c, d: torch.minimum(a / b, c / d))),
-        ("the smaller ratio", "The two ratios are multiplied; here only the smaller one counts.",
-         _of(lambda a, b, c, d: torch.minimum(a / b, c / d).sqrt())),
-        ("max over min", "The smaller distance goes above the line: the answer is never above 1.",
-         _raw(lambda a, b, c, d: (b / a * d / c).sqrt())),
-        ("only left and right", "Top and bottom are missing.", _of(lambda a, b, c, d: (a / b).sqrt() + 0 * c)),
-        ("only top and bottom", "Left and right are missing.", _of(lambda a, b, c, d: (c / d).sqrt() + 0 * a)),
-        ("l over r without min and max", "Right of the centre l / r is above 1: the smaller one goes above the line.",
-         lambda d: torch.nan_to_num((d[..., 0] / d[..., 2] * d[..., 1] / d[..., 3]).sqrt(), nan=0.0)),
-        ("l over r, cut at 1",
-         "Right of the centre l / r is above 1, and cutting it says 'central': take min over max.",
-         lambda d: torch.nan_to_num((
-             (d[..., 0] / d[..., 2]).clamp(max=1) * (d[..., 1] / d[..., 3]).clamp(max=1)).sqrt(), nan=0.0)),
-        ("smallest over largest of all four", "Left is compared with right, and top with bottom, each pair by itself.",
-         lambda d: torch.nan_to_num((d.amin(-1) / d.amax(-1)).sqrt(), nan=0.0)),
-        ("smallest over largest of all four", "Left is compared with right, and top with bottom, each pair by itself.",
-         lambda d: torch.nan_to_num(d.amin(-1) / d.amax(-1), nan=0.0)),
-        ("left with top", "Left is compared with right, and top with bottom: the order is l, t, r, b.",
-         lambda d: room.centerness(d[..., [0, 2, 1, 3]])),
-        ("left with bottom", "Left is compared with right, and top with bottom: the order is l, t, r, b.",
-         lambda d: room.centerness(d[..., [0, 1, 3, 2]])),
-        ("0/0 at background", "At background all four distances are 0, and 0/0 is no number: the answer there is 0.",
-         _raw(lambda a, b, c, d: (a / b * c / d).sqrt())),
-        ("background is central", "At background all four distances are 0: the answer there is 0, not 1.",
-         lambda d: torch.where((d == 0).all(-1), 1.0, room.centerness(d))),
-    ],
-    chapter="08_centerness",
-)  # fmt: skip
-def centerness(ltrb: Tensor) -> Tensor:
-    """Eq. 3: sqrt( min(l, r) / max(l, r) * min(t, b) / max(t, b) ).
-
-    Args:
-        ltrb: (..., 4) distances, not negative.
-
-    Returns:
-        (...) in 0..1. Where all four distances are 0 (background) it is 0.
-    """
-    raise NotImplementedError
-
-
-# ---------------------------------------------------------------------- centerness_loss
-def _centerness_loss_cases(draw: Draw) -> Iterator[Case]:
-    for count in (7, 5):
-        labels = draw.labels(count, 3)
-        labels[[0, 2]] = -1
-        d = draw.distances(count)
-        d[labels < 0] = 0
-        yield Case((draw.normal(count, scale=1.5), d, labels))
-    labels = torch.tensor([0, -1, 0])
-    d = draw.distances(3) * (labels >= 0)[:, None]
-    yield Case((draw.normal(3), d, labels), "an object of class 0")
-    yield Case((draw.normal(4), torch.zeros(4, 4), torch.full((4,), -1)), NOTHING)
-
-
-def _bce(z: Tensor, c: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(z, c, reduction="none")
-
-
-def _mean(values: Tensor, y: Tensor, floor: int = 1) -> Tensor:
-    return torch.where(y >= 0, values, 0.0).sum() / (y >= 0).sum().clamp(min=floor)
-
-
-@question(
-    3,
-    "Loss of the center-ness",
-    lambda z, d, y: _mean(_bce(z, room.centerness(d)), y),
-    _centerness_loss_cases,
-    [
-        ("background too", "Only positive locations count: over background the branch would learn to say 0.",
-         lambda z, d, y: _bce(z, room.centerness(d)).sum() / (y >= 0).sum().clamp(min=1)),
-        ("the mean over all locations", "Only positive locations count, above the line and below it.",
-         lambda z, d, y: _bce(z, room.centerness(d)).mean()),
-        ("divided by all locations", "Divide by the number of positive locations, not by all of them.",
-         lambda z, d, y: torch.where(y >= 0, _bce(z, room.centerness(d)), 0.0).mean()),
-        ("not divided", "Divide the sum by the number of positive locations.",
-         lambda z, d, y: torch.where(y >= 0, _bce(z, room.centerness(d)), 0.0).sum()),
-        ("class 0 taken for background", "Class 0 is a real class: background is -1.",
-         lambda z, d, y: torch.where(y > 0, _bce(z, room.centerness(d)), 0.0).sum() / (y > 0).sum().clamp(min=1)),
-        ("0/0 without objects", "Without any positive location the mean is 0/0: divide by at least 1.",
-         lambda z, d, y: _mean(_bce(z, room.centerness(d)), y, 0)),
-        ("sigmoid before the cross-entropy with logits",
-         "binary_cross_entropy_with_logits has the sigmoid in it: give it the logits.",
-         lambda z, d, y: _mean(_bce(z.sigmoid(), room.centerness(d)), y)),
-        ("no square root in the target", "The target is Eq. 3 with its square root.",
-         lambda z, d, y: _mean(_bce(z, room.centerness(d) ** 2), y)),
-        ("a hard target", "The target is the center-ness itself, between 0 and 1, not just 1 at positive locations.",
-         lambda z, d, y: _mean(_bce(z, torch.ones_like(z)), y)),
-        ("squared error", "Asked is the binary cross-entropy, not the squared error.",
-         lambda z, d, y: _mean((z.sigmoid() - room.centerness(d)) ** 2, y)),
-        ("only one half of the cross-entropy", "The target is soft: both c ln q and (1 - c) ln(1 - q) count.",
-         lambda z, d, y: _mean(-room.centerness(d) * F.logsigmoid(z), y)),
-        ("the floor taken away",
-         "Do not take the entropy of the target away: the loss is not 0 even when it is perfect.",
-         lambda z, d, y: _mean(
-             _bce(z, c := room.centerness(d)) - torch.special.entr(c) - torch.special.entr(1 - c), y)),
-    ],
-    chapter="08_centerness",
-)  # fmt: skip
-def centerness_loss(logits: Tensor, ltrb: Tensor, labels: Tensor) -> Tensor:
-    """The binary cross-entropy between the center-ness branch and Eq. 3, the mean over positive locations.
-
-    Args:
-        logits: (L,) of the branch, before the sigmoid.
-        ltrb: (L, 4) the target distances; four zeros at background.
-        labels: (L,) the class of each location, or -1 for background.
-
-    Returns:
-        One number; 0 where no location is positive.
     """
     raise NotImplementedError
 
@@ -486,6 +380,19 @@ def _worker_cases(draw: Draw) -> Iterator[Case]:
          lambda s, n: s.mean()),
         ("0 without objects", "Without objects the negatives still cost something: divide by 1, do not give 0.",
          lambda s, n: s.sum() / n.sum().clamp(min=1) * (n.sum() > 0)),
+        ("N_pos of each worker", "With each worker's own N_pos the result depends on how images are shared out.",
+         lambda s, n: s / n.clamp(min=1)),
+        ("a floor far below 1", "The floor of N_pos is 1, not a small number: the sum would be divided by almost 0.",
+         lambda s, n: s.sum() / n.sum().clamp(min=1e-6)),
+        ("a floor far below 1", "The floor of N_pos is 1, not a small number: the sum would be divided by almost 0.",
+         lambda s, n: s.sum() / n.sum().clamp(min=1e-8)),
+        ("the largest N_pos", "N_pos of the batch is the sum over its workers.",
+         lambda s, n: s.sum() / n.max().clamp(min=1)),
+        ("the first worker alone", "All workers count.", lambda s, n: s[0] / n[0].clamp(min=1)),
+        ("weighted by N_pos", "The sums are joined as they are: do not weigh them.",
+         lambda s, n: (s * n).sum() / n.sum().clamp(min=1)),
+        ("workers without objects left out", "A worker without objects still has negatives, and they count.",
+         lambda s, n: s[n > 0].sum() / n.sum().clamp(min=1)),
     ],
     chapter="07_loss",
 )  # fmt: skip

@@ -6,7 +6,7 @@ the tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ def _judged(draw: Draw) -> Iterator[Case]:
         found = torch.cat([near, draw.boxes(3)])
         order = torch.tensor(draw.sample(range(len(found)), len(found)))
         yield Case((found[order], draw.scores(len(found)), truth, threshold))
+    # Each is one third of the other: a part of an object, and a box far too large.
+    parts = torch.tensor([[12.0, 10, 22, 40], [100, 5, 190, 35]])
+    yield Case((parts, draw.scores(2), torch.tensor([[10.0, 10, 40, 40], [130, 5, 160, 35]]), 0.5))
     one = torch.tensor([[10.0, 10, 50, 50]])
     three = one + torch.tensor([[4.0, 0, 4, 0], [1, 0, 1, 0], [90, 0, 90, 0]])
     yield Case((three, torch.tensor([0.6, 0.9, 0.7]), one, 0.5), "an object that is found twice")
@@ -42,16 +45,28 @@ def _judged(draw: Draw) -> Iterator[Case]:
     yield Case((torch.zeros(0, 4), torch.zeros(0), one, 0.5), NOTHING)
 
 
+def _size(b: Tensor) -> Tensor:
+    return (b[:, 2:] - b[:, :2]).prod(1)
+
+
+def _inter(a: Tensor, b: Tensor) -> Tensor:
+    side = torch.minimum(a[:, None, 2:], b[:, 2:]) - torch.maximum(a[:, None, :2], b[:, :2])
+    return side.clamp(min=0).prod(2)
+
+
 def _hits(
     b: Tensor, s: Tensor, truth: Tensor, t: float, *, again: bool = False, open_: bool = False, sort: int = 1,
-    only_best: bool = False, first: bool = False,
+    only_best: bool = False, first: bool = False, misses: bool = False,
+    measure: Callable[[Tensor, Tensor], Tensor] = box_iou,
 ) -> Tensor:  # fmt: skip
     hit = torch.zeros(len(b), dtype=torch.bool)
     free = [True] * len(truth)
     order = s.argsort(descending=sort > 0, stable=True).tolist() if sort else range(len(b))
     for i in order:
-        overlap = box_iou(b[[i]], truth)[0].tolist()
+        overlap = measure(b[[i]], truth)[0].tolist()
         fits = [j for j, v in enumerate(overlap) if (v > t if open_ else v >= t) and (again or only_best or free[j])]
+        if misses and any(free) and not fits:
+            free[max((k for k in range(len(truth)) if free[k]), key=lambda k: overlap[k])] = False
         if not fits:
             continue
         j = fits[0] if first else max(fits, key=lambda k: overlap[k])
@@ -86,6 +101,20 @@ def _hits(
          lambda b, s, g, t: torch.ones(len(b), dtype=torch.bool)),
         ("an answer for each object", "Asked is an answer for each detection, not for each object.",
          lambda b, s, g, t: (box_iou(b, g) >= t).any(0)),
+        ("a miss claims its object", "A detection that overlaps too little claims nothing: the object stays free.",
+         lambda b, s, g, t: _hits(b, s, g, t, misses=True)),
+        ("each object claims its best detection", "Detections claim objects, by score; not the other way round.",
+         lambda b, s, g, t: torch.zeros(len(b), dtype=torch.bool).index_fill(
+             0, box_iou(b, g).argmax(0)[box_iou(b, g).amax(0) >= t], True)
+         if len(b) and len(g) else torch.zeros(len(b))),
+        ("the IoU itself", "Asked is whether it is a hit, not how much it overlaps.",
+         lambda b, s, g, t: box_iou(b, g).amax(1) if len(g) else torch.zeros(len(b))),
+        ("only the first object", "All objects count, not just the first one.",
+         lambda b, s, g, t: _hits(b, s, g[:1], t)),
+        ("the intersection over one box", "Divide the intersection by the union, not by one of the areas.",
+         lambda b, s, g, t: _hits(b, s, g, t, measure=lambda x, y: _inter(x, y) / _size(y))),
+        ("the intersection over one box", "Divide the intersection by the union, not by one of the areas.",
+         lambda b, s, g, t: _hits(b, s, g, t, measure=lambda x, y: _inter(x, y) / _size(x)[:, None])),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -126,10 +155,17 @@ def _precisions(hits: Tensor, total: int) -> tuple[Tensor, Tensor]:
     return counted / total, counted / torch.arange(1, len(hits) + 1)
 
 
-def average_precision_of(hits: Tensor, total: int, *, recalls: int = 101, falling: bool = True) -> float:
-    """COCO's average precision of a ranking; ``recalls`` and ``falling`` make mutants of it."""
+def average_precision_of(
+    hits: Tensor, total: int, *, recalls: int = 101, falling: bool = True, wrong_side: bool = False,
+    precision_of: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> float:  # fmt: skip
+    """COCO's average precision of a ranking; what is named makes mutants of it."""
     recall, precision = _precisions(hits, total)
-    if falling and len(hits):
+    if precision_of is not None:
+        precision = precision_of(hits.double().cumsum(0), torch.arange(1, len(hits) + 1))
+    if wrong_side and len(hits):
+        precision = precision.cummax(0).values
+    elif falling and len(hits):
         precision = precision.flip(0).cummax(0).values.flip(0)
     asked = torch.from_numpy(np.linspace(0, 1, recalls))
     padded = torch.cat([precision, precision.new_zeros(1)])
@@ -175,6 +211,25 @@ def _area_under(hits: Tensor, total: int) -> float:
                        <= h.sum() / n).sum().item())) if h.any() else 0.0),
         ("no case without detections", "There may be no detection at all: AP then is 0.",
          lambda h, n: average_precision_of(h, n) + 0 * h.double().max().item()),
+        ("100 recalls", "There are 101 recalls, from 0 to 1, both included.",
+         lambda h, n: (101 * average_precision_of(h, n) - float(_precisions(h, n)[1].max())) / 100
+         if h.any() else 0.0),
+        ("100 recalls", "There are 101 recalls, from 0 to 1, both included: divide by 101.",
+         lambda h, n: 1.01 * average_precision_of(h, n)),
+        ("the best precision", "This is the highest point of the curve: take the mean over 101 recalls.",
+         lambda h, n: _precisions(h, n)[1].max().item() if len(h) else 0.0),
+        ("the curve made falling from the wrong side", "What counts is the best precision at that recall or beyond it.",
+         lambda h, n: average_precision_of(h, n, wrong_side=True)),
+        ("the recall of the detection before", "Ask for the precision where the recall is reached, not before it.",
+         lambda h, n: sum(max([b for a, b in zip(*(c.tolist() for c in _precisions(h, n)), strict=True) if a <= k / 100]
+                              or [0.0]) for k in range(101)) / 101),
+        ("precision over the objects", "Precision divides by the detections so far, recall by the objects.",
+         lambda h, n: average_precision_of(h, n, precision_of=lambda c, k: c / n)),
+        ("detections counted from 0", "The first detection is number 1: precision is hits so far / detections so far.",
+         lambda h, n: average_precision_of(h, n, precision_of=lambda c, k: c / (k - 1).clamp(min=1))),
+        ("F1", "This joins precision and recall at one point: take the mean over 101 recalls.",
+         lambda h, n: max([2 * a * b / max(a + b, 1e-9) for a, b in zip(
+             *(c.tolist() for c in _precisions(h, n)), strict=True)] or [0.0])),
     ],
     chapter=CHAPTER,
     same=lambda inputs, expected, got: close(expected, got, atol=1e-4),

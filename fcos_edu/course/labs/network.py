@@ -57,6 +57,16 @@ def _sizes(rounding: Rounding) -> Callable[[int, int, Sequence[int]], list[tuple
          lambda h, w, s: [(b, b) for _, b in room.feature_sizes(h, w, s)]),
         ("the number of cells", "Give height and width of each map, not their product.",
          lambda h, w, s: [a * b for a, b in room.feature_sizes(h, w, s)]),
+        ("the same stride for all", "Each level has a stride of its own.",
+         lambda h, w, s: room.feature_sizes(h, w, [s[-1]] * len(s))),
+        ("the same stride for all", "Each level has a stride of its own.",
+         lambda h, w, s: room.feature_sizes(h, w, [s[0]] * len(s))),
+        ("the strides not used", "Divide by the strides that are given: the first map is not the image itself.",
+         lambda h, w, s: room.feature_sizes(h, w, [2**i for i in range(len(s))])),
+        ("only the height rounded up", "Both height and width are rounded up.",
+         lambda h, w, s: [(math.ceil(h / one), w // one) for one in s]),
+        ("only the width rounded up", "Both height and width are rounded up.",
+         lambda h, w, s: [(h // one, math.ceil(w / one)) for one in s]),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -101,6 +111,11 @@ def _feature_maps(draw: Draw) -> Iterator[Case]:
          lambda x: x.permute(0, 2, 3, 1).flatten(0, 2)),
         ("channels and rows swapped", "The channels belong to the end, after height and width.",
          lambda x: x.permute(0, 2, 1, 3).reshape(len(x), -1, x.shape[1])),
+        ("mirrored", "Each row runs from left to right: nothing needs to be turned round.",
+         lambda x: x.flip(3).permute(0, 2, 3, 1).flatten(1, 2)),
+        ("the channels turned round", "The channels keep their order.",
+         lambda x: x.permute(0, 2, 3, 1).flatten(1, 2).flip(-1)),
+        ("the locations before the images", "The batch stays the first axis.", lambda x: x.flatten(2).permute(2, 0, 1)),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -137,6 +152,16 @@ def _tower(
     return x
 
 
+def _with_activation(name: str) -> Callable[..., Tensor]:
+    return lambda *a: _tower(*a, act=getattr(F, name))
+
+
+def _tower_by(x: Tensor, weights: list[Tensor], biases: list[Tensor], layer: Callable[..., Tensor]) -> Tensor:
+    for weight, bias in zip(weights, biases, strict=True):
+        x = layer(x, weight, bias)
+    return x
+
+
 @question(
     4,
     "A tower of the head",
@@ -162,6 +187,29 @@ def _tower(
         ("the last layer left out", "Count the layers: one is missing.", lambda x, w, b: _tower(x, w[:-1], b[:-1])),
         ("layers in the opposite order", "Start with the first weights.", lambda x, w, b: _tower(x, w[::-1], b[::-1])),
         ("the input added", "A tower has no shortcut: the input is not added.", lambda x, w, b: x + _tower(x, w, b)),
+        *(("another activation", "The activation is ReLU.", _with_activation(name))
+          for name in ("gelu", "silu", "elu", "softplus", "relu6", "tanh", "selu", "hardswish")),
+        ("another activation", "The activation is ReLU, not the absolute value.", lambda *a: _tower(*a, act=torch.abs)),
+        ("no ReLU after the first convolution", "A ReLU belongs after each convolution, the first one too.",
+         lambda x, w, b: _tower(F.conv2d(x, w[0], b[0], padding=1), w[1:], b[1:])),
+        ("kernels turned round", "conv2d does what is meant: leave the kernels as they are.",
+         lambda x, w, b: _tower(x, [one.flip(2, 3) for one in w], b)),
+        ("channels of the weights swapped", "A weight is (out, in, 3, 3), as conv2d takes it.",
+         lambda x, w, b: _tower(x, [one.transpose(0, 1) for one in w], b)),
+        ("the bias after the ReLU", "The bias belongs to the convolution: it is added before the ReLU.",
+         lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: F.conv2d(x, w, padding=1).relu() + b[:, None, None])),
+        ("another padding", "Padding means zeros around the map.",
+         lambda x, w, b: _tower_by(
+             x, w, b, lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), w, b).relu())),
+        ("another padding", "Padding means zeros around the map.",
+         lambda x, w, b: _tower_by(
+             x, w, b, lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), w, b).relu())),
+        ("normalised", "No norm is asked here: convolution, then ReLU.",
+         lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: F.group_norm(F.conv2d(x, w, b, padding=1), 1).relu())),
+        ("the same input for each layer", "Each layer takes what the layer before it gives.",
+         lambda x, w, b: _tower(x, w[-1:], b[-1:])),
+        ("a shortcut in each layer", "A tower has no shortcuts: the input of a layer is not added.",
+         lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: x + F.conv2d(x, w, b, padding=1).relu())),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -202,6 +250,15 @@ def _priors(draw: Draw) -> Iterator[Case]:
         ("log2 or log10", "ln is the natural logarithm.", lambda p: -math.log2((1 - p) / p)),
         ("1 over the prior", "It is (1 - p) / p under the logarithm.", lambda p: -math.log(1 / p - 1 + 1 + p)),
         ("no logarithm", "The bias is the logarithm of the odds.", lambda p: p / (1 - p)),
+        ("two logarithms divided", "The logarithm goes over the quotient; two logarithms are not divided.",
+         lambda p: math.log(p) / math.log(1 - p)),
+        ("always the same number", "The bias follows from the prior: compute it, do not write it down.",
+         lambda p: -math.log((1 - 0.01) / 0.01)),
+        ("the logarithm of 1 - prior", "ln p is missing: the inverse of the sigmoid is ln p - ln(1 - p).",
+         lambda p: math.log(1 - p)),
+        ("the logarithm of the wrong part", "The logarithm goes over the whole quotient.",
+         lambda p: -math.log(1 - p) / p),
+        ("one half taken away", "Asked is a logit, the inverse of the sigmoid.", lambda p: p - 0.5),
     ],
     chapter=CHAPTER,
     points=5,
@@ -229,6 +286,10 @@ def _raw(draw: Draw) -> Iterator[Case]:
 
 def _distances(x: Tensor, scale: float, stride: float, top: float = 12.0) -> Tensor:
     return (x * scale).clamp(max=top).exp() * stride
+
+
+def _limited(top: float) -> Callable[..., Tensor]:
+    return lambda x, a, s: _distances(x, a, s, top)
 
 
 @question(
@@ -262,6 +323,16 @@ def _distances(x: Tensor, scale: float, stride: float, top: float = 12.0) -> Ten
          lambda x, a, s: (x * a).relu() * s),
         ("softplus instead of exp", "Asked is exp.", lambda x, a, s: F.softplus(x * a) * s),
         ("no exp", "A distance is positive: exp is missing.", lambda x, a, s: x * a * s),
+        *(("another limit", "The exponent is cut off at 12, not at another number.", _limited(top))
+          for top in (math.log(1000 / 16), 8.0, 10.0, 15.0, 20.0, 50.0, 80.0)),
+        ("the limit on the distance", "The limit is one of the exponent; the stride comes after it.",
+         lambda x, a, s: ((x * a).exp() * s).clamp(max=math.exp(12))),
+        ("the sign of the exponent", "A larger output means a larger distance: the exponent has no minus.",
+         lambda x, a, s: _distances(-x, a, s)),
+        ("2 to the power instead of exp", "Asked is exp, e to the power.",
+         lambda x, a, s: 2 ** (x * a).clamp(max=12) * s),
+        ("divided by the scale", "The scale is a factor.", lambda x, a, s: _distances(x, 1 / a, s)),
+        ("exp less 1", "Asked is exp itself: at 0 it is one stride.", lambda x, a, s: _distances(x, a, s) - s),
     ],
     chapter=CHAPTER,
 )  # fmt: skip

@@ -6,6 +6,7 @@ averages; mutants and right variants in the tests.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -73,6 +74,21 @@ def _rate(
          lambda s, b, w, f, m: _rate(s + 1 if s < w else s, b, w, f, m)),
         ("the warm-up never ends", "After the warm-up the factor stays 1.",
          lambda s, b, w, f, m: b * (f + (1 - f) * s / w) * 0.1 ** sum(s >= one for one in m)),
+        ("the warm-up along a curve", "The warm-up rises in a straight line.",
+         lambda s, b, w, f, m: _rate(s, b, w, 1.0, m) * f ** max(0.0, 1 - s / w)),
+        ("the milestones take the factor", "At a milestone the rate becomes a tenth; factor belongs to the warm-up.",
+         lambda s, b, w, f, m: _rate(s, b, w, f, m, drop=f)),
+        ("a tenth taken away", "From a milestone on the rate is a tenth of what it was, not nine tenths.",
+         lambda s, b, w, f, m: _rate(s, b, w, f, []) * (1 - 0.1 * sum(s >= one for one in m))),
+        ("a tenth taken away", "From a milestone on the rate is a tenth of what it was, not nine tenths.",
+         lambda s, b, w, f, m: _rate(s, b, w, f, m, drop=0.9)),
+        ("a tenth in the step of the milestone only", "From a milestone on the rate stays lower.",
+         lambda s, b, w, f, m: _rate(s, b, w, f, []) * (0.1 if s in m else 1.0)),
+        ("along a cosine", "The rate stays as it is between milestones, and drops there at once.",
+         lambda s, b, w, f, m: _rate(s, b, w, f, []) if s < w
+         else b * 0.5 * (1 + math.cos(math.pi * min(1.0, s / m[-1])))),
+        ("factor and 1 - factor swapped", "The warm-up begins at factor, and factor is not its slope.",
+         lambda s, b, w, f, m: _rate(s, b, w, f, m, start=1 - f)),
     ],
     chapter=CHAPTER,
     same=lambda inputs, expected, got: _close_relative(expected, got),
@@ -123,6 +139,14 @@ def _averages(draw: Draw) -> Iterator[Case]:
          lambda a, w, d: a + (1 - d) * (a - w)),
         ("the old average alone", "The new weights count too, with 1 - decay.", lambda a, w, d: a),
         ("the decay on both", "The new weights come with 1 - decay.", lambda a, w, d: d * a + d * w),
+        ("of the squares", "Average the weights themselves, not their squares.",
+         lambda a, w, d: d * a + (1 - d) * w**2),
+        ("the old average added whole", "Both shares make 1: the old average comes with decay.",
+         lambda a, w, d: a + (1 - d) * w),
+        ("the decay taken off twice", "The new weights come with 1 - decay, once.",
+         lambda a, w, d: d * a + (1 - d) ** 2 * w),
+        ("divided by 1 - decay", "Both shares make 1 already: nothing is divided.",
+         lambda a, w, d: (d * a + (1 - d) * w) / (1 - d)),
     ],
     chapter=CHAPTER,
     points=5,
@@ -180,6 +204,20 @@ def _resize(b: Tensor, x: float, y: float) -> Tensor:
          lambda b, o, n: _resize(b, 1 / o[1], 1 / o[0])),
         ("only the near corner", "The far corner grows as well.",
          lambda b, o, n: torch.cat([_resize(b, n[1] / o[1], n[0] / o[0])[:, :2], b[:, 2:]], 1)),
+        ("only x", "y changes too.", lambda b, o, n: _resize(b, n[1] / o[1], 1)),
+        ("only y", "x changes too.", lambda b, o, n: _resize(b, 1, n[0] / o[0])),
+        ("the far corner by the height", "Columns 0 and 2 are x, 1 and 3 are y: the first two columns are one corner.",
+         lambda b, o, n: torch.cat([b[:, :2] * (n[1] / o[1]), b[:, 2:] * (n[0] / o[0])], 1)),
+        ("the difference of the sizes added", "Boxes are multiplied by the ratio of the sizes.",
+         lambda b, o, n: b + torch.tensor([n[1] - o[1], n[0] - o[0]]).repeat(2)),
+        ("one ratio for both", "Width and height may change by different ratios.",
+         lambda b, o, n: b * max(n[0] / o[0], n[1] / o[1])),
+        ("one ratio for both", "Width and height may change by different ratios.",
+         lambda b, o, n: b * (n[0] * n[1] / (o[0] * o[1])) ** 0.5),
+        ("the last pixel", "A picture is as wide as its width says: do not take 1 away.",
+         lambda b, o, n: _resize(b, (n[1] - 1) / (o[1] - 1), (n[0] - 1) / (o[0] - 1))),
+        ("x, y, width, height", "The answer is two corners, as what was given.",
+         lambda b, o, n: torch.cat([(c := _resize(b, n[1] / o[1], n[0] / o[0]))[:, :2], c[:, 2:] - c[:, :2]], 1)),
     ],
     chapter="15_your_boxes",
 )  # fmt: skip
@@ -200,7 +238,7 @@ def resize_boxes(boxes: Tensor, old: tuple[int, int], new: tuple[int, int]) -> T
 def _seeds(draw: Draw) -> Iterator[Case]:
     for seeds in (5, 3):
         first = torch.tensor([draw.number(20, 40) for _ in range(seeds)])
-        gains = torch.tensor(draw.sample([0.25, 0.5, 1.0, 1.75, 2.5, -0.5, 3.25], seeds))
+        gains = torch.tensor([-0.5, *draw.sample([0.25, 0.5, 1.0, 1.75, 2.5, 3.25], seeds - 1)])
         yield Case((first, first + gains))
     yield Case((torch.tensor([30.0, 30.5]), torch.tensor([31.0, 31.0])), "two seeds only")
 
@@ -238,6 +276,22 @@ def _paired(a: Tensor, b: Tensor) -> Tensor:
          lambda a, b: torch.stack([(b - a).mean(), a.std() / len(a) ** 0.5])),
         ("relative gain", "The difference is asked, not the ratio.",
          lambda a, b: torch.stack([((b - a) / a).mean(), ((b - a) / a).std() / len(a) ** 0.5])),
+        ("the answers swapped", "The mean comes first, then its standard error.",
+         lambda a, b: _paired(a, b).flip(0)),
+        ("half an interval of 95 %", "Asked is the standard error itself, not the interval that is made of it.",
+         lambda a, b: _paired(a, b) * torch.tensor([1, 1.96])),
+        ("the mean over its error", "Asked is the standard error itself, not t.",
+         lambda a, b: (p := _paired(a, b)) / torch.stack([torch.ones(()), p[1] ** 2 / p[0]])),
+        ("the difference of the spreads", "The spread of the differences is asked, not the difference of the spreads.",
+         lambda a, b: torch.stack([(b - a).mean(), (b.std() - a.std()).abs() / len(a) ** 0.5])),
+        ("the sum of the differences", "Asked is the mean difference: divide by the number of seeds.",
+         lambda a, b: _paired(a, b) * torch.tensor([len(a), 1.0])),
+        ("absolute values", "A loss counts as a loss: do not take absolute values.",
+         lambda a, b: _paired(torch.zeros_like(a), (b - a).abs())),
+        ("the root of n - 1", "The standard deviation has n - 1 already; its error divides by the root of n.",
+         lambda a, b: torch.stack([(b - a).mean(), (b - a).std() / (len(a) - 1) ** 0.5])),
+        ("the range", "Asked is the standard error, not from where to where the differences go.",
+         lambda a, b: torch.stack([(b - a).mean(), (b - a).max() - (b - a).min()])),
     ],
     chapter="12_ablations",
 )  # fmt: skip
