@@ -124,7 +124,7 @@ _ALSO_FOCAL: Known = [  # less frequent ones
          lambda z, y, a, g: _focal(z, _one_hot(z, y % z.shape[1]), a, g).sum()),
         ("background left out", "Locations of the background count too: they are the negatives.",
          lambda z, y, a, g: _focal(z, _one_hot(z, y), a, g)[y >= 0].sum()),
-        ("sigmoid twice", "binary_cross_entropy_with_logits takes logits: after a sigmoid p never falls below one half.",
+        ("sigmoid twice", "binary_cross_entropy_with_logits takes logits: after a sigmoid p is never below a half.",
          lambda z, y, a, g: _focal(z.sigmoid(), _one_hot(z, y), a, g).sum()),
         ("sigmoid before the cross-entropy with logits",
          "binary_cross_entropy_with_logits has the sigmoid in it: give it the logits.",
