@@ -63,6 +63,9 @@ def qti_item(section: Element, item: Item) -> None:
     processing = Element("resprocessing")
     _node(_node(processing, "outcomes"), "decvar", maxvalue="100", minvalue="0", varname="SCORE", vartype="Decimal")
     feedback: list[tuple[str, str]] = []
+    if item.note:
+        _other(processing, "general_fb")
+        feedback.append(("general_fb", item.note))
     if item.kind == "number":
         asked = _node(shown, "response_str", ident="response1", rcardinality="Single")
         _node(_node(asked, "render_fib", fibtype="Decimal"), "response_label", ident="answer1")
@@ -73,9 +76,10 @@ def qti_item(section: Element, item: Item) -> None:
         _node(both, "vargte", f"{low:.10g}", respident="response1")
         _node(both, "varlte", f"{high:.10g}", respident="response1")
         _node(processing[-1], "setvar", "100", action="Set", varname="SCORE")
-        for i, option in enumerate(item.options, start=1):
-            _tell(processing, option.text, f"wrong{i}_fb")
-            feedback.append((f"wrong{i}_fb", option.why))
+        if item.options:  # Canvas keeps one remark for all wrong numbers
+            _other(processing, "general_incorrect_fb")
+            words = " ".join(f"{option.text}: {option.why}" for option in item.options)
+            feedback.append(("general_incorrect_fb", words))
     else:
         many = item.kind == "several"
         asked = _node(shown, "response_lid", ident="response1", rcardinality="Multiple" if many else "Single")
@@ -83,8 +87,7 @@ def qti_item(section: Element, item: Item) -> None:
         options = arranged(item)
         for i, option in enumerate(options, start=1):
             _material(_node(choices, "response_label", ident=f"{item.id}-{i}"), option.text, "text/plain")
-            if not many:
-                _tell(processing, f"{item.id}-{i}", f"{item.id}-{i}_fb")
+            _tell(processing, f"{item.id}-{i}", f"{item.id}-{i}_fb")
             feedback.append((f"{item.id}-{i}_fb", option.why))
         wanted = _node(_condition(processing), "conditionvar")
         if many:
@@ -96,8 +99,6 @@ def qti_item(section: Element, item: Item) -> None:
                 _node(_node(wanted, "not"), "varequal", f"{item.id}-{i}", respident="response1")
         _node(processing[-1], "setvar", "100", action="Set", varname="SCORE")
     node.append(processing)
-    if item.note:
-        feedback.append(("general_fb", item.note))
     for name, words in feedback:
         _material(_node(_node(node, "itemfeedback", ident=name), "flow_mat"), words, "text/plain")
 
@@ -114,6 +115,13 @@ def _tell(processing: Element, answer: str, feedback: str) -> None:
     """Feedback for an answer, whether it is right or not; what follows is looked at too."""
     node = _node(processing, "respcondition", **{"continue": "Yes"})
     _node(_node(node, "conditionvar"), "varequal", answer, respident="response1")
+    _node(node, "displayfeedback", feedbacktype="Response", linkrefid=feedback)
+
+
+def _other(processing: Element, feedback: str) -> None:
+    """Feedback for whatever was answered: of the whole question, or (behind the right answer) of every wrong one."""
+    node = _node(processing, "respcondition", **{"continue": "Yes"})
+    _node(_node(node, "conditionvar"), "other")
     _node(node, "displayfeedback", feedbacktype="Response", linkrefid=feedback)
 
 
@@ -175,7 +183,7 @@ def moodle_xml(items: Sequence[Item]) -> bytes:
             _node(question, "shuffleanswers", "true")
             _node(question, "answernumbering", "abc")
             for option in arranged(item):
-                lost = -100 / wrong if item.kind == "several" else 0
+                lost = -100 / wrong if item.kind == "several" and wrong else 0
                 _answer(question, option.text, 100 / right if option.right else lost, option.why)
         tags = _node(question, "tags")
         for tag in (item.level, f"objective {item.objective}"):

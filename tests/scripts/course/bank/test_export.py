@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 import zipfile
@@ -13,7 +14,7 @@ import pytest
 
 from scripts.course.bank import export
 from scripts.course.bank.collect import bank
-from scripts.course.bank.items import Item
+from scripts.course.bank.items import Item, Option
 
 Q = f"{{{export.QTI}}}"
 # Moodle takes no other share of a mark (question/engine/bank.php).
@@ -120,3 +121,128 @@ def test_wrong_calls(tmp_path: Path) -> None:
         "all_questions.html", "canvas_qti.zip", "exam.html", "moodle.xml",
     ]  # fmt: skip
     assert "<title>FCOS: examination</title>" in (tmp_path / "bank" / "exam.html").read_text("utf-8")
+
+
+# ---- read again, as the importers do -------------------------------------------------------------------------------
+# Canvas (its qti importer and its own exports) and Moodle (question/format/xml) are not here. These readers take only
+# what the formats' documents and those exports have; anything else is an error.
+
+Read = tuple[str, str, list[tuple[str, bool, str]], str, str]  # kind, text, options, feedback: general, if wrong
+
+ODD = [
+    Item("odd-1", "02_locations", "apply", "2b", "Is 1 < 2 & \"x\" > 'y', $\\frac{a}{b} < c$? <b>no</b>", "one",
+         (Option("l < r & t > b", True, "a < b"), Option("<img src=x>", False, "\"quoted\" & so on"),
+          Option("$x_i^2$", False, "α, γ, ², ×, 漢字, 🙂"), Option("]]>", False, "end of CDATA")), note="1 < 2 & 2 < 3"),
+    Item("odd-2", "02_locations", "apply", "2b", "All are right", "several",
+         (Option("a", True, "yes"), Option("b", True, "yes too"))),
+    Item("odd-3", "03_levels", "apply", "3a", "Two of five", "several",
+         tuple(Option(f"n{i}", i < 2, f"why {i}") for i in range(5))),
+    Item("odd-4", "03_levels", "apply", "3a", "Small?", "number", (Option("-1e-05", False, "a < 0"),), 1e-5, 1e-7, "e"),
+    Item("odd-5", "03_levels", "apply", "3a", "Exactly", "number", (), -3.0),
+]  # fmt: skip
+
+
+def shown(text: str | None) -> str:
+    """What a browser shows of a paragraph of HTML: no tag of a question's own may be left."""
+    inner = re.fullmatch(r"<p>(.*)</p>", text or "", re.S)
+    assert inner and "<" not in inner[1] and ">" not in inner[1], text
+    return html.unescape(inner[1])
+
+
+def only(node: ET.Element, *tags: str) -> list[ET.Element]:
+    """Its children, which have to be of these tags."""
+    assert {child.tag.removeprefix(Q) for child in node} <= set(tags), [child.tag for child in node]
+    return list(node)
+
+
+def find(node: ET.Element, tag: str) -> ET.Element:
+    found = node.findall(f"{Q}{tag}")
+    assert len(found) == 1, tag
+    return found[0]
+
+
+def of_canvas(node: ET.Element) -> Read:
+    fields = {f.findtext(f"{Q}fieldlabel"): f.findtext(f"{Q}fieldentry") for f in node.iter(f"{Q}qtimetadatafield")}
+    kind = {kind: name for name, kind in export.CANVAS.items()}[str(fields["question_type"])]
+    material, asked = only(find(node, "presentation"), "material", "response_lid", "response_str")
+    said = {one.get("ident"): one.findtext(f".//{Q}mattext", "") for one in node.findall(f"{Q}itemfeedback")}
+    # Names that Canvas takes for remarks on the whole question (/wrong|incorrect|correct|solution/) are kept for that.
+    assert all(not re.search("wrong|correct|solution", str(name)) or name == "general_incorrect_fb" for name in said)
+    parts, shows, right, refused = find(node, "resprocessing"), {}, [], []
+    for condition in only(parts, "outcomes", "respcondition")[1:]:
+        variable, act = condition
+        if act.tag == f"{Q}setvar":
+            assert (act.get("action"), act.text) == ("Set", "100") and condition.get("continue") == "No"
+            refused = [str(one.findtext(f"{Q}varequal")) for one in variable.iter(f"{Q}not")]
+            right = [str(one.text) for one in variable.iter(f"{Q}varequal") if one.text not in refused]
+        else:
+            (test,) = only(variable, "varequal", "other")
+            assert condition.get("continue") == "Yes"
+            shows["" if test.tag == f"{Q}other" else str(test.text), act.get("linkrefid")] = True
+    linked = {name for _, name in shows}
+    assert linked == set(said), "each feedback is shown by something, and there is one for each link"
+    options = []
+    for label in asked.iter(f"{Q}response_label"):
+        own = str(label.get("ident"))
+        if kind != "number":
+            assert (own, f"{own}_fb") in shows
+            options.append((label.findtext(f".//{Q}mattext", ""), own in right, said[f"{own}_fb"]))
+    assert kind == "number" or sorted(right + refused if kind == "several" else right) <= sorted(
+        str(label.get("ident")) for label in asked.iter(f"{Q}response_label"))  # fmt: skip
+    if kind == "number":
+        low, high = (float(str(parts.findtext(f".//{Q}{tag}"))) for tag in ("vargte", "varlte"))
+        options = [(f"{low:.6g} {float(right[0]):.6g} {high:.6g}", True, "")]
+    text = shown(material.findtext(f"{Q}mattext"))
+    return kind, text, options, said.get("general_fb", ""), said.get("general_incorrect_fb", "")
+
+
+def of_moodle(node: ET.Element) -> Read:
+    kind = "number" if node.get("type") == "numerical" else "one" if node.findtext("single") == "true" else "several"
+    assert node.find("questiontext").get("format") == "html"  # type: ignore[union-attr]
+    options, wrong = [], []
+    for answer in node.iter("answer"):
+        text, share = answer.findtext("text", ""), float(str(answer.get("fraction")))
+        assert answer.get("format") == ("moodle_auto_format" if kind == "number" else "plain_text")
+        why = answer.findtext("feedback/text", "")
+        if kind == "number" and share == 100:
+            value, reach = float(text), float(answer.findtext("tolerance", ""))
+            options.append((f"{value - reach:.6g} {value:.6g} {value + reach:.6g}", True, ""))
+        elif kind == "number":
+            assert share == 0 and float(answer.findtext("tolerance", "")) == 0
+            wrong.append(f"{float(text):g}: {why}")
+        else:
+            options.append((text, share > 0, why))
+    return kind, shown(node.findtext("questiontext/text")), options, shown(node.findtext("generalfeedback/text")), (
+        " ".join(wrong))  # fmt: skip
+
+
+def due(item: Item) -> Read:
+    options = [(option.text, option.right, option.why) for option in export.arranged(item)]
+    wrong = ""
+    if item.kind == "number":
+        wrong = " ".join(f"{float(option.text):g}: {option.why}" for option in item.options)
+        low, high = item.value - item.tolerance, item.value + item.tolerance
+        options = [(f"{low:.6g} {item.value:.6g} {high:.6g}", True, "")]
+    return item.kind, item.text, options, item.note, wrong
+
+
+def test_what_canvas_and_moodle_read_is_the_bank() -> None:
+    """Every question of the bank, and odd ones: text, answers, which are right, feedback; nothing becomes HTML."""
+    every = [*items(), *ODD]
+    with zipfile.ZipFile(io.BytesIO(export.qti_zip(every))) as packed:
+        roots = [ET.fromstring(packed.read(name)) for name in packed.namelist() if name != "imsmanifest.xml"]
+    canvas = {node.get("ident"): of_canvas(node) for root in roots for node in root.iter(f"{Q}item")}
+    moodle = {
+        node.findtext("name/text"): of_moodle(node)
+        for node in ET.fromstring(export.moodle_xml(every))
+        if node.get("type") != "category"
+    }
+    for item in every:
+        assert canvas[item.id] == due(item), item.id
+        assert moodle[item.id] == due(item), item.id
+    assert len(canvas) == len(moodle) == len(every)
+
+
+def test_an_exam_on_paper_shows_odd_characters_as_they_are() -> None:
+    page = export.exam(ODD)
+    assert "<img" not in page and "<b>" not in page and "1 &lt; 2 &amp; &quot;x&quot;" in page
