@@ -78,6 +78,7 @@ notebooks: $(VENV)/.book
 pages:
 	$(PYTHON) -m scripts.make_pages
 	$(PYTHON) -m scripts.course.objectives_page
+	$(PYTHON) -m scripts.course.class_page
 
 pictures: $(VENV)/.book
 	$(PY) -m scripts.make_pictures

@@ -18,6 +18,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 if not __package__:  # run as a file: the folder of the repository is not on the path
@@ -25,12 +26,14 @@ if not __package__:  # run as a file: the folder of the repository is not on the
 
 from fcos_edu.course import _student, judge, questions
 from fcos_edu.course.grading import grade
-from fcos_edu.records import RESULTS, record
+from fcos_edu.records import RESULTS, peak_memory, record
 from tests.course.right import arrays, loops, tensors
 from tests.course.test_sandbox import HOSTILE
 from tests.course.wrong import MISTAKES
 
 SEED = "a class that is made"
+COMMAND = "python -m scripts.course.grade_class"
+KINDS = ("right", "with mistakes", "hostile")
 RIGHT = [inspect.getsource(module) for module in (loops, arrays, tensors)]
 MORE_HOSTILE = {
     "hangs": "def centerness(d):\n    while True: pass",
@@ -68,6 +71,11 @@ def with_mistakes(text: str, chance: random.Random) -> str:
     return text
 
 
+def kind_of(number: int) -> str:
+    """Of six students two are right, three make mistakes, one is hostile."""
+    return KINDS[0 if number % 6 < 2 else 1 if number % 6 < 5 else 2]
+
+
 def make_class(folder: Path, students: int) -> dict[str, dict[str, float]]:
     """Write the submissions; returns the points of each question that are due to each student."""
     chance = random.Random(SEED)
@@ -75,8 +83,8 @@ def make_class(folder: Path, students: int) -> dict[str, dict[str, float]]:
     due = {}
     for number in range(students):
         base = RIGHT[number % 3]
-        kind = ("right", "wrong", "hostile")[0 if number % 6 < 2 else 1 if number % 6 < 5 else 2]
-        if kind == "wrong":
+        kind = kind_of(number)
+        if kind == "with mistakes":
             base = with_mistakes(base, chance)
         elif kind == "hostile":
             base = base.replace("centerness(ltrb", "own_centerness(ltrb")
@@ -120,12 +128,14 @@ def measure(students: int, workers: int) -> dict[str, object]:
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
     return {
         "students": len(result.grades),
+        "kinds": dict(Counter(kind_of(number) for number in range(students))),
         "questions": len(questions()),
         "workers": workers,
         "wrong_grades": len(wrong),
         "seconds": round(seconds, 1),
         "seconds_unchanged": round(again, 1),
         "graded_again": unchanged,
+        "memory_of_the_grader_mb": peak_memory(),
         "peak_memory_of_a_process_mb": round(peak, 1),
         "held": result.held,
     }
@@ -142,7 +152,7 @@ def main() -> int:
     print(json.dumps(metrics, indent=1))
     record(
         arguments.record, what="A class graded: right, wrong, hanging and hostile submissions, each grade compared "
-        "with the one that is due", command="python -m scripts.course.grade_class", metrics=metrics,
+        "with the one that is due", command=COMMAND, metrics=metrics,
         data="submissions made by the script",
     )  # fmt: skip
     return 1 if metrics["wrong_grades"] else 0
