@@ -187,8 +187,8 @@ def of_canvas(node: ET.Element) -> Read:
         if kind != "number":
             assert (own, f"{own}_fb") in shows
             options.append((label.findtext(f".//{Q}mattext", ""), own in right, said[f"{own}_fb"]))
-    assert kind == "number" or sorted(right + refused if kind == "several" else right) <= sorted(
-        str(label.get("ident")) for label in asked.iter(f"{Q}response_label"))  # fmt: skip
+    labels = {str(label.get("ident")) for label in asked.iter(f"{Q}response_label")}
+    assert kind == "number" or (labels == {*right, *refused} if kind == "several" else {*right} < labels)
     if kind == "number":
         low, high = (float(str(parts.findtext(f".//{Q}{tag}"))) for tag in ("vargte", "varlte"))
         options = [(f"{low:.6g} {float(right[0]):.6g} {high:.6g}", True, "")]
