@@ -65,7 +65,7 @@ def tidy(notebook: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
     if chapter:
         notebook.metadata.fcos_edu = chapter
     for number, cell in enumerate(notebook.cells):
-        cell.metadata = {key: cell.metadata[key] for key in ("tags",) if cell.metadata.get(key)}
+        cell.metadata = {key: cell.metadata[key] for key in ("mystnb", "tags") if cell.metadata.get(key)}
         if cell.cell_type != "code":
             continue
         noise = [out for out in cell.outputs if out.get("name") == "stderr"]

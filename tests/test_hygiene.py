@@ -153,6 +153,19 @@ class TestNotebook:
         ]
         assert not wide, "\n".join(wide)
 
+    def test_every_picture_has_a_caption_and_words_for_who_does_not_see_it(self, path: Path) -> None:
+        """In the metadata of its cell, where the site finds them; only a cell with a picture has any."""
+        faults = []
+        for number, cell in enumerate(read_notebook(path)["cells"]):
+            kinds = [kind for output in cell.get("outputs", []) for kind in output.get("data", {})]
+            words = cell["metadata"].get("mystnb", {})
+            caption, alt = words.get("figure", {}).get("caption"), words.get("image", {}).get("alt")
+            if not any(kind.startswith("image/") for kind in kinds):
+                faults += [f"cell {number} has no picture, but a caption"] if words else []
+            elif not caption or not alt or len(alt) < 40 or alt == caption:
+                faults.append(f"cell {number}: a caption {caption!r}, and what is seen, {alt!r}")
+        assert not faults, "\n".join(faults)
+
     def test_no_state_of_a_widget_is_stored(self, path: Path) -> None:
         """Only a kernel could play it; GitHub and the site would show a blank place."""
         notebook = read_notebook(path)

@@ -6,8 +6,10 @@ The strict build of all pages is ``make book``.
 from __future__ import annotations
 
 import ast
+import base64
 import html
 import importlib.util
+import io
 import json
 import re
 import shlex
@@ -22,6 +24,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from PIL import Image
 from sphinx.highlighting import PygmentsBridge
 
 from fcos_edu.cli.options import parse_setting
@@ -47,7 +50,9 @@ def load_file(path: str) -> ModuleType:
 
 
 book_pages = load_file("book/_ext/book_pages.py")
+cells = load_file("book/_ext/cells.py")
 code_lines = load_file("book/_ext/code_lines.py")
+slim = load_file("book/_ext/slim.py")
 
 
 def toc_files(node: Any) -> list[str]:
@@ -313,6 +318,60 @@ def test_each_line_of_a_block_is_an_element_that_knows_its_indentation() -> None
     assert code_lines.BLOCK.sub(code_lines.lines_of, again) == again, "other blocks stay as they are"
 
 
+def test_folded_cells_are_called_by_what_they_are() -> None:
+    assert cells.folded_as(["hide-cell"]) == "Solution"
+    assert cells.folded_as(["my-fcos", "hide-cell"]) == "The book's version"
+    assert cells.folded_as(["nbval-ignore-output", "hide-input"]) == "Code"
+    assert cells.folded_as(["my-fcos"]) is None
+    source = [json.dumps({"cells": [{"metadata": {"tags": ["hide-cell"]}}, {"metadata": {}}]})]
+    cells.name_cells(None, "notebooks/02_locations", source)
+    first, second = (cell["metadata"] for cell in json.loads(source[0])["cells"])
+    assert first["mystnb"]["code_prompt_show"] == "Solution" and second == {}
+
+
+def picture_file(path: Path, *, grain: bool) -> bytes:
+    """A drawing of few colours, or one on a grainy ground."""
+    noise = torch.randint(256, (200, 200, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).numpy()
+    picture = Image.fromarray(noise) if grain else Image.new("RGB", (200, 200), "white")
+    picture.paste((0, 114, 178), (20, 20, 90, 60))
+    picture.save(path)
+    return path.read_bytes()
+
+
+def test_pictures_become_smaller_or_stay(tmp_path: Path) -> None:
+    plain = tmp_path / "_images" / "a.png"
+    plain.parent.mkdir()
+    drawn = picture_file(plain, grain=False)
+    noise = picture_file(tmp_path / "_images" / "b.png", grain=True)
+    made = slim.smaller(noise)
+    assert made is not None and len(made) <= slim.SMALLER * len(noise)
+    if (small := slim.smaller(drawn)) is not None:
+        assert Image.open(io.BytesIO(small)).convert("RGB").tobytes() == Image.open(plain).tobytes(), "every pixel"
+    page = tmp_path / "notebooks" / "x.html"
+    data = base64.b64encode(noise).decode()
+    pictures = slim.Pictures(tmp_path)
+    text = f'<img alt="x" src="../_images/b.png" /><img class="f" src="data:image/png;base64,{data}">'
+    text = slim.PICTURE.sub(lambda match: pictures.linked(page, match), text)
+    text = slim.FRAME.sub(lambda match: pictures.frame(page, match), text)
+    found = re.findall(r'src="(.*?)"', text)
+    assert found[0] == "../_images/b.webp" and found[1].startswith("../_images/")
+    for target in found:
+        assert Image.open(page.parent / target).size == (200, 200)
+
+
+def test_a_page_loads_no_script_for_icons_and_no_index_where_nobody_searches() -> None:
+    page = (
+        '<link href="_static/sphinx-design.min.css?v=1"/><script src="_static/scripts/fontawesome.js?d=1"></script>'
+        '<script src="searchindex.js"></script><script src="_static/doctools.js"></script>'
+        '<details><summary><span class="toctree-toggle">x</span></summary></details>'
+    )
+    made = slim.slim_page(page, searches=False)
+    assert re.findall(r'(?:src|href)="(.*?)"', made) == ["_static/doctools.js"]
+    assert '<summary aria-label="' in made
+    assert "searchindex.js" in slim.slim_page(page, searches=True)
+    assert "sphinx-design" in slim.slim_page(page + '<div class="sd-card">', searches=False)
+
+
 # ---- a small build --------------------------------------------------------------------------------------------
 
 ADDRESS = "https://github.com/some-one/my.book"
@@ -385,6 +444,20 @@ def test_with_an_address_the_site_links_to_the_repository(site: Path) -> None:
     assert ADDRESS in links(site / "intro.html")
     text = (site / "intro.html").read_text("utf-8")
     assert f"git clone {ADDRESS}" in re.sub(r"<[^>]+>", "", text)
+
+
+def test_folded_cells_have_names_and_nothing_is_loaded_in_vain(site: Path) -> None:
+    text = (site / "notebooks" / "02_locations.html").read_text("utf-8")
+    names = set(re.findall(r'<p class="collapsed admonition-title">(.*?)</p>', text))
+    assert {html.unescape(name).replace("\u2019", "'") for name in names} == {"Solution", "The book's version", "Code"}
+    assert '<span class="ln"' in text
+    for name in ("fontawesome.js", "searchindex.js", "sphinx-design"):
+        assert name not in text
+    assert "searchindex.js" in (site / "search.html").read_text("utf-8")
+    font = site / "_static" / "vendor" / "fontawesome" / "webfonts" / "fa-solid-900.ttf"
+    assert font.stat().st_size < 40_000
+    sheet = (site / "_static" / "styles" / "pydata-sphinx-theme.css").read_text("utf-8")
+    assert ".fa-chevron-down:before" in sheet and ".fa-bicycle:before" not in sheet
 
 
 def test_there_is_one_search_field(site: Path) -> None:

@@ -7,7 +7,11 @@
     const asleep = document.querySelector('script[type="text/x-later"][src*="mathjax"]');
     if (!asleep) return; // a page without formulas
     // MyST marks the text of a page as no formula, and its formulas with the class "math".
-    window.MathJax = { options: { processHtmlClass: "tex2jax_process|mathjax_process|math|output_area" } };
+    // The whole of MathJax, with its menu, would be half as much again.
+    window.MathJax = {
+      loader: { load: ["core", "input/tex", "output/chtml", "a11y/assistive-mml"] },
+      options: { processHtmlClass: "tex2jax_process|mathjax_process|math|output_area" },
+    };
     const script = document.createElement("script");
     script.src = asleep.src;
     asleep.replaceWith(script);

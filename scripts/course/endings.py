@@ -326,7 +326,7 @@ figures.show_boxes(small, moved, truth["labels"], data.classes, title="the boxes
             (
                 "text",
                 "Now train on this one picture, for forty steps, with your learning rate and your average of the "
-                "weights. It is a rehearsal: a detector that cannot learn one picture by heart has a fault.",
+                "weights. It is a rehearsal: a detector that cannot overfit one picture has a fault.",
             ),
             (
                 "code",

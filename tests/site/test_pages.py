@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
+import axe_playwright_python
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,13 @@ CUT = """() => [...document.querySelectorAll("article pre")]
   .filter((block) => block.checkVisibility() && block.scrollWidth > block.clientWidth + 1)
   .map((block) => `${block.scrollWidth} pixels in ${block.clientWidth}: ${block.innerText.slice(0, 200)}`)"""
 
+HEAVIEST = 2_500_000  # bytes of a page and of all that it loads
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+SERIOUS = """() => axe.run(document, { resultTypes: ["violations"] }).then((found) => found.violations
+  .filter((each) => ["serious", "critical"].includes(each.impact))
+  .map((each) => `${each.id} (${each.nodes.length}): ${each.nodes[0].html.slice(0, 200)} ` +
+    each.nodes[0].any.concat(each.nodes[0].all).map((why) => why.message).join("; ")))"""
+
 
 def test_the_book_is_built() -> None:
     assert PAGES, f"{SITE} holds no page; run `make book` first"
@@ -50,12 +58,15 @@ class Visit:
 
     def __init__(self, page: Any) -> None:
         self.page, self.faults, self.name, self.size = page, [], "", page.viewport_size
+        self.files: set[Path] = set()
         page.on("pageerror", lambda error: self.faults.append(f"script error: {error}"))
         page.on("console", lambda m: self.faults.append(f"console: {m.text}") if m.type == "error" else None)
         page.on("request", lambda request: self._outside(request.url))
         page.on("requestfailed", lambda request: self.faults.append(f"not loaded: {request.url}"))
 
     def _outside(self, url: str) -> None:
+        if url.startswith("file:"):
+            self.files.add(Path(unquote(urlsplit(url).path)))
         if not url.startswith(("file:", "data:", "blob:")):
             self.faults.append(f"asked for {url}")
 
@@ -66,6 +77,7 @@ class Visit:
             return self.page
         self.name = name
         self.faults.clear()
+        self.files.clear()
         self.page.goto((SITE / name).as_uri())
         # MathJax is the last to be ready; a page without formulas does not have it.
         self.page.wait_for_function("!document.querySelector('.math') || window.MathJax?.startup?.promise")
@@ -184,6 +196,33 @@ class TestPage:
 
     def test_links_inside_the_site_lead_somewhere(self, visit: Visit, name: str) -> None:
         assert not broken(visit.page.evaluate("[...document.querySelectorAll('a[href]')].map((a) => a.href)"))
+
+    def test_every_picture_says_what_is_seen(self, visit: Visit, name: str) -> None:
+        unsaid = visit.page.evaluate(
+            """() => [...document.querySelectorAll("article img")]
+              .map((image) => image.getAttribute("alt"))
+              .filter((alt) => alt === null || /[0-9a-f]{16}|\\.(png|svg|webp|jpe?g)$/.test(alt))"""
+        )
+        assert not unsaid
+
+    def test_is_light(self, visit: Visit, name: str) -> None:
+        """All that is loaded at once, beside the weights of detectors."""
+        files = [path for path in visit.files if "look_inside" not in path.parts or path.suffix != ".js"]
+        weight = sum(path.stat().st_size for path in files)
+        heavy = sorted(((path.stat().st_size, path.name) for path in files), reverse=True)[:5]
+        assert weight <= HEAVIEST, f"{weight / 1e6:.2f} MB; the largest: {heavy}"
+
+    def test_axe_finds_nothing_serious(self, visit: Visit, name: str) -> None:
+        """In light and in dark colours. What is made of the package's source is alike: there, light is enough."""
+        if name.startswith("_modules/") and name != "_modules/fcos_edu/locations.html":
+            return
+        page = visit.page
+        page.evaluate(AXE)
+        for theme in ("light",) if name.startswith(("api/", "_modules/")) else ("light", "dark"):
+            page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+            found = page.evaluate(SERIOUS)
+            assert not found, theme + "\n" + "\n".join(found)
+        page.evaluate("() => { document.documentElement.dataset.theme = 'light'; }")
 
     def test_no_line_of_code_and_no_output_is_cut(self, visit: Visit, name: str) -> None:
         assert not visit.page.evaluate(CUT)

@@ -686,6 +686,9 @@ def test_the_iou_explorer_shows_torchvisions_numbers(reader: Reader) -> None:
 def test_boxes_apart_are_pulled_by_giou_alone(reader: Reader) -> None:
     reader.open(iou_explorer((20, 20, 100, 100), (200, 120, 300, 220), loss="iou"))
     assert "No side is pulled" in reader.said() and reader.page.locator(".fcx-pull:visible").count() == 0
+    assert "\u2212ln IoU is \u221e." in reader.said() and "The boxes are apart" in reader.said()
+    assert "The code stops at 16.118." in reader.said(), "-ln of what the package keeps an IoU from falling below"
+    assert reader.page.locator(".fcx-meter .fcx-value").first.inner_text() == "\u221e"
     reader.page.get_by_role("radio", name="1 \u2212 GIoU").check(force=True)
     assert "pulled" not in reader.said() and reader.page.locator(".fcx-pull:visible").count() > 0
     reader.page.get_by_role("button", name="descend").click()

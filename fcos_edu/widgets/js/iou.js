@@ -130,11 +130,15 @@ const explore = (root, data) => {
       `GIoU = IoU \u2212 ${kit.comma(found.hull - found.union)} / ${kit.comma(found.hull)}`;
     kit.fill(areas, { text: areasText });
     chart(found.iou, values);
-    losses.forEach(([kind, meter], i) => meter(values[i] / 3.4, values[i].toFixed(3), kind === state.kind));
+    // The code keeps the loss finite; the equation does not.
+    const told = (kind) => (kind === "iou" && found.inter === 0 ? "\u221e" : core.boxLoss(found, kind).toFixed(3));
+    losses.forEach(([kind, meter], i) => meter(values[i] / 3.4, told(kind), kind === state.kind));
+    const note = told(state.kind) === "\u221e"
+      ? ` The boxes are apart, and \u2212ln 0 is infinite. The code stops at ${values[0].toFixed(3)}.`
+      : "";
     const pulled = most < 1e-9 ? (found.iou === 1 ? " The boxes are the same." : " No side is pulled: the gradient is zero.") : "";
     view.say(
-      `IoU ${found.iou.toFixed(3)}, GIoU ${kit.fixed(found.giou, 3)}; ${KINDS[state.kind]} is ` +
-        `${core.boxLoss(found, state.kind).toFixed(3)}.${pulled}`,
+      `IoU ${found.iou.toFixed(3)}, GIoU ${kit.fixed(found.giou, 3)}; ${KINDS[state.kind]} is ${told(state.kind)}.${note}${pulled}`,
     );
   }
 

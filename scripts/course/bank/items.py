@@ -242,7 +242,7 @@ ITEMS: tuple[Item, ...] = (
            5, "find('moving_average').answer(T(4.0), T(8.0), 0.75)", "0.75 · 4 + 0.25 · 8.",
            (7, "The shares are turned round."), (6, "The plain mean.")),
     one("overfit-first", "understand", "9a", "Why train on one image first?",
-        "A detector that cannot learn one image by heart has a fault, and you know it in a minute",
+        "A detector that cannot overfit one image has a fault, and you know it in a minute",
         "Losses, targets and decoding are all tried at once.",
         ("To find good first weights", "What it learns is thrown away."),
         ("To choose the learning rate", "One image says little about it."),
