@@ -12,10 +12,11 @@ ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help alone-environment book test lint types unit nbval browser colab kaggle alone fonts notebooks pages ledger pictures repository course upgrade dist clean distclean
+.PHONY: help alone-environment book pdf test lint types unit nbval browser colab kaggle alone fonts notebooks pages ledger pictures repository course upgrade dist clean distclean
 
 help:
 	@echo "make book        build the site strictly (sets up $(VENV) if needed) and say where it is"
+	@echo "make pdf         the whole book as one PDF, printed from the site (Chromium)"
 	@echo "make test        lint, types, tests, and every notebook against its stored outputs"
 	@echo "make lint        ruff check and ruff format --check, .py and .ipynb"
 	@echo "make types       mypy"
@@ -71,6 +72,10 @@ book: $(VENV)/.book
 	$(BIN)/jupyter-book build book/ --all -n -W --keep-going
 	@$(PY) -c 'import pathlib; page = pathlib.Path("book/_build/html/index.html"); \
 	  print(f"\nThe book is built: {page}\nOpen {page.resolve().as_uri()}")'
+
+pdf: book
+	$(PY) -m pip install --quiet -e ".[book,pdf]"
+	$(PY) -m scripts.make_pdf
 
 notebooks: $(VENV)/.book
 	$(PY) -m scripts.execute_notebooks $(NB)

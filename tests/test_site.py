@@ -450,14 +450,14 @@ def test_folded_cells_have_names_and_nothing_is_loaded_in_vain(site: Path) -> No
     text = (site / "notebooks" / "02_locations.html").read_text("utf-8")
     names = set(re.findall(r'<p class="collapsed admonition-title">(.*?)</p>', text))
     assert {html.unescape(name).replace("\u2019", "'") for name in names} == {"Solution", "The book's version", "Code"}
-    assert '<span class="ln"' in text
+    assert '<span class="ln"' in text and "caption-number" not in text, "figures have the numbers of their chapter"
     for name in ("fontawesome.js", "searchindex.js", "sphinx-design"):
         assert name not in text
     assert "searchindex.js" in (site / "search.html").read_text("utf-8")
     font = site / "_static" / "vendor" / "fontawesome" / "webfonts" / "fa-solid-900.ttf"
     assert font.stat().st_size < 40_000
     sheet = (site / "_static" / "styles" / "pydata-sphinx-theme.css").read_text("utf-8")
-    assert ".fa-chevron-down:before" in sheet and ".fa-bicycle:before" not in sheet
+    assert ".fa-magnifying-glass:before" in sheet and ".fa-bicycle:before" not in sheet
 
 
 def test_there_is_one_search_field(site: Path) -> None:

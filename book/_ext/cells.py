@@ -54,8 +54,14 @@ class Numbers(SphinxTransform):
                 caption.insert(0, [nodes.strong("", f"Figure {int(chapter[1])}.{number}"), nodes.Text("  ")])
 
 
+def number_no_figures(app: Sphinx, config: Any) -> None:
+    """Jupyter Book counts figures through the whole book, whatever _config.yml says (the event ``config-inited``)."""
+    config.numfig = False
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.add_transform(Numbers)
+    app.connect("config-inited", number_no_figures, priority=900)
     app.connect("source-read", name_cells)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
