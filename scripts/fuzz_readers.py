@@ -144,8 +144,8 @@ def changed_xml(draw: st.DrawFn, whole: str) -> bytes:
     return ElementTree.tostring(root, "unicode").encode("utf-8", "surrogatepass")
 
 
-def voc_file() -> Target:
-    """Annotations in VOC's format: a data set of a folder with this one."""
+def voc_file(*, flat: bool = False) -> Target:
+    """Annotations in VOC's format: a data set of a folder with this one, in VOC's layout or beside its picture."""
     item = (
         "<object><name>{}</name><pose>Left</pose><truncated>0</truncated><difficult>{}</difficult><bndbox><xmin>3</xmin>"
         "<ymin>4</ymin><xmax>30</xmax><ymax>20</ymax></bndbox></object>"
@@ -158,9 +158,10 @@ def voc_file() -> Target:
     def read(path: Path) -> None:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             place = Path(folder)
-            picture(place, "JPEGImages/a.png")
-            (place / "Annotations").mkdir()
-            path.rename(place / "Annotations" / "a.xml")
+            pictures, labels = (place, place) if flat else (place / "JPEGImages", place / "Annotations")
+            labels.mkdir(exist_ok=True)
+            picture(pictures, "a.png")
+            path.rename(labels / "a.xml")
             with naming("a.xml", place.name):
                 read_all(FileDataset(voc.read(place), on_corrupt="error"))
 
@@ -254,5 +255,6 @@ def image_file() -> Target:
 READERS: dict[str, Callable[[], Target]] = {
     "COCO annotations": coco_file,
     "VOC annotations": voc_file,
+    "VOC annotations beside pictures": lambda: voc_file(flat=True),
     "pictures": image_file,
 }
