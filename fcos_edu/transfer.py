@@ -5,25 +5,63 @@ sends a byte at a time, begins with its headers letter by letter, cuts off, or a
 
 Libraries bound the time between two bytes. A server that sends one a minute keeps to that, and an archive takes years.
 So there is a lowest rate beside it. A thread receives: nothing that it waits for holds up the one who counts.
+
+What is not whole yet lies in a folder of its own; of a process that was killed, the next one removes it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from .progress import bar
 
 WINDOW = 60.0  # seconds: how long nothing at all may come, and over which the rate is an average
 SLOWEST = 2048.0  # bytes a second; a modem had twice as many
+_SCRATCH, _LOCK = ".fetch-", ".lock"  # a folder for what is not whole yet, and what says that somebody is at it
 
 
 class TransferError(RuntimeError):
     """A file did not come: no network, no such file, cut off, too slow; the text says which."""
+
+
+@contextlib.contextmanager
+def scratch_in(folder: Path) -> Iterator[Path]:
+    """A folder for what is not whole yet, which is gone after the block; what killed processes left goes too.
+
+    Args:
+        folder: that it lies in, so that a file can be renamed to its place there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    _remove_leftovers(folder)
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder) as scratch, contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError, NotImplementedError):  # a file system without locks
+            held.enter_context(FileLock(Path(scratch) / _LOCK))
+        yield Path(scratch)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete what downloads left that were killed: gigabytes, perhaps.
+
+    One that is going on holds a lock, which the system lets go with its process. A new one may not hold it yet, so
+    the last minute's stay.
+    """
+    for left in folder.glob(f"{_SCRATCH}*"):
+        with contextlib.suppress(OSError, Timeout):
+            if time.time() - left.stat().st_mtime > 60:
+                with FileLock(left / _LOCK, timeout=0):
+                    shutil.rmtree(left)
 
 
 def download(url: str, path: str | Path, *, progress: bool = False) -> None:

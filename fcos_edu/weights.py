@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
@@ -38,7 +37,7 @@ from .integrity import (
 )
 from .places import expanded
 from .settings import Message, either, setting
-from .transfer import TransferError, download
+from .transfer import TransferError, download, scratch_in
 
 _PACKAGED = Path(__file__).parent / "checkpoints"
 _PACKAGED_ONE = "FCOS.pretrained('shapes')"
@@ -428,10 +427,10 @@ def _download(entry: Any, what: str) -> dict[str, Tensor]:
         expanded(folder, "name a folder for torch's downloads with TORCH_HOME")
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
-                download(entry.url, Path(scratch) / name, progress=True)
-                check_named_hash(Path(scratch) / name)
-                os.replace(Path(scratch) / name, path)
+            with scratch_in(folder) as scratch:
+                download(entry.url, scratch / name, progress=True)
+                check_named_hash(scratch / name)
+                os.replace(scratch / name, path)
         check_named_hash(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (TransferError, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
 import threading
@@ -10,9 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from fcos_edu import transfer
-from fcos_edu.transfer import TransferError, download
+from fcos_edu.transfer import TransferError, download, scratch_in
 
 CONTENT = bytes(range(256)) * 40
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(CONTENT)
@@ -165,3 +167,21 @@ def test_an_address_that_is_none_is_an_error(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_the_systems_error(serve: Server, tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         download(serve(lambda connection: connection.sendall(HEAD + CONTENT)), tmp_path)
+
+
+def test_what_killed_downloads_left_goes_and_what_is_going_on_stays(tmp_path: Path) -> None:
+    for name in ("old", "busy", "young"):
+        (tmp_path / f".fetch-{name}").mkdir()
+        (tmp_path / f".fetch-{name}" / "half").write_bytes(b"half")
+    with FileLock(tmp_path / ".fetch-busy" / ".lock"):
+        for name in ("old", "busy"):
+            os.utime(tmp_path / f".fetch-{name}", (0, 0))
+        with scratch_in(tmp_path) as scratch:
+            assert scratch.parent == tmp_path and {path.name for path in tmp_path.iterdir()} == {
+                ".fetch-busy", ".fetch-young", scratch.name
+            }  # fmt: skip
+            (scratch / "half").write_bytes(b"half")
+            os.utime(scratch, (0, 0))
+            with scratch_in(tmp_path) as other:  # of another process, at the same time
+                assert other != scratch and (scratch / "half").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".fetch-busy", ".fetch-young"]

@@ -581,7 +581,11 @@ def test_published_weights_are_fetched_once(
     full = torchvision_fcos("resnet18", FrozenBatchNorm2d, num_classes=91).state_dict()
     name = publish(full, folder)
     monkeypatch.setattr(COCO_V1.value, "url", f"{address}/{name}")
+    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    (cache / ".fetch-killed").mkdir(parents=True)
+    os.utime(cache / ".fetch-killed", (0, 0))
     model = FCOS.from_torchvision("COCO_V1")
+    assert [path.name for path in cache.iterdir()] == [name], "what a killed download left is gone"
     assert same(model.to_torchvision(), full)
     assert model.config.class_names == tuple(COCO_V1.meta["categories"])
     assert model.config.class_names[1] == "person"

@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..atomic import atomic_write
+from ..ownership import OwnFiles
 from .catalogue import LABS
 from .question import Question
 
@@ -47,20 +47,37 @@ td.number, th.number {{ text-align: right; white-space: nowrap; font-variant-num
 
 
 def write(folder: Path, grades: Sequence[Grade], questions: Sequence[Question]) -> None:
-    """A page for each student, and ``class.html``."""
-    for one in grades:
-        text = student_page(one, questions)
-        atomic_write(folder / page_name(one), lambda path, text=text: path.write_text(text, encoding="utf-8"))  # type: ignore[misc]
-    text = class_page(grades, questions)
-    atomic_write(folder / "class.html", lambda path: path.write_text(text, encoding="utf-8"))
+    """A page for each student, and ``class.html``; what an earlier run wrote is replaced.
+
+    Raises:
+        FileExistsError: a file of the user's has such a name; nothing is written then.
+    """
+    pages = {page_name(one): student_page(one, questions) for one in grades}
+    _write(folder, pages | {"class.html": class_page(grades, questions)})
 
 
 def write_gradescope(folder: Path, grades: Sequence[Grade], questions: Sequence[Question]) -> None:
-    """A file for each student in the form of Gradescope's ``results.json``: points and help for each question."""
-    for one in grades:
-        text = json.dumps(gradescope(one, questions), indent=1, ensure_ascii=False)
-        name = page_name(one).removesuffix(".html") + ".json"
-        atomic_write(folder / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))  # type: ignore[misc]
+    """A file for each student in the form of Gradescope's ``results.json``: points and help for each question.
+
+    Raises:
+        FileExistsError: as :func:`write`.
+    """
+    _write(
+        folder,
+        {
+            page_name(one).removesuffix(".html") + ".json": json.dumps(
+                gradescope(one, questions), indent=1, ensure_ascii=False
+            )
+            for one in grades
+        },
+    )
+
+
+def _write(folder: Path, texts: dict[str, str]) -> None:
+    own = OwnFiles(folder)
+    own.check(*texts)
+    for name, text in texts.items():
+        own.write(name, text.encode("utf-8"))
 
 
 def gradescope(one: Grade, questions: Sequence[Question]) -> dict[str, Any]:

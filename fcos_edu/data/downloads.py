@@ -10,21 +10,17 @@ place. What already lies in the data folder is used as it is, without network an
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
 import stat
 import tarfile
-import tempfile
-import time
 import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import pooch
-from filelock import FileLock, Timeout
 
 from .. import transfer
 from ..places import expanded
@@ -43,8 +39,6 @@ __all__ = [
     "folder_digest",
     "is_present",
 ]
-
-_SCRATCH, _LOCK = ".fetch-", ".lock"  # a folder for what is not whole yet, and what says that somebody is at it
 
 
 class DownloadError(RuntimeError):
@@ -126,13 +120,9 @@ def fetch_archive(archive: Archive, root: Path, *, progress: bool = True) -> Pat
     try:
         root.mkdir(parents=True, exist_ok=True)
         # One temporary neighbour for everything: whatever happens, one folder has to be removed.
-        remove_leftovers(root)
-        with (
-            tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=root) as scratch,
-            FileLock(Path(scratch) / _LOCK),
-        ):
-            file = _download(archive, Path(scratch), root, progress)
-            unpacked = Path(scratch) / "unpacked"
+        with transfer.scratch_in(root) as scratch:
+            file = _download(archive, scratch, root, progress)
+            unpacked = scratch / "unpacked"
             _unpack(file, unpacked)
             file.unlink()
             wanted = _inner_folder(unpacked, archive)
@@ -146,19 +136,6 @@ def fetch_archive(archive: Archive, root: Path, *, progress: bool = True) -> Pat
             "Is the disk full, or may you not write there? FCOS_EDU_DATA names another folder."
         ) from error
     return target
-
-
-def remove_leftovers(root: Path) -> None:
-    """Delete what downloads left in the data folder that were killed: gigabytes, perhaps.
-
-    One that is going on holds a lock, which the system lets go with its process. A new one may not hold it yet, so
-    the last minute's stay.
-    """
-    for folder in root.glob(f"{_SCRATCH}*"):
-        with contextlib.suppress(OSError, Timeout):
-            if time.time() - folder.stat().st_mtime > 60:
-                with FileLock(folder / _LOCK, timeout=0):
-                    shutil.rmtree(folder)
 
 
 def _download(archive: Archive, scratch: Path, root: Path, progress: bool) -> Path:

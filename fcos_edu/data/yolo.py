@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..text import printable, read_text, shortened
-from .annotations import Annotations, leads_outside
+from .annotations import Annotations, leads_outside, repeated
 from .dataset import FolderDataset
 from .folders import Entry, Pictures, annotations_of, number, sizes_of, split_folders, split_of, sub_folder
 
@@ -76,6 +76,9 @@ def read(
     settings = _settings(path)
     names = _names(path, settings)
     labels = {name: file for name in found.names if (file := _label_of(path, name)) is not None}
+    if twice := repeated(labels.values()):
+        told = " or ".join(shortened(name) for name, file in labels.items() if file == twice[0])
+        raise ValueError(f"{printable(path / twice[0])} may belong to {told}; rename or remove one of them.")
     boxes = {name: _boxes(path / file) for name, file in labels.items()}
     if not boxes:
         raise FileNotFoundError(

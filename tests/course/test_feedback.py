@@ -6,6 +6,8 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
 from fcos_edu.course import feedback, questions
 from fcos_edu.course.grading import Grade
 from fcos_edu.course.judge import Verdict
@@ -70,6 +72,18 @@ def test_the_classs_page_counts_mistakes(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.html"))) == 4
 
 
+def test_pages_of_the_teachers_own_are_not_replaced(tmp_path: Path) -> None:
+    grades = [grade("Anna", "", "", "", "")]
+    for _ in range(2):
+        feedback.write(tmp_path / "ours", grades, QUESTIONS)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "class.html").write_text("my own page")
+    with pytest.raises(FileExistsError, match="theirs/class.html is there, and not as fcos-edu wrote it"):
+        feedback.write(tmp_path / "theirs", grades, QUESTIONS)
+    assert [path.name for path in (tmp_path / "theirs").iterdir()] == ["class.html"]
+    assert (tmp_path / "theirs" / "class.html").read_text() == "my own page"
+
+
 def test_file_names_are_plain_and_differ() -> None:
     names = [feedback.page_name(Grade(student, "", [])) for student in ("../../x", "李娜", "李明", "a/b", "")]
     assert len(set(names)) == 5
@@ -80,7 +94,7 @@ def test_gradescope_gets_points_and_help(tmp_path: Path) -> None:
     """The keys of its results.json: https://gradescope-autograders.readthedocs.io/en/latest/specs/"""
     one = grade("Anna", "", "swapped", "", "")
     feedback.write_gradescope(tmp_path, [one], QUESTIONS)
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("*.json")
     assert path.stem == feedback.page_name(one).removesuffix(".html")
     found = json.loads(path.read_text("utf-8"))
     assert set(found) == {"score", "output", "visibility", "tests"}

@@ -97,7 +97,7 @@ def test_everybody_has_the_points_that_are_due(graded: Path) -> None:
 
 
 def test_pages_help_and_show_no_hidden_case(graded: Path) -> None:
-    pages = {path.name: path.read_text("utf-8") for path in (graded / "feedback").iterdir()}
+    pages = {path.name: path.read_text("utf-8") for path in (graded / "feedback").glob("*.html")}
     assert len(pages) == len(CLASS) + 1
 
     def page(student: str) -> str:

@@ -206,6 +206,17 @@ def _(folder: Path) -> None:
     assert boxes(read(folder, yolo())) == [BOX]
 
 
+@refused(
+    "Labels of tools",
+    "YOLO: n.jpg beside n.png, with one n.txt",
+    "labels/a.txt may belong to 'images/a.jpg' or 'images/a.png'; rename or remove one of them.",
+)
+def _(folder: Path) -> None:
+    (folder / "images").mkdir()
+    picture(30, 40).save(folder / "images" / "a.jpg")
+    read(folder, yolo())
+
+
 @refused("Labels of tools", "YOLO: nc of another number than there are names", "data.yaml says nc: 3 and has 2 names.")
 def _(folder: Path) -> None:
     read(folder, yolo(settings="nc: 3\n" + NAMES))
