@@ -20,6 +20,7 @@ import zlib
 from pathlib import Path
 
 from .atomic import atomic_write, named_error
+from .text import read_bytes
 
 LIST = ".fcos-edu.jsonl"
 _MARK = b"Software\0fcos-edu"  # of a PNG, as the format has it for the program that made it
@@ -72,7 +73,7 @@ class OwnFiles:
             raise NotADirectoryError(f"{self.folder} is there and is no folder")
         self.digests: dict[str, set[str]] = {}  # of a name: of all that we wrote there
         path = self.folder / LIST
-        text = path.read_bytes() if path.exists() else b""
+        text = read_bytes(path) if path.exists() else b""
         self._whole = text.rfind(b"\n") + 1  # what follows is of a process that was killed while it wrote
         for line in text[: self._whole].splitlines():
             try:

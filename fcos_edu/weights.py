@@ -37,6 +37,7 @@ from .integrity import (
 )
 from .places import expanded
 from .settings import Message, either, setting
+from .text import read_bytes
 from .transfer import TransferError, download, scratch_in
 
 _PACKAGED = Path(__file__).parent / "checkpoints"
@@ -126,7 +127,7 @@ def _load_step(path: Path) -> Checkpoint:
     check_seal(path)
     kept = path.absolute().parents[1] / "config.json"
     try:
-        values = strict_json(kept.read_bytes())
+        values = strict_json(read_bytes(kept))
         config, about = FCOSConfig.from_dict(values["model"]), {"detector": values.get("detector", "fcos")}
     except FileNotFoundError as error:
         raise CheckpointError(

@@ -21,7 +21,7 @@ from ..config import FCOSConfig
 from ..integrity import strict_json
 from ..records import record
 from ..settings import INFERENCE, ConfigError, Settings
-from ..text import shortened
+from ..text import read_bytes, shortened
 from ..training.config import TrainConfig, differences
 from .claims import judged
 from .studies import PILOT, STUDIES, VARIANTS, Claim, plan, spread
@@ -103,7 +103,7 @@ class Logbook:
             OSError: it cannot be read.
         """
         try:
-            found = strict_json(self.path.read_bytes())
+            found = strict_json(read_bytes(self.path))
         except FileNotFoundError:
             return
         except ValueError as error:

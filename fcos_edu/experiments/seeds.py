@@ -38,6 +38,7 @@ from ..integrity import strict_json
 from ..proposals import FirstStage, TwoStage
 from ..records import commit, hardware, versions
 from ..settings import ConfigError
+from ..text import read_bytes
 from ..training.config import TrainConfig, differences
 from ..training.loop import train
 from ..training.runs import Run
@@ -355,7 +356,7 @@ def outcome_of(folder: Path) -> dict[str, Any] | None:
     """
     done = folder / "done.json"
     try:
-        found = strict_json(done.read_bytes())
+        found = strict_json(read_bytes(done))
         missing = [name for name in _OUTCOME if not _is_number(found.get(name) if isinstance(found, dict) else None)]
         if missing:
             raise ValueError(f"it has no number {missing[0]!r}")

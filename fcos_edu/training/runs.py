@@ -25,6 +25,7 @@ from ..atomic import atomic_write, system_error, write_json
 from ..integrity import CheckpointError, check_seal, read_header, seal, strict_json
 from ..places import expanded
 from ..settings import ConfigError
+from ..text import read_bytes
 from .config import TrainConfig, differences
 from .workers import exhausted
 
@@ -128,11 +129,9 @@ class Run:
             OSError: it cannot be read.
         """
         try:
-            text = self.config.read_bytes()
+            values = strict_json(read_bytes(self.config))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        try:
-            values = strict_json(text)
         except ValueError as error:
             raise ConfigError(f"{self.config} is damaged, or no configuration of a run ({error})") from error
         model = values.get("model") if isinstance(values, dict) else None
@@ -221,7 +220,7 @@ class Run:
             ConfigError: a line is whole and not of a run.
         """
         try:
-            lines = self.log.read_bytes().splitlines()
+            lines = read_bytes(self.log).splitlines()
         except FileNotFoundError:
             return []
         entries = []
@@ -246,7 +245,7 @@ class Run:
             ConfigError: ``measured.json`` is another program's, or damaged.
         """
         try:
-            entries = strict_json(self.measured.read_bytes())
+            entries = strict_json(read_bytes(self.measured))
             good = [type(entry["step"]) is int and isinstance(entry["AP"], float | None) for entry in entries]
         except FileNotFoundError:
             return []

@@ -18,6 +18,7 @@ from accelerate.tracking import GeneralTracker, TensorBoardTracker
 
 from ..atomic import atomic_write
 from ..settings import ConfigError
+from ..text import read_text
 from .config import TRACKERS
 
 
@@ -53,7 +54,7 @@ class Table(GeneralTracker):
         if not self.path.exists():
             return
         try:
-            rows = [row for row in csv.DictReader(io.StringIO(self.path.read_text("utf-8"))) if row]
+            rows = [row for row in csv.DictReader(io.StringIO(read_text(self.path))) if row]
             self.rows = [row for row in rows if int(float(row["step"])) <= self.done]
         except (KeyError, TypeError, ValueError, csv.Error) as error:
             raise ConfigError(f"{self.path} is no table of a run: move it away, or track nothing") from error

@@ -12,6 +12,12 @@ from PIL import Image
 
 from fcos_edu.cli.parser import main
 from fcos_edu.data import load
+from fcos_edu.experiments.logbook import Logbook
+from fcos_edu.experiments.seeds import outcome_of
+from fcos_edu.experiments.studies import PAPER
+from fcos_edu.ownership import OwnFiles
+from fcos_edu.training.recipes import RECIPES
+from fcos_edu.training.runs import Run
 
 from . import Refusal, refused, right
 
@@ -156,6 +162,47 @@ def _(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     (folder / "truth.json").write_text(json.dumps(TRUTH))
     said("evaluate", "--detections", f"{folder}/pipe", "--data", f"{folder}/truth.json")
+
+
+def pipe(folder: Path, name: str) -> Path:
+    """A pipe that nobody writes into: who reads it waits for ever."""
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(folder / name)
+    return folder / name
+
+
+@refused(
+    "Runs",
+    "a pipe for config.json",
+    "run/config.json is damaged, or no configuration of a run (run/config.json is no regular file.)",
+)
+def _(folder: Path) -> None:
+    Run(pipe(folder, "run/config.json").parent).read_config()
+
+
+@refused("Runs", "a pipe for log.jsonl", "run/log.jsonl is no regular file.")
+def _(folder: Path) -> None:
+    Run(pipe(folder, "run/log.jsonl").parent).logged()
+
+
+@refused("Runs", "a pipe for measured.json", "run/measured.json is damaged, or holds no measurements of a run (…)")
+def _(folder: Path) -> None:
+    Run(pipe(folder, "run/measured.json").parent).measurements()
+
+
+@refused("Runs", "a pipe for done.json of a study", "run/done.json is damaged, or another program's (…): …")
+def _(folder: Path) -> None:
+    outcome_of(pipe(folder, "run/done.json").parent)
+
+
+@refused("Runs", "a pipe for the record of a study", "a.json is damaged, or no record of a study (…): …")
+def _(folder: Path) -> None:
+    Logbook(pipe(folder, "a.json"), RECIPES["shapes"].config.replace(**PAPER), "boxes")
+
+
+@refused("Commands", "a pipe for the list of our files in an output folder", "out/.fcos-edu.jsonl is no regular file.")
+def _(folder: Path) -> None:
+    OwnFiles(pipe(folder, "out/.fcos-edu.jsonl").parent)
 
 
 @refused(
