@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..atomic import named_error
-from ..text import printable, shortened
+from ..text import printable, read_bytes, shortened
 from .annotations import Annotations
 from .folders import LISTS, SPLITS
 from .formats import read_path, splits_of
@@ -227,8 +227,8 @@ def equal_pictures(annotations: Annotations) -> list[list[int]]:
             key: Hashable = (size, i)
             if len(indices) > 1:
                 try:
-                    key = hashlib.sha256(annotations.path(i).read_bytes()).hexdigest()
-                except OSError:
+                    key = hashlib.sha256(read_bytes(annotations.path(i))).hexdigest()
+                except (OSError, ValueError):  # a pipe, too
                     key = ("unread", i)
             groups[key].append(i)
     return sorted(groups.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +159,15 @@ def test_a_folder_that_cannot_be_written_is_told_by_the_name_of_the_lists(tmp_pa
     monkeypatch.setattr(Path, "mkdir", forbidden)
     with pytest.raises(PermissionError, match=f"cannot write {place}/splits: Permission denied$"):
         divide_folder(place, (0.5, 0.5))
+
+
+def test_pipes_named_like_pictures_are_not_waited_for(tmp_path: Path) -> None:
+    """VOC's and COCO's annotations tell the sizes, so no picture has been looked at before."""
+    (tmp_path / "a").mkdir()
+    images = [{"id": i, "file_name": f"{i}.png", "width": 40, "height": 30} for i in range(4)]
+    for i in range(4):
+        os.mkfifo(tmp_path / "a" / f"{i}.png")
+    boxes = [{"id": i, "image_id": i, "category_id": 1, "bbox": [1, 2, 3, 4]} for i in range(4)]
+    document = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "nut"}]}
+    (tmp_path / "a" / "train.json").write_text(json.dumps(document))
+    assert divide_folder(tmp_path / "a", (0.5, 0.5)).images == {"train": 2, "val": 2}
