@@ -79,7 +79,8 @@ def read(
     if twice := repeated(labels.values()):
         told = " or ".join(shortened(name) for name, file in labels.items() if file == twice[0])
         raise ValueError(f"{printable(path / twice[0])} may belong to {told}; rename or remove one of them.")
-    boxes = {name: _boxes(path / file) for name, file in labels.items()}
+    points = "kpt_shape" in settings
+    boxes = {name: _boxes(path / file, points) for name, file in labels.items()}
     if not boxes:
         raise FileNotFoundError(
             f"{printable(path)} holds no label files: a picture a.jpg needs a.txt, in labels/ or beside."
@@ -106,6 +107,8 @@ def read(
     alone = [file for file in _all_labels(path) if file not in used]
     if alone:
         notes.append(f"{len(alone)} label files have no picture, the first is {shortened(alone[0])}: they are left out")
+    if points:
+        notes.append("the labels have points behind their boxes (kpt_shape): they are left out")
     if outlines:
         notes.append("some labels are outlines: each is read as the box around it")
     return annotations_of(
@@ -331,8 +334,12 @@ def _is_there(file: Path) -> bool:
     return file.is_file() or file.is_symlink()
 
 
-def _boxes(file: Path) -> list[tuple[int, tuple[float, ...]]]:
+def _boxes(file: Path, points: bool) -> list[tuple[int, tuple[float, ...]]]:
     """Class and shares of each line: four of a box, more of an outline.
+
+    Args:
+        file: of a picture.
+        points: behind the four of a box there are those of a person's joints or the like, which look like an outline.
 
     Raises:
         ValueError: a line that is neither. The text names file and line.
@@ -345,6 +352,8 @@ def _boxes(file: Path) -> list[tuple[int, tuple[float, ...]]]:
         where = f"{printable(file)}, line {position},"
         if not re.fullmatch(r"\d{1,9}(\.0*)?", words[0], re.ASCII):
             raise ValueError(f"{where} begins with {shortened(words[0])}; it must be the number of a class, from 0 on.")
+        if points and len(words) > 5:
+            del words[5:]
         if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
             hint = "; a sixth is a score of a detector: these are no labels" if len(words) == 6 else ""
             raise ValueError(

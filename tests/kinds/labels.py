@@ -206,6 +206,12 @@ def _(folder: Path) -> None:
     assert boxes(read(folder, yolo())) == [BOX]
 
 
+@told("Labels of tools", "YOLO: points of a pose behind the box (kpt_shape)", "have points behind their boxes")
+def _(folder: Path) -> None:
+    two, three = LINE[:-1] + " 0.1 0.1 0.9 0.9\n", LINE[:-1] + " 0.1 0.1 2 0.9 0.9 1\n"
+    assert boxes(read(folder, yolo(two + three, NAMES + "kpt_shape: [2, 2]\n"))) == [BOX, BOX]
+
+
 @refused(
     "Labels of tools",
     "YOLO: n.jpg beside n.png, with one n.txt",
