@@ -78,6 +78,9 @@ def _add_info(actions: Commands) -> None:
         actions, "info", run_info, "Count images, classes and boxes of a split.", "data info bccd --split train"
     )
     _add_source(parser, split="train, val or test (default: train)")
+    parser.add_argument(
+        "--keep-empty", action="store_true", help="count images without a usable box too, which training leaves out"
+    )
     add_corrupt_option(parser)
     add_picture_options(parser)
 
@@ -87,7 +90,8 @@ def run_info(arguments: argparse.Namespace) -> None:
     from .. import data
 
     apply_format(arguments, "name")
-    print(data.summary(data.load(arguments.name, arguments.split or "train", **_reading(arguments))))
+    keep = True if arguments.keep_empty else None  # otherwise as the split has it
+    print(data.summary(data.load(arguments.name, arguments.split or "train", keep_empty=keep, **_reading(arguments))))
 
 
 def _reading(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -205,6 +205,29 @@ def _(folder: Path) -> None:
     OwnFiles(pipe(folder, "out/.fcos-edu.jsonl").parent)
 
 
+def empty(folder: Path) -> str:
+    """A folder whose only picture has no box."""
+    (folder / "mine").mkdir()
+    (folder / "mine" / "train.json").write_text(json.dumps(TRUTH | {"annotations": []}))
+    Image.new("RGB", (40, 30)).save(folder / "mine" / "a.png")
+    return f"{folder}/mine"
+
+
+@refused(
+    "Commands",
+    "data info: a training split without a box",
+    "mine (train): none of the 1 images has a usable box (their annotations hold no box at all). Check the "
+    "annotations, or keep images without boxes as background with --keep-empty.",
+)
+def _(folder: Path) -> None:
+    said("data", "info", empty(folder))
+
+
+@right("Commands", "… with --keep-empty", "counted")
+def _(folder: Path) -> None:
+    assert said("data", "info", empty(folder), "--keep-empty") == 0
+
+
 @refused(
     "Commands",
     "data convert: a target inside of the source",
