@@ -62,6 +62,8 @@ def begin(folder: Path, workers: int = 0, before: Callable[[], None] | None = No
     code = UNEXPLAINED
     try:
         os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background, or under nohup, they are ignored,
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and a run leaves that as it is
         if not progress:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, 1)
