@@ -21,6 +21,7 @@ from ..text import printable
 from .detected import FORMS, Failures, Picture, Results, own_names
 from .options import (
     COUNT,
+    OURS,
     OUT_FOLDER,
     SHARE,
     Commands,
@@ -51,7 +52,7 @@ def add(commands: Commands) -> None:
         "earlier run stay as they are. After an interruption, what was found so far is there.",
     )  # fmt: skip
     parser.add_argument(
-        "checkpoint", type=place, help="as for evaluate; torchvision:COCO_V1 for torchvision's published weights"
+        "checkpoint", type=place, help=f"{OURS}; torchvision:COCO_V1 for torchvision's published weights"
     )
     parser.add_argument("images", nargs="+", type=located, help="image files, folders of them, or videos")
     parser.add_argument("--recursive", action="store_true", help="look into the folders of folders too")

@@ -59,14 +59,14 @@ def add(commands: Commands) -> None:
         "--split", help="train, val or test (default: what a run measured, or test; an annotation file has none)"
     )
     add_format_option(parser)
-    parser.add_argument("--batch-size", type=COUNT, default=4)
+    parser.add_argument("--batch-size", type=COUNT, default=4, help="images that are looked at together (default: 4)")
     add_workers_option(parser)
     add_corrupt_option(parser, "leave them out, of the true boxes too")
     add_picture_options(parser)
     add_device_option(parser)
     parser.add_argument(
         "--detections", type=located, metavar="JSON",
-        help="score these detections (COCO results, or the file of detect): no detector and no image is needed",
+        help="score these detections (COCO results, or what detect writes): no detector and no image is needed",
     )  # fmt: skip
     parser.add_argument("--out", type=OUT_FILE, metavar="JSON", told=False, help="write all figures here")
     parser.add_argument(

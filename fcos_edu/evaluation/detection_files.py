@@ -45,7 +45,9 @@ def read_detections(path: str | Path, truth: dict[str, Any]) -> list[dict[str, A
     own = results if isinstance(results, dict) else {}  # the file of `detect`, with numbers of its own
     results = own.get("annotations") if own else results
     if not isinstance(results, list):
-        raise EvaluationError(f"{path} holds no list of detections")
+        plain = isinstance(own.get("images"), list) or isinstance(own.get("frames"), list)
+        hint = ": fcos-edu detect --format coco writes what is read here" if plain else ""
+        raise EvaluationError(f"{path} holds no list of detections{hint}")
     for i, entry in enumerate(results):
         if fault := _fault(entry):
             raise EvaluationError(f"{path}: detection {i} {fault}")

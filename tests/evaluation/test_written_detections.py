@@ -10,7 +10,7 @@ from PIL import Image
 from fcos_edu import data
 from fcos_edu.cli.detected import FORMS
 from fcos_edu.data import tables, yolo
-from fcos_edu.evaluation import read_detections
+from fcos_edu.evaluation import EvaluationError, read_detections
 from fcos_edu.evaluation.written_detections import TABLES, Seen, table, yolo_lines, yolo_names
 
 CLASSES = ("nut", 'a "bolt", long', "écrou 螺母")
@@ -66,6 +66,9 @@ def test_cocos_document_is_read_for_evaluation(tmp_path):
     assert [(r["image_id"], r["category_id"], r["score"]) for r in results] == [(7, 5, 0.9), (7, 4, 0.1), (21, 3, 0.9)]
     np.testing.assert_allclose(results[0]["bbox"], [1.23, 2, 28.77, 38.5], atol=0.006)
     assert json.loads(text_of("coco", [PICTURES[1]]))["annotations"] == []
+    (tmp_path / "plain.json").write_text(text_of("json"), "utf-8")
+    with pytest.raises(EvaluationError, match="holds no list of detections: fcos-edu detect --format coco writes"):
+        read_detections(tmp_path / "plain.json", truth)
 
 
 def test_torchvisions_background_is_no_category_and_classes_may_have_no_names():
