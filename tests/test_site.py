@@ -451,7 +451,8 @@ def test_folded_cells_have_names_and_nothing_is_loaded_in_vain(site: Path) -> No
     names = set(re.findall(r'<p class="collapsed admonition-title">(.*?)</p>', text))
     assert {html.unescape(name).replace("\u2019", "'") for name in names} == {"Solution", "The book's version", "Code"}
     assert '<span class="ln"' in text and "caption-number" not in text, "figures have the numbers of their chapter"
-    for name in ("fontawesome.js", "searchindex.js", "sphinx-design"):
+    assert "mathjax/startup.js" in text
+    for name in ("fontawesome.js", "searchindex.js", "sphinx-design", "tex-chtml.js"):
         assert name not in text
     assert "searchindex.js" in (site / "search.html").read_text("utf-8")
     font = site / "_static" / "vendor" / "fontawesome" / "webfonts" / "fa-solid-900.ttf"

@@ -2,6 +2,7 @@
 
 - The theme draws each icon twice, by a font and by a script of 1.5 MB: the script goes, and of the font the icons that
   no page has.
+- Of MathJax come the parts that formulas need.
 - The index for searching is for the page that searches.
 - Pictures become WebP where that is a good deal smaller; the frames of a figure become files of their own.
 - What the theme leaves without a name for those who do not see it gets one.
@@ -85,6 +86,8 @@ def fields(match: re.Match[str]) -> str:
 def slim_page(text: str, *, searches: bool) -> str:
     """A page without what it does not need, and with names for what has none."""
     text = ICON_SCRIPT.sub("", text)
+    # sphinx-mathjax-offline names the whole, with its menu; book/_static/formulas.js loads the parts.
+    text = text.replace("mathjax/tex-chtml.js", "mathjax/startup.js")
     if not searches:
         text = SEARCH_SCRIPT.sub("", text)
     if 'class="sd-' not in text and " sd-" not in text:
