@@ -13,13 +13,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .catalogue import LABS
+
 LARGEST = 20_000_000  # bytes of a file
 _MOODLE = re.compile(r"^(?P<student>.+?)_(?P<number>\d+)_assignsubmission_")
 _CANVAS = re.compile(r"^(?P<student>[^_]+)_(?:LATE_)?(?P<number>\d{2,})_\d{2,}_")
 _BLACKBOARD = re.compile(r"^.+?_(?P<student>[^_]+)_attempt_[\d-]+(?:_|$)")
 _GRADESCOPE = re.compile(r"^submission_(?P<number>\d+)$")
+_TITLES = "|".join(module for module, *_ in LABS.values())  # lab3_losses is the file's own name, not the student's
 _LAB = re.compile(
-    r"(?:^|[\s_-])(?:lab|labs|assignment|homework|hw|ex|exercise)[\s_-]?\d*(?=$|[\s_-])|[\s_-]\d$|\(\d\)", re.I
+    rf"(?:^|[\s_-])lab\d_(?:{_TITLES})(?=$|[\s_-])"
+    r"|(?:^|[\s_-])(?:lab|labs|assignment|homework|hw|ex|exercise)[\s_-]?\d*(?=$|[\s_-])|[\s_-]\d$|\(\d\)",
+    re.I,
 )
 _NUMBER = re.compile(r"(?<!\d)[a-zA-Z]?\d{4,}(?!\d)")
 

@@ -97,3 +97,15 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
         file.truncate(LARGEST + 1)
     assert read_cells(path)[0] == [] and "larger than" in read_cells(path)[1]
     assert collect(tmp_path)[0].digest()
+
+
+def test_the_name_of_a_lab_is_no_part_of_the_students(tmp_path: Path) -> None:
+    for name in (
+        "ada_lab1_locations.ipynb",
+        "ada_lab3_losses.ipynb",
+        "lab2_levels_ada.ipynb",
+        "ada lab6_training (1).ipynb",
+    ):
+        assert who(tmp_path / name, tmp_path) == ("ada", ""), name
+    assert who(tmp_path / "ada_12345_lab3_losses.ipynb", tmp_path) == ("ada", "12345")
+    assert who(tmp_path / "levels_42.ipynb", tmp_path)[0] == "levels 42", "a name of its own stays"
