@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..ownership import OwnFiles
 from ..text import printable
-from .detected import FORMS, Failures, Picture, Results, own_names
+from .detected import FORMS, Failures, NamedFile, Results, own_names
 from .options import (
     COUNT,
     OURS,
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(failed.told(what, films=bool(films), some=some))
 
 
-def _workers(arguments: argparse.Namespace, pictures: Sequence[Picture]) -> int:
+def _workers(arguments: argparse.Namespace, pictures: Sequence[NamedFile]) -> int:
     from ..data.processes import usual_workers
 
     return usual_workers(len(pictures)) if arguments.workers is None else arguments.workers
@@ -113,7 +113,7 @@ def _workers(arguments: argparse.Namespace, pictures: Sequence[Picture]) -> int:
 def _pictures(
     arguments: argparse.Namespace,
     model: nn.Module,
-    pictures: Sequence[Picture],
+    pictures: Sequence[NamedFile],
     results: Results,
     failed: Failures,
 ) -> int:
@@ -170,7 +170,7 @@ def read(file: Path, max_pixels: int) -> Tensor:
     return read_image(file, turn=True, max_pixels=max_pixels).as_subclass(Tensor)
 
 
-def list_images(paths: Sequence[Path], own: OwnFiles, *, recursive: bool = False) -> tuple[list[Picture], list[str]]:
+def list_images(paths: Sequence[Path], own: OwnFiles, *, recursive: bool = False) -> tuple[list[NamedFile], list[str]]:
     """Image files as given, and those of the given folders, sorted; and in words what was passed over.
 
     Args:
@@ -184,7 +184,7 @@ def list_images(paths: Sequence[Path], own: OwnFiles, *, recursive: bool = False
     """
     from ..data.decoding import IMAGE_SUFFIXES
 
-    pictures: dict[Path, Picture] = {}  # each file once
+    pictures: dict[Path, NamedFile] = {}  # each file once
     left: Counter[str] = Counter()
     for path in paths:
         if path.is_dir():
@@ -193,7 +193,7 @@ def list_images(paths: Sequence[Path], own: OwnFiles, *, recursive: bool = False
                 more = f"; {', '.join(_words(left))}" if left else ""
                 raise FileNotFoundError(f"{path} has no images ({', '.join(IMAGE_SUFFIXES)}{more})")
         elif path.exists():
-            inside = [Picture(path, path.stem)]
+            inside = [NamedFile(path, path.stem)]
         elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+:[\\/]", str(path)):
             raise ValueError(f"{path} is an address: download the picture first, and give its file")
         else:
@@ -203,7 +203,7 @@ def list_images(paths: Sequence[Path], own: OwnFiles, *, recursive: bool = False
     return list(pictures.values()), _words(left)
 
 
-def _inside(folder: Path, own: OwnFiles, recursive: bool, left: Counter[str]) -> Iterator[Picture]:
+def _inside(folder: Path, own: OwnFiles, recursive: bool, left: Counter[str]) -> Iterator[NamedFile]:
     """The pictures of a folder by their names; what else there is, is counted in ``left``.
 
     A video takes longer than all pictures beside it, so it has to be named.
@@ -225,7 +225,7 @@ def _inside(folder: Path, own: OwnFiles, recursive: bool, left: Counter[str]) ->
             if _is_own(file, out, own):
                 left["picture that an earlier run has drawn"] += 1
             elif is_picture(name) or (suffix in _REFUSED_SUFFIXES and not name.startswith("._")):
-                yield Picture(file, file.relative_to(folder).with_suffix("").as_posix())
+                yield NamedFile(file, file.relative_to(folder).with_suffix("").as_posix())
             elif is_video(name):
                 left["video, which is read if you name it"] += 1
             elif not name.startswith("."):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ownership import OwnFiles
 from ..text import printable
-from .detected import LABELS, Failures, Picture, drawn, png
+from .detected import LABELS, Failures, NamedFile, drawn, png
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def detect_videos(
     arguments: argparse.Namespace,
     model: nn.Module,
-    videos: Sequence[Picture],
+    videos: Sequence[NamedFile],
     own: OwnFiles,
     taken: set[Path],
     failed: Failures,
@@ -115,7 +115,7 @@ class VideoResults:
     """
 
     def __init__(
-        self, arguments: argparse.Namespace, own: OwnFiles, model: nn.Module, film: Picture, name: str
+        self, arguments: argparse.Namespace, own: OwnFiles, model: nn.Module, film: NamedFile, name: str
     ) -> None:
         from ..evaluation.written_detections import table
 

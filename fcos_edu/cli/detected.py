@@ -29,7 +29,7 @@ FORMS = ("coco", "json", "csv", "yolo")  # of evaluation.written_detections, whi
 LABELS = "labels/"  # the folder of YOLO's files
 
 
-class Picture(NamedTuple):
+class NamedFile(NamedTuple):
     """A file to detect on, and the name of its result in the output folder, without the suffix."""
 
     file: Path
@@ -50,7 +50,7 @@ class Results:
         own: of the output folder.
         model: whose classes are named.
         taken: files, resolved, that no result may replace, as they are still to be read.
-        form: one of :data:`FORMS`.
+        form: one of ``FORMS``.
         encoders: threads that compress pictures, which takes longer than to find what is drawn; 0 for none.
     """
 
@@ -85,7 +85,7 @@ class Results:
             if kind is None or self.images:  # what an earlier run has found is worth more than nothing
                 self.save()
 
-    def add(self, number: int, picture: Picture, pixels: Tensor, found: dict[str, Tensor], threshold: float) -> int:
+    def add(self, number: int, picture: NamedFile, pixels: Tensor, found: dict[str, Tensor], threshold: float) -> int:
         """Draw and write the picture, note the detections; returns how many reach the threshold."""
         from ..evaluation.written_detections import Seen
 

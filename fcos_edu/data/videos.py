@@ -4,7 +4,7 @@ Taught in the chapter *Your own boxes*. Checked against: films of every kind tha
 turned by their metadata, without sound and with it, cut off anywhere, damaged in the middle, and files that are none.
 
 PyAV decodes, an extra of the package. A frame is in memory only as long as it is looked at. A file can be a list of
-addresses and call itself a video; so only the demuxers of :data:`CONTAINERS` get it, and none of them may open another.
+addresses and call itself a video; so only the demuxers of ``CONTAINERS`` get it, and none of them may open another.
 """
 
 from __future__ import annotations

@@ -215,7 +215,7 @@ TABLES: dict[str, type[Table]] = {"coco": Coco, "json": Json, "csv": Csv}
 
 
 def table(form: str, classes: Sequence[str], count: int, video: str | None = None) -> Table:
-    """A table of one of the forms of :data:`TABLES`.
+    """A table of one of the forms of ``TABLES``.
 
     Args:
         form: "coco", "json" or "csv".

@@ -32,7 +32,7 @@ from ..settings import (
     to_json,
 )
 
-Batch = Annotated[int, Range(1, 65_536)]
+BatchSize = Annotated[int, Range(1, 65_536)]
 Factor = Annotated[float, Range(0, 1e6)]  # infinity is none
 TRACKERS = ("csv", "tensorboard")  # what :mod:`fcos_edu.training.tracking` can write, beside the log
 
@@ -50,8 +50,8 @@ class TrainConfig(Settings):
 
     # -- steps
     iterations: Count = 90_000  # optimizer steps
-    batch_size: Batch = 16  # images of one step: of all workers, and of all passes where gradients are accumulated
-    accumulate: Batch = 1  # forward and backward passes of one step; 2 needs half the memory for the activations
+    batch_size: BatchSize = 16  # images of one step: of all workers, and of all passes where gradients are accumulated
+    accumulate: BatchSize = 1  # forward and backward passes of one step; 2 needs half the memory for the activations
     optimizer: Literal["sgd", "adamw"] = "sgd"
     lr: Annotated[float, Range(0, 1e6, open_low=True)] = (
         0.01  # for lr_batch_size images; the rate of a run scales with its batch (learning_rate)

@@ -326,7 +326,7 @@ def guess_explorer(
         raise ValueError(f"{len(rows)} rows; the figure takes 1 to 12")
     if not 0 < step < math.inf:
         raise ValueError(f"step is {step}; it must be above 0")
-    told = []
+    told: list[dict[str, Any]] = []
     for row in rows:
         known = {name: row.get(name) for name in ("paper", "ours")}
         ends = row.get("interval")
