@@ -57,13 +57,31 @@ _FRAME = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>{title}</title>
 <style>
-html {{ zoom: 1.3 }}
-img {{ max-height: 330px; width: auto }}
+html {{ zoom: 1.5 }}
+html, body {{ overflow: hidden }}
 body {{ margin: 0; font: 16px/1.4 system-ui, sans-serif; background: #fff; color: #1a1a1a }}
+.fcx {{ margin: 0 auto !important; max-width: none !important; padding: 8px 12px !important; border: 0 !important }}
+.fcx-hint, .fcx-say {{ display: none }}
+.fcx .fcx-ranking {{ height: 170px }}
 </style>
 </head>
 <body>
 {body}
+<script>
+// The drawing gets narrower, then the whole a little smaller, until all of the figure is seen.
+addEventListener("load", () => {{
+  const parts = document.querySelectorAll(".fcx-stage, .fcx-pile");
+  const over = () => document.body.getBoundingClientRect().bottom > innerHeight;
+  for (const zoom of [1.5, 1.4, 1.3]) {{
+    document.documentElement.style.zoom = zoom;
+    for (let width = 100; width > 34; width -= 3) {{
+      for (const part of parts) part.style.maxWidth = `${{width}}%`;
+      if (!over()) return;
+    }}
+  }}
+  document.documentElement.style.overflow = document.body.style.overflow = "auto";
+}});
+</script>
 </body>
 </html>
 """
@@ -82,7 +100,7 @@ body { background: #fff }
 .reveal code { font-family: ui-monospace, "DejaVu Sans Mono", Consolas, monospace; font-size: .92em }
 .reveal img { display: block; max-width: 1200px; max-height: 500px; min-height: 320px; margin: 0 auto 12px;
   object-fit: contain }
-.reveal iframe { width: 1220px; height: 560px; border: 0 }
+.reveal iframe { display: block; width: 1230px; height: 590px; border: 0 }
 .reveal .caption { font-size: 24px; color: #333 }
 .reveal .formula { font-size: 34px; margin: 30px 0 }
 .reveal a { color: #0b57a4 }
@@ -269,7 +287,7 @@ def of_code(cell: NotebookNode, title: str, frames: dict[str, str], chapter: Cha
     for output in cell.get("outputs", []):
         data = output.get("data", {})
         if "image/png" in data:
-            words = escape(" ".join(str(data.get("text/plain", title)).split())[:120])
+            words = escape(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", title))
             picture = data["image/png"].replace("\n", "")
             yield Slide(title, f'<img alt="{words}" src="data:image/png;base64,{picture}">')
             shown = True

@@ -26,8 +26,9 @@ const explore = (root, data) => {
   const value = (x) => ((x - view.px(room)) / (view.width - view.px(2 * room))) * 2 * reach - reach;
   const Y = (i) => head + lane * i + 31; // where the line of a row is
   kit.svg(view.canvas, "rect", { class: "fcx-paper", width: view.width, height: view.height });
+  const apart = reach <= 2 ? 0.5 : Math.ceil(reach / 4); // whole or half, so that one digit says what they are
   const ticks = [];
-  for (let v = -reach; v <= reach + 1e-9; v += reach / 4) ticks.push(Math.round(v * 100) / 100);
+  for (let k = -Math.floor(reach / apart); k <= reach / apart; k++) ticks.push(k * apart);
   const scene = kit.svg(view.canvas, "g", { "aria-hidden": "true" });
   const rules = ticks.map((v) => kit.svg(scene, "line", { class: v === 0 ? "fcx-needle" : "fcx-rule" }));
   const texts = ticks.map(() => kit.svg(scene, "text", { class: "fcx-tick", "text-anchor": "middle" }));
