@@ -217,7 +217,7 @@ def _scenes(draw: Draw) -> Iterator[Case]:
     thin = torch.tensor([[10.0, 10, 60, 60], [0, 30, 140, 40.5]])  # the long one has the smaller area
     yield Case((torch.tensor([[33.0, 35.0], [20, 31], [100, 33]]), thin, 0.0, math.inf))
     wide = torch.tensor([[0.0, 0, 40, 40], [0, 0, 44, 20]])  # the longer one has the smaller area
-    yield Case((torch.tensor([[20.0, 10], [42, 15]]), wide, 0.0, math.inf))
+    yield Case((torch.tensor([[20, 10], [42, 15]], dtype=torch.float32), wide, 0.0, math.inf))
     thin = torch.tensor([[10.0, 10, 30, 30], [0, 20, 78, 25]])  # 400 and 390: one pixel more would turn that round
     yield Case((torch.tensor([[15.0, 22], [28, 24]]), thin, 0.0, math.inf))
     wide = torch.tensor([[0.0, 0, 2000, 1000], [0, 0, 1999, 1000.5], [0, 0, 1998, 1001]])
