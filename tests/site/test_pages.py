@@ -27,9 +27,10 @@ PAGES = sorted(
     for path in SITE.rglob("*.html")
     if "_static" not in path.parts and path != SITE / "index.html"
 )
-# Pages of the package's source are one template with other text: a few are opened, the links of all are read.
-SOURCES = [name for name in PAGES if name.startswith("_modules/")]
-OPENED = [name for name in PAGES if name not in SOURCES] + SOURCES[::20]
+# Pages made of the package's source are one template with other text: a few are opened, the texts of all are laid out
+# in one of them, and all their links are read.
+MADE = [name for name in PAGES if name.startswith(("api/", "_modules/"))]
+OPENED = [name for name in PAGES if name not in MADE] + MADE[::20]
 WIDE, TELEPHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 # Which frame of a figure is seen.
@@ -40,6 +41,17 @@ FRAME = """(figure) => [...figure.querySelectorAll(".fcx-pile > img")]
 CUT = """() => [...document.querySelectorAll("article pre")]
   .filter((block) => block.checkVisibility() && block.scrollWidth > block.clientWidth + 1)
   .map((block) => `${block.scrollWidth} pixels in ${block.clientWidth}: ${block.innerText.slice(0, 200)}`)"""
+
+# What reaches beyond the right edge of the window, unless a block that scrolls holds it.
+WIDER = """() => {
+  if (document.documentElement.scrollWidth <= window.innerWidth) return [];
+  const held = (node) => node.parentElement && (
+    getComputedStyle(node.parentElement).overflowX !== "visible" || held(node.parentElement));
+  const found = [...document.body.querySelectorAll("*")]
+    .filter((node) => node.getBoundingClientRect().right > window.innerWidth + 1 && !held(node))
+    .slice(0, 5).map((node) => node.outerHTML.slice(0, 120));
+  return [`${document.documentElement.scrollWidth - window.innerWidth} pixels wider than the screen`, ...found];
+}"""
 
 HEAVIEST = 2_500_000  # bytes of a page and of all that it loads
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
@@ -214,13 +226,11 @@ class TestPage:
         assert weight <= HEAVIEST, f"{weight / 1e6:.2f} MB; the largest: {heavy}"
 
     def test_axe_finds_nothing_serious(self, visit: Visit, name: str) -> None:
-        """In light and in dark colours. Of what is made of the package's source some, in light, are enough."""
-        if name.startswith(("api/", "_modules/")) and name not in OPENED[::10]:
-            return
+        """In light and in dark colours."""
         page = visit.page
         page.evaluate(AXE)
         page.add_style_tag(content="* { transition: none !important }")  # or colours are on their way between themes
-        for theme in ("light",) if name.startswith(("api/", "_modules/")) else ("light", "dark"):
+        for theme in ("light", "dark"):
             page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
             found = page.evaluate(SERIOUS)
             assert not found, theme + "\n" + "\n".join(found)
@@ -230,25 +240,24 @@ class TestPage:
         assert not visit.page.evaluate(CUT)
 
     def test_nothing_is_wider_than_a_telephone(self, visits: dict[int, Visit], name: str) -> None:
-        # What is made of the package's source has no script of its own: there a window that gets narrow is the same.
-        visit = visits[1280 if name.startswith(("api/", "_modules/")) else 390]
+        visit = visits[390]
         page = visit.open(name)
-        page.set_viewport_size(TELEPHONE)
-        visit.settle()
-        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        if wide > 0:
-            found = page.evaluate(
-                """() => {
-                  const held = (node) => node.parentElement && (
-                    getComputedStyle(node.parentElement).overflowX !== "visible" || held(node.parentElement));
-                  return [...document.body.querySelectorAll("*")]
-                    .filter((node) => node.getBoundingClientRect().right > window.innerWidth + 1 && !held(node))
-                    .slice(0, 5).map((node) => node.outerHTML.slice(0, 120));
-                }"""
-            )
-            pytest.fail(f"{wide} pixels wider than the screen:\n" + "\n".join(found))
+        assert not page.evaluate(WIDER)
         assert not page.evaluate(CUT)
         assert not visit.faults
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_is_made_of_the_source_fits(visits: dict[int, Visit], width: int) -> None:
+    """The article of each such page, in the place of another's: laid out as on its own page."""
+    page = visits[width].open(MADE[0])
+    for name in MADE:
+        article = re.search(r"<article\b[^>]*>(.*)</article>", (SITE / name).read_text("utf-8"), re.DOTALL)
+        assert article, name
+        page.evaluate("(text) => { document.querySelector('article').innerHTML = text; }", article.group(1))
+        assert not page.evaluate(WIDER), name
+        assert not page.evaluate(CUT), name
+    visits[width].name = ""  # the page is no longer what it was
 
 
 def broken(links: Iterable[str]) -> list[str]:
@@ -266,8 +275,8 @@ def broken(links: Iterable[str]) -> list[str]:
     return faults
 
 
-def test_links_of_the_packages_source() -> None:
-    for page in SOURCES:
+def test_links_of_what_is_made_of_the_source() -> None:
+    for page in MADE:
         text = (SITE / page).read_text("utf-8")
         links = [unescape(link) for link in re.findall(r"<a\b[^>]*?\bhref=\"([^\"]*)\"", text)]
         assert links and not broken(urljoin((SITE / page).as_uri(), link) for link in links), page
