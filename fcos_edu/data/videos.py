@@ -211,10 +211,30 @@ class Video:
 
 
 def _upright(frame: Any) -> Tensor:
-    """``(3, H, W)`` uint8; telephones store films lying, and note how they are to be turned."""
+    """``(3, H, W)`` uint8; telephones store films lying, some mirrored, and note how they are to be shown."""
     pixels = frame.to_ndarray(format="rgb24")
-    turns = round(getattr(frame, "rotation", 0) / 90) % 4  # quarters, against the clock
-    return torch.from_numpy(np.ascontiguousarray(np.rot90(pixels, turns).transpose(2, 0, 1)))
+    x_from_x, y_from_x, x_from_y, y_from_y = _display(frame)
+    swapped = abs(y_from_x) > abs(x_from_x)
+    if swapped:
+        pixels = pixels.swapaxes(0, 1)
+    if (x_from_y if swapped else x_from_x) < 0:
+        pixels = pixels[:, ::-1]
+    if (y_from_x if swapped else y_from_y) < 0:
+        pixels = pixels[::-1]
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+
+def _display(frame: Any) -> tuple[float, float, float, float]:
+    """What FFmpeg's display matrix makes of a place (x, y) of the stored picture, without the shift: the part of x and
+    then of y that comes from x, and the same of y.
+    """
+    for side in getattr(frame, "side_data", ()):
+        if getattr(side.type, "name", "") == "DISPLAYMATRIX":
+            matrix = np.frombuffer(bytes(side)[:36], np.int32).reshape(3, 3)
+            if matrix[:2, :2].any():
+                return tuple(matrix[:2, :2].ravel().tolist())  # type: ignore[return-value]
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4  # quarters, against the clock; of a PyAV without the matrix
+    return ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))[turns]
 
 
 class VideoWriter:

@@ -1,6 +1,7 @@
 """Videos frame by frame: every kind that tests can make, and those that are cut off, damaged, or none."""
 
 import builtins
+import struct
 import sys
 from fractions import Fraction
 
@@ -95,6 +96,34 @@ def test_a_film_that_was_taken_lying_stands_upright(tmp_path, rotation, corner):
     pixels = frames[0].pixels
     assert pixels.shape == ((3, 64, 48) if rotation in (90, -90) else (3, 48, 64))
     assert pixels[0, corner[0], corner[1]] > 200 and pixels[1, corner[0], corner[1]] < 60
+
+
+@pytest.mark.parametrize(
+    ("matrix", "corner", "bar"),
+    [
+        ((1, 0, 0, 1), (4, 4), (40, 4)),
+        ((-1, 0, 0, 1), (4, -4), (40, -4)),  # mirrored, as front cameras do
+        ((1, 0, 0, -1), (-4, 4), (-40, 4)),
+        ((-1, 0, 0, -1), (-4, -4), (-40, -4)),
+        ((0, 1, 1, 0), (4, 4), (4, 40)),  # mirrored, and turned
+        ((0, 1, -1, 0), (4, -4), (4, -40)),
+        ((0, -1, 1, 0), (-4, 4), (-4, 40)),
+        ((0, -1, -1, 0), (-4, -4), (-4, -40)),
+    ],
+)
+def test_a_film_is_shown_as_its_matrix_says(tmp_path, matrix, corner, bar):
+    """x' = a x + c y and y' = b x + d y, from the corner of what is seen; the track's header has the numbers."""
+    path = film(tmp_path / "a.mp4")
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 44  # past type, version, times, number, duration, layer, group and volume
+    a, b, c, d = matrix
+    assert struct.unpack(">9i", content[start : start + 36]) == (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+    content[start : start + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    pixels = read(path)[0][0].pixels
+    assert pixels.shape == ((3, 48, 64) if a else (3, 64, 48))
+    assert pixels[0, corner[0], corner[1]] > 200 and pixels[1, corner[0], corner[1]] < 60  # red
+    assert pixels[:, bar[0], bar[1]].min() > 200  # white, below the red corner in the stored picture
 
 
 def test_sound_is_not_looked_at(tmp_path):
