@@ -36,6 +36,7 @@ if not __package__:  # run as a file: the folder of the repository is not on the
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts import RESULTS, ROOT
+from scripts.fold_cells import fold
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -43,6 +44,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 def execute(path: Path, timeout: int) -> nbformat.NotebookNode:
     """Run one notebook and return it with its outputs; the file is not written."""
     notebook = nbformat.read(path, as_version=4)
+    fold(notebook.cells)
     for cell in notebook.cells:
         if cell.cell_type == "code" and "skip-execution" in cell.metadata.get("tags", []):
             cell.execution_count = None
@@ -65,7 +67,7 @@ def tidy(notebook: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
     if chapter:
         notebook.metadata.fcos_edu = chapter
     for number, cell in enumerate(notebook.cells):
-        cell.metadata = {key: cell.metadata[key] for key in ("mystnb", "tags") if cell.metadata.get(key)}
+        cell.metadata = {key: cell.metadata[key] for key in ("cellView", "mystnb", "tags") if cell.metadata.get(key)}
         if cell.cell_type != "code":
             continue
         noise = [out for out in cell.outputs if out.get("name") == "stderr"]

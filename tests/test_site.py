@@ -329,6 +329,31 @@ def test_folded_cells_are_called_by_what_they_are() -> None:
     assert first["mystnb"]["code_prompt_show"] == "Solution" and second == {}
 
 
+def test_a_folded_cell_has_its_title_above_it_and_not_in_it() -> None:
+    folded = {"tags": ["hide-input"]}
+    given = [
+        {"metadata": folded, "source": ["# @title Table 1\n", "print(1)\n", "# @title kept"]},
+        {"metadata": folded | {"mystnb": {"figure": {"caption": "Two."}}}, "source": ["# @title Two\n", "draw()"]},
+        {"metadata": {"tags": ["hide-cell"]}, "source": ["# @title Solution\n", "x = 1"]},
+        {"metadata": {}, "source": ["# @title no form\n", "y = 1"]},
+    ]
+    source = [json.dumps({"cells": given})]
+    cells.name_cells(None, "notebooks/02_locations", source)
+    made = json.loads(source[0])["cells"]
+    assert [one["metadata"].get("mystnb", {}).get("code_prompt_show") for one in made] == [
+        "Code \u00b7 Table 1",
+        "Code",
+        "Solution",
+        None,
+    ]
+    assert ["".join(one["source"]) for one in made] == [
+        "print(1)\n# @title kept",
+        "draw()",
+        "x = 1",
+        "# @title no form\ny = 1",
+    ]
+
+
 def picture_file(path: Path, *, grain: bool) -> bytes:
     """A drawing of few colours, or one on a grainy ground."""
     noise = torch.randint(256, (200, 200, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).numpy()

@@ -18,6 +18,7 @@ from sphinx.transforms import SphinxTransform
 
 # What a folded cell is called, by the tags that it has.
 FOLDED = ((("hide-cell", "my-fcos"), "The book's version"), (("hide-cell",), "Solution"), (("hide-input",), "Code"))
+TITLE = re.compile(r"\A# @title (.+)\n?")  # the first line of a folded cell, for Colab: scripts/fold_cells.py
 
 
 def folded_as(tags: Iterable[str]) -> str | None:
@@ -31,9 +32,16 @@ def name_cells(app: Sphinx, docname: str, source: list[str]) -> None:
         return
     notebook = json.loads(source[0])
     for cell in notebook["cells"]:
-        if name := folded_as(cell["metadata"].get("tags", [])):
-            own = cell["metadata"].setdefault("mystnb", {})
-            own |= {"code_prompt_show": name, "code_prompt_hide": name}
+        name = folded_as(cell["metadata"].get("tags", []))
+        if name is None:
+            continue
+        own = cell["metadata"].setdefault("mystnb", {})
+        code = "".join(cell.get("source", ""))
+        if title := TITLE.match(code):
+            cell["source"] = code[title.end() :]
+            if name == "Code" and "figure" not in own:  # a picture's caption says it already
+                name = f"Code \u00b7 {title[1].strip()}"
+        own |= {"code_prompt_show": name, "code_prompt_hide": name}
     source[0] = json.dumps(notebook)
 
 

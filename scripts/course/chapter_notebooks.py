@@ -171,7 +171,7 @@ def packed_quiz(cell: NotebookNode) -> NotebookNode:
     packed = base64.b64encode(json.dumps(given).encode()).decode()
     made = bare(cell)
     made.source = (
-        "import base64\nimport json\n\nfrom jupyterquiz import display_quiz\n\n"
+        "# @title Quiz\nimport base64\nimport json\n\nfrom jupyterquiz import display_quiz\n\n"
         f'packed = "{packed}"\ndisplay_quiz(json.loads(base64.b64decode(packed)))'
     )
     return made
@@ -207,7 +207,9 @@ def _finished(cells: list[NotebookNode], stem: str, url: str | None, alone: bool
     for cell in cells:
         if cell.cell_type == "markdown":
             cell.source = notebooks.links(cell.source, url, alone=alone)
-        cell.metadata = {"tags": kept} if (kept := [t for t in notebooks.tags(cell) if t != "hide-cell"]) else {}
+        kept = [tag for tag in notebooks.tags(cell) if tag != "hide-cell"]
+        form = {"cellView": "form"} if "hide-input" in kept else {}
+        cell.metadata = {"tags": kept, **form} if kept else {}
     return notebooks.notebook(cells, fcos_edu={"chapter": stem})
 
 

@@ -10,6 +10,8 @@ import json
 import re
 from pathlib import Path
 
+from scripts.fold_cells import without_title
+
 NAME = "fcos_edu/course/my_fcos.py"
 TAG = "my-fcos"
 IMPORTS = re.compile(r"\A(?:(?:from|import) .*\n+|\n+)+")  # at the top of a cell; the file's own stand in its header
@@ -41,7 +43,7 @@ def assembled(root: Path) -> str:
     for chapter in sorted((root / "notebooks").glob("*.ipynb")):
         cells = json.loads(chapter.read_text("utf-8"))["cells"]
         parts = [
-            IMPORTS.sub("", "".join(cell["source"]))
+            IMPORTS.sub("", without_title("".join(cell["source"])))
             for cell in cells
             if TAG in cell.get("metadata", {}).get("tags", [])
         ]
