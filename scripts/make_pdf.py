@@ -37,7 +37,7 @@ FOOT = (
 READY = """async () => {
   for (const details of document.querySelectorAll("article details")) {
     const name = details.querySelector("summary")?.innerText.trim();
-    if (name !== "Code") details.open = true;
+    if (!name?.startsWith("Code")) details.open = true;
   }
   document.documentElement.dataset.theme = "light";
   await window.MathJax?.startup?.promise;
