@@ -5,9 +5,9 @@
 
 A cell is folded by its tag: ``hide-input`` (imports, printing, plotting, checks: the output stays) or ``hide-cell``
 (solutions). The site knows these tags; Colab does not. There a cell folds if it is a form, ``cellView``, and its first
-line says what is folded: ``# @title ...``. This script writes the form from the tag, and the title where it follows
-from the cell; any other title is written by hand. ``make notebooks`` does the same to what it executes. Needs nothing
-beyond the standard library.
+line says what is folded: ``# @title ...``. This script writes the form from the tag, and a title that follows from the
+cell, or that of its section where nobody has written a better one. ``make notebooks`` does the same to what it executes.
+Needs nothing beyond the standard library.
 """
 
 from __future__ import annotations
@@ -66,11 +66,12 @@ def only_imports(source: str) -> bool:
     return bool(body) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in body)
 
 
-def default_title(cell: Mapping[str, Any], behind_solution: bool) -> str | None:
-    """The title that follows from a folded cell; None if somebody has to write one.
+def default_title(cell: Mapping[str, Any], section: str, behind_solution: bool) -> str:
+    """The title that follows from a folded cell; that of its section, if none does.
 
     Args:
         cell: without a title.
+        section: the heading above it.
         behind_solution: only cells of code lie between it and a solution: it checks what the solution has.
     """
     source, own = text_of(cell), tags(cell)
@@ -83,30 +84,22 @@ def default_title(cell: Mapping[str, Any], behind_solution: bool) -> str | None:
     caption = cell["metadata"].get("mystnb", {}).get("figure", {}).get("caption", "")
     if caption:
         return re.split(r"(?<=\w)[.:] |\.$", str(caption))[0]
-    return next((name for word, name in BY_CODE if word in source), None)
+    return next((name for word, name in BY_CODE if word in source), section)
 
 
 def fold(cells: Iterable[Any]) -> None:
-    """Give every folded cell its form and its title, and take the form from all others. In place.
-
-    Raises:
-        ValueError: a title is needed that does not follow from its cell.
-    """
-    behind_solution = False
-    for number, cell in enumerate(cells):
+    """Give every folded cell its form and its title, and take the form from all others. In place."""
+    section, behind_solution = "Code", False
+    for cell in cells:
         if cell["cell_type"] != "code":
             behind_solution = False
+            section = (re.findall(r"^#+ (?:\d+\. )?(.+)$", text_of(cell), re.MULTILINE) or [section])[-1]
             continue
         own = tags(cell)
         if own & FOLDED:
             source = text_of(cell)
             if title_of(source) is None:
-                title = default_title(cell, behind_solution)
-                if title is None:
-                    first = source.splitlines()[0]
-                    raise ValueError(
-                        f"cell {number}, {first!r}, is folded: write what it does into its first line, '# @title ...'"
-                    )
+                title = default_title(cell, section, behind_solution)
                 source = f"# @title {title}\n{source}"
                 cell["source"] = source if isinstance(cell["source"], str) else source.splitlines(keepends=True)
             cell["metadata"]["cellView"] = "form"
@@ -143,11 +136,7 @@ def main(argv: list[str] | None = None) -> int:
     behind, total = [], 0
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         text = path.read_text("utf-8")
-        try:
-            made = folded(text)
-        except ValueError as error:
-            print(f"{path.name}: {error}", file=sys.stderr)
-            return 1
+        made = folded(text)
         lines = visible_lines(json.loads(made))
         total += lines
         print(f"{path.stem:24} {lines:5} lines are shown")
