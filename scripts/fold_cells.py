@@ -6,8 +6,8 @@
 A cell is folded by its tag: ``hide-input`` (imports, printing, plotting, checks: the output stays) or ``hide-cell``
 (solutions). The site knows these tags; Colab does not. There a cell folds if it is a form, ``cellView``, and its first
 line says what is folded: ``# @title ...``. This script writes the form from the tag, and a title that follows from the
-cell, or that of its section where nobody has written a better one. ``make notebooks`` does the same to what it executes.
-Needs nothing beyond the standard library.
+cell, or else that of its section; a better one is written by hand. ``make notebooks`` does the same to what it
+executes. Needs nothing beyond the standard library.
 """
 
 from __future__ import annotations
