@@ -83,10 +83,10 @@ RECIPES: dict[str, Recipe] = {
                 num_classes=5, min_size=256, max_size=256, level_bounds=(0.0, 64.0, 128.0, 256.0, 512.0, math.inf)
             ),
         ),
-        source="measured: fcos_edu/results/train_shapes.json, one seed",
-        cost="about 4 minutes on two CPU cores",
+        source="measured: fcos_edu/results/recipe_shapes.json, one seed",
+        cost="4 to 10 minutes on two CPU cores, by their speed",
         memory="about 1 GB",
-        expected={"AP": 0.692, "AP50": 0.912},
+        expected={"AP": 0.724, "AP50": 0.936},
     ),
     "bccd": Recipe(
         "a small FCOS on photographs of blood cells (364 images, a few megabytes): no GPU",

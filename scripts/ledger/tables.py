@@ -369,6 +369,7 @@ def packaged(results: Results) -> list[Row]:
     """The detectors that come with the package, and the times of its parts."""
     figures = {
         "train_shapes": ("the packaged detector of shapes", {"AP": ("AP",), "AP50": ("AP50",)}),
+        "recipe_shapes": ("the recipe of shapes, today", {"AP": ("AP",), "AP50": ("AP50",)}),
         "train_bccd": ("the packaged detector of BCCD", {"AP": ("AP",), "AP50": ("AP50",)}),
         "bench_cpu": (
             "our time as a share of torchvision's, float32",
