@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from sphinx.highlighting import PygmentsBridge
 
 from fcos_edu.cli.options import parse_setting
@@ -382,6 +382,24 @@ def test_pictures_become_smaller_or_stay(tmp_path: Path) -> None:
     assert found[0] == "../_images/b.webp" and found[1].startswith("../_images/")
     for target in found:
         assert Image.open((page.parent / target).resolve()).size == (200, 200)
+    assert "data-drawing" not in text
+
+
+def test_a_drawing_says_so_on_its_page(tmp_path: Path) -> None:
+    about = PngImagePlugin.PngInfo()
+    about.add_text("Comment", "drawing")
+    file = tmp_path / "_images" / "a.png"
+    file.parent.mkdir()
+    Image.new("RGB", (200, 200), "white").save(file, pnginfo=about)
+    page = tmp_path / "x.html"
+    pictures = slim.Pictures(tmp_path)
+    text = '<img alt="x" src="_images/a.png" />'
+    assert slim.PICTURE.sub(lambda match: pictures.linked(page, match), text).startswith(
+        '<img data-drawing alt="x" src="'
+    )
+    text = f'<img class="f" src="data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}" width="3">'
+    made = slim.FRAME.sub(lambda match: pictures.frame(page, match), text)
+    assert made.startswith('<img data-drawing class="f" src="_images/') and made.endswith('" width="3">')
 
 
 def test_a_page_loads_no_script_for_icons_and_no_index_where_nobody_searches() -> None:

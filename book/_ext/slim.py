@@ -5,6 +5,8 @@
 - Of MathJax come the parts that formulas need.
 - The index for searching is for the page that searches.
 - Pictures become WebP where that is a good deal smaller; the frames of a figure become files of their own.
+- A picture that is a drawing (:func:`fcos_edu.figures.style.png` notes it in the file) says so on the page, where dark
+  colours of the theme turn its light and dark over.
 - What the theme leaves without a name for those who do not see it gets one.
 
 Where a new version of the theme looks different, nothing is changed, and ``make browser`` tells that pages are heavy.
@@ -22,8 +24,8 @@ from typing import Any
 from PIL import Image
 from sphinx.application import Sphinx
 
-FRAME = re.compile(r'(<img\b[^>]*?\bsrc=")data:image/png;base64,([A-Za-z0-9+/=]+)(")')
-PICTURE = re.compile(r'(<img\b[^>]*?\bsrc=")([^":]*_images/[^"]+\.(?:png|jpe?g))(")')
+FRAME = re.compile(r'<img(\b[^>]*?\bsrc=")data:image/png;base64,([A-Za-z0-9+/=]+)(")')
+PICTURE = re.compile(r'<img(\b[^>]*?\bsrc=")([^":]*_images/[^"]+\.(?:png|jpe?g))(")')
 ICON_RULE = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"[^"]*"\}')
 ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*scripts/fontawesome\.js[^"]*"[^>]*></script>')
 SEARCH_SCRIPT = re.compile(
@@ -50,21 +52,29 @@ def smaller(data: bytes) -> bytes | None:
     return None
 
 
+def tag(data: bytes) -> str:
+    """The beginning of a picture's ``<img>``, by what the file says of itself."""
+    with Image.open(io.BytesIO(data)) as picture:
+        return "<img data-drawing" if picture.info.get("Comment") == "drawing" else "<img"
+
+
 class Pictures:
     """The pictures of a site, each made smaller once."""
 
     def __init__(self, site: Path) -> None:
-        self.site, self.known = site, dict[Path, Path]()
+        self.site, self.known = site, dict[Path, tuple[str, str]]()
 
     def linked(self, page: Path, match: re.Match[str]) -> str:
         """An ``<img>`` of a file."""
         path = (page.parent / match[2]).resolve()
         if path not in self.known:
-            made = smaller(path.read_bytes()) if path.is_file() else None
-            self.known[path] = path.with_suffix(".webp") if made else path
+            data = path.read_bytes() if path.is_file() else b""
+            made = smaller(data) if data else None
+            self.known[path] = tag(data) if data else "<img", path.with_suffix(".webp").name if made else path.name
             if made:
                 path.with_suffix(".webp").write_bytes(made)
-        return match[1] + match[2].replace(path.name, self.known[path].name) + match[3]
+        start, name = self.known[path]
+        return start + match[1] + match[2].replace(path.name, name) + match[3]
 
     def frame(self, page: Path, match: re.Match[str]) -> str:
         """An ``<img>`` that holds its picture."""
@@ -75,7 +85,7 @@ class Pictures:
         name = hashlib.sha256(data).hexdigest()[:20] + (".webp" if made else ".png")
         (folder / name).write_bytes(made or data)
         up = "../" * (len(page.relative_to(self.site).parts) - 1)
-        return f"{match[1]}{up}_images/{name}{match[3]}"
+        return f"{tag(data)}{match[1]}{up}_images/{name}{match[3]}"
 
 
 def fields(match: re.Match[str]) -> str:

@@ -30,6 +30,17 @@ class TestPng:
         drawn = Image.open(BytesIO(figures.png(figures.pyramid(SIZES)))).convert("RGB")
         assert drawn.getpixel((0, 0)) == (255, 255, 255)
 
+    def test_a_drawing_says_so_and_a_figure_with_a_picture_does_not(self) -> None:
+        heat = figures.Picture()
+        heat.subplots().imshow(np.zeros((4, 4)), cmap="viridis")
+        for figure, drawing in (
+            (figures.pyramid(SIZES), True),
+            (heat, False),
+            (figures.show_boxes(IMAGE, BOXES), False),
+        ):
+            said = Image.open(BytesIO(figures.png(figure))).info.get("Comment")
+            assert said == ("drawing" if drawing else None)
+
 
 def test_red_at_the_centre_blue_at_the_border_and_lighter_all_the_way() -> None:
     colors = np.array([to_rgb(figures.CENTERNESS_COLORS(v)) for v in np.linspace(0, 1, 101)])
