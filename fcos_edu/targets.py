@@ -1,6 +1,6 @@
 """Sections 3.1 and 3.2: from boxes to the targets of every location: Eq. 1, level ranges, sampling, smallest area.
 
-Taught in the chapters *Locations and the four distances* and *Levels of the pyramid*.
+Taught in the chapters *Locations and the four distances* and *Levels of the pyramid*; the fast form in *On a GPU*.
 Checked against: :func:`assign_slow` (the loop that reads like the paper) on random and nasty boxes, and torchvision's
 matching through the ``torchvision`` preset.
 

@@ -1,6 +1,7 @@
 """From the outputs of the network to detections (section 3.1): scores, thresholds, offsets of classes, origins.
 
-Used in *From outputs to detections*.
+Used in *From outputs to detections*; thresholds in *COCO: published weights on your photograph*, errors of coordinates
+in *On a GPU*.
 Checked against: the rule of the package on random scores, and the place of everything that is drawn.
 """
 

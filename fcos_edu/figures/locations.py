@@ -1,6 +1,7 @@
 """Locations, the four distances of Eq. 1 and the box that each location learns (section 3.1; Fig. 1).
 
-Used in *Locations and the four distances*, and in *COCO: published weights on your photograph* for rows that drift.
+Used in *Locations and the four distances*, in *On a GPU* for rows, columns and words, and in
+*COCO: published weights on your photograph* for rows that drift.
 Checked against: :func:`fcos_edu.targets.ltrb` on random locations and boxes, and the ends of the drawn arrows.
 """
 

@@ -78,7 +78,7 @@ QUIZ: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "09_training": (("judge", "9a"), ("apply", "9b"), ("understand", "9c"), ("apply", "9c")),
     "10_detections": (
-        ("judge", "10a"), ("understand", "10a"), ("judge", "10b"), ("apply", "10c"), ("judge", "10b"),
+        ("judge", "10a"), ("judge", "10b"), ("apply", "10c"), ("judge", "10b"),
     ),
     "11_average_precision": (
         ("apply", "11a"), ("understand", "11b"), ("judge", "11b"), ("understand", "11a"), ("judge", "11c"),
@@ -89,5 +89,5 @@ QUIZ: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "14_coco": (("judge", "14a"), ("apply", "14a"), ("understand", "14b"), ("judge", "14a")),
     "15_your_boxes": (("apply", "15a"), ("judge", "15a"), ("judge", "15a"), ("apply", "15b")),
-    "16_on_a_gpu": (("understand", "16a"), ("judge", "16b"), ("apply", "16b")),
+    "16_on_a_gpu": (("understand", "16a"), ("judge", "16b"), ("apply", "16b"), ("understand", "16a")),
 }  # fmt: skip
