@@ -1,18 +1,22 @@
 """A deck of slides for each chapter, from the chapter itself; it opens from disk, without a network.
 
-Pictures, formulas, short functions and figures that move become slides; the words around them become speaker notes (key
-S). reveal.js comes from the wheel of sphinx-revealjs and MathJax from that of sphinx-mathjax-offline, both in the extra
-``book``; they are copied beside the decks. A figure that moves is a page of its own in a frame: its arrow keys move the
-figure while it has the focus, and the slides else.
+Pictures, formulas, short functions, what they print and figures that move become slides; the words around them become
+speaker notes (key S). A slide is never nearly empty: words that lead to a picture, a function or a formula stand on its
+slide, and a script in the page lets words grow until the slide is full. reveal.js comes from the wheel of
+sphinx-revealjs and MathJax from that of sphinx-mathjax-offline, both in the extra ``book``; they are copied beside the
+decks. A figure that moves is a page of its own in a frame: its arrow keys move the figure while it has the focus, and
+the slides else.
 """
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import re
+import struct
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 
@@ -22,100 +26,36 @@ from nbformat import NotebookNode
 
 from scripts.course import notebooks
 from scripts.course.chapter_notebooks import Chapter, asked_in
+from scripts.course.slide_pages import DECK_CSS, FRAME, INDEX, PAGE
 
 LINES = 14  # of a function that fits on a slide
+PRINTED = 9  # lines of what a cell prints
+WIDE = 62  # letters of a formula that has a line for itself
+ROOM = 540  # pixels below the title, for words in the smallest letters
 SMALLEST = 20  # pixels at 1280 x 720
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="stylesheet" href="lib/reset.css">
-<link rel="stylesheet" href="lib/reveal.css">
-<link rel="stylesheet" href="lib/deck.css">
-</head>
-<body>
-<div class="reveal"><div class="slides">
-{slides}
-</div></div>
-<script>
-window.MathJax = {{tex: {{inlineMath: [["\\\\(", "\\\\)"]]}}, svg: {{fontCache: "global"}},
-  options: {{enableMenu: false}}}};</script>
-<script src="lib/tex-svg.js"></script>
-<script src="lib/reveal.js"></script>
-<script src="lib/notes.js"></script>
-<script>
-Reveal.initialize({{width: 1280, height: 720, margin: 0.03, center: false, hash: true, slideNumber: "c/t",
-  transition: "none", plugins: [RevealNotes]}});
-</script>
-</body>
-</html>
-"""
-_FRAME = """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>{title}</title>
-<style>
-html {{ zoom: 1.5 }}
-html, body {{ overflow: hidden }}
-body {{ margin: 0; font: 16px/1.4 system-ui, sans-serif; background: #fff; color: #1a1a1a }}
-.fcx {{ margin: 0 auto !important; max-width: none !important; padding: 8px 12px !important; border: 0 !important }}
-.fcx-hint, .fcx-say {{ display: none }}
-.fcx .fcx-ranking {{ height: 170px }}
-</style>
-</head>
-<body>
-{body}
-<script>
-// The drawing gets narrower, then the whole a little smaller, until all of the figure is seen.
-addEventListener("load", () => {{
-  const parts = document.querySelectorAll(".fcx-stage, .fcx-pile");
-  const over = () => document.body.getBoundingClientRect().bottom > innerHeight;
-  for (const zoom of [1.5, 1.4, 1.3]) {{
-    document.documentElement.style.zoom = zoom;
-    for (let width = 100; width > 34; width -= 3) {{
-      for (const part of parts) part.style.maxWidth = `${{width}}%`;
-      if (!over()) return;
-    }}
-  }}
-  document.documentElement.style.overflow = document.body.style.overflow = "auto";
-}});
-</script>
-</body>
-</html>
-"""
-DECK_CSS = """\
-.reveal { font: 28px/1.35 system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif; color: #1a1a1a }
-body { background: #fff }
-.reveal .slides { text-align: left }
-.reveal .slides section { height: 100%; box-sizing: border-box; padding: 8px 24px }
-.reveal h1 { font-size: 60px; line-height: 1.15; margin: 150px 0 30px }
-.reveal h2 { font-size: 38px; line-height: 1.2; margin: 0 0 18px; color: #1b3a5c }
-.reveal p, .reveal li { margin: 0 0 14px }
-.reveal ul, .reveal ol { padding-left: 1.2em; margin: 0 }
-.reveal ul { list-style: disc } .reveal ol { list-style: upper-alpha }
-.reveal pre { font: 21px/1.35 ui-monospace, "DejaVu Sans Mono", Consolas, monospace; background: #f3f4f6; padding: 16px;
-  white-space: pre-wrap; margin: 0 0 16px }
-.reveal code { font-family: ui-monospace, "DejaVu Sans Mono", Consolas, monospace; font-size: .92em }
-.reveal img { display: block; max-width: 1200px; max-height: 500px; min-height: 320px; margin: 0 auto 12px;
-  object-fit: contain }
-.reveal iframe { display: block; width: 1230px; height: 590px; border: 0 }
-.reveal .caption { font-size: 24px; color: #333 }
-.reveal .formula { font-size: 34px; margin: 30px 0 }
-.reveal a { color: #0b57a4 }
-.reveal .slide-number { font-size: 20px; color: #444; background: none; right: auto; left: 16px }
-.reveal strong { font-weight: 700 } .reveal em { font-style: italic }
-"""
 
 
 @dataclass
 class Slide:
-    """One slide: what is seen, and what is said."""
+    """One slide: what is seen, and what is said.
+
+    Attributes:
+        title: its heading.
+        body: HTML of what is seen below the title, without what is shown.
+        notes: paragraphs for the speaker.
+        kind: "words", "code", "formula", "list", "quiz", "opening"; "picture" and "moving" show something.
+        shown: HTML of the picture, or of the frame that moves.
+        caption: HTML of the words below it.
+        shape: width and height of the picture in pixels.
+    """
 
     title: str
     body: str
     notes: list[str] = field(default_factory=list)
+    kind: str = "words"
+    shown: str = ""
+    caption: str = ""
+    shape: tuple[int, int] = (1, 1)
 
 
 class MissingError(OSError):
@@ -136,6 +76,7 @@ def library() -> dict[str, bytes]:
     paths = {
         "reveal.js": reveal / "dist" / "reveal.js", "reveal.css": reveal / "dist" / "reveal.css",
         "reset.css": reveal / "dist" / "reset.css", "notes.js": reveal / "plugin" / "notes" / "notes.js",
+        "zoom.js": reveal / "plugin" / "zoom" / "zoom.js",
         "LICENSE-reveal.js.txt": reveal / "LICENSE", "tex-svg.js": mathjax,
     }  # fmt: skip
     if missing := [str(path) for path in paths.values() if not path.is_file()]:
@@ -153,6 +94,9 @@ def _markdown() -> MarkdownIt:
 
 
 def _formula(source: str, display: bool) -> str:
+    """A formula for MathJax; a long one that stands alone is broken where it has its widest gap."""
+    if display and len(source) > WIDE and "\\qquad" in source and "\\begin" not in source:
+        return "".join(_formula(one.strip(), display) for one in source.split("\\qquad"))
     return f"\\[{escape(source)}\\]" if display else f"\\({escape(source)}\\)"
 
 
@@ -165,26 +109,63 @@ def html(text: str) -> str:
 
 
 def paragraphs(text: str) -> list[str]:
-    """The paragraphs of a cell, without headings, tables, fences and quotes."""
-    found = re.split(r"\n\s*\n", re.sub(r"```.*?```|<details>.*?</details>", "", text, flags=re.S))
+    """The paragraphs of a cell, without headings, tables, fences and quotes; the items of a list are one each."""
+    plain = re.sub(r"```.*?```|<details>.*?</details>", "", text, flags=re.S)
+    found = re.split(r"\n\s*\n|\n(?=- |\d+\. )", plain)
     return [" ".join(one.split()) for one in found if one.strip() and not one.lstrip().startswith(("#", "|", ">", "<"))]
 
 
+def prose(text: str) -> list[str]:
+    """The paragraphs of a cell that are no items of a list."""
+    return [one for one in paragraphs(text) if not _ITEM.match(one)]
+
+
+# A sentence ends at its mark, or behind the bracket or the emphasis that ends with it; not behind "Fig." and "Eq.".
+_END = re.compile(r"(?:(?<=[.?!:])|(?<=[.?!][*\")]))(?<!e\.g\.)(?<!Fig\.)(?<!Eq\.)\s+(?=[A-Z*\[`$(])")
+_ITEM = re.compile(r"(?:-|\d+\.)\s")
+
+
+def open_marks(text: str) -> bool:
+    """Whether a bracket, an emphasis, a formula or a piece of code begins in a text and does not end in it."""
+    bare = re.sub(r"`[^`]*`|\$[^$]*\$", "", text)
+    emphasis = re.sub(r"(?<=\s)\*(?=\s)", "", bare.replace("**", "\0"))
+    pairs = [("(", ")"), ("[", "]"), ("\u201c", "\u201d")]
+    return (
+        any(bare.count(begin) > bare.count(end) for begin, end in pairs)
+        or any(bare.count(mark) % 2 == 1 for mark in ("`", "$", '"'))
+        or any(emphasis.count(mark) % 2 == 1 for mark in ("*", "\0"))
+    )
+
+
 def sentences(text: str, most: int) -> str:
-    """Whole sentences from the beginning of a text, up to so many letters; the first one always."""
-    parts = re.split(r"(?<=[.?!:])\s+(?=[A-Z*\[`$])", text)
-    kept = parts[0]
-    for part in parts[1:]:
-        if len(kept) + len(part) + 1 > most:
+    """Whole sentences from the beginning of a text, up to so many letters; the first one always.
+
+    No bracket and no emphasis is left open: what stands in it comes with it, or stays away with its sentence.
+    """
+    kept = ""
+    for part in _END.split(text):
+        longer = f"{kept} {part}".strip()
+        if kept and not open_marks(kept) and len(longer) > most:
             break
-        kept += " " + part
-    return kept if len(kept) <= 2 * most else kept[: 2 * most].rsplit(" ", 1)[0] + " ..."
+        kept = longer
+    if len(kept) <= 2 * most:
+        return kept
+    cut = kept[: 2 * most].rsplit(" ", 1)[0]
+    while open_marks(cut) and " " in cut:
+        cut = cut.rsplit(" ", 1)[0]
+    return cut.rstrip(",;: ") + " ..."
 
 
 def bullets(text: str) -> list[str]:
     """The items of the first list of a text."""
-    block = re.search(r"^- .*?(?=\n\s*\n|\Z)", text, re.M | re.S)
+    block = re.search(r"^- .*?(?=\n\s*\n(?!- )|\Z)", text, re.M | re.S)
     return [" ".join(one.split()).rstrip(";.") for one in re.split(r"^- ", block[0], flags=re.M)[1:]] if block else []
+
+
+def table(text: str) -> str:
+    """The first table of a text as HTML, if it is short enough for a slide; else nothing."""
+    found = re.search(r"(?:^\|.*\|[ ]*\n?)+", text, re.M)
+    return html(found[0]) if found and found[0].count("\n") <= 9 and max(map(len, found[0].split("\n"))) < 150 else ""
 
 
 def listed(items: list[str]) -> str:
@@ -203,79 +184,179 @@ def deck(chapter: Chapter, question: str) -> tuple[str, dict[str, str]]:
     """The page of a chapter's deck, and the pages of its figures that move: file name and content."""
     frames: dict[str, str] = {}
     first = paragraphs(chapter.before[0].source)
-    opening = Slide(chapter.title, f"<p>{escape(question)}</p>", first)
-    slides = [opening, *objectives(chapter)]
+    slides = [Slide(chapter.title, f"<p>{escape(question)}</p>", first, "opening"), *objectives(chapter)]
     title, spoken = chapter.title, list[str]()
     for place, cell in enumerate(chapter.before[2:], start=2):
         if "colab" in notebooks.tags(cell):
             continue
         if cell.cell_type == "markdown":
-            made, title = of_text(cell, title, spoken)
-            slides += made
+            for part in re.split(r"^(?=##+ )", cell.source, flags=re.M):
+                made, title = of_text(part, title, spoken)
+                slides += made
             continue
+        after = chapter.before[place + 1] if place + 1 < len(chapter.before) else None
         for slide in of_code(cell, title, frames, chapter):
-            after = chapter.before[place + 1] if place + 1 < len(chapter.before) else None
+            goes_on = after is not None and after.cell_type == "markdown" and not after.source.startswith("#")
             said = paragraphs(after.source) if after is not None and after.cell_type == "markdown" else []
-            goes_on = after is not None and not after.source.startswith("#")
-            if said and goes_on and "<pre>" not in slide.body:
-                slide.body += f'<div class="caption">{html(sentences(said[0], 170))}</div>'
+            if goes_on and after is not None and (words := prose(after.source)):
+                slide.caption = caption(words[0], {"moving": 95, "picture": 170}.get(slide.kind, 230))
+            if slide.kind == "code" and (lead := [one for one in spoken if not _ITEM.match(one)]):
+                led = html(sentences(lead[-1], 200)) + slide.body
+                slide.body = led if height(led) <= ROOM else slide.body
             slide.notes = [*spoken, *said] or [f"Let the class say what it sees before you do: {title}."]
             spoken.clear()
             slides.append(slide)
-    slides += quiz(chapter)
-    page = "\n".join(section(slide, chapter.title) for slide in slides)
-    return _PAGE.format(title=escape(chapter.title), slides=page), frames
+        if (printed := what_is_printed(cell)) and slides[-1].title == title and _has_room(slides[-1], printed):
+            slides[-1].body += printed
+    slides = [*joined(slides), *quiz(chapter)]
+    return PAGE.format(title=escape(chapter.title), slides="\n".join(map(section, slides))), frames
 
 
-def section(slide: Slide, chapter: str) -> str:
+def caption(text: str, most: int) -> str:
+    """Words below a picture, as HTML: whole sentences that lead to nothing else; none, if there is none so short."""
+    words = sentences(text, most)
+    while words and not re.search(r"[.?!]\W*$", words.removesuffix(" ...")):
+        shorter = re.match(r"(.*[.?!]\W*)\s", words)
+        words = shorter[1] if shorter and not open_marks(shorter[1]) else ""
+    return html(words) if 25 <= len(words) <= max(most, 100) * 1.5 and not words.endswith(" ...") else ""
+
+
+def _has_room(slide: Slide, printed: str) -> bool:
+    """For what a cell prints."""
+    plain = slide.kind in ("words", "code") and "printed" not in slide.body
+    return plain and height(slide.body + printed) <= ROOM
+
+
+def height(body: str) -> int:
+    """About how many pixels words, functions and formulas take on a slide in the smallest letters they may have."""
+    code = re.findall(r"<pre.*?</pre>", body, re.S)
+    rows = sum(one.count("\n") + 1 for one in code)
+    blocks = re.findall(r"<(?:p|li)>(.*?)</(?:p|li)>", re.sub(r"<pre.*?</pre>", "", body, flags=re.S), re.S)
+    lines = sum(-(-len(re.sub("<[^>]*>", "", one)) // 80) for one in blocks)
+    return 28 * rows + 44 * len(code) + 37 * lines + 14 * len(blocks) + 130 * body.count('class="formula"')
+
+
+def joined(slides: list[Slide]) -> list[Slide]:
+    """The same with fewer slides: words stand on the slide of what they lead to, a short function on its formula's."""
+    made: list[Slide] = []
+    for slide in slides:
+        last = made[-1] if made else None
+        if last is None or last.title != slide.title or not _fits(last, slide):
+            made.append(slide)
+            continue
+        slide.body = last.body + slide.body
+        slide.notes = last.notes + [one for one in slide.notes if one not in last.notes]
+        if last.kind == "formula":
+            slide.kind = "formula"
+        if slide.caption and _same(last.body, slide.caption):
+            slide.caption = ""
+        made[-1] = slide
+    for slide in made:
+        if slide.kind in ("code", "formula", "words"):
+            if height(slide.body + slide.caption) <= ROOM:
+                slide.body += slide.caption
+            slide.caption = ""
+    return made
+
+
+def _fits(last: Slide, slide: Slide) -> bool:
+    """Whether both are readable on one slide."""
+    together = height(last.body + slide.body)
+    if last.kind == "words" and not re.search("<pre|<li>|<table", last.body):
+        if slide.kind == "picture":
+            return height(last.body) <= 90 or beside(replace(slide, body=last.body, caption=""))
+        return together <= ROOM and slide.kind in ("code", "formula", "words")
+    return last.kind in ("words", "formula", "code") and slide.kind == "code" and together <= ROOM - 60
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether both begin with the same words."""
+    return re.sub(r"\W+", "", other)[:40] in re.sub(r"\W+", "", one)
+
+
+def section(slide: Slide) -> str:
     """A slide as reveal.js has it; the notes as paragraphs."""
-    head = (
-        f"<h1>{escape(slide.title)}</h1>"
-        if slide.title == chapter and "<p>" in slide.body[:3]
-        else f"<h2>{_words(slide.title)}</h2>"
-    )
     notes = "".join(html(one) for one in slide.notes) or "<p>Ask first, then show.</p>"
-    return f"<section>\n{head}\n{slide.body}\n<aside class='notes'>{notes}</aside>\n</section>"
+    aside = f"<aside class='notes'>{notes}</aside>"
+    if slide.kind == "opening":
+        return f"<section>\n<h1>{escape(slide.title)}</h1>\n<div>{slide.body}</div>\n{aside}\n</section>"
+    head, kind = f"<h2>{_words(slide.title)}</h2>", ""
+    if not slide.shown:
+        body = f'<div class="words">{slide.body}{slide.caption}</div>'
+    elif slide.kind == "picture" and beside(slide):
+        kind = ' class="tall"'
+        said = f'<div class="said">{slide.body}{slide.caption}</div>'
+        body = f'<div class="shown beside">{said}{slide.shown}</div>'
+    else:
+        said, below = (f'<div class="said">{one}</div>' if one else "" for one in (slide.body, slide.caption))
+        body = f'<div class="shown">{said}{slide.shown}{below}</div>'
+    return f"<section{kind}>\n{head}\n{body}\n{aside}\n</section>"
+
+
+def beside(slide: Slide) -> bool:
+    """Whether a picture gets larger with its words to the left of it than between them, and they have room there."""
+    width, height = slide.shape
+    letters = [len(re.sub("<[^>]*>", "", one)) for one in (slide.body, slide.caption)]
+    rows = sum(-(-one // 92) for one in letters)
+    larger = min(810 / width, 690 / height) > min(1208 / width, (590 - 38 * rows) / height)
+    return larger and sum(letters) <= 230 and len(slide.title) <= 50
 
 
 def _words(text: str) -> str:
-    """A heading, in which "1." begins no list."""
+    """Words in a line, in which "1." begins no list."""
     return str(MARKDOWN.renderInline(text))
 
 
 def objectives(chapter: Chapter) -> Iterator[Slide]:
-    """What one can do afterwards, at most five to a slide."""
+    """What one can do afterwards, on as few slides as hold it."""
     items = bullets(chapter.before[1].source)
-    for start in range(0, len(items), 5):
-        yield Slide(
-            "After this chapter you can", listed(items[start : start + 5]), paragraphs(chapter.before[1].source)[-2:]
-        )
+    for some in shared_out(items, 7):
+        yield Slide("After this chapter you can", listed(some), paragraphs(chapter.before[1].source)[-2:], "list")
 
 
-def of_text(cell: NotebookNode, title: str, spoken: list[str]) -> tuple[list[Slide], str]:
-    """Slides of a cell of text: its heading, its formula, the summary; all else is spoken before the next slide."""
-    source, made = str(cell.source), []
-    said = paragraphs(re.sub(r"\$\$.*?\$\$", "", source, flags=re.S))
+def shared_out(items: list[str], most: int) -> list[list[str]]:
+    """Items on as few slides as possible, about equally many on each: none stands alone."""
+    slides = -(-len(items) // most)
+    return [items[len(items) * i // slides : len(items) * (i + 1) // slides] for i in range(slides)]
+
+
+def of_text(source: str, title: str, spoken: list[str]) -> tuple[list[Slide], str]:
+    """Slides of a text: its heading, formula, list or table, the summary; the rest is spoken later."""
+    made: list[Slide] = []
+    plain = re.sub(r"\$\$.*?\$\$", "", source, flags=re.S)
+    said = paragraphs(plain)
     heading = re.search(r"^##+ (.+)$", source, re.M)
     if heading:
         behind = source[heading.end() :]
         title = heading[1].strip()
         if title.startswith("Summary"):
-            items = bullets(behind)
-            made += [Slide(title, listed(items[i : i + 4]), said) for i in range(0, len(items), 4)]
+            made += [Slide(title, listed(some), said, "list") for some in shared_out(bullets(behind), 5)]
             spoken.clear()
             return made, title
-        lead = paragraphs(re.sub(r"\$\$.*?\$\$", "", behind, flags=re.S))
-        if lead:
-            made.append(Slide(title, html(sentences(lead[0], 260)), [*spoken, *lead]))
+        behind = re.sub(r"\$\$.*?\$\$", "", behind, flags=re.S)
+        lead, items = prose(behind), bullets(behind)
+        if lead or items:
+            body = html(sentences(lead[0], 260)) if lead else ""
+            for some in shared_out(items, 5) if items else []:
+                made.append(Slide(title, body + listed(some), [*spoken, *paragraphs(behind)], "list"))
+                body = ""
+            if not items:
+                drawn = table(behind)
+                if not drawn and "$$" not in source and len(lead) > 1 and len(body) < 200:
+                    body += html(sentences(lead[1], 200))
+                made.append(Slide(title, body + drawn, [*spoken, *lead], "list" if drawn else "words"))
             spoken.clear()
             said = []
     formulas = [_formula(" ".join(one.split()), True) for one in re.findall(r"\$\$(.*?)\$\$", source, re.S)]
     if formulas and not made:
-        made.append(Slide(title, html(sentences(said[0], 220)) if said else "", [*spoken, *said]))
+        words = prose(plain)
+        made.append(Slide(title, html(sentences(words[0], 220)) if words else "", [*spoken, *said]))
         spoken.clear()
     if formulas:
         made[-1].body += "".join(f'<div class="formula">{one}</div>' for one in formulas)
+        made[-1].kind = "formula"
+        if meaning := prose(re.split(r"\$\$", source)[-1]):
+            made[-1].body += html(sentences(meaning[0], 200))
     if not made:
         spoken += said
     return made, title
@@ -289,18 +370,39 @@ def of_code(cell: NotebookNode, title: str, frames: dict[str, str], chapter: Cha
         if "image/png" in data:
             words = escape(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", title))
             picture = data["image/png"].replace("\n", "")
-            yield Slide(title, f'<img alt="{words}" src="data:image/png;base64,{picture}">')
+            shape = struct.unpack(">II", base64.b64decode(picture[:64])[16:24])
+            seen = f'<img alt="{words}" src="data:image/png;base64,{picture}">'
+            yield Slide(title, "", kind="picture", shown=seen, shape=shape)
             shown = True
         elif "<script" in data.get("text/html", ""):
             name = f"{chapter.stem}_{len(frames) + 1}.html"
-            frames[name] = _FRAME.format(title=escape(title), body=data["text/html"])
-            yield Slide(title, f'<iframe title="{escape(title)}" data-src="frames/{name}"></iframe>')
+            frames[name] = FRAME.format(title=escape(title), body=data["text/html"])
+            seen = f'<div class="moving"><iframe title="{escape(title)}" data-src="frames/{name}"></iframe></div>'
+            yield Slide(title, "", kind="moving", shown=seen)
             shown = True
     source = str(cell.source).strip()
     if not shown and source.startswith("def "):
         function = re.split(r"\n\n\n", source)[0]
         if len(function.splitlines()) <= LINES:
-            yield Slide(title, f"<pre><code>{escape(function)}</code></pre>")
+            yield Slide(title, f"<pre><code>{escape(function)}</code></pre>", kind="code")
+
+
+def what_is_printed(cell: NotebookNode) -> str:
+    """What a cell prints, as HTML, if it is short; else nothing."""
+    lines = [
+        line.rstrip()
+        for output in cell.get("outputs", [])
+        if output.output_type == "stream" and output.name == "stdout"
+        for line in output.text.rstrip("\n").split("\n")
+    ]
+    if (
+        not lines
+        or len(lines) > PRINTED
+        or max(map(len, lines)) > 84
+        or any("\x1b" in one or "\r" in one for one in lines)
+    ):
+        return ""
+    return f'<pre class="printed">{escape(chr(10).join(lines))}</pre>'
 
 
 def quiz(chapter: Chapter) -> Iterator[Slide]:
@@ -308,14 +410,28 @@ def quiz(chapter: Chapter) -> Iterator[Slide]:
     for cell in chapter.behind:
         for question in asked_in(cell):
             answers = list(question["answers"])  # type: ignore[call-overload]
+            offered = [one for one in answers if "answer" in one]
             right = [one for one in answers if one.get("correct")]
-            choices = [f"<li>{escape(str(one['answer']))}</li>" for one in answers if "answer" in one]
-            words = [str(one.get("answer", one.get("value", one.get("range", "")))) for one in right]
-            why = " ".join(str(one.get("feedback", "")) for one in right[:1])
-            body = f"<p>{escape(str(question['question']))}</p>" + (f"<ol>{''.join(choices)}</ol>" if choices else "")
-            body += f'<p class="fragment"><strong>{escape("; ".join(words))}</strong>. {escape(why)}</p>'
-            told = [f"{one['answer']}: {one.get('feedback', '')}" for one in answers if "answer" in one]
-            yield Slide("Quiz", body, told or [why])
+            choices = [f"<li>{escape(str(one['answer']))}</li>" for one in offered]
+            if choices:
+                words = [chr(ord("A") + place) for place, one in enumerate(offered) if one.get("correct")]
+            else:
+                words = [_number(one) for one in right]
+            why = " ".join(dict.fromkeys(str(one.get("feedback", "")) for one in right))
+            if len(why) > 240:
+                why = str(right[0].get("feedback", ""))
+            body = f"<p>{escape(str(question['question']))}</p>"
+            body += f'<ol class="choices">{"".join(choices)}</ol>' if choices else ""
+            body += f'<p class="fragment"><strong>{escape(" and ".join(words))}.</strong> {escape(why)}</p>'
+            told = [f"{one['answer']}: {one.get('feedback', '')}" for one in offered]
+            yield Slide("Quiz", body, told or [why], "quiz")
+
+
+def _number(answer: dict[str, object]) -> str:
+    """The right answer of a question whose answer is a number, or the range that it lies in."""
+    if "value" in answer:
+        return str(answer["value"])
+    return " to ".join(str(one) for one in answer.get("range", []))  # type: ignore[attr-defined]
 
 
 def files(chapters: list[tuple[Chapter, str]]) -> Iterator[tuple[str, bytes]]:
@@ -336,18 +452,4 @@ def files(chapters: list[tuple[Chapter, str]]) -> Iterator[tuple[str, bytes]]:
         for name, text in frames.items():
             yield f"frames/{name}", text.encode()
         rows += f'<li><a href="{chapter.stem}.html">{escape(chapter.title)}</a></li>\n'
-    yield "index.html", _INDEX.format(rows=rows).encode()
-
-
-_INDEX = """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Slides</title>
-<style>
-body {{ font: 1.2rem/1.6 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem }}
-</style></head>
-<body><main><h1>Slides</h1>
-<p>Space and arrow keys move on, S opens the speaker's notes, Escape shows all slides, F fills the screen.</p>
-<ol>
-{rows}</ol></main></body>
-</html>
-"""
+    yield "index.html", INDEX.format(rows=rows).encode()

@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from scripts.course import make_course, notebooks, slides
+from scripts.course import make_course, notebooks, slide_pages, slides
 from scripts.course.chapter_notebooks import Chapter
 
 
@@ -19,7 +19,7 @@ def decks() -> list[tuple[Chapter, str, dict[str, str]]]:
 def test_every_chapter_has_a_deck_that_needs_no_network() -> None:
     assert len(decks()) == 16
     for chapter, page, frames in decks():
-        count = page.count("<section>")
+        count = len(re.findall(r"<section(?: class=\"tall\")?>", page))
         assert 12 <= count <= 70, (chapter.stem, count)
         assert page.count("<aside class='notes'>") == count and "<aside class='notes'></aside>" not in page
         wanted = re.findall(r'(?:src|href)="([^"]+)"', page)
@@ -42,8 +42,10 @@ def test_every_picture_and_every_figure_that_moves_is_on_a_slide() -> None:
 
 
 def test_nothing_is_smaller_than_the_back_of_a_room_can_read() -> None:
-    sizes = [int(size) for size in re.findall(r"(?:font-size|font): (\d+)px", slides.DECK_CSS)]
+    sheet = slide_pages.DECK_CSS.replace(".reveal .controls { bottom: 4px; right: 8px; font-size: 7px }", "")  # arrows
+    sizes = [int(size) for size in re.findall(r"(?:font-size|font): (\d+)px", sheet)]
     assert min(sizes) >= slides.SMALLEST >= 18
+    assert 11 * slide_pages.ENLARGED >= 18, "the smallest letters of a figure that moves have 11 pixels"
     for _, page, _ in decks():
         for function in re.findall(r"<pre><code>(.*?)</code></pre>", page, re.S):
             assert len(function.splitlines()) <= slides.LINES
@@ -64,6 +66,65 @@ def test_sentences_and_lists() -> None:
     assert slides.bullets("You can\n\n- say\n  it;\n- do it.\n\nMore.") == ["say it", "do it"]
     assert slides.html("a $x_1 < 2$ b").strip() == r'<p>a <span class="math inline">\(x_1 &lt; 2\)</span> b</p>'
     assert "03_levels" not in slides.html("[Levels](03_levels.ipynb)")
+
+
+def test_brackets_and_emphasis_end_where_they_begin() -> None:
+    text = "Begin (it is *old. It was new* once. Now not.) and end. More."
+    assert slides.sentences(text, 30) == "Begin (it is *old. It was new* once. Now not.) and end."
+    assert slides.sentences("We ask *is it so? How?* Then go.", 12) == "We ask *is it so? How?*"
+    assert not slides.open_marks("2 * 3 and `f(x` and $(0, 1]$ (a)") and slides.open_marks("a **b c")
+    assert slides.sentences("One (" + "word " * 30 + ".)", 20) == "One ..."
+    for chapter, page, _ in decks():
+        for words in re.findall(r'<div class="(?:said|words)">(.*?)</div>\n<aside', page, re.S):
+            seen = re.sub(r"<pre.*?</pre>|\\\(.*?\\\)|\\\[.*?\\\]|<code>.*?</code>|<[^>]*>", "", words, flags=re.S)
+            assert seen.count("(") == seen.count(")") and not re.search(r"\*\w", seen), (chapter.stem, seen[:200])
+
+
+def test_the_points_of_a_list_stay_apart() -> None:
+    text = "Lead:\n\n- one\n  more;\n- two.\n\n1. first\n2. second\n\nEnd."
+    assert slides.paragraphs(text) == ["Lead:", "- one more;", "- two.", "1. first", "2. second", "End."]
+    assert slides.prose(text) == ["Lead:", "End."] and slides.bullets("- a\n\n- b\n\nc") == ["a", "b"]
+    assert slides.shared_out(["a", "b", "c", "d", "e", "f"], 5) == [["a", "b", "c"], ["d", "e", "f"]], "none alone"
+    assert (
+        "ol { list-style: decimal }" in slide_pages.DECK_CSS
+        and "ol.choices { list-style: upper-alpha }" in slide_pages.DECK_CSS
+    )
+    for chapter, page, _ in decks():
+        assert not re.search(r"<li>[^<]*\. - ", page), chapter.stem
+
+
+def test_no_slide_is_nearly_empty_or_too_full() -> None:
+    for chapter, page, _ in decks():
+        bodies = re.findall(r'<div class="words">(.*?)</div>\n<aside', page, re.S)
+        assert len(bodies) >= 8
+        for body in bodies:
+            assert slides.height(body) <= slides.ROOM or "class=" not in body, (chapter.stem, body[:300])
+        # Words that lead to something stand with it: a slide of two lines is rare.
+        short = [body for body in bodies if slides.height(body) < 100]
+        assert len(short) <= 0.2 * page.count("<section"), (chapter.stem, short)
+
+
+def test_a_picture_stands_where_it_is_largest() -> None:
+    def picture(width: int, height: int, words: str) -> slides.Slide:
+        return slides.Slide("T", words, kind="picture", shown="<img>", shape=(width, height))
+
+    assert slides.beside(picture(480, 480, "<p>A square.</p>"))
+    assert not slides.beside(picture(700, 280, "<p>A wide one.</p>"))
+    assert not slides.beside(picture(480, 480, f"<p>{'words ' * 60}</p>")), "they have no room there"
+    words, code = slides.Slide("T", "<p>Lead.</p>", ["said"]), slides.Slide("T", "<pre>f</pre>", ["more"], "code")
+    other = slides.Slide("Another", "<pre>g</pre>", kind="code")
+    made = slides.joined([words, code, other])
+    assert [(one.body, one.notes) for one in made] == [
+        ("<p>Lead.</p><pre>f</pre>", ["said", "more"]),
+        ("<pre>g</pre>", []),
+    ]
+
+
+def test_what_leads_to_something_else_is_no_caption() -> None:
+    assert slides.caption("Both rise steeply at first. Then they part. Now the same for boxes:", 170) == (
+        "<p>Both rise steeply at first. Then they part.</p>\n"
+    )
+    assert slides.caption("Look at this loss for four targets:", 170) == slides.caption("Now climb.", 170) == ""
 
 
 def test_libraries_are_there_or_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
