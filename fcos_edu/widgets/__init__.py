@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from .frames import MAX_FRAMES, stack
     from .live import workbench
+    from .measured import field_explorer, match_explorer, rates_explorer
     from .piece import Piece
 else:
     from .._lazy import lazy
@@ -40,6 +41,7 @@ else:
             ),
             "frames": ("MAX_FRAMES", "stack"),
             "live": ("workbench",),
+            "measured": ("field_explorer", "match_explorer", "rates_explorer"),
             "piece": ("Piece",),
         },
     )
@@ -49,12 +51,15 @@ __all__ = [
     "Piece",
     "box_explorer",
     "centerness_explorer",
+    "field_explorer",
     "focal_explorer",
     "guess_explorer",
     "iou_explorer",
+    "match_explorer",
     "nms_explorer",
     "overlap_explorer",
     "pr_explorer",
+    "rates_explorer",
     "stack",
     "workbench",
 ]
