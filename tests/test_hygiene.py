@@ -430,8 +430,8 @@ def roundings(value: float) -> set[str]:
 def measured(result: dict[str, Any]) -> set[str]:
     """Measured numbers of one result file, as they could be typed, without those that the paper itself has."""
     kept = {key: result.get(key) for key in ("value", "metrics")}
-    if isinstance(kept["metrics"], dict):  # an album is drawn: its scores and corners are nobody's figures
-        kept["metrics"] = {key: value for key, value in kept["metrics"].items() if key != "album"}
+    if isinstance(kept["metrics"], dict):  # an album and curves are drawn: their single points are nobody's figures
+        kept["metrics"] = {key: value for key, value in kept["metrics"].items() if key not in ("album", "curves")}
     own = {form for part in kept.values() for value in floats(part) for form in roundings(value)}
     quoted = {form for value in floats(result.get("paper")) for form in roundings(value) | {str(value)}}
     return own - quoted

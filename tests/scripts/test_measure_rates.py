@@ -43,8 +43,8 @@ def test_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = json.loads((tmp_path / "rates.json").read_text("utf-8"))
     kept = recorded("rates_shapes")
     assert written["what"] == kept["what"] and written["command"] == kept["command"]
-    runs, whole = kept["metrics"]["runs"], kept["metrics"]["iterations"]
-    ways = [(run["warm_up"], run["clip"]) for run in written["metrics"]["runs"]]
+    runs, whole = kept["metrics"]["curves"], kept["metrics"]["iterations"]
+    ways = [(run["warm_up"], run["clip"]) for run in written["metrics"]["curves"]]
     assert len(ways) == 8 and set(ways) == {(run["warm_up"], run["clip"]) for run in runs}
     bare = {run["rate"]: len(run["loss"]) for run in runs if not run["warm_up"] and not run["clip"]}
     assert min(bare.values()) < whole == bare[min(bare)], "one diverges, the slowest does not"
