@@ -24,7 +24,7 @@ from fcos_edu.training.config import TrainConfig
 from fcos_edu.training.loading import Batch, make_dataset, make_loader
 from fcos_edu.training.optimizer import learning_rate, make_optimizer
 
-RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 FRAGILE = FCOSConfig.tiny(
     num_classes=5, min_size=64, max_size=64, fpn_channels=16, group_norm=False, box_loss="iou",
     normalize_targets=False, center_sampling_radius=None,
