@@ -17,11 +17,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors import safe_open
 from torchvision.ops import box_iou
 
-from fcos_edu import FCOS
+from fcos_edu import FCOS, FCOSConfig
+from fcos_edu.centerness import centerness
 from fcos_edu.config import PACKAGED
 from fcos_edu.data import load
+from fcos_edu.images import resized_size, scale_boxes
+from fcos_edu.locations import Grid
+from fcos_edu.targets import candidates, ltrb_to_boxes, make_targets, pad_boxes
 from fcos_edu.weights import packaged
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,26 +35,64 @@ SIZES = ((256, 256), (150, 333), (301, 240))  # enlarged and reduced, padded at 
 PICTURES = 20
 SETTINGS = ({}, {"score_threshold": 0.3, "nms_threshold": 0.3, "centerness_inference": "none"})
 
-PREPARE = """(checkpoint) => {
-  window.inside = fcosInThePage();
-  window.read = inside.parse(checkpoint);
-  window.run = inside.detector(read);
-}"""
-RUN = """({ picture, height, width, settings }) => {
-  const seen = run(Uint8ClampedArray.from(atob(picture), (letter) => letter.charCodeAt(0)), height, width);
-  const all = (key) => seen.levels.map((level) => {
-    const bytes = new Uint8Array(level[key].buffer);
-    let text = "";
-    for (const byte of bytes) text += String.fromCharCode(byte);
+# The page works while we ask the package: `begin` returns at once, `results` waits.
+SCRIPT = """(() => {
+  const inside = fcosInThePage();
+  const pack = (arrays) => {
+    const bytes = new Uint8Array(arrays.reduce((sum, one) => sum + one.byteLength, 0));
+    let at = 0, text = "";
+    for (const one of arrays) {
+      bytes.set(new Uint8Array(one.buffer, one.byteOffset, one.byteLength), at);
+      at += one.byteLength;
+    }
+    for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
     return btoa(text);
-  });
+  };
   const wanted = ({ level, cell, label, rank, score, box, canvasBox, by, iou, kept }) =>
     ({ level, cell, label, rank, score, box, canvasBox, by, iou, kept });
-  return {
-    canvas: seen.canvas, logits: all("logits"), distances: all("distances"), centerness: all("centerness"),
-    found: settings.map((each) => inside.detect(seen, read.config, each).map(wanted)),
+
+  function look({ checkpoint, pictures, settings }) {
+    const read = inside.parse(checkpoint), run = inside.detector(read);
+    return pictures.map(({ picture, height, width }) => {
+      const seen = run(Uint8ClampedArray.from(atob(picture), (letter) => letter.charCodeAt(0)), height, width);
+      const all = (key) => pack(seen.levels.map((level) => level[key]));
+      return {
+        canvas: seen.canvas, logits: all("logits"), distances: all("distances"), centerness: all("centerness"),
+        found: settings.map((each) => inside.detect(seen, read.config, each).map(wanted)),
+      };
+    });
+  }
+
+  function targets({ height, width, boxes, config }) {
+    const grid = inside.grid(height, width, config), own = inside.onCanvasBoxes(boxes, grid);
+    const all = grid.levels.flatMap(({ height: rows, width: columns }, level) =>
+      Array.from({ length: rows * columns }, (_, cell) => inside.target(grid, level, cell, own, config)));
+    return {
+      canvas: grid.canvas, boxes: own, matched: all.map((one) => one.matched),
+      wanted: all.map((one) => one.wanted ?? [0, 0, 0, 0]), ltrb: all.map((one) => one.ltrb ?? [0, 0, 0, 0]),
+      centerness: all.map((one) => one.centerness), candidates: all.map((one) => one.candidates.length),
+      levels: all.map((one) => one.claims.map((claim) => claim.levels)),
+    };
+  }
+
+  const results = {};
+  window.tests = {
+    begin(name, given) { setTimeout(() => { results[name] = look(given); }, 0); },
+    results: (name) => results[name] ?? null,
+    targets: (cases) => cases.map(targets),
   };
-}"""
+})()"""
+
+
+def in_letters(data: bytes) -> str:
+    """As base64."""
+    return base64.b64encode(data).decode()
+
+
+def read_metadata(path: Path | str) -> dict[str, str]:
+    """What a checkpoint says of itself."""
+    with safe_open(path, framework="numpy") as file:
+        return file.metadata()
 
 
 @functools.cache
@@ -76,11 +119,32 @@ def cells(number: int, height: int, width: int) -> NDArray[np.uint8]:
     return (picture + generator.normal(0, 5, picture.shape)).clip(0, 255).astype(np.uint8)
 
 
+def given_pictures(name: str) -> list[NDArray[np.uint8]]:
+    """What a detector looks at: 20 pictures of three sizes, (H, W, 3) each."""
+    draw = shapes if name == "shapes" else cells
+    return [draw(number, *SIZES[number % len(SIZES)]) for number in range(PICTURES)]
+
+
 @pytest.fixture(scope="module")
 def page(chromium: Any) -> Iterator[Any]:
+    """One page for all; every detector is at work there from the first moment on."""
     page = chromium.new_page()
     page.set_default_timeout(180_000)
     page.add_script_tag(content=(FOLDER / "network.js").read_text("utf-8"))
+    page.evaluate(SCRIPT)
+    for name in PACKAGED:
+        config = FCOSConfig.from_dict(json.loads(read_metadata(packaged(name))["config"]))
+        settings = [
+            {"threshold": c.score_threshold, "nms": c.nms_threshold, "centerness": c.centerness_inference == "branch"}
+            for c in (config.replace(**changes) for changes in SETTINGS)
+        ]
+        pictures = []
+        for picture in given_pictures(name):
+            height, width = picture.shape[:2]
+            rgba = np.dstack([picture, np.full((height, width), 255, dtype=np.uint8)])
+            pictures.append({"picture": in_letters(rgba.tobytes()), "height": height, "width": width})
+        given = {"checkpoint": in_letters(Path(packaged(name)).read_bytes()), "pictures": pictures}
+        page.evaluate("([name, given]) => tests.begin(name, given)", [name, given | {"settings": settings}])
     yield page
     page.close()
 
@@ -89,29 +153,21 @@ def page(chromium: Any) -> Iterator[Any]:
 @torch.inference_mode()
 def test_the_network_in_the_page_is_the_package(page: Any, name: str) -> None:
     model = FCOS.pretrained(name)
-    config = model.config
-    page.evaluate(PREPARE, base64.b64encode(Path(packaged(name)).read_bytes()).decode())
-    configs = [config.replace(**changes) for changes in SETTINGS]
-    settings = [
-        {"threshold": c.score_threshold, "nms": c.nms_threshold, "centerness": c.centerness_inference == "branch"}
-        for c in configs
-    ]
-    total = 0
-    for number in range(PICTURES):
-        height, width = SIZES[number % len(SIZES)]
-        picture = (shapes if name == "shapes" else cells)(number, height, width)
-        rgba = np.dstack([picture, np.full((height, width), 255, dtype=np.uint8)])
-        given = {"picture": base64.b64encode(rgba.tobytes()).decode(), "height": height, "width": width}
-        theirs = page.evaluate(RUN, given | {"settings": settings})
+    ours = []
+    for picture in given_pictures(name):
         (seen,) = model.predictions([torch.tensor(picture).permute(2, 0, 1)])
-        assert tuple(theirs["canvas"]) == seen.grid.canvas
+        configs = [model.config.replace(**changes) for changes in SETTINGS]
+        ours.append((seen, [(each, model.detections(seen, each)[0]) for each in configs]))
+    theirs = page.wait_for_function("(name) => tests.results(name)", arg=name).json_value()
+    assert len(theirs) == PICTURES
+    total = 0
+    for (seen, detections), their in zip(ours, theirs, strict=True):
+        assert tuple(their["canvas"]) == seen.grid.canvas
         for key in ("logits", "distances", "centerness"):
-            ours = getattr(seen.output, key).flatten().double()
-            bytes_ = b"".join(map(base64.b64decode, theirs[key]))
-            difference = (torch.tensor(np.frombuffer(bytes_, np.float32)).double() - ours).abs()
-            assert (difference / ours.abs().clamp(min=1)).max() < 1e-4, key
-        for each, found in zip(configs, theirs["found"], strict=True):
-            (expected,) = model.detections(seen, each)
+            own = getattr(seen.output, key).flatten().double()
+            difference = (torch.tensor(np.frombuffer(base64.b64decode(their[key]), np.float32)).double() - own).abs()
+            assert (difference / own.abs().clamp(min=1)).max() < 1e-4, key
+        for (each, expected), found in zip(detections, their["found"], strict=True):
             total += len(expected["boxes"])
             starts = np.cumsum([0, *seen.grid.counts])
             kept = {(starts[one["level"]] + one["cell"], one["label"]): one for one in found if one["kept"]}
@@ -138,6 +194,71 @@ def check_the_story(found: list[dict[str, Any]], threshold: float) -> None:
         assert one["iou"] == pytest.approx(overlap, abs=1e-5) and one["iou"] > threshold
 
 
+# ---- targets
+
+
+def cases(name: str) -> Iterator[tuple[int, int, torch.Tensor, FCOSConfig]]:
+    """Pictures with boxes, for a detector as it was trained and for others: (height, width, boxes, configuration)."""
+    trained = FCOSConfig.from_dict(json.loads(read_metadata(packaged(name))["config"]))
+    for number in range(4):
+        yield 256, 256, drawn()[number][1]["boxes"].as_subclass(torch.Tensor), trained
+    configs = [
+        trained,
+        trained.replace(center_sampling_radius=None),
+        trained.replace(center_sampling_radius=0.5, level_bounds=(0, 30, 61.5, 100, 100, float("inf"))),
+        trained.replace(center_sampling_radius=None, normalize_targets=False, level_bounds=(0, 20, 40, 80, 160, 300)),
+    ]
+    random = np.random.default_rng(7)
+    for number, config in enumerate(configs * 3):
+        height, width = (*SIZES, (480, 640))[number % 4 if number % 2 else 0]
+        corners = random.uniform(0, (width, height), size=(14, 2, 2))
+        # On whole and on half pixels sides meet locations, areas are equal, and centres lie at the edge of a reach.
+        corners = (corners, corners.round(), (corners / 4).round() * 4, (2 * corners).round() / 2)[number % 4]
+        boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+        boxes = np.concatenate([boxes, boxes[:2, [0, 1, 2, 3]], [[0, 0, width, height], [4, 4, 36, 36]]])
+        sides = boxes[:, 2:] - boxes[:, :2]
+        yield height, width, torch.tensor(boxes[(sides > 0.5).all(axis=1)], dtype=torch.float32), config
+    yield 256, 256, torch.zeros(0, 4), trained
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_targets_in_the_page_are_the_package_s(page: Any, name: str) -> None:
+    all_cases = list(cases(name))
+    theirs = page.evaluate(
+        "(cases) => tests.targets(cases)",
+        [
+            {"height": height, "width": width, "boxes": boxes.tolist(), "config": config.to_dict()}
+            for height, width, boxes, config in all_cases
+        ],
+    )
+    positive = ambiguous = 0
+    for (height, width, boxes, config), their in zip(all_cases, theirs, strict=True):
+        size = resized_size(height, width, config)
+        grid = Grid.of(*their["canvas"], config)
+        own = scale_boxes(boxes, (height, width), size)
+        assert torch.equal(torch.tensor(their["boxes"]).reshape(-1, 4), own), "boxes on the canvas"
+        padded = pad_boxes([{"boxes": own, "labels": torch.zeros(len(own))}], own.device)
+        targets = make_targets(padded, grid, config)
+        matched = targets.matched[0]
+        assert their["matched"] == matched.tolist()
+        wanted = targets.ltrb[0]
+        assert torch.allclose(torch.tensor(their["wanted"]), wanted, atol=1e-4, rtol=1e-5)
+        assert torch.allclose(torch.tensor(their["centerness"]), centerness(wanted), atol=1e-4)
+        words, _ = candidates(padded.boxes, padded.valid, grid.sizes, config)
+        counts = [sum(int(word[0, place]).bit_count() for word in words) for place in range(len(grid))]
+        assert their["candidates"] == counts
+        # In the pixels of the given picture they name the box that was given there.
+        at = matched >= 0
+        back = torch.tensor([width / size[1], height / size[0]])
+        named = ltrb_to_boxes(grid.points[at] * back, torch.tensor(their["ltrb"])[at])
+        assert torch.allclose(named, boxes[matched[at]], atol=1e-3)
+        # The levels that a box may be learnt on from here: of a matched one, this level is among them.
+        for place in at.nonzero().flatten().tolist():
+            assert int(grid.levels[place]) in their["levels"][place][matched[place]]
+        positive, ambiguous = positive + int(at.sum()), ambiguous + sum(count > 1 for count in counts)
+    assert positive > 500 and ambiguous > 100
+
+
 # ---- what is written beside the built site
 
 
@@ -162,23 +283,39 @@ def test_the_page_is_given_checkpoints_and_pictures(extension: ModuleType, tmp_p
         assert base64.b64decode(given["checkpoint"]) == Path(packaged(name)).read_bytes()
         sizes = [Image.open(io.BytesIO(base64.b64decode(one["data"]))).size for one in given["pictures"]]
         assert sizes == ([(256, 256)] * len(extension.SHAPES) if name == "shapes" else []), "no data, no photograph"
+        for index, one in zip(extension.SHAPES, given["pictures"]):
+            _, target = load("shapes", "test", num_images=index + 1)[index]
+            assert one["truth"] == {key: target[key].tolist() for key in ("boxes", "labels")}
     own = sum((tmp_path / "out" / name).stat().st_size for name in ("network.js", "page.js", "page.css"))
     assert own < 100_000
     assert not (tmp_path / "out" / "bccd_license.txt").exists()
+
+
+BOX = (
+    "<object><name>{name}</name><bndbox><xmin>{x}</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax></bndbox></object>"
+)
 
 
 def test_photographs_come_with_their_licence(extension: ModuleType, tmp_path: Path) -> None:
     folder = tmp_path / "data" / "bccd"
     (folder / "ImageSets" / "Main").mkdir(parents=True)
     (folder / "JPEGImages").mkdir()
+    (folder / "Annotations").mkdir()
     names = [f"cell_{i}" for i in range(7)]
     (folder / "ImageSets" / "Main" / "test.txt").write_text("\n".join(names), "utf-8")
     for i, name in enumerate(names):
         Image.new("RGB", (20 + i, 10)).save(folder / "JPEGImages" / f"{name}.jpg")
+        boxes = "".join(BOX.format(name=word, x=2 + i) for word in ("WBC", "RBC")[: 2 - i // 3])
+        (folder / "Annotations" / f"{name}.xml").write_text(f"<annotation>{boxes}</annotation>", "utf-8")
     (folder / "LICENSE").write_text("MIT License", "utf-8")
     extension.write(tmp_path / "out")
     pictures = read_script(tmp_path / "out" / "bccd.js")["pictures"]
     assert [base64.b64decode(one["data"]) for one in pictures] == [
         (folder / "JPEGImages" / f"cell_{i}.jpg").read_bytes() for i in (0, 2, 4)
     ], "as they are"
+    assert [one["truth"] for one in pictures] == [
+        {"boxes": [[1, 1, 9, 8]] * 2, "labels": [1, 0]},
+        {"boxes": [[3, 1, 9, 8]] * 2, "labels": [1, 0]},
+        {"boxes": [[5, 1, 9, 8]], "labels": [1]},
+    ], "their annotations, as the package reads them"
     assert (tmp_path / "out" / "bccd_license.txt").read_text("utf-8") == "MIT License"

@@ -299,6 +299,16 @@ function fcosInThePage() {
     return { size, canvas: size.map((side) => ceil(side, config.size_divisor) * config.size_divisor) };
   }
 
+  // Where the network looks on a picture, before it has looked: what `run` says but for its answers.
+  function grid(height, width, config) {
+    const { size, canvas } = sizes(height, width, config);
+    const levels = config.levels.map((name) => {
+      const stride = 2 ** name;
+      return { name, stride, height: ceil(canvas[0], stride), width: ceil(canvas[1], stride) };
+    });
+    return { levels, size, canvas, given: [height, width] };
+  }
+
   // Bytes (height, width, 4) to the normalised canvas: bilinear, without antialias, half-pixel centres.
   function onCanvas(rgba, height, width, config) {
     const { size, canvas } = sizes(height, width, config);
@@ -452,5 +462,53 @@ function fcosInThePage() {
     return all;
   }
 
-  return { parse, detector, sizes, answer, detect, iou, sigmoid };
+  // ---- from boxes to targets (fcos_edu.targets, fcos_edu.centerness)
+
+  // Boxes of the given picture on the canvas, each rounded once to float32 (fcos_edu.images.scale_boxes).
+  function onCanvasBoxes(boxes, { given, size }) {
+    const [y, x] = size.map((side, i) => side / given[i]);
+    return boxes.map((box) => box.map((side, i) => Math.fround(side * (i % 2 ? y : x))));
+  }
+
+  const bound = (value) => (value === "inf" ? Infinity : value); // JSON knows no infinity
+
+  // What one box is to one location, in pixels of the canvas: Eq. 1 and the three questions of section 3.
+  function claim([x, y], [x0, y0, x1, y1], level, config) {
+    const d = [x - x0, y - y0, x1 - x, y1 - y], far = Math.max(...d), bounds = config.level_bounds.map(bound);
+    const away = Math.max(Math.abs(x - (x0 + x1) / 2), Math.abs(y - (y0 + y1) / 2));
+    const radius = config.center_sampling_radius, reach = radius === null ? Infinity : radius * 2 ** config.levels[level];
+    return {
+      ltrb: d, far, away, reach, area: (x1 - x0) * (y1 - y0),
+      inside: Math.min(...d) > 0,
+      inRange: bounds[level] <= far && far <= bounds[level + 1],
+      central: away < reach,
+      // The levels whose range it is in; two where it is a bound, which belongs to both.
+      levels: config.levels.filter((_, i) => bounds[i] <= far && far <= bounds[i + 1]),
+    };
+  }
+
+  function centerness([l, t, r, b]) { // Eq. 3
+    return Math.sqrt((Math.min(l, r) / Math.max(l, r)) * (Math.min(t, b) / Math.max(t, b)));
+  }
+
+  // What location `cell` of a level is to learn. `boxes` are on the canvas.
+  // {claims: of each box, candidates: those that may be learnt, smallest area first, matched: the first of them or -1,
+  //  ltrb: its distances in pixels of the given picture, wanted: as the network is to say them, centerness}
+  function target(predictions, level, cell, boxes, config) {
+    const { stride, width } = predictions.levels[level];
+    const point = [cell % width, Math.floor(cell / width)].map((i) => Math.floor(stride / 2) + i * stride);
+    const claims = boxes.map((box) => claim(point, box, level, config));
+    const fits = ({ inside, inRange, central }) => inside && inRange && central;
+    const candidates = claims.map((_, i) => i).filter((i) => fits(claims[i]));
+    candidates.sort((i, j) => claims[i].area - claims[j].area); // among equals the earlier one stays first
+    if (!candidates.length) return { claims, candidates, matched: -1, ltrb: null, wanted: null, centerness: 0 };
+    const own = claims[candidates[0]].ltrb, unit = config.normalize_targets ? stride : 1;
+    const back = [0, 1].map((i) => predictions.given[1 - i] / predictions.size[1 - i]);
+    return {
+      claims, candidates, matched: candidates[0], centerness: centerness(own),
+      ltrb: own.map((value, i) => value * back[i % 2]), wanted: own.map((value) => value / unit),
+    };
+  }
+
+  return { parse, detector, sizes, grid, answer, detect, iou, sigmoid, onCanvasBoxes, target };
 }

@@ -56,6 +56,15 @@
     return one;
   }
 
+  function switched(parent, text, on, changed) {
+    const label = node(parent, "label", { class: "fcx-toggle" });
+    const box = node(label, "input", { type: "checkbox" });
+    box.checked = on;
+    node(label, "i");
+    node(label, "span", {}, text);
+    box.addEventListener("change", () => changed(box.checked));
+  }
+
   const px = (value) => value.toFixed(value < 10 ? 1 : 0);
   const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
@@ -86,6 +95,8 @@
     const state = {
       name: "shapes", level: 4, heat: "none", label: -1, picture: 0, draw: "", chosen: -1, place: [128, 128],
       threshold: 0.3, nms: 0.6, centerness: true, seen: null, found: [], job: 0, busy: false, waits: false,
+      truth: null, // {boxes, labels} in pixels of the picture, where it is known
+      shown: false, ticket: 0,
     };
     const configs = {};
     const config = () => configs[state.name];
@@ -105,7 +116,7 @@
       tabindex: 0, role: "application", "aria-roledescription": "picture with a movable location",
       "aria-label": "Picture. Arrow keys move the location, Enter selects the detection there.",
     });
-    const layers = ["suppressed", "kept", "told", "spot"].map((name) => node(view, "svg:g", { class: `look-${name}` }));
+    const layers = ["suppressed", "true", "kept", "told", "spot"].map((name) => node(view, "svg:g", { class: `look-${name}` }));
     const side = node(body, "div", { class: "fcx-side" });
     const fourth = node(root, "div", { class: "fcx-top look-maps" });
     const fifth = node(root, "div", { class: "fcx-top" });
@@ -117,21 +128,26 @@
     choice(fourth, "Level", [3, 4, 5, 6, 7].map((n, i) => [String(i), `P${n}`]), String(state.level - 3), (value) => {
       state.level = Number(value) + 3;
       draw();
+      count();
     });
     choice(fourth, "Heat map", [["none", "no map"], ["score", "class score"], ["centerness", "center-ness"],
-      ["product", "product"]], "none", (value) => { state.heat = value; draw(); });
+      ["product", "product"], ["target", "target"]], "none", (value) => {
+      state.heat = value;
+      draw();
+      count();
+    });
     const of = node(fourth, "label", { class: "look-of" }, "of ");
     const select = node(of, "select", { "aria-label": "Class of the heat map" });
-    select.addEventListener("change", () => { state.label = Number(select.value); draw(); });
+    select.addEventListener("change", () => { state.label = Number(select.value); draw(); count(); });
 
     slider(fifth, "Score threshold", state.threshold, 0.05, 0.95, (value) => { state.threshold = value; decide(); });
     slider(fifth, "NMS threshold", state.nms, 0.05, 0.95, (value) => { state.nms = value; decide(); });
-    const toggle = node(fifth, "label", { class: "fcx-toggle" });
-    const box = node(toggle, "input", { type: "checkbox" });
-    box.checked = true;
-    node(toggle, "i");
-    node(toggle, "span", {}, "Center-ness");
-    box.addEventListener("change", () => { state.centerness = box.checked; decide(); });
+    switched(fifth, "Center-ness", state.centerness, (on) => { state.centerness = on; decide(); });
+    switched(fifth, "True boxes", state.shown, (on) => {
+      state.shown = on;
+      draw();
+      if (on) write(say, state.truth ? `${state.truth.boxes.length} true boxes are drawn.` : "Of a picture of yours no truth is known.");
+    });
 
     // ---- pictures
 
@@ -170,7 +186,9 @@
       const label = node(second, "label", { class: "fcx-button look-file" }, "Your picture");
       const file = node(label, "input", { type: "file", accept: "image/*", "aria-label": "Your picture" });
       file.addEventListener("change", () => { if (file.files[0]) take(file.files[0], file.files[0].name); });
-      if (state.name === "shapes") button(second, "Draw", () => { mark(-1); blank(); edit("disc"); run(); });
+      if (state.name === "shapes") {
+        button(second, "Draw", () => { state.ticket += 1; mark(-1); blank(); edit("disc"); run(); });
+      }
     }
 
     function mark(chosen) {
@@ -187,15 +205,18 @@
     async function take(blob, name, number = -1) {
       mark(number);
       edit("");
+      const ticket = (state.ticket += 1), { name: asked } = state;
       let picture;
       try {
         picture = await createImageBitmap(blob, { colorSpaceConversion: "none" });
       } catch {
         return write(say, `${name} is no picture that this browser can read.`);
       }
+      if (ticket !== state.ticket || asked !== state.name) return undefined; // the reader has gone on meanwhile
       const scale = Math.min(1, LARGEST / Math.max(picture.width, picture.height));
       size(Math.max(1, Math.round(picture.width * scale)), Math.max(1, Math.round(picture.height * scale)));
       paint.drawImage(picture, 0, 0, pixels.width, pixels.height);
+      if (number >= 0) state.truth = globalThis.lookInsideData[state.name].pictures[number].truth;
       return run();
     }
 
@@ -206,6 +227,7 @@
       stage.style.maxWidth = `${Math.min(560, 460 * width / height)}px`;
       state.place = [width / 2, height / 2];
       state.seen = null;
+      state.truth = null;
       state.chosen = -1;
       paint.fillStyle = "#d8d4cc"; // below a picture that lets something through
       paint.fillRect(0, 0, width, height);
@@ -228,6 +250,7 @@
         }
       }
       paint.putImageData(ground, 0, 0);
+      state.truth = { boxes: [], labels: [] };
       draw();
     }
 
@@ -240,7 +263,8 @@
       if (!shape) return;
       choice(third, "Shape to draw", DRAWN.map((one) => [one, one]), shape, (one) => { state.draw = one; });
       button(third, "Add one at the location", () => {
-        add([state.place[0] - 30, state.place[1] - 30, state.place[0] + 30, state.place[1] + 30]);
+        const [x, y] = state.place.map((value) => Math.min(Math.max(value, 30), 226)); // whole, so that its box is right
+        add([x - 30, y - 30, x + 30, y + 30]);
       });
       button(third, "Clear", () => { blank(); run(); });
       write(say, "Drag on the picture from corner to corner: a shape is drawn, and the network looks at it.");
@@ -266,6 +290,8 @@
         paint.rect(x0 + w * 0.66, y0 + h * 0.34, w * 0.34, h * 0.32);
       }
       paint.fill("evenodd");
+      state.truth.boxes.push([x0, y0, x1, y1]);
+      state.truth.labels.push(classes().indexOf(state.draw));
       run();
     }
 
@@ -337,6 +363,28 @@
       return inside.answer(state.seen, level, within(y, one.height) * one.width + within(x, one.width), config());
     }
 
+    // What the location under the pointer is to learn; null where nobody knows.
+    function aim(level, cell) {
+      if (!state.seen || !state.truth) return null;
+      const { boxes } = state.truth;
+      if (state.ownOf !== state.seen || state.own.length !== boxes.length) {
+        [state.own, state.ownOf] = [inside.onCanvasBoxes(boxes, state.seen), state.seen];
+      }
+      return inside.target(state.seen, level, cell, state.own, config());
+    }
+
+    // Of the chosen level, in words, as the map of targets shows it.
+    function count() {
+      if (state.heat !== "target" || !state.seen) return;
+      if (!state.truth) return write(say, "Of a picture of yours no truth is known, and so no target.");
+      const one = state.seen.levels[state.level - 3];
+      const all = Array.from({ length: one.width * one.height }, (_, cell) => aim(state.level - 3, cell));
+      const own = all.filter(({ matched }) => matched >= 0 && (state.label < 0 || state.truth.labels[matched] === state.label));
+      const ambiguous = own.filter(({ candidates }) => candidates.length > 1).length;
+      const word = state.label < 0 ? "a box" : classes()[state.label];
+      write(say, `On P${one.name}, ${own.length} of ${all.length} locations learn ${word}; ${ambiguous} of them are ambiguous. All others are background.`);
+    }
+
     // ---- drawing
 
     const rect = ([x0, y0, x1, y1]) => ({ x: x0, y: y0, width: Math.max(0, x1 - x0), height: Math.max(0, y1 - y0) });
@@ -345,6 +393,7 @@
       canvas.getContext("2d").drawImage(pixels, 0, 0);
       layers.forEach((layer) => layer.replaceChildren());
       heatMap();
+      trueBoxes();
       boxes();
       spot();
       tell();
@@ -357,7 +406,8 @@
       const one = state.seen.levels[state.level - 3], C = config().num_classes;
       [heat.width, heat.height] = [one.width, one.height];
       const image = context.createImageData(one.width, one.height);
-      for (let cell = 0; cell < one.width * one.height; cell++) {
+      if (state.heat === "target") targets(image, one);
+      else for (let cell = 0; cell < one.width * one.height; cell++) {
         const logits = one.logits.subarray(cell * C, (cell + 1) * C);
         const score = inside.sigmoid(state.label < 0 ? Math.max(...logits) : logits[state.label]);
         const center = inside.sigmoid(one.centerness[cell]);
@@ -371,12 +421,36 @@
       heat.style.height = `${(100 * one.height * one.stride) / height}%`;
     }
 
+    // A cell that learns a box in the colour of its class, the fuller the more central; background is dark.
+    function targets(image, one) {
+      for (let cell = 0; cell < one.width * one.height; cell++) {
+        const aimed = aim(state.level - 3, cell), label = aimed && aimed.matched >= 0 ? state.truth.labels[aimed.matched] : -1;
+        if (label < 0 || (state.label >= 0 && label !== state.label)) {
+          image.data.set([40, 20, 90, 150], 4 * cell);
+        } else {
+          const hue = [1, 3, 5].map((i) => parseInt(COLORS[label].slice(i, i + 2), 16)), share = 0.35 + 0.65 * aimed.centerness;
+          image.data.set([...hue.map((value) => 255 - (255 - value) * share), 225], 4 * cell);
+        }
+      }
+    }
+
+    function trueBoxes() {
+      if (!state.shown || !state.truth) return;
+      const one = here(), aimed = one && aim(one.level, one.cell);
+      state.truth.boxes.forEach((box, i) => {
+        const group = node(layers[1], "svg:g", { style: `--own:${COLORS[state.truth.labels[i]]}` });
+        if (aimed?.matched === i) group.classList.add("look-aimed");
+        node(group, "svg:rect", { ...rect(box), class: "look-halo" });
+        node(group, "svg:rect", { ...rect(box), class: "look-line" });
+      });
+    }
+
     function boxes() {
       const unit = pixels.width / 400;
       const chosen = state.found[state.chosen];
       const crowded = state.found.filter((one) => one.kept).length > 8;
       const written = [];
-      layers[1].classList.toggle("look-quiet", state.heat !== "none");
+      layers[2].classList.toggle("look-quiet", state.heat !== "none");
       state.found.forEach((one, i) => {
         if (one.kept || i === state.chosen) return;
         if (chosen && one.by === state.chosen) {
@@ -385,7 +459,7 @@
       });
       state.found.forEach((one, i) => {
         if (!one.kept && i !== state.chosen) return;
-        const group = node(layers[1], "svg:g", { style: `--own:${COLORS[one.label]}` });
+        const group = node(layers[2], "svg:g", { style: `--own:${COLORS[one.label]}` });
         if (i === state.chosen) group.classList.add("look-chosen");
         node(group, "svg:rect", { ...rect(one.box), class: "look-halo" });
         node(group, "svg:rect", { ...rect(one.box), class: "look-line" });
@@ -404,12 +478,12 @@
       const one = here(), [x, y] = one ? one.point : state.place, unit = pixels.width / 400;
       if (one) {
         const [l, t, r, b] = one.ltrb;
-        node(layers[2], "svg:rect", rect(one.box));
+        node(layers[3], "svg:rect", rect(one.box));
         [[x - l, y], [x, y - t], [x + r, y], [x, y + b]].forEach(([u, v], i) => {
-          node(layers[2], "svg:line", { x1: x, y1: y, x2: u, y2: v, style: `--own:${SIDES[i][1]}` });
+          node(layers[3], "svg:line", { x1: x, y1: y, x2: u, y2: v, style: `--own:${SIDES[i][1]}` });
         });
       }
-      node(layers[3], "svg:circle", { cx: x, cy: y, r: 4.5 * unit });
+      node(layers[4], "svg:circle", { cx: x, cy: y, r: 4.5 * unit });
     }
 
     // The panel: what the location under the pointer says.
@@ -417,12 +491,43 @@
     const meters = node(side, "div");
     const sides = node(side, "div", { class: "look-sides" });
     const fate = node(side, "p", { class: "fcx-hint" });
+    const goal = node(side, "div", { class: "look-goal" });
+
+    // The target; its words for those who do not see them.
+    function tellTarget(one) {
+      goal.replaceChildren();
+      const aimed = aim(one.level, one.cell);
+      if (!aimed) {
+        node(goal, "p", { class: "fcx-hint" }, "Target: of a picture of yours no truth is known.");
+        return "";
+      }
+      const names = state.truth.labels.map((label) => classes()[label]);
+      const scaled = state.seen.size.some((side, i) => side !== state.seen.given[i]);
+      const { title: word, reasons } = lookTruth.words(aimed, one.level, names, config(), scaled ? "pixels (as resized)" : "pixels");
+      const color = aimed.matched < 0 ? "#5c6675" : COLORS[state.truth.labels[aimed.matched]];
+      const head = node(goal, "p", { class: "look-title", style: `--own:${color}` });
+      node(head, "i");
+      node(head, "span", {}, `Target: ${word}`);
+      if (aimed.matched >= 0) {
+        const row = node(goal, "div", { class: "look-sides" });
+        SIDES.forEach(([name, own], i) => {
+          const cell = node(row, "span", { style: `--own:${own}` });
+          node(cell, "i", {}, name);
+          node(cell, "b", {}, px(aimed.ltrb[i]));
+        });
+        const strides = config().normalize_targets ? `; in strides ${aimed.wanted.map((value) => value.toFixed(2)).join(", ")}` : "";
+        node(row, "small", {}, `center-ness ${aimed.centerness.toFixed(3)}${strides}`);
+      }
+      node(goal, "p", { class: "fcx-hint" }, reasons.join(" "));
+      return ` Target: ${word}. ${reasons.join(" ")}`;
+    }
 
     function tell() {
       const one = here();
       if (!one) {
         write(title, `Location ${state.place.map(Math.round).join(", ")}`);
         write(fate, "The network is at work.");
+        goal.replaceChildren();
         return list();
       }
       const level = state.seen.levels[one.level];
@@ -448,7 +553,8 @@
       const index = state.found.findIndex((each) => each.level === one.level && each.cell === one.cell && each.label === best);
       const ends = one.outside ? "It lies on the padding beside the picture. " : "";
       write(fate, ends + (index < 0 ? `Its best class, ${word} with ${p}, is no candidate: it is not above the threshold.` : `Its best class is ${word}. ${verdict(index)}`));
-      view.setAttribute("aria-label", `Picture. Location ${x}, ${y} of P${level.name}: ${word} ${p}, center-ness ${one.centerness.toFixed(2)}, l ${px(one.ltrb[0])}, t ${px(one.ltrb[1])}, r ${px(one.ltrb[2])}, b ${px(one.ltrb[3])}. ${fate.textContent}`);
+      const learns = tellTarget(one);
+      view.setAttribute("aria-label", `Picture. Location ${x}, ${y} of P${level.name}: ${word} ${p}, center-ness ${one.centerness.toFixed(2)}, l ${px(one.ltrb[0])}, t ${px(one.ltrb[1])}, r ${px(one.ltrb[2])}, b ${px(one.ltrb[3])}. ${fate.textContent}${learns}`);
       return list();
     }
 
@@ -538,7 +644,7 @@
       soon();
       if (from) {
         const [u, v] = state.place;
-        requestAnimationFrame(() => node(layers[3], "svg:rect", rect([Math.min(from?.[0] ?? u, u), Math.min(from?.[1] ?? v, v),
+        requestAnimationFrame(() => node(layers[4], "svg:rect", rect([Math.min(from?.[0] ?? u, u), Math.min(from?.[1] ?? v, v),
           Math.max(from?.[0] ?? u, u), Math.max(from?.[1] ?? v, v)])));
       }
     });
