@@ -7,7 +7,7 @@ import functools
 import importlib.util
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -75,11 +75,23 @@ SCRIPT = """(() => {
     };
   }
 
+  function features({ checkpoint, picture, height, width }) {
+    const run = inside.detector(inside.parse(checkpoint));
+    const { size } = run(Uint8ClampedArray.from(atob(picture), (letter) => letter.charCodeAt(0)), height, width);
+    const names = new Set([3, 4, 5, 6, 7].flatMap((level) => Object.values(run.stages(level)).flat()));
+    return Object.fromEntries([...names].map((name) => {
+      const { values, peaks, strongest, colours, ...rest } = run.features(name, size);
+      const packed = { values: pack([values]), peaks: pack([peaks]), colours: pack([colours]) };
+      return [name, { ...rest, size, strongest, ...packed }];
+    }));
+  }
+
   const results = {};
   window.tests = {
     begin(name, given) { setTimeout(() => { results[name] = look(given); }, 0); },
     results: (name) => results[name] ?? null,
     targets: (cases) => cases.map(targets),
+    features,
   };
 })()"""
 
@@ -194,6 +206,73 @@ def check_the_story(found: list[dict[str, Any]], threshold: float) -> None:
         assert one["iou"] == pytest.approx(overlap, abs=1e-5) and one["iou"] > threshold
 
 
+# ---- feature maps
+
+
+def maps_of(model: FCOS, picture: NDArray[np.uint8]) -> dict[str, torch.Tensor]:
+    """All that the network computes on the way, by the page's names: (channels, H, W) each."""
+    seen: dict[str, torch.Tensor] = {}
+
+    def noted(name: str) -> Callable[..., None]:
+        def note(module: torch.nn.Module, given: Any, out: Any) -> None:
+            levels = [key for key in (f"{name} P{n}" for n in model.config.levels) if key not in seen]
+            seen[levels[0] if name.split()[0] in ("classification", "regression") else name] = out[0].clone()
+
+        return note
+
+    body, fpn, head = model.pyramid.body, model.pyramid.fpn, model.head
+    watched = {f"C{i + 1}": body.get_submodule(f"layer{i}") for i in range(1, 5)} | {"stem": body.stem}
+    watched |= {f"lateral C{i + 3}": block for i, block in enumerate(fpn.inner_blocks)}
+    for name in ("classification", "regression"):
+        for step in range(model.config.num_head_convs):
+            watched[f"{name} {step + 1}"] = head.get_submodule(f"{name}_tower.{3 * step + 2}")  # after its ReLU
+    hooks = [module.register_forward_hook(noted(name)) for name, module in watched.items()]
+
+    def before(name: str) -> Callable[..., None]:
+        return lambda module, given: seen.update({name: given[0][0].clone()})
+
+    hooks += [fpn.layer_blocks[i].register_forward_pre_hook(before(f"sum P{i + 3}")) for i in (0, 1)]
+    hooks.append(model.pyramid.register_forward_pre_hook(before("pixels")))
+    levels: list[torch.Tensor] = []
+    hooks.append(model.pyramid.register_forward_hook(lambda module, given, out: levels.extend(x[0] for x in out)))
+    list(model.predictions([torch.tensor(picture).permute(2, 0, 1)]))  # a generator, which only now computes
+    for hook in hooks:
+        hook.remove()
+    return seen | {f"P{n}": level for n, level in zip(model.config.levels, levels, strict=True)}
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+@torch.inference_mode()
+def test_feature_maps_in_the_page_are_the_package_s(page: Any, name: str) -> None:
+    picture = given_pictures(name)[1]  # with padding
+    height, width = picture.shape[:2]
+    rgba = np.dstack([picture, np.full((height, width), 255, dtype=np.uint8)])
+    checkpoint = in_letters(Path(packaged(name)).read_bytes())
+    given = {"checkpoint": checkpoint, "picture": in_letters(rgba.tobytes()), "height": height, "width": width}
+    theirs = page.evaluate("(given) => tests.features(given)", given)
+    ours = maps_of(FCOS.pretrained(name).double(), picture)  # P3 of cells sums hundreds to ones: float32 is off by 1e-4
+    assert set(theirs) == set(ours) and len(ours) == 16 + 5 * 4
+    for key, their in theirs.items():
+        channels, rows, columns = ours[key].shape
+        assert (their["channels"], their["height"], their["width"]) == (channels, rows, columns), key
+        values = torch.tensor(np.frombuffer(base64.b64decode(their["values"]), np.float32)).reshape(ours[key].shape)
+        assert ((values - ours[key]).abs() / ours[key].abs().clamp(min=1)).max() < 2e-5, key
+        # The strongest channel is that with the largest value on the picture; the padding does not count.
+        bottom, right = (-(-side // their["stride"]) for side in their["size"])
+        peaks = values[:, :bottom, :right].abs().amax(dim=(1, 2))
+        assert np.frombuffer(base64.b64decode(their["peaks"]), np.float32).tolist() == peaks.tolist()
+        strongest = peaks[their["strongest"]]
+        assert sorted(their["strongest"]) == list(range(channels)) and (strongest[:-1] >= strongest[1:]).all(), key
+        # The larger a value, the lighter; where nothing is, it is dark.
+        light = np.frombuffer(base64.b64decode(their["colours"]), np.uint8).reshape(channels, rows, columns, 4)
+        sums = light[..., :3].astype(int).sum(-1)
+        first = their["strongest"][0]
+        if peaks[first] > 0:
+            place = np.unravel_index(int(values[first, :bottom, :right].abs().argmax()), (bottom, right))
+            assert sums[first][place] > 400 and (light[..., 3] == 255).all(), key
+        assert (sums[(values == 0).numpy()] == 76).all(), key
+
+
 # ---- targets
 
 
@@ -205,7 +284,7 @@ def cases(name: str) -> Iterator[tuple[int, int, torch.Tensor, FCOSConfig]]:
     configs = [
         trained,
         trained.replace(center_sampling_radius=None),
-        trained.replace(center_sampling_radius=0.5, level_bounds=(0, 30, 61.5, 100, 100, float("inf"))),
+        trained.replace(center_sampling_radius=0.5, level_bounds=(0, 30, 61.5, 100, 100.5, float("inf"))),
         trained.replace(center_sampling_radius=None, normalize_targets=False, level_bounds=(0, 20, 40, 80, 160, 300)),
     ]
     random = np.random.default_rng(7)
@@ -219,6 +298,11 @@ def cases(name: str) -> Iterator[tuple[int, int, torch.Tensor, FCOSConfig]]:
         sides = boxes[:, 2:] - boxes[:, :2]
         yield height, width, torch.tensor(boxes[(sides > 0.5).all(axis=1)], dtype=torch.float32), config
     yield 256, 256, torch.zeros(0, 4), trained
+
+
+def floats(values: list[Any]) -> torch.Tensor:
+    """As float32, whole numbers too."""
+    return torch.tensor(values, dtype=torch.float32)
 
 
 @pytest.mark.parametrize("name", PACKAGED)
@@ -236,21 +320,21 @@ def test_targets_in_the_page_are_the_package_s(page: Any, name: str) -> None:
         size = resized_size(height, width, config)
         grid = Grid.of(*their["canvas"], config)
         own = scale_boxes(boxes, (height, width), size)
-        assert torch.equal(torch.tensor(their["boxes"]).reshape(-1, 4), own), "boxes on the canvas"
+        assert torch.equal(floats(their["boxes"]).reshape(-1, 4), own), "boxes on the canvas"
         padded = pad_boxes([{"boxes": own, "labels": torch.zeros(len(own))}], own.device)
         targets = make_targets(padded, grid, config)
         matched = targets.matched[0]
         assert their["matched"] == matched.tolist()
         wanted = targets.ltrb[0]
-        assert torch.allclose(torch.tensor(their["wanted"]), wanted, atol=1e-4, rtol=1e-5)
-        assert torch.allclose(torch.tensor(their["centerness"]), centerness(wanted), atol=1e-4)
+        assert torch.allclose(floats(their["wanted"]), wanted, atol=1e-4, rtol=1e-5)
+        assert torch.allclose(floats(their["centerness"]), centerness(wanted), atol=1e-4)
         words, _ = candidates(padded.boxes, padded.valid, grid.sizes, config)
         counts = [sum(int(word[0, place]).bit_count() for word in words) for place in range(len(grid))]
         assert their["candidates"] == counts
         # In the pixels of the given picture they name the box that was given there.
         at = matched >= 0
         back = torch.tensor([width / size[1], height / size[0]])
-        named = ltrb_to_boxes(grid.points[at] * back, torch.tensor(their["ltrb"])[at])
+        named = ltrb_to_boxes(grid.points[at] * back, floats(their["ltrb"])[at])
         assert torch.allclose(named, boxes[matched[at]], atol=1e-3)
         # The levels that a box may be learnt on from here: of a matched one, this level is among them.
         for place in at.nonzero().flatten().tolist():
@@ -286,14 +370,12 @@ def test_the_page_is_given_checkpoints_and_pictures(extension: ModuleType, tmp_p
         for index, one in zip(extension.SHAPES, given["pictures"]):
             _, target = load("shapes", "test", num_images=index + 1)[index]
             assert one["truth"] == {key: target[key].tolist() for key in ("boxes", "labels")}
-    own = sum((tmp_path / "out" / name).stat().st_size for name in ("network.js", "page.js", "page.css"))
-    assert own < 100_000
+    others = {f"{name}.js" for name in PACKAGED}
+    assert sum(path.stat().st_size for path in (tmp_path / "out").iterdir() if path.name not in others) < 120_000
     assert not (tmp_path / "out" / "bccd_license.txt").exists()
 
 
-BOX = (
-    "<object><name>{name}</name><bndbox><xmin>{x}</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax></bndbox></object>"
-)
+BOX = "<object><name>{name}</name><bndbox><xmin>{x}</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax></bndbox></object>"
 
 
 def test_photographs_come_with_their_licence(extension: ModuleType, tmp_path: Path) -> None:

@@ -360,31 +360,44 @@ function fcosInThePage() {
         convolution(checkpoint, `head.${name}.${3 * i}`),
         checkpoint.weight(`head.${name}.${3 * i + 1}.weight`), checkpoint.weight(`head.${name}.${3 * i + 1}.bias`),
       ]);
-      return (x) => steps.reduce((y, [conv, weight, bias]) => relu(groupNorm(conv(y), weight, bias)), x);
+      return (x, noteStep) => steps.reduce((y, [conv, weight, bias], i) =>
+        noteStep(i + 1, relu(groupNorm(conv(y), weight, bias))), x);
     };
     const towers = { classification: tower("classification_tower"), regression: tower("regression_tower") };
     const [classify, regress, center] = ["classification", "regression", "centerness"].map((name) =>
       convolution(checkpoint, `head.${name}`));
     const scales = checkpoint.weight("head.scales");
 
+    // The maps of the last run by name; they are of use until the next one begins.
+    let noted = {};
+    function note(name, stride, x) {
+      noted[name] = { ...x, stride };
+      return x;
+    }
+
     function pyramid(x) {
-      const c = stages.reduce((maps, blocks) => [...maps, blocks.reduce((y, one) => one(y), maps.at(-1))], [stem(x)].map(relu));
-      const [, , c3, c4, c5] = c;
-      const p5 = inner[2](c5);
-      const p4 = add(inner[1](c4), upsample(p5, c4.height, c4.width));
-      const p3 = add(inner[0](c3), upsample(p4, c3.height, c3.width));
+      const c = [note("stem", 2, relu(stem(x)))];
+      for (const blocks of stages) c.push(note(`C${c.length + 1}`, 2 ** (c.length + 1), blocks.reduce((y, one) => one(y), c.at(-1))));
+      const side = inner.map((conv, i) => note(`lateral C${i + 3}`, 2 ** (i + 3), conv(c[i + 2])));
+      const p5 = side[2];
+      const p4 = note("sum P4", 16, add(copy(side[1]), upsample(p5, side[1].height, side[1].width)));
+      const p3 = note("sum P3", 8, add(copy(side[0]), upsample(p4, side[0].height, side[0].width)));
       const levels = [layer[0](p3), layer[1](p4), layer[2](p5)];
       levels.push(extra[0](levels[2]));
       levels.push(extra[1](relu(copy(levels[3]))));
+      levels.forEach((map, i) => note(`P${config.levels[i]}`, 2 ** config.levels[i], map));
       return levels;
     }
 
-    return function run(rgba, height, width) {
+    function run(rgba, height, width) {
       used = 0;
+      noted = {};
       const { canvas, size } = onCanvas(rgba, height, width, config);
+      note("pixels", 1, canvas);
       const levels = pyramid(canvas).map((feature, i) => {
-        const classification = towers.classification(feature), regression = towers.regression(feature);
         const cells = feature.height * feature.width, stride = 2 ** config.levels[i];
+        const [classification, regression] = ["classification", "regression"].map((name) =>
+          towers[name](feature, (step, x) => note(`${name} ${step} P${config.levels[i]}`, stride, x)));
         const own = config.centerness_branch === "classification" ? classification : regression;
         const raw = regress(regression).data.subarray(0, 4 * cells);
         return {
@@ -396,7 +409,45 @@ function fcosInThePage() {
         };
       });
       return { levels, size, canvas: [canvas.height, canvas.width], given: [height, width] };
+    }
+
+    // One of the maps of the last run, channel after channel, and how it looks: `strongest` are its channels, that with
+    // the largest value on the picture first, `peaks` these values, `colours` bytes (channels, height, width, 4).
+    run.features = (name, size) => {
+      if (!noted[name]) throw new Error(`there is no map ${name}; there are ${Object.keys(noted).join(", ")}`);
+      const { data, height, width, channels, stride } = noted[name], cells = height * width;
+      const values = new Float32Array(channels * cells), peaks = new Float32Array(channels);
+      const rows = Math.min(height, ceil(size[0], stride)), columns = Math.min(width, ceil(size[1], stride));
+      for (let c = 0, to = 0; c < channels; c++) {
+        for (let i = 0; i < cells; i++) values[to++] = data[i * channels + c];
+        for (let y = 0; y < rows; y++) {
+          const row = values.subarray(c * cells + y * width, c * cells + y * width + columns);
+          for (const value of row) peaks[c] = Math.max(peaks[c], Math.abs(value));
+        }
+      }
+      const colours = new Uint8ClampedArray(4 * values.length);
+      for (let c = 0, i = 0; c < channels; c++) {
+        for (const end = (c + 1) * cells; i < end; i++) {
+          const share = Math.max(-1, Math.min(1, values[i] / (peaks[c] || 1))), far = Math.abs(share), at = 4 * i;
+          // Nothing is dark; up it goes to yellow, down to blue.
+          colours[at] = 22 + (share > 0 ? 233 : 64) * far;
+          colours[at + 1] = 20 + (share > 0 ? 190 : 160) * far;
+          colours[at + 2] = 34 + (share > 0 ? 20 : 215) * far;
+          colours[at + 3] = 255;
+        }
+      }
+      const strongest = Array.from({ length: channels }, (_, c) => c).sort((a, b) => peaks[b] - peaks[a]);
+      return { name, height, width, channels, stride, values, peaks, strongest, colours };
     };
+    // Names of all maps, from the picture on; those of the head for one level.
+    run.stages = (level) => {
+      const tower = (name) => Array.from({ length: config.num_head_convs }, (_, i) => `${name} ${i + 1} P${level}`);
+      const names = { picture: ["pixels"], backbone: ["stem", "C2", "C3", "C4", "C5"] };
+      names.pyramid = ["lateral C3", "lateral C4", "lateral C5", "sum P4", "sum P3", ...config.levels.map((n) => `P${n}`)];
+      names.head = [...tower("classification"), ...tower("regression")];
+      return names;
+    };
+    return run;
   }
 
   // ---- from predictions to detections (fcos_edu.inference)

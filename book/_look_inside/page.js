@@ -72,15 +72,23 @@
 
   function work(make) {
     const inside = make(), known = {};
+    let last = null; // what ran last: its feature maps are still there
     onmessage = ({ data }) => {
       try {
         if (data.checkpoint) {
-          const read = inside.parse(data.checkpoint);
-          known[data.name] = inside.detector(read);
-          return postMessage({ loaded: data.name, config: read.config });
+          const read = inside.parse(data.checkpoint), run = inside.detector(read);
+          known[data.name] = run;
+          const stages = Object.fromEntries(read.config.levels.map((level) => [level, run.stages(level)]));
+          return postMessage({ loaded: data.name, config: read.config, stages });
         }
-        const start = performance.now();
-        const seen = known[data.name](data.rgba, data.height, data.width);
+        if (data.stage) {
+          if (last?.job !== data.job) return undefined; // another picture has been looked at; the page asks again
+          const maps = last.run.features(data.stage, last.seen.size);
+          return postMessage({ job: data.job, maps }, [maps.values.buffer, maps.colours.buffer]);
+        }
+        const start = performance.now(), run = known[data.name];
+        const seen = run(data.rgba, data.height, data.width);
+        last = { job: data.job, run, seen };
         return postMessage({ job: data.job, seen, milliseconds: performance.now() - start });
       } catch (error) {
         return postMessage({ job: data.job, error: String(error) });
@@ -98,7 +106,7 @@
       truth: null, // {boxes, labels} in pixels of the picture, where it is known
       shown: false, ticket: 0,
     };
-    const configs = {};
+    const configs = {}, stages = {};
     const config = () => configs[state.name];
     const classes = () => config()?.class_names ?? [];
 
@@ -120,6 +128,7 @@
     const side = node(body, "div", { class: "fcx-side" });
     const fourth = node(root, "div", { class: "fcx-top look-maps" });
     const fifth = node(root, "div", { class: "fcx-top" });
+    const deeper = node(root, "div", { class: "look-deeper" });
     const say = node(root, "p", { class: "fcx-say", "aria-live": "polite" });
     const story = node(root, "div", { class: "look-story" });
     const pixels = document.createElement("canvas"); // the picture as it is given to the network
@@ -127,12 +136,14 @@
 
     choice(fourth, "Level", [3, 4, 5, 6, 7].map((n, i) => [String(i), `P${n}`]), String(state.level - 3), (value) => {
       state.level = Number(value) + 3;
+      maps.offer(state.level);
       draw();
       count();
     });
     choice(fourth, "Heat map", [["none", "no map"], ["score", "class score"], ["centerness", "center-ness"],
       ["product", "product"], ["target", "target"]], "none", (value) => {
       state.heat = value;
+      if (value !== "none" && maps.over) maps.off();
       draw();
       count();
     });
@@ -147,6 +158,23 @@
       state.shown = on;
       draw();
       if (on) write(say, state.truth ? `${state.truth.boxes.length} true boxes are drawn.` : "Of a picture of yours no truth is known.");
+    });
+
+    const maps = lookMaps({
+      node, write, bar: node(fourth, "span", { class: "look-inner" }), below: deeper,
+      stages: (level) => stages[state.name]?.[level] ?? {},
+      ask: (stage) => { if (state.seen) worker.postMessage({ job: state.job, stage }); },
+      chosen: () => {
+        if (maps.over && state.heat !== "none") {
+          state.heat = "none";
+          root.querySelector('input[name="look-heat-map"][value="none"]').checked = true;
+        }
+        draw();
+      },
+      moved: (share) => {
+        if (share) state.place = [share[0] * pixels.width, share[1] * pixels.height].map((value, i) => Math.max(0, Math.min([pixels.width, pixels.height][i] - 0.01, value)));
+        soon();
+      },
     });
 
     // ---- pictures
@@ -227,6 +255,7 @@
       stage.style.maxWidth = `${Math.min(560, 460 * width / height)}px`;
       state.place = [width / 2, height / 2];
       state.seen = null;
+      maps.clear();
       state.truth = null;
       state.chosen = -1;
       paint.fillStyle = "#d8d4cc"; // below a picture that lets something through
@@ -317,8 +346,12 @@
 
     worker.onmessage = ({ data }) => {
       if (data.loaded) {
-        configs[data.loaded] = data.config;
+        [configs[data.loaded], stages[data.loaded]] = [data.config, data.stages];
         return next();
+      }
+      if (data.maps) {
+        if (state.seen && data.job === state.job) maps.take(data.maps, state.seen.size);
+        return draw();
       }
       state.busy = false;
       if (data.error) {
@@ -333,6 +366,8 @@
           one.selected = i - 1 === state.label;
           return one;
         }));
+        maps.offer(state.level);
+        maps.again();
         decide();
       }
       return next();
@@ -400,9 +435,10 @@
     }
 
     function heatMap() {
-      const context = heat.getContext("2d");
-      heat.hidden = state.heat === "none" || !state.seen;
+      heat.hidden = !state.seen || !(state.heat !== "none" || maps.over);
       if (heat.hidden) return;
+      if (state.heat === "none") return maps.paint(heat);
+      const context = heat.getContext("2d");
       const one = state.seen.levels[state.level - 3], C = config().num_classes;
       [heat.width, heat.height] = [one.width, one.height];
       const image = context.createImageData(one.width, one.height);
@@ -415,6 +451,7 @@
         image.data.set([40 + 215 * value, 20 + 215 * value * value, 90 * (1 - value), 205], 4 * cell);
       }
       context.putImageData(image, 0, 0);
+      heat.style.cssText = "";
       // The map covers the canvas, of which the picture is a part.
       const [height, width] = state.seen.size;
       heat.style.width = `${(100 * one.width * one.stride) / width}%`;
@@ -450,7 +487,7 @@
       const chosen = state.found[state.chosen];
       const crowded = state.found.filter((one) => one.kept).length > 8;
       const written = [];
-      layers[2].classList.toggle("look-quiet", state.heat !== "none");
+      layers[2].classList.toggle("look-quiet", !heat.hidden);
       state.found.forEach((one, i) => {
         if (one.kept || i === state.chosen) return;
         if (chosen && one.by === state.chosen) {
@@ -488,6 +525,7 @@
 
     // The panel: what the location under the pointer says.
     const title = node(side, "p", { class: "look-title" });
+    const read = node(side, "p", { class: "look-read" }); // a feature map's value here
     const meters = node(side, "div");
     const sides = node(side, "div", { class: "look-sides" });
     const fate = node(side, "p", { class: "fcx-hint" });
@@ -505,7 +543,7 @@
       const scaled = state.seen.size.some((side, i) => side !== state.seen.given[i]);
       const { title: word, reasons } = lookTruth.words(aimed, one.level, names, config(), scaled ? "pixels (as resized)" : "pixels");
       const color = aimed.matched < 0 ? "#5c6675" : COLORS[state.truth.labels[aimed.matched]];
-      const head = node(goal, "p", { class: "look-title", style: `--own:${color}` });
+      const head = node(goal, "p", { class: "look-learns", style: `--own:${color}` });
       node(head, "i");
       node(head, "span", {}, `Target: ${word}`);
       if (aimed.matched >= 0) {
@@ -532,6 +570,8 @@
       }
       const level = state.seen.levels[one.level];
       const [x, y] = one.point.map(Math.round);
+      const inner = maps.tell(state.place.map((value, i) => (value * state.seen.size[1 - i]) / state.seen.given[1 - i]));
+      write(read, inner);
       write(title, `P${level.name}, stride ${level.stride}: location ${x}, ${y}`);
       meters.replaceChildren();
       const rows = [...classes().map((name, i) => [name, one.scores[i], COLORS[i]]),
@@ -554,7 +594,7 @@
       const ends = one.outside ? "It lies on the padding beside the picture. " : "";
       write(fate, ends + (index < 0 ? `Its best class, ${word} with ${p}, is no candidate: it is not above the threshold.` : `Its best class is ${word}. ${verdict(index)}`));
       const learns = tellTarget(one);
-      view.setAttribute("aria-label", `Picture. Location ${x}, ${y} of P${level.name}: ${word} ${p}, center-ness ${one.centerness.toFixed(2)}, l ${px(one.ltrb[0])}, t ${px(one.ltrb[1])}, r ${px(one.ltrb[2])}, b ${px(one.ltrb[3])}. ${fate.textContent}${learns}`);
+      view.setAttribute("aria-label", `Picture. ${inner ? `${inner}. ` : ""}Location ${x}, ${y} of P${level.name}: ${word} ${p}, center-ness ${one.centerness.toFixed(2)}, l ${px(one.ltrb[0])}, t ${px(one.ltrb[1])}, r ${px(one.ltrb[2])}, b ${px(one.ltrb[3])}. ${fate.textContent}${learns}`);
       return list();
     }
 
@@ -610,6 +650,7 @@
       const one = state.found[index];
       state.place = one.point;
       state.level = one.level + 3;
+      maps.offer(state.level);
       root.querySelector(`input[name="look-level"][value="${one.level}"]`).checked = true;
       draw();
       write(say, `Number ${one.rank}, ${classes()[one.label]} ${one.score.toFixed(2)}. ${verdict(index)}`);

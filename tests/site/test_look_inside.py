@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import json
 import re
@@ -15,6 +16,8 @@ import torch
 from PIL import Image
 
 from fcos_edu import FCOS
+from fcos_edu.locations import Grid
+from fcos_edu.targets import make_targets, pad_boxes
 
 from .test_pages import SITE, TELEPHONE, WIDE, Visit
 
@@ -34,6 +37,29 @@ def found_by_package(name: str, data: bytes) -> dict[str, int]:
     model = FCOS.pretrained(name).set_inference(score_threshold=THRESHOLD)
     labels = model([picture])[0]["labels"].tolist()
     return {word: labels.count(i) for i, word in enumerate(model.config.class_names) if i in labels}
+
+
+# Notes what of the network is asked for on the page itself; all of it belongs into the worker.
+WATCH = """document.addEventListener("DOMContentLoaded", () => {
+  const make = fcosInThePage;
+  window.asked = [];
+  window.fcosInThePage = Object.assign(() => {
+    const inside = make();
+    for (const name of ["parse", "detector"]) inside[name] = () => { asked.push(name); };
+    return inside;
+  }, { toString: () => String(make) });
+});"""
+
+
+@functools.cache
+def truth(number: int) -> dict[str, Any]:
+    """The boxes of a prepared picture of shapes, and what the package has each location of P5 learn."""
+    one = given("shapes")["pictures"][number]["truth"]
+    config = FCOS.pretrained("shapes").config
+    boxes = {"boxes": torch.tensor(one["boxes"]), "labels": torch.tensor(one["labels"])}
+    grid = Grid.of(256, 256, config)
+    labels = make_targets(pad_boxes([boxes], torch.device("cpu")), grid, config).labels[0]
+    return one | {"p5": labels[grid.levels == 5].tolist(), "classes": config.class_names}
 
 
 class Look:
@@ -81,8 +107,10 @@ class Look:
 def look(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Look]:
     context = chromium.new_context(viewport=request.param, offline=True, has_touch=request.param is TELEPHONE)
     context.set_default_timeout(180_000)
+    context.add_init_script(WATCH)
     look = Look(Visit(context.new_page()))
     yield look
+    assert look.page.evaluate("window.asked") == [], "the network runs in the worker alone"
     context.close()
     assert not look.visit.faults
 
@@ -102,9 +130,9 @@ def test_a_reader_at_a_desk(look: Look) -> None:
     assert sum(look.counts.values()) > sum(first.values())
     look.slide("NMS threshold", 0.6)
     assert "×" in look.chain()[2]
-    look.page.locator(".fcx-toggle").click()
+    look.page.locator(".fcx-toggle", has_text="Center-ness").click()
     assert "no center-ness" in look.chain()[2]
-    look.page.locator(".fcx-toggle").click()
+    look.page.locator(".fcx-toggle", has_text="Center-ness").click()
     assert look.job == 1
 
     # A candidate of the list tells its chain, and who suppressed it.
@@ -133,6 +161,44 @@ def test_a_reader_at_a_desk(look: Look) -> None:
     assert moved == f"P5, stride 32: location {near[0] + 32}, {near[1]}"
     assert "center-ness" in look.said and look.said.startswith("Location")
 
+    # What the location is to learn, and all of its level.
+    known = truth(0)
+    learns = [known["p5"][near[1] // 32 * 8 + near[0] // 32 + step] for step in range(2)]
+    goal = look.page.locator(".look-learns")
+    assert goal.inner_text() == "Target: " + ("background" if learns[1] < 0 else known["classes"][learns[1]])
+    look.page.locator(".fcx-chips label", has_text="target").click()
+    positive = sum(label >= 0 for label in known["p5"])
+    assert f"On P5, {positive} of 64 locations learn a box" in look.said
+    first = next(place for place, label in enumerate(known["p5"]) if label >= 0)
+    share = [(first % 8 + 0.5) / 8, (first // 8 + 0.5) / 8]
+    look.page.mouse.move(*(frame[k] + s * frame[side] for k, s, side in zip("xy", share, ("width", "height"))))
+    look.visit.settle()
+    assert goal.inner_text() == f"Target: {known['classes'][known['p5'][first]]}"
+    look.page.locator(".fcx-toggle", has_text="True boxes").click()
+    assert look.page.locator(".look-true g").count() == len(known["boxes"])
+
+    # Feature maps: the strongest channel lies over the picture, any other one follows; the heat map gives way.
+    look.page.get_by_label("Feature maps of").select_option("P5")
+    tiles = look.page.locator(".look-tile")
+    tiles.nth(63).wait_for()
+    assert tiles.count() == 64 and tiles.first.get_attribute("aria-pressed") == "true"
+    assert look.page.locator("input[name=look-heat-map][value=none]").is_checked()
+    value = look.page.locator(".look-read")
+    cell = f"cell {first % 8}, {first // 8}: "
+    name = tiles.first.get_attribute("aria-label").partition(",")[0]
+    assert value.inner_text().startswith(f"P5, {name}, {cell}")
+    tiles.first.focus()
+    look.page.keyboard.press("ArrowRight")
+    look.page.keyboard.press("Enter")
+    name = tiles.nth(1).get_attribute("aria-label").partition(",")[0]
+    assert tiles.nth(1).get_attribute("aria-pressed") == "true"
+    assert value.inner_text().startswith(f"P5, {name}, {cell}")
+    look.page.get_by_label("Feature maps of").select_option("classification 2 P5")
+    look.page.locator(".look-deeper p", has_text="class tower, layer 2, on P5").wait_for()
+    look.page.locator(".fcx-chips label", has_text="P3").click()
+    look.page.locator(".look-deeper p", has_text="on P3: 64 channels of 32 × 32").wait_for()
+    assert look.job == 1, "none of this runs the network again"
+
 
 @pytest.mark.parametrize("look", [TELEPHONE], indirect=True)
 def test_a_reader_with_a_telephone_and_files(look: Look) -> None:
@@ -148,6 +214,10 @@ def test_a_reader_with_a_telephone_and_files(look: Look) -> None:
     page.get_by_role("button", name="Add one at the location").tap()
     look.wait(3)
     assert look.counts == {"disc": 1}
+    goal = page.locator(".look-goal")
+    assert "Target: background" in goal.inner_text() and "that is for P3" in goal.inner_text()
+    page.locator(".fcx-chips label", has_text="P3").tap()
+    assert "Target: disc" in goal.inner_text(), "its box is known"
 
     # The other detector, and a file of the reader's.
     page.locator(".fcx-chips label", has_text="Blood cells").tap()
@@ -165,6 +235,7 @@ def test_a_reader_with_a_telephone_and_files(look: Look) -> None:
     )
     look.wait(before + 1)
     assert look.counts == found_by_package("bccd", file.getvalue())
+    assert "no truth is known" in goal.inner_text()
 
     page.get_by_label("Your picture").set_input_files({"name": "no.png", "mimeType": "image/png", "buffer": b"no"})
     page.wait_for_function("document.querySelector('.look .fcx-say').textContent.includes('no.png is no picture')")
