@@ -107,16 +107,25 @@ function fcosInThePage() {
     return out;
   }
 
-  // The 3x3 weights as Winograd's F(2x2, 3x3) wants them (Lavin and Gray 2016): G g G^T, 16 of them, (16, out, in).
-  function winogradWeights([outputs, inputs], weight) {
-    const out = new Float64Array(16 * outputs * inputs);
-    const along = (a, b, c) => [a, (a + b + c) / 2, (a - b + c) / 2, c];
+  // Winograd's transforms for 3x3 (Lavin and Gray 2016): tiles of 2x2 cells from 16 products, F(2x2, 3x3), or of 4x4 from
+  // 36, F(4x4, 3x3), where nine for each cell would be 36 or 144. `weights` is G g for one column of g.
+  const TILES = {
+    2: { products: 16, weights: (a, b, c) => [a, (a + b + c) / 2, (a - b + c) / 2, c] },
+    4: {
+      products: 36,
+      weights: (a, b, c) => [a / 4, -(a + b + c) / 6, (b - a - c) / 6, a / 24 + b / 12 + c / 6, a / 24 - b / 12 + c / 6, c],
+    },
+  };
+
+  // torch's weight (out, in, 3, 3) as such tiles want it: G g G^T, (products, out, in).
+  function winogradWeights([outputs, inputs], weight, { products, weights }) {
+    const out = new Float64Array(products * outputs * inputs), side = Math.sqrt(products);
     for (let i = 0; i < outputs * inputs; i++) {
       const g = weight.subarray(9 * i, 9 * i + 9);
-      const columns = [0, 1, 2].map((x) => along(g[x], g[3 + x], g[6 + x])); // 3 of 4
-      for (let y = 0; y < 4; y++) {
-        along(columns[0][y], columns[1][y], columns[2][y]).forEach((value, x) => {
-          out[(4 * y + x) * outputs * inputs + i] = value;
+      const columns = [0, 1, 2].map((x) => weights(g[x], g[3 + x], g[6 + x])); // 3 of 4 or 6
+      for (let y = 0; y < side; y++) {
+        weights(columns[0][y], columns[1][y], columns[2][y]).forEach((value, x) => {
+          out[(side * y + x) * outputs * inputs + i] = value;
         });
       }
     }
@@ -139,8 +148,14 @@ function fcosInThePage() {
       bias = checkpoint.weight(`${name}.bias`);
     }
     if (size === 3 && stride === 1) {
-      const ready = winogradWeights(shape, weight);
-      return (x) => winograd(x, ready, bias, outputs);
+      const ready = {};
+      return (x) => {
+        // Larger tiles, but where a map is so small that most of them would be empty. Four tiles are multiplied at once.
+        const cost = (tile) => ceil(ceil(x.height, tile) * ceil(x.width, tile), 4) * TILES[tile].products;
+        const tile = cost(4) < cost(2) ? 4 : 2;
+        ready[tile] ??= winogradWeights(shape, weight, TILES[tile]);
+        return (tile === 4 ? winograd4 : winograd2)(x, ready[tile], bias, outputs);
+      };
     }
     const ready = cellsOf(shape, weight);
     return (x) => direct(x, ready, bias, outputs, size, stride, inputs);
@@ -178,7 +193,7 @@ function fcosInThePage() {
   }
 
   // Four cells at once from 16 products for each pair of channels, where nine for each cell would be 36.
-  function winograd(x, weight, bias, outputs) {
+  function winograd2(x, weight, bias, outputs) {
     const { height, width, channels } = x;
     const down = ceil(height, 2), across = ceil(width, 2), tiles = down * across, room = ceil(tiles, 4) * 4;
     const columns = 2 * across + 2, row = columns * channels;
@@ -233,6 +248,62 @@ function fcosInThePage() {
     return out;
   }
 
+  // The same with tiles of 4x4 cells: sixteen cells from 36 products.
+  function winograd4(x, weight, bias, outputs) {
+    const { height, width, channels } = x;
+    const down = ceil(height, 4), across = ceil(width, 4), tiles = down * across, room = ceil(tiles, 4) * 4;
+    const columns = 4 * across + 2, row = columns * channels;
+    const source = padded(x, 4 * down + 2, columns);
+    const step = room * channels, seen = buffer("seen", 36 * step), half = buffer("half", 36);
+    for (let v = 0, tile = 0; v < down; v++) {
+      for (let u = 0; u < across; u++, tile++) {
+        for (let c = 0; c < channels; c++) { // B^T d B
+          let from = (4 * v * columns + 4 * u) * channels + c;
+          for (let i = 0; i < 6; i++, from += channels) {
+            const d0 = source[from], d1 = source[from + row], d2 = source[from + 2 * row];
+            const d3 = source[from + 3 * row], d4 = source[from + 4 * row], d5 = source[from + 5 * row];
+            const p = d4 - 4 * d2, q = d3 - 4 * d1, r = d4 - d2, s = 2 * (d3 - d1);
+            half[i] = 4 * d0 - 5 * d2 + d4; half[6 + i] = p + q; half[12 + i] = p - q;
+            half[18 + i] = r + s; half[24 + i] = r - s; half[30 + i] = 4 * d1 - 5 * d3 + d5;
+          }
+          for (let i = 0, to = tile * channels + c; i < 36; i += 6, to += 6 * step) {
+            const d0 = half[i], d1 = half[i + 1], d2 = half[i + 2], d3 = half[i + 3], d4 = half[i + 4], d5 = half[i + 5];
+            const p = d4 - 4 * d2, q = d3 - 4 * d1, r = d4 - d2, s = 2 * (d3 - d1);
+            seen[to] = 4 * d0 - 5 * d2 + d4; seen[to + step] = p + q; seen[to + 2 * step] = p - q;
+            seen[to + 3 * step] = r + s; seen[to + 4 * step] = r - s; seen[to + 5 * step] = 4 * d1 - 5 * d3 + d5;
+          }
+        }
+      }
+    }
+    const leap = room * outputs, m = buffer("products", 36 * leap);
+    for (let k = 0; k < 36; k++) {
+      multiply(seen, k * step, weight, k * outputs * channels, m, k * leap, tiles, outputs, channels);
+    }
+    const out = map(height, width, outputs), data = out.data;
+    for (let v = 0, tile = 0; v < down; v++) {
+      for (let u = 0; u < across; u++, tile++) {
+        const right = Math.min(4, width - 4 * u), below = Math.min(4, height - 4 * v);
+        for (let o = 0; o < outputs; o++) { // A^T m A
+          for (let i = 0, at = tile * outputs + o; i < 6; i++, at += leap) {
+            const m0 = m[at], m1 = m[at + 6 * leap], m2 = m[at + 12 * leap], m3 = m[at + 18 * leap], m4 = m[at + 24 * leap], m5 = m[at + 30 * leap];
+            const p = m1 + m2, q = m1 - m2, r = m3 + m4, s = m3 - m4;
+            half[i] = m0 + p + r; half[6 + i] = q + 2 * s; half[12 + i] = p + 4 * r; half[18 + i] = q + 8 * s + m5;
+          }
+          const plus = bias[o];
+          for (let y = 0, i = 0, to = (4 * v * width + 4 * u) * outputs + o; y < below; y++, i += 6, to += width * outputs) {
+            const m1 = half[i + 1], m2 = half[i + 2], m3 = half[i + 3], m4 = half[i + 4];
+            const p = m1 + m2, q = m1 - m2, r = m3 + m4, s = m3 - m4;
+            data[to] = half[i] + p + r + plus;
+            if (right > 1) data[to + outputs] = q + 2 * s + plus;
+            if (right > 2) data[to + 2 * outputs] = p + 4 * r + plus;
+            if (right > 3) data[to + 3 * outputs] = q + 8 * s + half[i + 5] + plus;
+          }
+        }
+      }
+    }
+    return out;
+  }
+
   // ---- what stands between convolutions; in place, but for the copies
 
   function relu(x) {
@@ -271,16 +342,32 @@ function fcosInThePage() {
     let a = channels / 2, b = 32;
     while (b) [a, b] = [b, a % b]; // gcd(32, channels / 2) groups
     const size = channels / a;
-    for (let first = 0; first < channels; first += size) {
-      let sum = 0, square = 0;
-      for (let i = 0; i < cells; i++) for (let c = first; c < first + size; c++) sum += data[i * channels + c];
-      const mean = sum / (cells * size);
-      for (let i = 0; i < cells; i++) for (let c = first; c < first + size; c++) square += (data[i * channels + c] - mean) ** 2;
-      const scale = 1 / Math.sqrt(square / (cells * size) + EPS);
-      for (let c = first; c < first + size; c++) {
-        const times = scale * weight[c], plus = bias[c] - mean * times;
-        for (let i = c; i < cells * channels; i += channels) data[i] = data[i] * times + plus;
+    // Cell by cell, as they lie; sums of each group side by side.
+    const mean = new Float64Array(a), square = new Float64Array(a), count = cells * size;
+    for (let i = 0, at = 0; i < cells; i++) {
+      for (let g = 0; g < a; g++) {
+        let sum = 0;
+        for (const end = at + size; at < end; at++) sum += data[at];
+        mean[g] += sum;
       }
+    }
+    for (let g = 0; g < a; g++) mean[g] /= count;
+    for (let i = 0, at = 0; i < cells; i++) {
+      for (let g = 0; g < a; g++) {
+        const middle = mean[g];
+        let sum = 0;
+        for (const end = at + size; at < end; at++) sum += (data[at] - middle) * (data[at] - middle);
+        square[g] += sum;
+      }
+    }
+    const times = new Float64Array(channels), plus = new Float64Array(channels);
+    for (let c = 0; c < channels; c++) {
+      const g = Math.floor(c / size);
+      times[c] = weight[c] / Math.sqrt(square[g] / count + EPS);
+      plus[c] = bias[c] - mean[g] * times[c];
+    }
+    for (let i = 0, at = 0; i < cells; i++) {
+      for (let c = 0; c < channels; c++, at++) data[at] = data[at] * times[c] + plus[c];
     }
     return x;
   }
@@ -314,22 +401,30 @@ function fcosInThePage() {
     const { size, canvas } = sizes(height, width, config);
     const out = map(canvas[0], canvas[1], 3);
     out.data.fill(0); // bare cells, as normalised
-    const places = (length, from) => Array.from({ length }, (_, i) => {
-      const at = Math.max(0, ((i + 0.5) * from) / length - 0.5), low = Math.min(Math.floor(at), from - 1);
-      return [low, Math.min(low + 1, from - 1), at - low];
-    });
-    const columns = places(size[1], width);
-    places(size[0], height).forEach(([top, bottom, share], v) => {
-      columns.forEach(([left, right, part], u) => {
+    // Of each row or column: the two of the picture that it lies between, and the share of the second.
+    const places = (length, from) => {
+      const low = new Int32Array(length), high = new Int32Array(length), share = new Float64Array(length);
+      for (let i = 0; i < length; i++) {
+        const at = Math.max(0, ((i + 0.5) * from) / length - 0.5);
+        low[i] = Math.min(Math.floor(at), from - 1);
+        high[i] = Math.min(low[i] + 1, from - 1);
+        share[i] = at - low[i];
+      }
+      return [low, high, share];
+    };
+    const [left, right, part] = places(size[1], width), [top, bottom, share] = places(size[0], height);
+    for (let v = 0; v < size[0]; v++) {
+      const upper = 4 * top[v] * width, lower = 4 * bottom[v] * width, down = share[v];
+      for (let u = 0, at = v * canvas[1] * 3; u < size[1]; u++) {
+        const a = 4 * left[u], b = 4 * right[u], across = part[u];
         for (let c = 0; c < 3; c++) {
-          const value = (y, x) => rgba[4 * (y * width + x) + c];
-          const upper = value(top, left) * (1 - part) + value(top, right) * part;
-          const lower = value(bottom, left) * (1 - part) + value(bottom, right) * part;
-          const mixed = Math.min(1, Math.max(0, (upper * (1 - share) + lower * share) / 255));
-          out.data[(v * canvas[1] + u) * 3 + c] = (mixed - MEAN[c]) / STD[c];
+          const above = rgba[upper + a + c] * (1 - across) + rgba[upper + b + c] * across;
+          const below = rgba[lower + a + c] * (1 - across) + rgba[lower + b + c] * across;
+          const mixed = Math.min(1, Math.max(0, (above * (1 - down) + below * down) / 255));
+          out.data[at++] = (mixed - MEAN[c]) / STD[c];
         }
-      });
-    });
+      }
+    }
     return { canvas: out, size };
   }
 
@@ -399,13 +494,14 @@ function fcosInThePage() {
         const [classification, regression] = ["classification", "regression"].map((name) =>
           towers[name](feature, (step, x) => note(`${name} ${step} P${config.levels[i]}`, stride, x)));
         const own = config.centerness_branch === "classification" ? classification : regression;
-        const raw = regress(regression).data.subarray(0, 4 * cells);
+        const raw = regress(regression).data, distances = new Float32Array(4 * cells);
+        // Of the head: in strides where the configuration says so.
+        for (let k = 0; k < distances.length; k++) distances[k] = Math.exp(Math.min(raw[k] * scales[i], MAX_EXPONENT));
         return {
           name: config.levels[i], stride, height: feature.height, width: feature.width,
-          logits: Float32Array.from(classify(classification).data.subarray(0, config.num_classes * cells)),
-          centerness: Float32Array.from(center(own).data.subarray(0, cells)), // logits
-          // Of the head: in strides where the configuration says so.
-          distances: Float32Array.from(raw, (value) => Math.exp(Math.min(value * scales[i], MAX_EXPONENT))),
+          logits: new Float32Array(classify(classification).data.subarray(0, config.num_classes * cells)),
+          centerness: new Float32Array(center(own).data.subarray(0, cells)), // logits
+          distances,
         };
       });
       return { levels, size, canvas: [canvas.height, canvas.width], given: [height, width] };
