@@ -1,9 +1,11 @@
 """The page *Look inside*: what its script is given, written beside the site when it is built.
 
-- ``network.js``, ``page.js`` and ``page.css`` in ``_static/look_inside``, from ``book/_look_inside``: out of
+- The scripts and ``page.css`` in ``_static/look_inside``, from ``book/_look_inside``: out of
   ``book/_static`` Jupyter Book would load them on every page.
 - ``shapes.js`` and ``bccd.js``: the checkpoints that come with the package, and prepared pictures, as base64, because
   from a disk a page may load scripts and nothing else.
+
+- ``first.jpg``: what the landing page's copy (the directive ``look-here``) shows before it is started.
 
 BCCD's photographs are no part of the repository: where they do not lie in the data folder, the page is built without.
 """
@@ -11,20 +13,29 @@ BCCD's photographs are no part of the repository: where they do not lie in the d
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import json
 import shutil
 import warnings
+from collections import Counter
+from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from docutils import nodes
+from docutils.parsers.rst import Directive
 from PIL import Image
 from sphinx.application import Sphinx
 
+from fcos_edu import FCOS
 from fcos_edu.config import PACKAGED
 from fcos_edu.data import load
 from fcos_edu.data.sources import SOURCES, data_root
 from fcos_edu.data.voc import VOCDataset
+from fcos_edu.drawing import draw_detections
 from fcos_edu.weights import packaged
 from fcos_edu.widgets.piece import style
 
@@ -32,6 +43,9 @@ PAGE = "look_inside"
 SOURCE = Path(__file__).resolve().parents[1] / "_look_inside"
 SHAPES = (11, 28, 36)  # of the test split, which no training run sees
 PHOTOGRAPHS = 3  # of BCCD's test split
+LANDING = 1  # which of the pictures the landing page shows
+THRESHOLD = 0.3  # of scores, as the page begins
+SCRIPTS = ("network", "truth", "maps", "page")  # in the order in which they need each other
 
 
 def shapes_pictures() -> list[dict[str, Any]]:
@@ -75,19 +89,75 @@ def script(name: str, pictures: list[dict[str, Any]]) -> str:
     return f"(globalThis.lookInsideData ??= {{}}).{name} = {content};\n"
 
 
+def blood() -> Path:
+    """Where BCCD lies, if anywhere."""
+    return data_root() / SOURCES["bccd"].folder
+
+
+@functools.cache
+@torch.inference_mode()
+def still(folder: Path) -> tuple[str, bytes, str]:
+    """What the landing page shows before its reader starts the detector: its name, a JPEG file, and what is seen.
+
+    A photograph of BCCD, or a generated picture where there is none.
+    """
+    photographs = bccd_pictures(folder)
+    name, pictures = ("bccd", photographs) if photographs else ("shapes", shapes_pictures())
+    data = base64.b64decode(pictures[LANDING]["data"])
+    image = torch.from_numpy(np.array(Image.open(io.BytesIO(data)).convert("RGB"))).permute(2, 0, 1)
+    model = FCOS.pretrained(name).set_inference(score_threshold=THRESHOLD)
+    (found,) = model([image])
+    names = model.config.class_names
+    counts = Counter(names[label] for label in found["labels"].tolist())
+    told = ", ".join(f"{count} {word}" for word, count in counts.items()) or "nothing"
+    kind = "A photograph of stained blood cells" if photographs else "A generated picture with shapes"
+    file = io.BytesIO()
+    Image.fromarray(draw_detections(image, found, names).permute(1, 2, 0).numpy()).save(file, "JPEG", quality=88)
+    return name, file.getvalue(), f"{kind} with the boxes and scores of the detector: {told}"
+
+
+class LookHere(Directive):
+    """``{look-here}``: the landing page's copy, a picture that becomes the detector when its reader asks for it."""
+
+    def run(self) -> list[nodes.Node]:
+        """Called by docutils."""
+        name, _, seen = still(blood())
+        kind = "photograph" if name == "bccd" else "generated picture"
+        credit = (
+            f"A {kind} that the detector was not trained on, with all that it finds at a class score above "
+            f"{THRESHOLD}, its mistakes too."
+        )
+        if name == "bccd":
+            licence = "MIT licence"
+            if (blood() / "LICENSE").is_file():
+                licence = f'<a href="_static/{PAGE}/bccd_license.txt">{licence}</a>'
+            source = '<a href="https://github.com/Shenggan/BCCD_Dataset">BCCD dataset</a>'
+            credit += f" From the test split of the {source}, © 2017 shenggan, {licence}."
+        scripts = "".join(f'<script src="_static/{PAGE}/{each}.js"></script>' for each in SCRIPTS)
+        html = f"""<link rel="stylesheet" href="_static/{PAGE}/page.css">
+<div class="look-small" role="group" aria-label="The detector in this page" data-detector="{name}"
+ data-picture="{LANDING}" data-lm-suppress-shortcuts="true">
+<img src="_static/{PAGE}/first.jpg" alt="{escape(seen)}">
+<button type="button" class="look-go" hidden>Run the detector here</button>
+</div>
+<p class="look-credit">{credit}</p>
+{scripts}"""
+        return [nodes.raw("", html, format="html")]
+
+
 def write(folder: Path) -> None:
     """All files of the page into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "first.jpg").write_bytes(still(blood())[1])
     for path in sorted(SOURCE.glob("*.js")):
         shutil.copyfile(path, folder / path.name)
     own = (SOURCE / "page.css").read_text("utf-8")
     (folder / "page.css").write_text("\n".join([style("base"), style("explore"), own]), "utf-8")
-    blood = data_root() / SOURCES["bccd"].folder
-    pictures = {"shapes": shapes_pictures(), "bccd": bccd_pictures(blood)}
+    pictures = {"shapes": shapes_pictures(), "bccd": bccd_pictures(blood())}
     for name in PACKAGED:
         (folder / f"{name}.js").write_text(script(name, pictures.get(name, [])), "utf-8")
-    if pictures["bccd"] and (blood / "LICENSE").is_file():  # MIT: the notice goes with the photographs
-        shutil.copyfile(blood / "LICENSE", folder / "bccd_license.txt")
+    if pictures["bccd"] and (blood() / "LICENSE").is_file():  # MIT: the notice goes with the photographs
+        shutil.copyfile(blood() / "LICENSE", folder / "bccd_license.txt")
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
@@ -99,4 +169,5 @@ def finish(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.connect("build-finished", finish)
+    app.add_directive("look-here", LookHere)
     return {"parallel_read_safe": True}

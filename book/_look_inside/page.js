@@ -96,12 +96,14 @@
     };
   }
 
-  function start(root) {
+  // `small`: fewer controls, for the landing page; what is left out exists, but lies on no page.
+  function start(root, small = false) {
+    const place = small ? null : root;
     const inside = fcosInThePage();
     const blob = new Blob([`(${work})(${fcosInThePage})`], { type: "text/javascript" });
     const worker = new Worker(URL.createObjectURL(blob));
     const state = {
-      name: "shapes", level: 4, heat: "none", label: -1, picture: 0, draw: "", chosen: -1, place: [128, 128],
+      name: root.dataset.detector ?? "shapes", level: 4, heat: "none", label: -1, picture: 0, draw: "", chosen: -1, place: [128, 128],
       threshold: 0.3, nms: 0.6, centerness: true, seen: null, found: [], job: 0, busy: false, waits: false,
       truth: null, // {boxes, labels} in pixels of the picture, where it is known
       shown: false, ticket: 0,
@@ -112,7 +114,7 @@
 
     // ---- what stands on the page
 
-    const first = node(root, "div", { class: "fcx-top" });
+    const first = node(place, "div", { class: "fcx-top" });
     choice(first, "Detector", Object.entries(NAMES), state.name, choose);
     const second = node(root, "div", { class: "fcx-top look-pictures", role: "group", "aria-label": "Pictures" });
     const third = node(root, "div", { class: "fcx-top look-draw" });
@@ -128,9 +130,9 @@
     const side = node(body, "div", { class: "fcx-side" });
     const fourth = node(root, "div", { class: "fcx-top look-maps" });
     const fifth = node(root, "div", { class: "fcx-top" });
-    const deeper = node(root, "div", { class: "look-deeper" });
+    const deeper = node(place, "div", { class: "look-deeper" });
     const say = node(root, "p", { class: "fcx-say", "aria-live": "polite" });
-    const story = node(root, "div", { class: "look-story" });
+    const story = node(place, "div", { class: "look-story" });
     const pixels = document.createElement("canvas"); // the picture as it is given to the network
     const paint = pixels.getContext("2d", { willReadFrequently: true });
 
@@ -152,8 +154,8 @@
     select.addEventListener("change", () => { state.label = Number(select.value); draw(); count(); });
 
     slider(fifth, "Score threshold", state.threshold, 0.05, 0.95, (value) => { state.threshold = value; decide(); });
-    slider(fifth, "NMS threshold", state.nms, 0.05, 0.95, (value) => { state.nms = value; decide(); });
-    switched(fifth, "Center-ness", state.centerness, (on) => { state.centerness = on; decide(); });
+    slider(small ? null : fifth, "NMS threshold", state.nms, 0.05, 0.95, (value) => { state.nms = value; decide(); });
+    switched(small ? null : fifth, "Center-ness", state.centerness, (on) => { state.centerness = on; decide(); });
     switched(fifth, "True boxes", state.shown, (on) => {
       state.shown = on;
       draw();
@@ -161,7 +163,7 @@
     });
 
     const maps = lookMaps({
-      node, write, bar: node(fourth, "span", { class: "look-inner" }), below: deeper,
+      node, write, bar: node(small ? null : fourth, "span", { class: "look-inner" }), below: deeper,
       stages: (level) => stages[state.name]?.[level] ?? {},
       ask: (stage) => { if (state.seen) worker.postMessage({ job: state.job, stage }); },
       chosen: () => {
@@ -197,7 +199,7 @@
       const { checkpoint, pictures } = globalThis.lookInsideData[state.name];
       if (!configs[state.name]) worker.postMessage({ name: state.name, checkpoint });
       offer(pictures);
-      if (pictures.length) show(0);
+      if (pictures.length) show(Number(root.dataset.picture ?? 0));
       else {
         blank();
         write(say, "No prepared photograph was at hand when this page was built: drop one of a blood smear here.");
@@ -214,7 +216,7 @@
       const label = node(second, "label", { class: "fcx-button look-file" }, "Your picture");
       const file = node(label, "input", { type: "file", accept: "image/*", "aria-label": "Your picture" });
       file.addEventListener("change", () => { if (file.files[0]) take(file.files[0], file.files[0].name); });
-      if (state.name === "shapes") {
+      if (state.name === "shapes" && !small) {
         button(second, "Draw", () => { state.ticket += 1; mark(-1); blank(); edit("disc"); run(); });
       }
     }
@@ -733,5 +735,18 @@
     choose(state.name);
   }
 
-  document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".look").forEach(start));
+  document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll(".look").forEach((root) => start(root));
+    // A picture, until the reader wants more: only then are the detector's weights loaded.
+    document.querySelectorAll(".look-small").forEach((root) => {
+      const go = root.querySelector("button");
+      go.hidden = false;
+      go.addEventListener("click", () => {
+        root.replaceChildren();
+        root.classList.add("fcx", "look");
+        start(root, true);
+        root.querySelector("svg").focus({ preventScroll: true });
+      });
+    });
+  });
 })();

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from fcos_edu import FCOS
+from fcos_edu.config import PACKAGED
 from fcos_edu.locations import Grid
 from fcos_edu.targets import make_targets, pad_boxes
 
@@ -53,22 +54,24 @@ WATCH = """document.addEventListener("DOMContentLoaded", () => {
 
 @functools.cache
 def truth(number: int) -> dict[str, Any]:
-    """The boxes of a prepared picture of shapes, and what the package has each location of P5 learn."""
+    """The boxes of a prepared picture of shapes, and what the package has each location of P4 and P5 learn."""
     one = given("shapes")["pictures"][number]["truth"]
     config = FCOS.pretrained("shapes").config
     boxes = {"boxes": torch.tensor(one["boxes"]), "labels": torch.tensor(one["labels"])}
     grid = Grid.of(256, 256, config)
     labels = make_targets(pad_boxes([boxes], torch.device("cpu")), grid, config).labels[0]
-    return one | {"p5": labels[grid.levels == 5].tolist(), "classes": config.class_names}
+    own = {f"p{level}": labels[grid.levels == level].tolist() for level in (4, 5)}
+    return one | own | {"classes": config.class_names}
 
 
 class Look:
     """A visitor of the page."""
 
-    def __init__(self, visit: Visit) -> None:
-        self.visit, self.page = visit, visit.open("look_inside.html")
+    def __init__(self, visit: Visit, page: str = "look_inside.html") -> None:
+        self.visit, self.page = visit, visit.open(page)
         self.stage = self.page.locator(".look-stage > svg")
-        self.wait(1)
+        if page == "look_inside.html":
+            self.wait(1)
 
     def wait(self, job: int) -> None:
         """Until the network has run so often, and what it said is drawn."""
@@ -167,34 +170,38 @@ def test_a_reader_at_a_desk(look: Look) -> None:
     goal = look.page.locator(".look-learns")
     assert goal.inner_text() == "Target: " + ("background" if learns[1] < 0 else known["classes"][learns[1]])
     look.page.locator(".fcx-chips label", has_text="target").click()
-    positive = sum(label >= 0 for label in known["p5"])
-    assert f"On P5, {positive} of 64 locations learn a box" in look.said
-    first = next(place for place, label in enumerate(known["p5"]) if label >= 0)
-    share = [(first % 8 + 0.5) / 8, (first // 8 + 0.5) / 8]
+    assert "On P5, 0 of 64 locations learn a box" in look.said and set(known["p5"]) == {-1}
+    look.page.locator(".fcx-chips label", has_text="P4").click()
+    positive = sum(label >= 0 for label in known["p4"])
+    assert positive and f"On P4, {positive} of 256 locations learn a box" in look.said
+    first = next(place for place, label in enumerate(known["p4"]) if label >= 0)
+    share = [(first % 16 + 0.5) / 16, (first // 16 + 0.5) / 16]
+    look.stage.scroll_into_view_if_needed()
+    frame = look.stage.bounding_box()
     look.page.mouse.move(*(frame[k] + s * frame[side] for k, s, side in zip("xy", share, ("width", "height"))))
     look.visit.settle()
-    assert goal.inner_text() == f"Target: {known['classes'][known['p5'][first]]}"
+    assert goal.inner_text() == f"Target: {known['classes'][known['p4'][first]]}"
     look.page.locator(".fcx-toggle", has_text="True boxes").click()
     assert look.page.locator(".look-true g").count() == len(known["boxes"])
 
     # Feature maps: the strongest channel lies over the picture, any other one follows; the heat map gives way.
-    look.page.get_by_label("Feature maps of").select_option("P5")
+    look.page.get_by_label("Feature maps of").select_option("P4")
     tiles = look.page.locator(".look-tile")
     tiles.nth(63).wait_for()
     assert tiles.count() == 64 and tiles.first.get_attribute("aria-pressed") == "true"
     assert look.page.locator("input[name=look-heat-map][value=none]").is_checked()
     value = look.page.locator(".look-read")
-    cell = f"cell {first % 8}, {first // 8}: "
+    cell = f"cell {first % 16}, {first // 16}: "
     name = tiles.first.get_attribute("aria-label").partition(",")[0]
-    assert value.inner_text().startswith(f"P5, {name}, {cell}")
+    assert value.inner_text().startswith(f"P4, {name}, {cell}")
     tiles.first.focus()
     look.page.keyboard.press("ArrowRight")
     look.page.keyboard.press("Enter")
     name = tiles.nth(1).get_attribute("aria-label").partition(",")[0]
     assert tiles.nth(1).get_attribute("aria-pressed") == "true"
-    assert value.inner_text().startswith(f"P5, {name}, {cell}")
-    look.page.get_by_label("Feature maps of").select_option("classification 2 P5")
-    look.page.locator(".look-deeper p", has_text="class tower, layer 2, on P5").wait_for()
+    assert value.inner_text().startswith(f"P4, {name}, {cell}")
+    look.page.get_by_label("Feature maps of").select_option("classification 2 P4")
+    look.page.locator(".look-deeper p", has_text="class tower, layer 2, on P4").wait_for()
     look.page.locator(".fcx-chips label", has_text="P3").click()
     look.page.locator(".look-deeper p", has_text="on P3: 64 channels of 32 × 32").wait_for()
     assert look.job == 1, "none of this runs the network again"
@@ -215,6 +222,7 @@ def test_a_reader_with_a_telephone_and_files(look: Look) -> None:
     look.wait(3)
     assert look.counts == {"disc": 1}
     goal = page.locator(".look-goal")
+    page.locator(".fcx-chips label", has_text="P4").tap()
     assert "Target: background" in goal.inner_text() and "that is for P3" in goal.inner_text()
     page.locator(".fcx-chips label", has_text="P3").tap()
     assert "Target: disc" in goal.inner_text(), "its box is known"
@@ -239,3 +247,35 @@ def test_a_reader_with_a_telephone_and_files(look: Look) -> None:
 
     page.get_by_label("Your picture").set_input_files({"name": "no.png", "mimeType": "image/png", "buffer": b"no"})
     page.wait_for_function("document.querySelector('.look .fcx-say').textContent.includes('no.png is no picture')")
+
+
+def test_the_landing_page_s_copy(chromium: Any) -> None:
+    """A picture, until it is asked for; then the detector, smaller."""
+    context = chromium.new_context(viewport=TELEPHONE, offline=True, has_touch=True)
+    context.set_default_timeout(180_000)
+    context.add_init_script(WATCH)
+    look = Look(Visit(context.new_page()), "intro.html")
+    small = look.page.locator(".look-small")
+    name = small.get_attribute("data-detector")
+    picture = given(name)["pictures"][int(small.get_attribute("data-picture"))]
+    counts = found_by_package(name, base64.b64decode(picture["data"]))
+    alt = small.locator("img").get_attribute("alt")
+    assert {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", alt)} == counts
+    assert not any(path.stem in PACKAGED for path in look.visit.files), "no weights before they are asked for"
+    if name == "bccd":
+        credit = look.page.locator(".look-credit")
+        assert "MIT licence" in credit.inner_text() and credit.locator("a[href*=bccd_license]").count() == 1
+
+    small.get_by_role("button").tap()
+    look.wait(1)
+    assert look.counts == counts
+    before = look.page.locator(".look-title").inner_text()
+    look.page.keyboard.press("ArrowRight")  # the picture has the focus
+    assert look.page.locator(".look-title").inner_text() != before
+    look.slide("Score threshold", 0.95)
+    assert sum(look.counts.values()) < sum(counts.values())
+    assert look.page.evaluate("window.asked") == [], "the network runs in the worker alone"
+    assert not look.page.locator(".look-chain, .look-tiles, .fcx-chips label:has-text('Blood cells')").count()
+    assert look.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    context.close()
+    assert not look.visit.faults
