@@ -108,6 +108,14 @@ def _of(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
         ("the distance from the centre", "Asked is the formula with min and max, not how far the centre is.",
          _of(lambda a, b, c, d: 1 - torch.maximum((b - a) / (b + a), (d - c) / (d + c)))),
         ("another root", "It is a square root.", _of(lambda a, b, c, d: (a / b * c / d) ** (1 / 3))),
+        ("1 added below the line", "Divide by the larger distance as it is: background is a case of its own.",
+         _raw(lambda a, b, c, d: (a / (b + 1) * c / (d + 1)).sqrt())),
+        ("over the sum instead of the larger", "Below the line stands the larger distance, not the sum of both.",
+         _of(lambda a, b, c, d: (a / (a + b) * c / (c + d)).sqrt())),
+        ("over the sum instead of the larger", "Below the line stands the larger distance, not the sum of both.",
+         _of(lambda a, b, c, d: 2 * (a / (a + b) * c / (c + d)).sqrt())),
+        ("a bell curve", "Asked is the formula with min and max.",
+         _of(lambda a, b, c, d: torch.exp(-(((b - a) / (b + a)) ** 2 + ((d - c) / (d + c)) ** 2)))),
     ],
     chapter="08_centerness",
 )  # fmt: skip
@@ -188,6 +196,8 @@ def _mean(values: Tensor, y: Tensor, floor: int = 1) -> Tensor:
          lambda z, d, y: (_bce(z, c := room.centerness(d)) * c).sum() / c.sum().clamp(min=1e-6)),
         ("absolute error", "Asked is the binary cross-entropy, not the absolute error.",
          lambda z, d, y: _mean((z.sigmoid() - room.centerness(d)).abs(), y)),
+        ("a hard target", "The target is the center-ness itself, between 0 and 1, not whether it is above a half.",
+         lambda z, d, y: _mean(_bce(z, (room.centerness(d) > 0.5).float()), y)),
     ],
     chapter="08_centerness",
 )  # fmt: skip

@@ -65,6 +65,12 @@ def _outputs(draw: Draw) -> Iterator[Case]:
          lambda z, c: torch.minimum(z.sigmoid(), c.sigmoid()[:, None])),
         ("a sum instead of the product", "The score is the product.", lambda z, c: z.sigmoid() + c.sigmoid()[:, None]),
         ("center-ness as an exponent", "The score is the product.", lambda z, c: z.sigmoid() ** c.sigmoid()[:, None]),
+        ("1 - center-ness", "A location near the centre is the better one: multiply by the center-ness itself.",
+         lambda z, c: z.sigmoid() * (1 - c.sigmoid()[:, None])),
+        ("all but the best class set to zero", "Every class of a location has a score.",
+         lambda z, c: torch.where(z == z.amax(1, keepdim=True), z.sigmoid() * c.sigmoid()[:, None], 0.0)),
+        ("divided by the largest", "The branch gives a logit: its sigmoid is the center-ness.",
+         lambda z, c: z.sigmoid() * (c / c.max())[:, None]),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -90,6 +96,8 @@ def _boxes_on_pictures(draw: Draw) -> Iterator[Case]:
     wide = torch.tensor([[5.0, 5, 180, 30], [100, -3, 150, 70]])
     yield Case((wide, 50, 160), "a picture that is wider than high")
     yield Case((wide[:, [1, 0, 3, 2]], 160, 50), "a picture that is higher than wide")
+    outside = torch.tensor([[-40.0, 5, -8, 20], [7, -30, 30, -9], [70, 45, 90, 60]])
+    yield Case((outside, 40, 60), "a box that lies outside of the picture")
     yield Case((torch.zeros(0, 4), 40, 60), NOTHING)
 
 
@@ -134,6 +142,8 @@ def _clip(b: Tensor, h: float, w: float, low: float | None = 0, last: float = 0)
                               - (b[:, 2:] - torch.tensor([w, h])).clamp(min=0)).repeat(1, 2)),
         ("in shares of the picture", "The answer is in pixels, not in shares of the picture.",
          lambda b, h, w: _clip(b, h, w) / torch.tensor([w, h, w, h])),
+        ("at least a pixel left", "A box outside of the picture shrinks to nothing: nothing is kept for it.",
+         lambda b, h, w: torch.cat([(c := _clip(b, h, w))[:, :2], c[:, 2:].clamp(min=1)], 1)),
     ],
     chapter=CHAPTER,
     points=5,
@@ -375,6 +385,9 @@ def _same_survivors(inputs: tuple[Any, ...], expected: Any, got: Any) -> bool:
         ("any overlap suppresses", "Only an IoU above the threshold suppresses.", lambda b, s, t: _nms(b, s, 0.0)),
         ("larger boxes first", "Go through the boxes by score, not by size.",
          lambda b, s, t: _nms(b, (b[:, 2:] - b[:, :2]).prod(1), t)),
+        ("the suppressed ones", "Asked are the boxes that stay, not those that go.",
+         lambda b, s, t: torch.tensor([i for i in s.argsort(descending=True, stable=True).tolist()
+                                       if i not in _nms(b, s, t).tolist()], dtype=torch.int64)),
     ],
     same=_same_survivors,
     chapter=CHAPTER,

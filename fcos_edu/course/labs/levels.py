@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ... import targets
+from ...centerness import centerness
 from ...config import FCOSConfig
 from ..question import Case, Draw, Known, question
 
@@ -101,6 +102,9 @@ def _smallest(d: Tensor) -> Tensor:
          _fits(lambda d: _largest(d).floor())),
         ("in whole pixels", "Distances are no whole numbers: compare them as they are.",
          _fits(lambda d: _largest(d).round())),
+        ("one side left out", "All four distances count, the bottom too.", _fits(lambda d: _largest(d[..., :3]))),
+        ("the second largest distance", "It is the largest of the four distances that is compared with the bounds.",
+         _fits(lambda d: d.sort(-1).values[..., 2])),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -185,6 +189,10 @@ def _chess(points: Tensor, boxes: Tensor) -> Tensor:
          lambda p, b, s, r: _chess(p, b) < 2 * r * s),
         ("the radius rounded", "A radius of 1.5 is no whole number: do not round it.",
          lambda p, b, s, r: _chess(p, b) < int(r) * s),
+        ("the corner instead of the centre", "Measure from the centre of the box, not from its corner.",
+         lambda p, b, s, r: (p[:, None] - b[:, 2:]).abs().amax(-1) < r * s),
+        ("columns of the box mixed up", "The middle in x is that of columns 0 and 2, in y that of columns 1 and 3.",
+         lambda p, b, s, r: _chess(p, b[:, [0, 1, 3, 2]]) < r * s),
     ],
     chapter="04_overlap",
 )  # fmt: skip
@@ -359,6 +367,10 @@ _ALSO_ASSIGN: Known = [  # less frequent ones
          "Leave out boxes of other levels before you choose the smallest one.",
          _then_level),
         *_ALSO_ASSIGN,
+        ("the best center-ness instead of the area", "The smallest area decides, not where in the box one is.",
+         _assign(cost=lambda p, b: -centerness(targets.ltrb(p, b).clamp(min=0)))),
+        ("background learns the last box", "A location without any box should be -1.",
+         lambda p, b, low, high: torch.where((a := _smallest_box(p, b, low, high)) < 0, len(b) - 1, a)),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -491,6 +503,10 @@ def _box_targets(p: Tensor, b: Tensor, m: Tensor, s: float) -> Tensor:
         ("in shares of the box", "Divide by the stride of the level, not by the size of the box.",
          lambda p, b, m, s: _box_targets(p, b, m, 1) / torch.cat([b, b.new_ones(1, 4).cumsum(1)])[m].view(-1, 2, 2)
          .diff(dim=1).repeat(1, 2, 1).flatten(1)),
+        ("the first box for all", "Each location has a box of its own: take the one that it is matched with.",
+         lambda p, b, m, s: _box_targets(p, b, m.clamp(max=0), s)),
+        ("the logarithm", "The targets are the distances themselves: exp is a matter of the network.",
+         lambda p, b, m, s: torch.where((m >= 0)[:, None], _box_targets(p, b, m, s).clamp(min=1e-9).log(), 0.0)),
     ],
     chapter=CHAPTER,
 )  # fmt: skip

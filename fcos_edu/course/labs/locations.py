@@ -132,6 +132,11 @@ _ALSO_LOCATIONS: Known = [  # less frequent ones
             lambda h, w, s: _grid(h, w, s) / s,
         ),
         *_ALSO_LOCATIONS,
+        (
+            "in shares of the picture",
+            "Locations are in pixels of the image, not in shares of it.",
+            lambda h, w, s: _grid(h, w, s) / torch.tensor([w * s, h * s]),
+        ),
     ],
     chapter=CHAPTER,
 )
@@ -315,6 +320,8 @@ def _decode(points: Tensor, d: Tensor, signs: tuple[int, int, int, int] = (-1, -
          lambda p, d: _decode(p, d) - torch.tensor([0.0, 0, 1, 1])),
         ("absolute values", "A box that begins outside of the picture has a negative side: keep its sign.",
          lambda p, d: _decode(p, d).abs()),
+        ("half of the distances", "A distance goes from the location to the side: nothing is halved.",
+         lambda p, d: _decode(p, d / 2)),
     ],
     chapter=CHAPTER,
 )  # fmt: skip

@@ -50,6 +50,7 @@ def _focal_with(weight: str) -> Callable[..., Tensor]:
         weights = {
             "easy": a_t * (1 - p) ** gamma,
             "turned": a_t * p_t**gamma,
+            "hard": a_t * p**gamma,
             "alpha": alpha * (1 - p_t) ** gamma,
             "no alpha": (1 - p_t) ** gamma,
             "alphas": (1 - a_t) * (1 - p_t) ** gamma,
@@ -146,6 +147,8 @@ _ALSO_FOCAL: Known = [  # less frequent ones
              (a * (t := _one_hot(z, y)) + (1 - a) * (1 - t))
              * (1 - (q := (p := z.sigmoid()) * t + (1 - p) * (1 - t))) ** g * -q.clamp(min=1e-7).log()).sum()),
         *_ALSO_FOCAL,
+        ("p for positives too", "Easy positives should weigh little: for them the factor is (1 - p) to the gamma.",
+         _focal_with("hard")),
     ],
     chapter="07_loss",
 )  # fmt: skip
@@ -230,6 +233,8 @@ def _iou(a: Tensor, b: Tensor) -> Tensor:
          lambda a, b: -((i := torch.minimum(_area(a), _area(b))) / (_area(a) + _area(b) - i)).log()),
         ("the intersection taken away twice", "The union counts the intersection once: take it away once.",
          lambda a, b: -((i := _area(torch.minimum(a, b))) / (_area(a) + _area(b) - 2 * i).clamp(min=1e-6)).log()),
+        ("l times r", "A width is l + r, a height t + b: only the two of them are multiplied.",
+         lambda a, b: -((i := _area(torch.minimum(a, b))) / (a.prod(1) + b.prod(1) - i).clamp(min=1e-6)).log()),
     ],
     chapter="07_loss",
 )  # fmt: skip
@@ -330,6 +335,11 @@ def _giou_with(rule: Callable[..., Tensor], floor: float | None = 0.0) -> Callab
              i := (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).abs().prod(1),
              u := (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - i,
              h := _parts(a, b)[2], i / u - (h - u) / h)[-1]),
+        ("IoU over the smaller box", "IoU divides by the union, not by the smaller of both areas.",
+         lambda a, b: (q := _parts(a, b))[0] / torch.minimum(
+             (a[:, 2:] - a[:, :2]).prod(1), (b[:, 2:] - b[:, :2]).prod(1)) - (q[2] - q[1]) / q[2]),
+        ("both areas instead of the union", "The union is taken away from the hull: the intersection counts once.",
+         _giou_with(lambda i, u, h: i / u - (h - u - i) / h)),
     ],
     chapter="07_loss",
 )  # fmt: skip
@@ -393,6 +403,8 @@ def _worker_cases(draw: Draw) -> Iterator[Case]:
          lambda s, n: (s * n).sum() / n.sum().clamp(min=1)),
         ("workers without objects left out", "A worker without objects still has negatives, and they count.",
          lambda s, n: s[n > 0].sum() / n.sum().clamp(min=1)),
+        ("divided by the workers with objects", "Divide by N_pos, the number of positive locations.",
+         lambda s, n: s.sum() / (n > 0).sum().clamp(min=1)),
     ],
     chapter="07_loss",
 )  # fmt: skip
