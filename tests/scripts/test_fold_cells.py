@@ -13,8 +13,6 @@ from scripts import ROOT, execute_notebooks, fold_cells
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # Two thirds of the 4,511 lines that the first edition showed.
 MOST_LINES = 3_007
-# Their cells have the tags; the titles come with the next edit of their sources.
-LATER = {"06_network", "09_training"}
 
 
 def code(source: str, *tags: str, caption: str = "") -> dict[str, Any]:
@@ -34,7 +32,7 @@ def test_all_chapters_together_show_at_most_two_thirds_of_the_code_of_the_first_
     assert sum(shown.values()) <= MOST_LINES, f"fold imports, printing and plotting (hide-input): {shown}"
 
 
-@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem not in LATER], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_what_the_site_folds_is_a_form_with_a_title_on_colab(path: Any) -> None:
     given = path.read_text("utf-8")
     assert fold_cells.folded(given) == given, "run: python -m scripts.fold_cells"
