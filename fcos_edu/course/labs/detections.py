@@ -388,6 +388,9 @@ def _same_survivors(inputs: tuple[Any, ...], expected: Any, got: Any) -> bool:
         ("the suppressed ones", "Asked are the boxes that stay, not those that go.",
          lambda b, s, t: torch.tensor([i for i in s.argsort(descending=True, stable=True).tolist()
                                        if i not in _nms(b, s, t).tolist()], dtype=torch.int64)),
+        ("stops at the first that goes", "A box that goes does not end the walk: go on with the next one.",
+         lambda b, s, t: (o := s.argsort(descending=True, stable=True))[
+             : int(torch.isin(o, _nms(b, s, t)).long().cumprod(0).sum())]),
     ],
     same=_same_survivors,
     chapter=CHAPTER,

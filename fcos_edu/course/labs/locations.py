@@ -398,6 +398,8 @@ def _inside_cases(draw: Draw) -> Iterator[Case]:
          lambda d: (d[..., [0, 1, 3]] > 0).all(-1)),
         ("one side left out", "Three sides are tested: the other one has to be positive too.",
          lambda d: (d[..., :3] > 0).all(-1)),
+        ("a number instead of yes or no", "Answer with True or False: compare with 0.",
+         lambda d: d.amin(-1).clamp(min=0)),
     ],
     chapter=CHAPTER,
 )  # fmt: skip

@@ -51,6 +51,7 @@ def _focal_with(weight: str) -> Callable[..., Tensor]:
             "easy": a_t * (1 - p) ** gamma,
             "turned": a_t * p_t**gamma,
             "hard": a_t * p**gamma,
+            "power first": a_t * (t * (1 - p**gamma) + (1 - t) * p**gamma),
             "alpha": alpha * (1 - p_t) ** gamma,
             "no alpha": (1 - p_t) ** gamma,
             "alphas": (1 - a_t) * (1 - p_t) ** gamma,
@@ -149,6 +150,7 @@ _ALSO_FOCAL: Known = [  # less frequent ones
         *_ALSO_FOCAL,
         ("p for positives too", "Easy positives should weigh little: for them the factor is (1 - p) to the gamma.",
          _focal_with("hard")),
+        ("1 - p to the gamma", "First 1 - p, then to the power of gamma.", _focal_with("power first")),
     ],
     chapter="07_loss",
 )  # fmt: skip

@@ -230,6 +230,9 @@ def _area_under(hits: Tensor, total: int) -> float:
         ("F1", "This joins precision and recall at one point: take the mean over 101 recalls.",
          lambda h, n: max([2 * a * b / max(a + b, 1e-9) for a, b in zip(
              *(c.tolist() for c in _precisions(h, n)), strict=True)] or [0.0])),
+        ("precision at that recall or before", "What counts is the best precision at that recall or beyond it.",
+         lambda h, n: float(np.mean([float(p[r <= x].min()) if (r <= x).any() else 1.0 for x in np.linspace(0, 1, 101)
+                                     for r, p in [_precisions(h, n)]])) if len(h) else 0.0),
     ],
     chapter=CHAPTER,
     same=lambda inputs, expected, got: close(expected, got, atol=1e-4),

@@ -69,6 +69,8 @@ def _sizes(rounding: Rounding) -> Callable[[int, int, Sequence[int]], list[tuple
          lambda h, w, s: [(h // one, math.ceil(w / one)) for one in s]),
         ("in pixels", "Give the sizes in cells, not the pixels that they cover.",
          lambda h, w, s: [(math.ceil(h / one) * one, math.ceil(w / one) * one) for one in s]),
+        ("rounded down after the first level", "Each stride-2 convolution rounds up, not only the first.",
+         lambda h, w, s: [(math.ceil(h / s[0]) // (one // s[0]), math.ceil(w / s[0]) // (one // s[0])) for one in s]),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
