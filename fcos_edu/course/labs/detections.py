@@ -96,7 +96,7 @@ def _boxes_on_pictures(draw: Draw) -> Iterator[Case]:
     wide = torch.tensor([[5.0, 5, 180, 30], [100, -3, 150, 70]])
     yield Case((wide, 50, 160), "a picture that is wider than high")
     yield Case((wide[:, [1, 0, 3, 2]], 160, 50), "a picture that is higher than wide")
-    outside = torch.tensor([[-40.0, 5, -8, 20], [7, -30, 30, -9], [70, 45, 90, 60]])
+    outside = torch.tensor([[-40, 5, -8, 20], [7, -30, 30, -9], [70, 45, 90, 60]]).float()
     yield Case((outside, 40, 60), "a box that lies outside of the picture")
     yield Case((torch.zeros(0, 4), 40, 60), NOTHING)
 
