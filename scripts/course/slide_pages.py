@@ -31,7 +31,8 @@ const fit = () => {{
   const slide = Reveal.getCurrentSlide(), part = slide && slide.querySelector(".words");
   if (!part) return;
   const scale = Reveal.getScale(), edge = () => part.getBoundingClientRect();
-  const over = () => part.scrollHeight > part.clientHeight + 1 || part.scrollWidth > part.clientWidth + 1 ||
+  const over = () => [...part.children].some((one) => one.getBoundingClientRect().bottom > edge().bottom + scale) ||
+    part.scrollHeight > part.clientHeight + 1 || part.scrollWidth > part.clientWidth + 1 ||
     [...part.querySelectorAll("pre")].some((one) => one.scrollWidth > one.clientWidth + 1) ||
     [...part.querySelectorAll("mjx-container > svg, table")].some((one) =>
       one.getBoundingClientRect().right > edge().right + scale);
@@ -41,7 +42,11 @@ const fit = () => {{
   }}
 }};
 Reveal.on("ready", fit);
-Reveal.on("slidechanged", fit);
+Reveal.on("slidechanged", () => {{
+  fit();
+  requestAnimationFrame(fit);
+}});
+Reveal.on("fragmentshown", fit);
 MathJax.startup.promise.then(fit);
 Reveal.initialize({{width: 1280, height: 720, margin: 0, center: false, hash: true, slideNumber: "c/t",
   transition: "none", plugins: [RevealNotes, RevealZoom]}});
@@ -154,6 +159,8 @@ body { background: #fff }
 .reveal a { color: #0b57a4 }
 .reveal .slide-number { font-size: 20px; color: #444; background: none; right: auto; left: 16px; bottom: 4px }
 .reveal .controls { bottom: 4px; right: 8px; font-size: 7px }
+/* Letters that grow slowly cannot be measured. */
+.reveal .fragment { transition: none }
 .reveal strong { font-weight: 700 } .reveal em { font-style: italic }
 """.replace("ENLARGED", str(ENLARGED))
 INDEX = """<!doctype html>

@@ -198,7 +198,8 @@ def deck(chapter: Chapter, question: str) -> tuple[str, dict[str, str]]:
         for slide in of_code(cell, title, frames, chapter):
             goes_on = after is not None and after.cell_type == "markdown" and not after.source.startswith("#")
             said = paragraphs(after.source) if after is not None and after.cell_type == "markdown" else []
-            if goes_on and after is not None and (words := prose(after.source)):
+            explorer = slide.kind == "moving" and "fcx-frames" not in frames[f"{chapter.stem}_{len(frames)}.html"]
+            if goes_on and not explorer and after is not None and (words := prose(after.source)):
                 slide.caption = caption(words[0], {"moving": 95, "picture": 170}.get(slide.kind, 230))
             if slide.kind == "code" and (lead := [one for one in spoken if not _ITEM.match(one)]):
                 led = html(sentences(lead[-1], 200)) + slide.body
@@ -218,7 +219,9 @@ def caption(text: str, most: int) -> str:
     while words and not re.search(r"[.?!]\W*$", words.removesuffix(" ...")):
         shorter = re.match(r"(.*[.?!]\W*)\s", words)
         words = shorter[1] if shorter and not open_marks(shorter[1]) else ""
-    return html(words) if 25 <= len(words) <= max(most, 100) * 1.5 and not words.endswith(" ...") else ""
+    return (
+        html(words) if 25 <= len(words) <= (most if most < 100 else most * 1.5) and not words.endswith(" ...") else ""
+    )
 
 
 def _has_room(slide: Slide, printed: str) -> bool:
@@ -422,7 +425,7 @@ def quiz(chapter: Chapter) -> Iterator[Slide]:
                 why = str(right[0].get("feedback", ""))
             body = f"<p>{escape(str(question['question']))}</p>"
             body += f'<ol class="choices">{"".join(choices)}</ol>' if choices else ""
-            body += f'<p class="fragment"><strong>{escape(" and ".join(words))}.</strong> {escape(why)}</p>'
+            body += f'<p class="fragment"><strong>{escape(", ".join(words))}.</strong> {escape(why)}</p>'
             told = [f"{one['answer']}: {one.get('feedback', '')}" for one in offered]
             yield Slide("Quiz", body, told or [why], "quiz")
 

@@ -127,6 +127,17 @@ def test_what_leads_to_something_else_is_no_caption() -> None:
     assert slides.caption("Look at this loss for four targets:", 170) == slides.caption("Now climb.", 170) == ""
 
 
+def test_words_below_a_figure_that_moves_take_one_line_at_most() -> None:
+    assert ".fragment { transition: none }" in slide_pages.DECK_CSS, "letters that grow slowly cannot be measured"
+    for chapter, page, frames in decks():
+        for body, name in re.findall(
+            r'<div class="shown">(<div class="moving">.*?frames/(\S+?)".*?)\n<aside', page, re.S
+        ):
+            words = re.sub(r"<[^>]*>", "", body).strip()
+            assert len(words) <= 95, (chapter.stem, words)
+            assert "fcx-frames" in frames[name] or not words, "an explorer has words of its own"
+
+
 def test_libraries_are_there_or_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     found = slides.library()
     assert {"reveal.js", "reveal.css", "notes.js", "tex-svg.js", "deck.css", "LICENSE-reveal.js.txt"} <= set(found)
