@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ... import centerness as room
-from ..question import Case, Draw, question
+from ..question import Case, Draw, Known, question
 
 NOTHING = "an image without objects"
 
@@ -52,6 +52,18 @@ def _raw(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
 def _of(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A rule of (min lr, max lr, min tb, max tb); 0/0 is 0, as everywhere."""
     return lambda d: torch.nan_to_num(rule(*_low_high(d)), nan=0.0)
+
+
+_ALSO_CENTERNESS: Known = [  # less frequent ones
+    ("1 added below the line", "Divide by the larger distance as it is: background is a case of its own.",
+     _raw(lambda a, b, c, d: (a / (b + 1) * c / (d + 1)).sqrt())),
+    ("over the sum instead of the larger", "Below the line stands the larger distance, not the sum of both.",
+     _of(lambda a, b, c, d: (a / (a + b) * c / (c + d)).sqrt())),
+    ("over the sum instead of the larger", "Below the line stands the larger distance, not the sum of both.",
+     _of(lambda a, b, c, d: 2 * (a / (a + b) * c / (c + d)).sqrt())),
+    ("a bell curve", "Asked is the formula with min and max.",
+     _of(lambda a, b, c, d: torch.exp(-(((b - a) / (b + a)) ** 2 + ((d - c) / (d + c)) ** 2)))),
+]  # fmt: skip
 
 
 @question(
@@ -108,14 +120,7 @@ def _of(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
         ("the distance from the centre", "Asked is the formula with min and max, not how far the centre is.",
          _of(lambda a, b, c, d: 1 - torch.maximum((b - a) / (b + a), (d - c) / (d + c)))),
         ("another root", "It is a square root.", _of(lambda a, b, c, d: (a / b * c / d) ** (1 / 3))),
-        ("1 added below the line", "Divide by the larger distance as it is: background is a case of its own.",
-         _raw(lambda a, b, c, d: (a / (b + 1) * c / (d + 1)).sqrt())),
-        ("over the sum instead of the larger", "Below the line stands the larger distance, not the sum of both.",
-         _of(lambda a, b, c, d: (a / (a + b) * c / (c + d)).sqrt())),
-        ("over the sum instead of the larger", "Below the line stands the larger distance, not the sum of both.",
-         _of(lambda a, b, c, d: 2 * (a / (a + b) * c / (c + d)).sqrt())),
-        ("a bell curve", "Asked is the formula with min and max.",
-         _of(lambda a, b, c, d: torch.exp(-(((b - a) / (b + a)) ** 2 + ((d - c) / (d + c)) ** 2)))),
+        *_ALSO_CENTERNESS,
     ],
     chapter="08_centerness",
 )  # fmt: skip

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from ...inference import class_wise_nms
-from ..question import NOTHING, Case, Draw, close, question
+from ..question import NOTHING, Case, Draw, Known, close, question
 from .measures import average_precision, find_hits
 
 CHAPTER = "10_detections"
@@ -332,6 +332,16 @@ def _same_survivors(inputs: tuple[Any, ...], expected: Any, got: Any) -> bool:
     return close(scores[expected.astype(np.int64)], scores[got.astype(np.int64)]) if expected.size else True
 
 
+_ALSO_NMS: Known = [  # less frequent ones
+    ("the suppressed ones", "Asked are the boxes that stay, not those that go.",
+     lambda b, s, t: torch.tensor([i for i in s.argsort(descending=True, stable=True).tolist()
+                                   if i not in _nms(b, s, t).tolist()], dtype=torch.int64)),
+    ("stops at the first that goes", "A box that goes does not end the walk: go on with the next one.",
+     lambda b, s, t: (o := s.argsort(descending=True, stable=True))[
+         : int(torch.isin(o, _nms(b, s, t)).long().cumprod(0).sum())]),
+]  # fmt: skip
+
+
 @question(
     5,
     "Non-maximum suppression",
@@ -385,12 +395,7 @@ def _same_survivors(inputs: tuple[Any, ...], expected: Any, got: Any) -> bool:
         ("any overlap suppresses", "Only an IoU above the threshold suppresses.", lambda b, s, t: _nms(b, s, 0.0)),
         ("larger boxes first", "Go through the boxes by score, not by size.",
          lambda b, s, t: _nms(b, (b[:, 2:] - b[:, :2]).prod(1), t)),
-        ("the suppressed ones", "Asked are the boxes that stay, not those that go.",
-         lambda b, s, t: torch.tensor([i for i in s.argsort(descending=True, stable=True).tolist()
-                                       if i not in _nms(b, s, t).tolist()], dtype=torch.int64)),
-        ("stops at the first that goes", "A box that goes does not end the walk: go on with the next one.",
-         lambda b, s, t: (o := s.argsort(descending=True, stable=True))[
-             : int(torch.isin(o, _nms(b, s, t)).long().cumprod(0).sum())]),
+        *_ALSO_NMS,
     ],
     same=_same_survivors,
     chapter=CHAPTER,

@@ -76,6 +76,9 @@ def _focal_clamped(eps: float, add: bool) -> Callable[..., Tensor]:
 
 
 _ALSO_FOCAL: Known = [  # less frequent ones
+    ("p for positives too", "Easy positives should weigh little: for them the factor is (1 - p) to the gamma.",
+     _focal_with("hard")),
+    ("1 - p to the gamma", "First 1 - p, then to the power of gamma.", _focal_with("power first")),
     ("no factor for the negatives", "Negatives have a factor too: p to the gamma.",
      lambda z, y, a, g: (_focal(z, t := _one_hot(z, y), a, g) * t + _focal(z, t, a, 0) * (1 - t)).sum()),
     ("no 1 - alpha for the negatives", "Negatives weigh 1 - alpha, not 1.",
@@ -148,9 +151,6 @@ _ALSO_FOCAL: Known = [  # less frequent ones
              (a * (t := _one_hot(z, y)) + (1 - a) * (1 - t))
              * (1 - (q := (p := z.sigmoid()) * t + (1 - p) * (1 - t))) ** g * -q.clamp(min=1e-7).log()).sum()),
         *_ALSO_FOCAL,
-        ("p for positives too", "Easy positives should weigh little: for them the factor is (1 - p) to the gamma.",
-         _focal_with("hard")),
-        ("1 - p to the gamma", "First 1 - p, then to the power of gamma.", _focal_with("power first")),
     ],
     chapter="07_loss",
 )  # fmt: skip
@@ -282,6 +282,23 @@ def _giou_with(rule: Callable[..., Tensor], floor: float | None = 0.0) -> Callab
     return lambda a, b: rule(*_parts(a, b, floor))
 
 
+_ALSO_GIOU: Known = [  # less frequent ones
+    ("boxes read as x, y, width, height", "The last two numbers of a box are its lower right corner, not its size.",
+     lambda a, b: _giou_with(lambda i, u, h: i / u - (h - u) / h)(
+         *(torch.cat([c[:, :2], c[:, :2] + c[:, 2:]], 1) for c in (a, b)))),
+    ("sides of the intersection without a sign", "Boxes that are apart have no intersection: cut its sides at 0.",
+     lambda a, b: (
+         i := (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).abs().prod(1),
+         u := (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - i,
+         h := _parts(a, b)[2], i / u - (h - u) / h)[-1]),
+    ("IoU over the smaller box", "IoU divides by the union, not by the smaller of both areas.",
+     lambda a, b: (q := _parts(a, b))[0] / torch.minimum(
+         (a[:, 2:] - a[:, :2]).prod(1), (b[:, 2:] - b[:, :2]).prod(1)) - (q[2] - q[1]) / q[2]),
+    ("both areas instead of the union", "The union is taken away from the hull: the intersection counts once.",
+     _giou_with(lambda i, u, h: i / u - (h - u - i) / h)),
+]  # fmt: skip
+
+
 @question(
     3,
     "GIoU",
@@ -329,19 +346,7 @@ def _giou_with(rule: Callable[..., Tensor], floor: float | None = 0.0) -> Callab
          _giou_with(lambda i, u, h: u / h)),
         ("the intersection instead of the hull", "Take the box around both, the hull, less the union.",
          _giou_with(lambda i, u, h: i / u - (u - i) / u)),
-        ("boxes read as x, y, width, height", "The last two numbers of a box are its lower right corner, not its size.",
-         lambda a, b: _giou_with(lambda i, u, h: i / u - (h - u) / h)(
-             *(torch.cat([c[:, :2], c[:, :2] + c[:, 2:]], 1) for c in (a, b)))),
-        ("sides of the intersection without a sign", "Boxes that are apart have no intersection: cut its sides at 0.",
-         lambda a, b: (
-             i := (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).abs().prod(1),
-             u := (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - i,
-             h := _parts(a, b)[2], i / u - (h - u) / h)[-1]),
-        ("IoU over the smaller box", "IoU divides by the union, not by the smaller of both areas.",
-         lambda a, b: (q := _parts(a, b))[0] / torch.minimum(
-             (a[:, 2:] - a[:, :2]).prod(1), (b[:, 2:] - b[:, :2]).prod(1)) - (q[2] - q[1]) / q[2]),
-        ("both areas instead of the union", "The union is taken away from the hull: the intersection counts once.",
-         _giou_with(lambda i, u, h: i / u - (h - u - i) / h)),
+        *_ALSO_GIOU,
     ],
     chapter="07_loss",
 )  # fmt: skip

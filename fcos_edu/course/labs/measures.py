@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from ..question import NOTHING, Case, Draw, close, question
+from ..question import NOTHING, Case, Draw, Known, close, question
 
 CHAPTER = "11_average_precision"
 
@@ -177,6 +177,13 @@ def _area_under(hits: Tensor, total: int) -> float:
     return float(torch.trapezoid(precision, recall)) if len(hits) else 0.0
 
 
+_ALSO_AVERAGE_PRECISION: Known = [  # less frequent ones
+    ("precision at that recall or before", "What counts is the best precision at that recall or beyond it.",
+     lambda h, n: float(np.mean([float(p[r <= x].min()) if (r <= x).any() else 1.0 for x in np.linspace(0, 1, 101)
+                                 for r, p in [_precisions(h, n)]])) if len(h) else 0.0),
+]  # fmt: skip
+
+
 @question(
     5,
     "Average precision",
@@ -230,9 +237,7 @@ def _area_under(hits: Tensor, total: int) -> float:
         ("F1", "This joins precision and recall at one point: take the mean over 101 recalls.",
          lambda h, n: max([2 * a * b / max(a + b, 1e-9) for a, b in zip(
              *(c.tolist() for c in _precisions(h, n)), strict=True)] or [0.0])),
-        ("precision at that recall or before", "What counts is the best precision at that recall or beyond it.",
-         lambda h, n: float(np.mean([float(p[r <= x].min()) if (r <= x).any() else 1.0 for x in np.linspace(0, 1, 101)
-                                     for r, p in [_precisions(h, n)]])) if len(h) else 0.0),
+        *_ALSO_AVERAGE_PRECISION,
     ],
     chapter=CHAPTER,
     same=lambda inputs, expected, got: close(expected, got, atol=1e-4),
