@@ -288,10 +288,12 @@ def test_a_two_stage_detector_reads_boxes_by_their_format():
 @pytest.mark.parametrize("name", [name for name in detectors.DETECTORS if name != "fcos"])
 def test_what_is_found_in_an_image_does_not_depend_on_the_others(name):
     """Group norm sees the padding: in a common batch the small image would get other scores."""
-    torch.manual_seed(0)
     model = detectors.build(name, config_for(name, max_size=128, score_threshold=0.0, detections_per_image=20)).eval()
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d):  # as they are initialised, a head says the same of all images
+    torch.manual_seed(0)
+    for part, layer in model.named_modules():
+        # As they are initialised, a head says the same of all images. Boxes stay near their anchors: the exponential of
+        # a large output would turn a rounding into hundredths of a pixel.
+        if isinstance(layer, nn.Conv2d) and "bbox" not in part:
             nn.init.kaiming_normal_(layer.weight)
     small, large = torch.rand(3, 64, 64), torch.rand(3, 64, 128)
     with torch.no_grad():
@@ -300,7 +302,7 @@ def test_what_is_found_in_an_image_does_not_depend_on_the_others(name):
             torch.testing.assert_close(found["scores"], model([image])[0]["scores"], atol=1e-5, rtol=1e-5)
         if name.startswith("faster"):
             (alone,) = model.proposals([small])
-            torch.testing.assert_close(model.proposals([large, small])[1]["scores"], alone["scores"])
+            torch.testing.assert_close(model.proposals([large, small])[1]["scores"], alone["scores"], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("classes", [7, 3])

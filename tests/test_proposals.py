@@ -213,7 +213,8 @@ def test_labels_are_shifted_both_ways(kind: Kind) -> None:
     with torch.no_grad():
         ours, theirs = model(images), model.detector(images)
     for a, b in zip(ours, theirs, strict=True):
-        assert a["labels"].tolist() == [k - 1 for k in b["labels"].tolist()]
+        # A canvas of its own and a common one round differently, so equal scores may change places.
+        assert sorted(a["labels"].tolist()) == sorted(k - 1 for k in b["labels"].tolist())
         assert set(a["labels"].tolist()) == {0, 1, 2}
     assert all(len(p["labels"]) and p["labels"].max() == 0 for p in model.proposals(images))
 
@@ -261,7 +262,7 @@ def test_bf16_step(kind: Kind) -> None:
     images, targets = two()
     results = []
     for lowered in (False, True):
-        model = build(kind, min_size=256, max_size=320).train()
+        model = build(kind, 1, min_size=256, max_size=320).train()
         proposed: list[Tensor] = []
         model.detector.rpn.register_forward_hook(lambda _, args, out, into=proposed: into.extend(out[0]))
         torch.manual_seed(1)  # of torchvision's sampling

@@ -109,7 +109,8 @@ def _steps(run: Any, kind: int, category_id: int, places: Sequence[int]) -> list
 def _of_image(run: Any, entry: dict[str, Any], category_id: int, places: Sequence[int]) -> list[Step]:
     image = int(entry["image_id"])
     overlaps = np.asarray(run.ious[image, category_id]).reshape(len(entry["dtIds"]), len(entry["gtIds"]))
-    columns = {box["id"]: n for n, box in enumerate(run._gts[image, category_id])}  # overlaps have this order
+    truths = run.cocoGt.getAnnIds(imgIds=[image], catIds=[category_id])  # the columns of the overlaps, in their order
+    columns = {number: n for n, number in enumerate(truths)}
     counted = [box for box, ignored in zip(entry["gtIds"], entry["gtIgnore"], strict=True) if not ignored]
     least = min(float(run.params.iouThrs[0]), 1 - 1e-10)  # as pycocotools has it
     steps = []

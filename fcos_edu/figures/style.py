@@ -69,12 +69,12 @@ def png(figure: Figure, *, dpi: int = 70, colors: int = 64) -> bytes:
     palette = Image.new("P", (1, 1))
     palette.putpalette([*own.ravel().tolist(), *free.ravel().tolist()])
     about = PngImagePlugin.PngInfo()
-    if is_drawing(figure):
+    if _is_drawing(figure):
         about.add_text("Comment", "drawing")
     image.quantize(palette=palette, dither=Image.Dither.NONE).save(small, format="png", optimize=True, pnginfo=about)
     return small.getvalue()
 
 
-def is_drawing(figure: Figure) -> bool:
+def _is_drawing(figure: Figure) -> bool:
     """Whether a figure has lines and bars alone, and neither a picture nor a map whose colours have a scale."""
     return not any(axes.images for axes in figure.axes)

@@ -25,6 +25,7 @@ def test_it_writes_once_and_checks(tmp_path: Path, capsys: pytest.CaptureFixture
     record = {"what": "Table 4", "metrics": table, "data": "bccd"}
     (folder / "centerness_mine.json").write_text(json.dumps(record))
     (folder / "recall_mine.json").write_text("{}")
+    (folder / "ladder_mine.json").write_text('{"metrics": {}, "runs": {}}')  # it lives in its record
     root = ["--root", str(tmp_path)]
     assert main(["--check", *root]) == 1 and json.loads((folder / "centerness_mine.json").read_text()) == record
     assert main(root) == 0 and "centerness_mine.json: written" in capsys.readouterr().out
@@ -32,3 +33,4 @@ def test_it_writes_once_and_checks(tmp_path: Path, capsys: pytest.CaptureFixture
     assert made == judged_record("centerness", record) and list(made) == ["what", "metrics", "comparisons", "data"]
     assert made["comparisons"]["centerness"][0]["difference"] == pytest.approx(0.105)
     assert main(["--check", *root]) == 0 and (folder / "recall_mine.json").read_text() == "{}"
+    assert (folder / "ladder_mine.json").read_text() == '{"metrics": {}, "runs": {}}'
