@@ -117,10 +117,9 @@ types: $(VENV)/.test
 	@echo "== mypy"
 	$(BIN)/mypy
 
-# Half as many workers again as cores: many tests wait for a process that they started.
 unit: $(VENV)/.test
 	@echo "== pytest"
-	$(ENV) MPLBACKEND=Agg $(PY) -m pytest tests --ignore tests/site -q -n $$(($(WORKERS) * 3 / 2)) --dist worksteal
+	$(ENV) MPLBACKEND=Agg $(PY) -m pytest tests --ignore tests/site -q -n $(WORKERS) --dist worksteal
 
 # matplotlib writes its font cache at the first import, and says so in the output of whichever cell comes first.
 fonts: $(VENV)/.book
