@@ -403,7 +403,9 @@ import os, sys, time
 from filelock import FileLock
 lock = FileLock(sys.argv[1]); lock.acquire()
 loader = os.fork() if len(sys.argv) > 2 else 1  # a process that loads images has what its trainer has open
-print("held", flush=True); time.sleep(60)
+if loader:  # one of the two tells: where output is not buffered, theirs ran into each other
+    print("held", flush=True)
+time.sleep(60)
 """
 
 
