@@ -85,7 +85,8 @@ def measure(page: Any, name: str, networks: Sequence[str], runs: int, warm: int 
         warm: how many before them do not.
     """
     image, _ = load("shapes", "test", num_images=1)[0]
-    rgba = np.dstack([image.permute(1, 2, 0).numpy(), np.full((SIDE, SIDE), 255, dtype=np.uint8)])
+    rgb = image.permute(1, 2, 0).numpy()[:SIDE, :SIDE]
+    rgba = np.dstack([rgb, np.full((SIDE, SIDE), 255, dtype=np.uint8)])
     given = {
         "work": WORK,
         "networks": list(networks),

@@ -6,6 +6,7 @@ import argparse
 import math
 import shlex
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import pytest
@@ -113,6 +114,12 @@ def calls(draw: st.DrawFn, parser: Parser) -> list[str]:
     return [*sum(draw(st.permutations(options)), []), *(["--", *plain] if plain else [])]
 
 
+@cache
+def parser_of_all() -> Parser:
+    """Made once: a hundred calls of each command are read with it, and it keeps nothing of a call."""
+    return build_parser()
+
+
 @pytest.mark.parametrize("name", leaves())
 @given(data=st.data())
 def test_the_command_of_a_record_gives_the_same_arguments(name: str, data: st.DataObject) -> None:
@@ -120,7 +127,7 @@ def test_the_command_of_a_record_gives_the_same_arguments(name: str, data: st.Da
     parser = leaves()[name]
     arguments = parser.parse_args(data.draw(calls(parser)))
     line = command_line(arguments)
-    again = build_parser().parse_args(shlex.split(line)[1:])
+    again = parser_of_all().parse_args(shlex.split(line)[1:])
     assert line.startswith(f"fcos-edu {name}") and set(vars(again)) == {*vars(arguments), "debug"}
     told = {action.dest: action for action in parser.told}
     for action in parser._actions:

@@ -55,9 +55,17 @@ def test_the_peer_is_trained_and_scored_by_the_same_code(tmp_path: Path, program
     figures = compare_yolo.peer(program, {"batch": 8}, folder, 5, 36.0, tmp_path / "place")
     # of four images, all but one are found whole
     assert 0.5 < figures["AP50"] < 1 and figures["AP"] == pytest.approx(figures["AP50"], abs=0.05)
-    assert figures["epochs"] == 2 and figures["cpu_seconds"] > 0
+    assert figures["epochs"] == 2 and {"cpu_seconds", "seconds"} <= set(figures)
     told = json.loads((tmp_path / "place" / "run" / "weights" / "last.pt").read_text("utf-8"))
     assert (told["batch"], told["seed"], told["time"], told["imgsz"]) == ("8", "5", "0.01", "320")
+
+
+def test_processor_time_of_a_command_is_measured_and_its_failure_told(tmp_path: Path) -> None:
+    busy = "import time\nwhile time.process_time() < 0.2: pass"
+    cpu, wall = compare_yolo.timed([sys.executable, "-c", busy], tmp_path / "log")
+    assert cpu >= 0.2 and wall >= 0.2
+    with pytest.raises(RuntimeError, match=r"ended with 3:\n.*no such model"):
+        compare_yolo.timed([sys.executable, "-c", "print('no such model'); raise SystemExit(3)"], tmp_path / "log")
 
 
 def test_a_run_that_stands_in_the_record_is_not_trained_again(

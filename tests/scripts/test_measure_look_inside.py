@@ -11,7 +11,8 @@ import pytest
 from scripts import measure_look_inside as script
 
 
-def test_it_measures_in_a_worker_and_compares(chromium: Any) -> None:
+def test_it_measures_in_a_worker_and_compares(chromium: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "SIDE", 64)  # a sixteenth of the work
     page = chromium.new_page()
     page.set_default_timeout(180_000)
     ours = script.NETWORK.read_text("utf-8")

@@ -55,11 +55,39 @@ WIDER = """() => {
 
 HEAVIEST = 2_500_000  # bytes of a page and of all that it loads
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+# Text of the same colours, size and weight on the same ground has the same contrast: one element of each kind is marked.
+KINDS_OF_TEXT = """() => {
+  const grounds = new Map();
+  const ground = (node) => {
+    if (!node) return "";
+    if (!grounds.has(node)) {
+      const { backgroundColor, backgroundImage, opacity } = getComputedStyle(node);
+      const own = `${backgroundColor} ${backgroundImage} ${opacity}`;
+      const covers = /^rgb\\(/.test(backgroundColor) && backgroundImage === "none" && opacity === "1";
+      const empty = backgroundColor === "rgba(0, 0, 0, 0)" && backgroundImage === "none" && opacity === "1";
+      grounds.set(node, covers ? own : `${empty ? "" : own + " on "}${ground(node.parentElement)}`);
+    }
+    return grounds.get(node);
+  };
+  const seen = new Set();
+  for (const node of document.body.querySelectorAll("*")) {
+    node.removeAttribute("data-kind-of-text");
+    if (![...node.childNodes].some((each) => each.nodeType === 3 && each.data.trim()) || !node.checkVisibility()) continue;
+    const { color, fontSize, fontWeight, position } = getComputedStyle(node);
+    const kind = [color, fontSize, fontWeight, position, ground(node)].join("; ");
+    if (!seen.has(kind)) node.setAttribute("data-kind-of-text", "");
+    seen.add(kind);
+  }
+  axe.configure({ rules: [{ id: "color-contrast", selector: "[data-kind-of-text]" }] });
+}"""
 # Preloading would ask for the style sheets once more, which a page from the disk may not.
-SERIOUS = """() => axe.run(document, { resultTypes: ["violations"], preload: false }).then((found) => found.violations
+SERIOUS = """(rules) => axe.run(document, {
+  resultTypes: ["violations"], preload: false, ...(rules && { runOnly: rules }),
+}).then((found) => found.violations
   .filter((each) => ["serious", "critical"].includes(each.impact))
   .map((each) => `${each.id} (${each.nodes.length}): ${each.nodes[0].html.slice(0, 200)} ` +
     each.nodes[0].any.concat(each.nodes[0].all).map((why) => why.message).join("; ")))"""
+OF_COLOURS = ["color-contrast", "link-in-text-block"]
 
 
 def test_the_book_is_built() -> None:
@@ -230,9 +258,10 @@ class TestPage:
         page = visit.page
         page.evaluate(AXE)
         page.add_style_tag(content="* { transition: none !important }")  # or colours are on their way between themes
-        for theme in ("light", "dark"):
+        for theme, rules in (("light", None), ("dark", OF_COLOURS)):
             page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
-            found = page.evaluate(SERIOUS)
+            page.evaluate(KINDS_OF_TEXT)
+            found = page.evaluate(SERIOUS, rules)
             assert not found, theme + "\n" + "\n".join(found)
         page.evaluate("() => { document.documentElement.dataset.theme = 'light'; }")
 
