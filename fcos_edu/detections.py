@@ -52,7 +52,8 @@ class Detection(NamedTuple):
 class Detections:
     """What was found in a picture, highest score first. It is a sequence of :class:`Detection`; a cell shows it drawn.
 
-    ``found[0]`` is the surest, ``found[:5]`` the five surest, ``found.above(0.5)`` those of a score of at least 0.5.
+    ``found[0]`` has the highest score, ``found[:5]`` are the five best, ``found.above(0.5)`` those with a score of at
+    least 0.5.
     """
 
     image: Tensor  # (3, H, W) uint8, upright: the picture that the boxes belong to
@@ -127,7 +128,7 @@ class Detections:
         return f"<{len(self)} detections on {width}×{height} pixels{_counts(self.names)}>"
 
     def _repr_html_(self) -> str:
-        """For notebooks: the picture with what is above :data:`SHOWN`, and the surest in a table."""
+        """For notebooks: the picture with what is above :data:`SHOWN`, and those with the highest scores in a table."""
         picture, content = self.draw(), io.BytesIO()
         picture.thumbnail((_WIDEST, _WIDEST))
         picture.save(content, "jpeg", quality=88)

@@ -54,10 +54,10 @@ def detections() -> bytes:
 FILM_IMAGE = 11  # of the test split
 STEPS = (
     "Every <em>location</em> of five feature maps looks at the image.",
-    "Each says how sure it is to lie in an object, near its centre.",
-    "A sure one names its box: four distances, <b>l</b>, <b>t</b>, <b>r</b>, <b>b</b>.",
-    "So do all the others that are sure.",
-    "Of boxes that say the same, the surest stays. These are the detections.",
+    "Each gives a score: does it lie in an object, near its centre?",
+    "One with a high score names its box: four distances, <b>l</b>, <b>t</b>, <b>r</b>, <b>b</b>.",
+    "So do all the others with a high score.",
+    "Of boxes on one object, the highest score stays. These are the detections.",
 )
 
 
@@ -176,7 +176,7 @@ def _corners(box: list[float]) -> str:
 
 
 def _spots(shown: Scene) -> str:
-    """The sure locations; the surer, the larger and the less transparent."""
+    """The locations with a high score; the higher it is, the larger and the less transparent."""
     parts = []
     for (x, y), share in zip(shown.spots.tolist(), (shown.scores / shown.scores.max()).tolist()):
         size = f'r="{1 + 3.5 * share:.1f}" fill-opacity="{0.3 + 0.7 * share:.2f}"'
@@ -202,7 +202,7 @@ def _four_sides(shown: Scene) -> str:
 
 
 def _labelled_boxes(shown: Scene, width: int) -> str:
-    """The detections, the surest last and so on top."""
+    """The detections, the highest score last and so on top."""
     parts = []
     for box, label, word in reversed(list(zip(shown.kept.tolist(), shown.labels, shown.words))):
         plate = 4.7 * len(word) + 4

@@ -142,7 +142,7 @@ def draw_box(axes: Axes, box: NDArray[np.float64], index: int, text: str) -> Non
 
 
 def draw_result(axes: Axes, result: Mapping[str, Tensor], names: Sequence[str], threshold: float) -> None:
-    """Detections of at least ``threshold``; the surest are drawn last and lie on top."""
+    """Detections of at least ``threshold``; the highest scores are drawn last and lie on top."""
     boxes, labels = as_boxes(result["boxes"].detach().cpu()), np.asarray(result["labels"].detach().cpu())
     scores = np.asarray(result["scores"].detach().cpu()) if "scores" in result else None
     for i in reversed(range(len(boxes))):

@@ -55,7 +55,8 @@ WIDER = """() => {
 
 HEAVIEST = 2_500_000  # bytes of a page and of all that it loads
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
-# Text of the same colours, size and weight on the same ground has the same contrast: one element of each kind is marked.
+# Text of the same colours, size and weight on the same ground has the same contrast: one element of each kind is enough
+# and saves most of the time.
 KINDS_OF_TEXT = """() => {
   const grounds = new Map();
   const ground = (node) => {
@@ -72,7 +73,8 @@ KINDS_OF_TEXT = """() => {
   const seen = new Set();
   for (const node of document.body.querySelectorAll("*")) {
     node.removeAttribute("data-kind-of-text");
-    if (![...node.childNodes].some((each) => each.nodeType === 3 && each.data.trim()) || !node.checkVisibility()) continue;
+    const says = [...node.childNodes].some((each) => each.nodeType === 3 && each.data.trim());
+    if (!says || !node.checkVisibility()) continue;
     const { color, fontSize, fontWeight, position } = getComputedStyle(node);
     const kind = [color, fontSize, fontWeight, position, ground(node)].join("; ");
     if (!seen.has(kind)) node.setAttribute("data-kind-of-text", "");
