@@ -84,6 +84,7 @@ pages:
 	$(PYTHON) -m scripts.make_pages
 	$(PYTHON) -m scripts.course.objectives_page
 	$(PYTHON) -m scripts.course.class_page
+	$(PYTHON) -m scripts.course.words_page
 
 pictures: $(VENV)/.book
 	$(PY) -m scripts.make_pictures

@@ -41,6 +41,10 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--lab", type=LAB, action="append", metavar="N", help="may be given several times (default: all)"
     )
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="NAME",
+        help="a question that your course has left out; may be given several times",
+    )  # fmt: skip
     parser.add_argument("--workers", type=COUNT, default=2, help="processes at once")
     parser.add_argument("--again", action="store_true", help="grade what has not changed too")
     add_command(course, "questions", run_questions, "List the labs and their questions.", "course questions")
@@ -51,8 +55,9 @@ def run_grade(arguments: argparse.Namespace) -> None:
     from ..course.grading import grade
 
     result = grade(
-        arguments.folder, arguments.seed, arguments.out, labs=arguments.lab, feedback_folder=arguments.feedback,
-        gradescope_folder=arguments.gradescope, workers=arguments.workers, again=arguments.again, tell=print,
+        arguments.folder, arguments.seed, arguments.out, labs=arguments.lab, without=arguments.without,
+        feedback_folder=arguments.feedback, gradescope_folder=arguments.gradescope, workers=arguments.workers,
+        again=arguments.again, tell=print,
     )  # fmt: skip
     print(f"{len(result.grades)} submissions, {result.graded} graded now, the others unchanged")
     if result.held:

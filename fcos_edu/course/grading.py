@@ -66,6 +66,7 @@ def grade(
     out: str | Path,
     *,
     labs: Sequence[int] | None = None,
+    without: Sequence[str] = (),
     feedback_folder: str | Path | None = None,
     gradescope_folder: str | Path | None = None,
     workers: int = 2,
@@ -79,6 +80,7 @@ def grade(
         seed: the teacher's; hidden cases are drawn from it.
         out: the table, CSV; beside it a file remembers what has been graded.
         labs: their numbers; None for all.
+        without: names of questions that were left out in the course: they count for nobody.
         feedback_folder: a page for each student, and one for the class; None for none.
         gradescope_folder: a file for each student in Gradescope's form; None for none.
         workers: processes at once.
@@ -87,7 +89,7 @@ def grade(
 
     Raises:
         OSError: not on Linux, no such folder, nothing in it.
-        ValueError: no such lab, fewer than one worker, no seed.
+        ValueError: no such lab, no such question in them, no question left, fewer than one worker, no seed.
     """
     if reason := supported():
         raise OSError(reason)
@@ -95,7 +97,7 @@ def grade(
         raise ValueError(f"workers is {workers}; it must be at least 1")
     if not str(seed):
         raise ValueError("the seed is empty: hidden cases are drawn from it, so choose one that students do not know")
-    questions = catalogue.questions(list(labs) if labs else None)
+    questions = questions_of(labs, without)
     submissions = collect(Path(folder))
     out = Path(out)
     if out.is_file() and not out.read_bytes().startswith(b"student,number,"):
@@ -118,6 +120,22 @@ def grade(
     if gradescope_folder is not None:
         feedback.write_gradescope(Path(gradescope_folder), ordered, questions)
     return Class(ordered, graded, facts)
+
+
+def questions_of(labs: Sequence[int] | None, without: Sequence[str] = ()) -> list[Question]:
+    """The questions of some labs (None: of all) but those that were left out.
+
+    Raises:
+        ValueError: no such lab, no such question in them, no question left.
+    """
+    questions = catalogue.questions(list(labs) if labs else None)
+    names = [question.name for question in questions]
+    for name in without:
+        if catalogue.find(name).name not in names:
+            raise ValueError(f"{name} is asked in none of these labs, so it need not be left out")
+    if not set(names) - set(without):
+        raise ValueError("no question is left to be graded")
+    return [question for question in questions if question.name not in without]
 
 
 def _in_parallel(

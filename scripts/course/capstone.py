@@ -96,6 +96,11 @@ spreads = {"AP": [statistics.stdev(values) for values in ap.values()]}
 figures.bars([str(value) for value in ap], means, ylabel="AP, %", spreads=spreads)
 """
 
+_WORDS = """\
+**In words, what the picture shows.** One bar for each side, as high as its mean AP, and a line on it as long as the
+seeds are spread. Where the lines reach over the other bar's end, the means alone say little: the interval of the
+*difference*, which is printed above, decides. Write such words below your own figure, too: not every reader sees it."""
+
 _REPORT = """\
 ## 4. The report: one page
 
@@ -143,6 +148,7 @@ def capstone(*, instructor: bool = False, url: str | None = None) -> NotebookNod
                        "what you see: the number of seeds stands above.", "run-text"),
         notebooks.code(_RUN, "run"),
         notebooks.code(_JUDGE, "judge"),
+        notebooks.text(_WORDS, "judge-words"),
         notebooks.text(_REPORT, "report"),
         notebooks.text(f"## Rubric\n\n{rubric()}", "rubric"),
     ]  # fmt: skip

@@ -1,8 +1,9 @@
 """A chapter as a notebook for students, without its solutions, and as one for instructors, with notes.
 
-In the student's form each exercise stands beside its stub and its check. The pictures of the chapter stay; printed
-numbers, and every output behind the heading *Exercises*, are gone: who runs the cells sees them. The answers of the
-quiz are packed, so that nobody reads them by accident.
+In the student's form each exercise stands beside its stub and its check. The pictures of the chapter stay, and below
+each one stand the words that say what is seen, for those who do not see it; printed numbers, and every output behind
+the heading *Exercises*, are gone: who runs the cells sees them. The answers of the quiz are packed, so that nobody
+reads them by accident.
 """
 
 from __future__ import annotations
@@ -195,6 +196,7 @@ def student(chapter: Chapter, url: str | None = None, *, alone: bool = False) ->
         for i, check in enumerate(exercise.checks):
             made = bare(check)
             made.id = f"{name}-check-{i}"
+            made.metadata.pop("mystnb", None)  # what its picture shows is the answer
             for old, new in REWORDED.get(chapter.stem, {}).items():
                 made.source = re.sub(rf"\b{old}\b", new, made.source)
             cells.append(made)
@@ -204,13 +206,28 @@ def student(chapter: Chapter, url: str | None = None, *, alone: bool = False) ->
 
 
 def _finished(cells: list[NotebookNode], stem: str, url: str | None, alone: bool) -> NotebookNode:
+    made = []
     for cell in cells:
         if cell.cell_type == "markdown":
             cell.source = notebooks.links(cell.source, url, alone=alone)
+        words = in_words(cell)
+        for output in cell.get("outputs", []) if words else []:
+            if "image/png" in output.get("data", {}):
+                output.metadata["image/png"] = {"alt": words[1]}
         kept = [tag for tag in notebooks.tags(cell) if tag != "hide-cell"]
         form = {"cellView": "form"} if "hide-input" in kept else {}
         cell.metadata = {"tags": kept, **form} if kept else {}
-    return notebooks.notebook(cells, fcos_edu={"chapter": stem})
+        made.append(cell)
+        if words:
+            made.append(notebooks.text(notebooks.folded(f"In words: {words[0]}", words[1]), f"{cell.id}-words"))
+    return notebooks.notebook(made, fcos_edu={"chapter": stem})
+
+
+def in_words(cell: NotebookNode) -> tuple[str, str] | None:
+    """The caption of a cell's picture and what is seen on it, where the site looks for them; None without a picture."""
+    found = cell.metadata.get("mystnb", {})
+    words = str(found.get("image", {}).get("alt", ""))
+    return (str(found.get("figure", {}).get("caption", "this picture")), words) if words else None
 
 
 # ---- the instructor's form ------------------------------------------------------------------------------------

@@ -64,8 +64,9 @@ figures.show_boxes(image, again, target["labels"][found], names, title="boxes th
 """,
             ),
         ),
-        "The locations stand in the middle of their cells, evenly over the whole picture. Those inside a box have its "
-        "colour. The tiny triangle lies between the locations, and has none.",
+        "On the first picture the locations stand in the middle of their cells, evenly over the whole of it. Those "
+        "inside a box have its colour. The tiny triangle lies between the locations, and has none. On the second "
+        "picture every object but this triangle has its box with its name.",
         ("02_locations",),
     ),
     2: Lab(

@@ -77,13 +77,13 @@ def task(number: int, question: Question) -> str:
     return (
         f"## {number}. {question.title}\n\n{prompt.why}\n\nWrite `{question.name}` below; its docstring says what goes "
         f"in and what comes out. It is worth {question.points} points.\n\n"
-        f"Example: {_code(prompt.call)} gives {_code(prompt.gives)}\n\n{hints(question.name)}"
+        f"Example: {_code(prompt.call)} gives {_code(prompt.gives)}.\n\n{hints(question.name)}"
     )
 
 
 def _code(source: str) -> str:
     value, _, comment = source.partition("  # ")
-    return f"`{value}`" + (f" ({comment})." if comment else ".")
+    return f"`{value}`" + (f" ({comment})" if comment else "")
 
 
 def head(lab: int, *, instructor: bool) -> str:
@@ -195,15 +195,51 @@ def plan(lab: int) -> str:
     _, _, minutes, names = catalogue.LABS[lab]
     points = {name: catalogue.find(name).points * (1.5 if name in LONGER else 1) for name in names}
     work = minutes - 20
-    rows = "\n".join(f"| `{name}` | {round(work * points[name] / sum(points.values()))} |" for name in names)
+    rows = "\n".join(
+        f"| `{name}` | {round(work * points[name] / sum(points.values()))} | {needed(lab, name)} |" for name in names
+    )
     return f"""\
 **For the instructor.** {minutes} minutes in all: 10 to open it and to read, 10 for the last section and questions, the
 rest about so:
 
-| function | minutes |
-|---|---:|
+| function | minutes | the last section ... |
+|---|---:|---|
 {rows}
 
 When time is short: let students work in pairs, and give the third hint of the first function to everybody after ten
-minutes. The solutions below pass; other forms pass too. What a student reads when a known mistake is seen stands below
-each solution."""
+minutes. Then leave out what the last section runs without, or hand out a solution of what it needs, and grade with
+`--without NAME`, so that nobody loses points for it. The solutions below pass; other forms pass too. What a student
+reads when a known mistake is seen stands below each solution."""
+
+
+def needed(lab: int, name: str) -> str:
+    """Which of the code cells at a lab's end run without a function, in words: what can be left out."""
+    cells = [source for kind, source in FRAMES[lab].ending if kind == "code"]
+    callers = {name} | {
+        other for other in catalogue.LABS[lab][3] if name in _names(definitions()[other])
+    }  # functions of the same lab whose solution calls it
+    missing: set[str] = set()  # what is not defined without it
+    stopped = []
+    for place, source in enumerate(cells):
+        if _names(source) & (callers | missing):
+            stopped.append(place)
+            missing |= _defined(source)
+        else:
+            missing -= _defined(source)
+    if not stopped:
+        return "runs without it"
+    if len(stopped) == len(cells):
+        return "needs it"
+    *others, last = (str(place + 1) for place in stopped)
+    return f"its cells {', '.join(others)} and {last} need it" if others else f"its cell {last} needs it"
+
+
+def _defined(source: str) -> set[str]:
+    """The names that the statements of a cell make, at its top level."""
+    made: set[str] = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef):
+            made.add(node.name)
+        elif not isinstance(node, ast.Import | ast.ImportFrom):
+            made |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return made

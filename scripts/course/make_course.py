@@ -63,9 +63,12 @@ For instructors
 
 labs/ and chapters/ hold solutions, common mistakes, minutes. Do not put this folder where students see it.
 
-To grade what students handed in (Linux; choose a seed that they do not know):
+To grade what students handed in of lab 1 (Linux; choose a seed that they do not know):
 
-    fcos-edu course grade submissions --seed WORD --out grades.csv --feedback feedback
+    source .venv/bin/activate
+    fcos-edu course grade lab1 --lab 1 --seed WORD --out lab1.csv --feedback feedback1
+
+bank/exam.html is a test for paper, bank/exam_key.html its key; canvas_qti.zip and moodle.xml are for learning systems.
 
 The part "Teaching" of the book has plans for 2, 6 and 12 weeks, objectives, misconceptions, how to publish the course.
 """

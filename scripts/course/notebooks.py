@@ -29,6 +29,11 @@ def code(source: str, name: str, tags: Sequence[str] = ()) -> NotebookNode:
     return nbformat.v4.new_code_cell(source.strip(), id=name, metadata={"tags": list(tags)} if tags else {})
 
 
+def folded(title: str, words: str) -> str:
+    """Words that open with the mouse and with the keyboard, wherever a notebook is read."""
+    return f"<details><summary>{html.escape(title, quote=False)}</summary>\n\n{words}\n\n</details>"
+
+
 def notebook(cells: Iterable[NotebookNode], **metadata: Any) -> NotebookNode:
     """A notebook of these cells; checked."""
     made = nbformat.v4.new_notebook(

@@ -148,10 +148,12 @@ body { background: #fff }
 .reveal .said { flex: none; font-size: 25px; color: #333 }
 .reveal .said p:last-child { margin: 0 }
 .reveal .beside { flex-direction: row; gap: 28px; align-items: stretch }
-.reveal .beside > .said { width: 370px; align-self: center; font-size: 27px }
+.reveal .beside > .said { width: 346px; align-self: center; font-size: 27px }
 .reveal section.tall { padding-top: 0 }
-.reveal section.tall h2 { width: 370px; margin: 50px 0 0 }
-.reveal section.tall .beside > img { position: absolute; left: 434px; top: 12px; width: 810px; height: 690px }
+.reveal section.tall h2 { width: 346px; margin: 50px 0 0 }
+.reveal section.tall .beside > img { position: absolute; left: 404px; top: 8px; width: 868px; height: 704px }
+.reveal section.full h2 { position: absolute; left: 92px; right: 130px; bottom: 3px; margin: 0; font-size: 24px }
+.reveal section.full .beside > img { position: absolute; left: 12px; top: 6px; width: 1256px; height: 672px }
 .reveal .moving { position: relative; overflow: hidden }
 .reveal iframe { position: absolute; left: 0; top: 0; border: 0; width: calc(100% / ENLARGED);
   height: calc(100% / ENLARGED); transform: scale(ENLARGED); transform-origin: 0 0 }
@@ -168,9 +170,11 @@ INDEX = """<!doctype html>
 <head><meta charset="utf-8"><title>Slides</title>
 <style>
 body {{ font: 1.2rem/1.6 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem }}
+details {{ font-size: 1rem }} summary span {{ position: absolute; clip-path: inset(50%) }}
 </style></head>
 <body><main><h1>Slides</h1>
-<p>Space and arrow keys move on, S opens the speaker's notes, Escape shows all slides, F fills the screen.</p>
+<p>Space and arrow keys move on, S opens the speaker's notes, Escape shows all slides, F fills the screen. The number
+behind a section is that of its slides.</p>
 <ol>
 {rows}</ol></main></body>
 </html>

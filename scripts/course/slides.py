@@ -2,16 +2,19 @@
 
 Pictures, formulas, short functions, what they print and figures that move become slides; the words around them become
 speaker notes (key S). A slide is never nearly empty: words that lead to a picture, a function or a formula stand on its
-slide, and a script in the page lets words grow until the slide is full. reveal.js comes from the wheel of
-sphinx-revealjs and MathJax from that of sphinx-mathjax-offline, both in the extra ``book``; they are copied beside the
-decks. A figure that moves is a page of its own in a frame: its arrow keys move the figure while it has the focus, and
-the slides else.
+slide, and a script in the page lets words grow until the slide is full. A picture whose letters would be small gets
+more room: it stands beside its words, or alone with its title at the foot, or its rows come one after the other.
+
+reveal.js comes from the wheel of sphinx-revealjs and MathJax from that of sphinx-mathjax-offline, both in the extra
+``book``; they are copied beside the decks. A figure that moves is a page of its own in a frame: its arrow keys move the
+figure while it has the focus, and the slides else.
 """
 
 from __future__ import annotations
 
 import base64
 import importlib.util
+import io
 import re
 import struct
 import sysconfig
@@ -20,9 +23,11 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 
+import numpy as np
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbformat import NotebookNode
+from PIL import Image
 
 from scripts.course import notebooks
 from scripts.course.chapter_notebooks import Chapter, asked_in
@@ -33,6 +38,9 @@ PRINTED = 9  # lines of what a cell prints
 WIDE = 62  # letters of a formula that has a line for itself
 ROOM = 540  # pixels below the title, for words in the smallest letters
 SMALLEST = 20  # pixels at 1280 x 720
+LARGE = 1.45  # times as large as in the chapter: letters of 9 points at 100 dots an inch have 18 pixels then
+BESIDE, ALONE = (868, 704), (1256, 672)  # pixels for a picture beside its words, and for one with its title at the foot
+GAP = 10  # white rows between the rows of panels of a picture
 
 
 @dataclass
@@ -286,9 +294,9 @@ def section(slide: Slide) -> str:
     head, kind = f"<h2>{_words(slide.title)}</h2>", ""
     if not slide.shown:
         body = f'<div class="words">{slide.body}{slide.caption}</div>'
-    elif slide.kind == "picture" and beside(slide):
-        kind = ' class="tall"'
-        said = f'<div class="said">{slide.body}{slide.caption}</div>'
+    elif slide.kind == "picture" and (place := layout(slide)) != "between":
+        kind = f' class="{place}"'
+        said = f'<div class="said">{slide.body}{slide.caption}</div>' if place == "tall" else ""
         body = f'<div class="shown beside">{said}{slide.shown}</div>'
     else:
         said, below = (f'<div class="said">{one}</div>' if one else "" for one in (slide.body, slide.caption))
@@ -301,8 +309,56 @@ def beside(slide: Slide) -> bool:
     width, height = slide.shape
     letters = [len(re.sub("<[^>]*>", "", one)) for one in (slide.body, slide.caption)]
     rows = sum(-(-one // 92) for one in letters)
-    larger = min(810 / width, 690 / height) > min(1208 / width, (590 - 38 * rows) / height)
+    larger = _scale(slide, *BESIDE) > min(1208 / width, (590 - 38 * rows) / height)
     return larger and sum(letters) <= 230 and len(slide.title) <= 50
+
+
+def _scale(slide: Slide, width: int, height: int) -> float:
+    """How many times as large as in the chapter a picture is in a room of so many pixels."""
+    return min(width / slide.shape[0], height / slide.shape[1])
+
+
+def layout(slide: Slide) -> str:
+    """Where a picture stands: "between" its words, "tall" beside them, or "full" on the whole slide.
+
+    Where its letters would be too small, its words stay with the speaker's notes, which have them anyway.
+    """
+    if beside(slide):
+        return "tall"
+    rows = [sum(-(-len(re.sub("<[^>]*>", "", one)) // 92) for one in some)
+            for some in ((slide.body, slide.caption), (slide.body,), ())]  # fmt: skip
+    scales = [_scale(slide, 1208, 590 - 38 * number) for number in rows]
+    if scales[0] >= LARGE:
+        return "between"
+    if scales[1] >= LARGE:
+        slide.caption = ""
+        return "between"
+    best = max(("full", _scale(slide, *ALONE)), ("tall", _scale(slide, *BESIDE) if len(slide.title) <= 50 else 0),
+               ("between", scales[2]), key=lambda one: one[1])[0]  # fmt: skip
+    slide.body = slide.caption = ""
+    return best
+
+
+def split(picture: bytes) -> list[bytes]:
+    """A high picture as its rows of panels, one after the other; one that has no white gaps, or is wide, as it is."""
+    with Image.open(io.BytesIO(picture)) as opened:
+        image = opened.convert("RGB")
+    if image.height <= 1.1 * image.width:
+        return [picture]
+    white = (np.asarray(image) >= 250).all(axis=(1, 2))
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], white, [False]]).astype(int))).reshape(-1, 2)
+    cuts = [0]
+    for begin, end in edges.tolist():
+        if end - begin >= GAP and begin - cuts[-1] >= image.height / 5 and image.height - end >= image.height / 5:
+            cuts.append((begin + end) // 2)
+    if len(cuts) == 1:
+        return [picture]
+    parts = []
+    for begin, end in zip(cuts, [*cuts[1:], image.height], strict=True):
+        stream = io.BytesIO()
+        image.crop((0, begin, image.width, end)).save(stream, "PNG", optimize=True)
+        parts.append(stream.getvalue())
+    return parts
 
 
 def _words(text: str) -> str:
@@ -372,10 +428,11 @@ def of_code(cell: NotebookNode, title: str, frames: dict[str, str], chapter: Cha
         data = output.get("data", {})
         if "image/png" in data:
             words = escape(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", title))
-            picture = data["image/png"].replace("\n", "")
-            shape = struct.unpack(">II", base64.b64decode(picture[:64])[16:24])
-            seen = f'<img alt="{words}" src="data:image/png;base64,{picture}">'
-            yield Slide(title, "", kind="picture", shown=seen, shape=shape)
+            parts = split(base64.b64decode(data["image/png"]))
+            for number, part in enumerate(parts, start=1):
+                name = f"{words} (Part {number} of {len(parts)})" if len(parts) > 1 else words
+                seen = f'<img alt="{name}" src="data:image/png;base64,{base64.b64encode(part).decode()}">'
+                yield Slide(title, "", kind="picture", shown=seen, shape=struct.unpack(">II", part[16:24]))
             shown = True
         elif "<script" in data.get("text/html", ""):
             name = f"{chapter.stem}_{len(frames) + 1}.html"
@@ -437,6 +494,29 @@ def _number(answer: dict[str, object]) -> str:
     return " to ".join(str(one) for one in answer.get("range", []))  # type: ignore[attr-defined]
 
 
+def contents(page: str) -> list[tuple[str, int, int]]:
+    """The sections of a deck: title, the number of the first slide as it stands in the address, how many slides."""
+    found: list[tuple[str, int, int]] = []
+    for place, head in enumerate(re.findall(r"<section[^>]*>\s*<h[12][^>]*>(.*?)</h[12]>", page, re.S)):
+        title = re.sub("<[^>]*>", "", head)
+        if found and found[-1][0] == title:
+            found[-1] = (title, found[-1][1], found[-1][2] + 1)
+        else:
+            found.append((title, place, 1))
+    return found
+
+
+def listed_deck(file: str, title: str, sections: list[tuple[str, int, int]]) -> str:
+    """A deck in the list of decks: how many slides it has, and a link to each section."""
+    links = "".join(f'<li><a href="{file}#/{first}">{name}</a> ({count})</li>\n' for name, first, count in sections[1:])
+    number = sum(count for _, _, count in sections)
+    return (
+        f'<li><a href="{file}">{title}</a>\n'
+        f"<details><summary>{number} slides<span> of {title}, by section</span></summary>\n"
+        f"<ul>\n{links}</ul></details></li>\n"
+    )
+
+
 def files(chapters: list[tuple[Chapter, str]]) -> Iterator[tuple[str, bytes]]:
     """Every file of the slides: decks, frames, libraries, and a page that lists the decks.
 
@@ -454,5 +534,5 @@ def files(chapters: list[tuple[Chapter, str]]) -> Iterator[tuple[str, bytes]]:
         yield f"{chapter.stem}.html", page.encode()
         for name, text in frames.items():
             yield f"frames/{name}", text.encode()
-        rows += f'<li><a href="{chapter.stem}.html">{escape(chapter.title)}</a></li>\n'
+        rows += listed_deck(f"{chapter.stem}.html", escape(chapter.title), contents(page))
     yield "index.html", INDEX.format(rows=rows).encode()

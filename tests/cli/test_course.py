@@ -20,9 +20,10 @@ def test_options_reach_the_grader(monkeypatch, tmp_path, capsys):
         return grading.Class([], 0, "held: everything")
 
     monkeypatch.setattr(grading, "grade", grade)
-    words = ("--out", "g.csv", "--gradescope", "scope", "--lab", "2", "--lab", "3", "--again")
+    words = ("--out", "g.csv", "--gradescope", "scope", "--lab", "2", "--lab", "3", "--again", "--without", "assign")
     assert run("course", "grade", tmp_path, "--seed", "x", *words) == 0
     seen.pop("tell")
-    assert seen == {"folder": tmp_path, "seed": "x", "out": Path("g.csv"), "labs": [2, 3], "feedback_folder": None,
-                    "gradescope_folder": Path("scope"), "workers": 2, "again": True}  # fmt: skip
+    assert seen == {"folder": tmp_path, "seed": "x", "out": Path("g.csv"), "labs": [2, 3], "without": ["assign"],
+                    "feedback_folder": None, "gradescope_folder": Path("scope"), "workers": 2,
+                    "again": True}  # fmt: skip
     assert "held: everything" in capsys.readouterr().out

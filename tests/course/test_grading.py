@@ -70,6 +70,16 @@ def test_one_function_costs_no_other_its_points(tmp_path: Path) -> None:
     assert lost == {"ltrb", "inside"} and {verdict.points for verdict in found.verdicts} == {0, 10}
 
 
+def test_what_a_course_leaves_out_counts_for_nobody() -> None:
+    names = [question.name for question in grading.questions_of([1, 5], ["find_hits", "average_precision"])]
+    assert names == [n for n in NAMES if n in names] and len(names) == 9 and not {"find_hits", "giou"} & set(names)
+    assert len(grading.questions_of(None)) == len(NAMES)
+    for labs, without, words in [([1], ["giou"], "giou is asked in none"), (None, ["gious"], "there are giou"),
+                                 ([1], list(NAMES[:4]), "no question is left")]:  # fmt: skip
+        with pytest.raises(ValueError, match=words):
+            grading.questions_of(labs, without)
+
+
 def command(folder: Path, *words: str, seed: str = "s") -> int:
     parts = ["--seed", seed, "--out", folder / "grades.csv", "--feedback", folder / "feedback"]
     labs = ["--lab", "1", "--lab", "3", "--lab", "5"]

@@ -8,6 +8,7 @@ No question is kept twice by hand: a quiz is changed in its chapter.
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def of_quiz(id: str, chapter: str, level: str, objective: str, question: dict[st
         right = [option for option in options if option.right]
         if kind == "one" and len(right) != 1:
             raise ValueError(f"{id}: {len(right)} right answers; a question of one choice has one")
-        note = right[0].why if kind == "one" else ""
+        note = reason(right[0].why) if kind == "one" else ""
         return Item(id, chapter, level, objective, text, kind, options, note=note)
     right_one = next(one for one in given if one.get("correct"))
     value, tolerance = _range(right_one)
@@ -68,8 +69,14 @@ def of_quiz(id: str, chapter: str, level: str, objective: str, question: dict[st
         for one in given
         if one.get("type") in ("value", "range") and not one.get("correct")
     )
-    note = str(right_one.get("feedback", ""))
+    note = reason(str(right_one.get("feedback", "")))
     return Item(id, chapter, level, objective, text, "number", options, value, tolerance, note)
+
+
+def reason(feedback: str) -> str:
+    """Why an answer is right, for those who gave another one, too: without the "Yes" before it."""
+    words = re.sub(r"^(?:Yes|Right)[:.,!] +(?=\S)", "", feedback)
+    return words[:1].upper() + words[1:]
 
 
 def _range(answer: dict[str, Any]) -> tuple[float, float]:

@@ -167,7 +167,8 @@ def moodle_xml(items: Sequence[Item]) -> bytes:
         question = _node(root, "question", type="numerical" if item.kind == "number" else "multichoice")
         _node(_node(question, "name"), "text", item.id)
         _node(_node(question, "questiontext", format="html"), "text", f"<p>{escape(item.text)}</p>")
-        _node(_node(question, "generalfeedback", format="html"), "text", f"<p>{escape(item.note)}</p>")
+        general = f"<p>{escape(item.note)}</p>" if item.note else ""
+        _node(_node(question, "generalfeedback", format="html"), "text", general)
         _node(question, "defaultgrade", "1.0000000")
         _node(question, "penalty", "0.3333333")
         _node(question, "hidden", "0")
@@ -213,30 +214,30 @@ _PAGE = """<!doctype html>
 <style>
 body {{ font: 11pt/1.45 Georgia, serif; max-width: 45rem; margin: 2rem auto; padding: 0 1rem; color: #111;
   background: #fff }}
-ol.questions > li {{ break-inside: avoid; margin-bottom: 1.1rem }}
+ol.questions > li, ul > li {{ break-inside: avoid; margin-bottom: 1.1rem }}
+li li {{ margin-bottom: .2rem }}
 ol.answers {{ list-style: upper-alpha; margin-top: .3rem }}
 .number {{ display: inline-block; border-bottom: 1px solid #111; width: 8rem }}
 .why {{ color: #333; font-size: .95em }}
-.key {{ break-before: page }}
 </style>
 </head>
 <body>
 <main>
 <h1>{title}</h1>
-<p>Name: <span class="number" style="width:18rem"></span> &emsp; Number: <span class="number"></span></p>
-{exam}
-<section class="key">
-<h1>Key</h1>
-{key}
-</section>
+{body}
 </main>
 </body>
 </html>
 """
 
 
-def exam(items: Sequence[Item], *, count: int | None = None, seed: str = "", title: str = "FCOS: examination") -> str:
-    """A printable exam, and its key on a page of its own.
+_NAME = '<p>Name: <span class="number" style="width:18rem"></span> &emsp; Number: <span class="number"></span></p>\n'
+
+
+def exam(
+    items: Sequence[Item], *, count: int | None = None, seed: str = "", title: str = "FCOS: examination"
+) -> tuple[str, str]:
+    """A printable exam, and its key: two pages, so that the key is not printed with it.
 
     Args:
         items: to choose from.
@@ -266,11 +267,30 @@ def exam(items: Sequence[Item], *, count: int | None = None, seed: str = "", tit
         why = "".join(f"<br>{'ABCDEFGH'[i]}: {escape(option.why)}" for i, option in enumerate(options))
         level = f"{item.level}, objective {item.objective}"
         solved.append(f'<li><strong>{letters}</strong> ({level})<span class="why">{why}</span></li>')
-    return _PAGE.format(
-        title=escape(title),
-        exam='<ol class="questions">\n' + "\n".join(asked) + "\n</ol>",
-        key='<ol class="questions">\n' + "\n".join(solved) + "\n</ol>",
-    )
+    paper = _NAME + '<ol class="questions">\n' + "\n".join(asked) + "\n</ol>"
+    key = '<ol class="questions">\n' + "\n".join(solved) + "\n</ol>"
+    return _PAGE.format(title=escape(title), body=paper), _PAGE.format(title=escape(f"{title}, key"), body=key)
+
+
+def reading(items: Sequence[Item], title: str) -> str:
+    """Every question with its answers, which are right, and why: chapter by chapter, for the teacher."""
+    parts, before = [], ""
+    for item in items:
+        if item.chapter != before:
+            parts.append(f"{'</ul>' if before else ''}\n<h2>Chapter {int(item.chapter[:2])}</h2>\n<ul>")
+            before = item.chapter
+        if item.kind == "number":
+            within = f" (± {item.tolerance:g})" if item.tolerance else ""
+            rows = [f"<strong>{item.value:g}{within}</strong>: {escape(item.note)}"]
+        else:
+            rows = []
+        for option in arranged(item):
+            words = f"<strong>{escape(option.text)} (right)</strong>" if option.right else escape(option.text)
+            rows.append(f"{words}: {escape(option.why)}")
+        listed = "".join(f"<li>{row}</li>" for row in rows)
+        kind = f"{item.id}; {item.level}; objective {item.objective}"
+        parts.append(f'<li><p>{escape(item.text)} <span class="why">({kind})</span></p><ul>{listed}</ul></li>')
+    return _PAGE.format(title=escape(title), body="\n".join(parts) + "\n</ul>")
 
 
 def choose(items: Sequence[Item], count: int, seed: str) -> list[Item]:
@@ -299,11 +319,13 @@ def choose(items: Sequence[Item], count: int, seed: str) -> list[Item]:
 def exports(items: Sequence[Item], *, count: int | None = 30, seed: str = "") -> dict[str, bytes]:
     """Every form: file name and content."""
     number = None if count is None else min(count, len(items))
+    paper, key = exam(items, count=number, seed=seed)
     return {
         "canvas_qti.zip": qti_zip(items),
         "moodle.xml": moodle_xml(items),
-        "exam.html": exam(items, count=number, seed=seed).encode(),
-        "all_questions.html": exam(items, title="FCOS: all questions", seed=seed).encode(),
+        "exam.html": paper.encode(),
+        "exam_key.html": key.encode(),
+        "all_questions.html": reading(items, "FCOS: all questions").encode(),
     }
 
 

@@ -71,7 +71,29 @@ def test_nothing_of_a_solution_is_left() -> None:
         pictures = [sum("image/png" in o.get("data", {}) for c in cells for o in c.get("outputs", []))
                     for cells in (made.cells[:start], chapter.before)]  # fmt: skip
         assert pictures[0] == pictures[1] > 0, "the pictures that motivate stay"
-        assert len(made.cells) <= len(book.cells) + 2 * len(chapter.exercises) + 2
+        words = sum(cell.id.endswith("-words") for cell in made.cells)
+        assert len(made.cells) <= len(book.cells) + 2 * len(chapter.exercises) + 2 + words
+
+
+def test_every_picture_that_stays_has_its_words_below_it() -> None:
+    """For those who do not see it, also after its cell is run again: the site's metadata is not in these files."""
+    total = 0
+    for chapter, book in books():
+        for made in (chapter_notebooks.student(chapter), chapter_notebooks.instructor(chapter, book)):
+            for cell, below in zip(made.cells, [*made.cells[1:], None], strict=True):
+                pictures = [one for one in cell.get("outputs", []) if "image/png" in one.get("data", {})]
+                if not pictures or "exercise" in cell.id:
+                    continue
+                origin = next(one for one in book.cells if one.id == cell.id).metadata["mystnb"]
+                assert below is not None and below.id == f"{cell.id}-words", (chapter.stem, cell.id)
+                assert below.source == notebooks.folded(
+                    f"In words: {origin['figure']['caption']}", origin["image"]["alt"]
+                )
+                assert all(one.metadata["image/png"]["alt"] == origin["image"]["alt"] for one in pictures)
+                total += 1
+    assert total > 150
+    shown = notebooks.folded("a < b", "one\ntwo")
+    assert shown == "<details><summary>a &lt; b</summary>\n\none\ntwo\n\n</details>"
 
 
 def test_a_leak_is_seen_in_outputs_and_metadata() -> None:

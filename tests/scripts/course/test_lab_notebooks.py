@@ -91,6 +91,22 @@ def test_an_instructors_lab_runs_from_top_to_bottom(lab: int, capsys: pytest.Cap
     assert said.count(": right. ") == len(catalogue.LABS[lab][3]) and "not yet" not in said
 
 
+def test_what_can_be_left_out_is_what_the_last_section_runs_without() -> None:
+    assert lab_notebooks.needed(3, "giou") == "runs without it"
+    assert lab_notebooks.needed(5, "nms") == "needs it", "batched_nms calls it"
+    assert lab_notebooks.needed(5, "average_precision") == "its cell 3 needs it"
+    assert lab_notebooks.needed(6, "moving_average") == "its cells 2, 3 and 4 need it", (
+        "what cell 2 makes is used later"
+    )
+
+
+def test_an_example_is_a_sentence() -> None:
+    for name in catalogue.NAMES:
+        text = lab_notebooks.task(1, catalogue.find(name))
+        (line,) = re.findall(r"^Example: .*$", text, re.M)
+        assert line.endswith(".") and "`. gives" not in line and ". gives" not in line.replace("`", ""), line
+
+
 def test_a_students_file_is_found_by_the_grader() -> None:
     """What is pasted into the student's notebook is what the grader reads: stubs are stubs, answers are found."""
     made = lab_notebooks.lab_notebook(2)

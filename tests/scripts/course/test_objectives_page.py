@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -10,7 +11,7 @@ import pytest
 from fcos_edu.course import NAMES
 from fcos_edu.course.catalogue import LABS
 from scripts import ROOT
-from scripts.course import objectives_page
+from scripts.course import make_course, objectives_page, slides
 from scripts.course.bank.objectives import OBJECTIVES
 from scripts.make_pages import TEACHING
 
@@ -33,6 +34,57 @@ def test_every_page_for_teachers_is_in_the_site_and_linked() -> None:
     index = (ROOT / "book" / "teaching" / "index.md").read_text("utf-8")
     linked = set(re.findall(r"\]\((\w+)\.md\)", index))
     assert {f"teaching/{name}" for name in linked} | {"teaching/index"} == set(TEACHING)
+
+
+def pages() -> dict[str, str]:
+    return {path.name: path.read_text("utf-8") for path in sorted((ROOT / "book" / "teaching").glob("*.md"))}
+
+
+def test_every_command_of_these_pages_is_there() -> None:
+    """Modules, scripts, targets of make, options of the grader and of the bank, names of questions."""
+    from fcos_edu.cli.parser import build_parser
+
+    text = "\n".join(pages().values())
+    for module in re.findall(r"python3? -m ([\w.]+)", text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+    for script in re.findall(r"python3? (scripts/\S+\.py)", text):
+        assert (ROOT / script).is_file(), script
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    assert {*re.findall(r"`make ([a-z]+)`", text)} <= set(targets)
+    parser = build_parser()
+    for line in re.findall(r"^fcos-edu course .*(?:\n    .*)*", text, re.M):
+        parser.parse_args(line.replace("\\\n", " ").partition("#")[0].split()[1:])
+    for name in re.findall(r"--without (\w+)", text):
+        assert name in NAMES
+    named = set(re.findall(r"`([a-z_]+)`", pages()["plans.md"])) - {"check"}
+    assert named <= set(NAMES), "the plans name functions of the labs"
+
+
+def sections(number: int) -> list[str]:
+    """The headings of a chapter, without their numbers."""
+    (path,) = (ROOT / "notebooks").glob(f"{number:02}_*.ipynb")
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    return [re.sub(r"^\d+\. ", "", head) for head in re.findall(r"^###? (.+)$", text, re.M)]
+
+
+def test_the_sections_that_the_plan_shows_are_there_and_fit_into_their_minutes() -> None:
+    shown = [line for line in plan("Two weeks").splitlines() if re.match(r"\| \d, ", line)]
+    assert len(shown) == 6
+    decks = {int(one.stem[:2]): slides.contents(slides.deck(one, "?")[0]) for one, _ in make_course.read_chapters()}
+    for line in shown:
+        minutes, slow = int(line.split("|")[2]), 0
+        for number, words in re.findall(r"chapter (\d+)[:,](.*?)(?=chapter \d|$)", line):
+            titles = re.findall(r"\*(.+?)\*", words)
+            assert titles and set(titles) <= set(sections(int(number))), (number, titles)
+            count = {re.sub(r"^\d+\. ", "", name): count for name, _, count in decks[int(number)]}
+            slow += sum(count[title] for title in titles)
+        assert 1 <= minutes / slow <= 3, (line, slow)
+
+
+def test_sections_that_are_cut_are_there() -> None:
+    assert "Center sampling: only the middle" in sections(4) and "What it is good for: a better score" in sections(8)
+    assert "*Center sampling: only the middle*" in plan("Six weeks")
 
 
 def plan(title: str) -> str:

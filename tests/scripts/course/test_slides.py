@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
+import struct
 from functools import cache
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from scripts.course import make_course, notebooks, slide_pages, slides
 from scripts.course.chapter_notebooks import Chapter
@@ -19,7 +24,7 @@ def decks() -> list[tuple[Chapter, str, dict[str, str]]]:
 def test_every_chapter_has_a_deck_that_needs_no_network() -> None:
     assert len(decks()) == 16
     for chapter, page, frames in decks():
-        count = len(re.findall(r"<section(?: class=\"tall\")?>", page))
+        count = len(re.findall(r"<section(?: class=\"(?:tall|full)\")?>", page))
         assert 12 <= count <= 70, (chapter.stem, count)
         assert page.count("<aside class='notes'>") == count and "<aside class='notes'></aside>" not in page
         wanted = re.findall(r'(?:src|href)="([^"]+)"', page)
@@ -34,7 +39,8 @@ def test_every_chapter_has_a_deck_that_needs_no_network() -> None:
 def test_every_picture_and_every_figure_that_moves_is_on_a_slide() -> None:
     for chapter, page, frames in decks():
         outputs = [one.get("data", {}) for cell in chapter.before for one in cell.get("outputs", [])]
-        assert page.count("<img alt=") == sum("image/png" in data for data in outputs)
+        further = len(re.findall(r" \(Part [2-9] of \d\)", page))  # rows of a high picture
+        assert page.count("<img alt=") - further == sum("image/png" in data for data in outputs)
         assert len(frames) == sum(
             "image/png" not in data and "<script" in data.get("text/html", "") for data in outputs
         )
@@ -120,6 +126,40 @@ def test_a_picture_stands_where_it_is_largest() -> None:
     ]
 
 
+def test_letters_of_a_picture_can_be_read_at_the_back_of_a_room() -> None:
+    """Figures have letters of 9 or 10 points, 12.5 or 14 pixels: nearly all are enlarged until these have 18."""
+    rooms = {"tall": slides.BESIDE, "full": slides.ALONE}
+    small, total = [], 0
+    for chapter, page, _ in decks():
+        for kind, body in re.findall(r'<section(?: class="(\w+)")?>(.*?)</section>', page, re.S):
+            found = re.search(r'<img alt="(.*?)" src="data:image/png;base64,([^"]{64})', body, re.S)
+            if found is None:
+                continue
+            width, height = struct.unpack(">II", base64.b64decode(found[2])[16:24])
+            letters = [len(re.sub("<[^>]*>", "", one)) for one in re.findall(r'<div class="said">(.*?)</div>', body)]
+            room = rooms.get(kind, (1208, 590 - 38 * sum(-(-one // 92) for one in letters)))
+            scale, total = min(room[0] / width, room[1] / height), total + 1
+            if scale < 1.29:
+                small.append((chapter.stem, round(scale, 2), (width, height)))
+    assert total > 90 and len(small) <= 0.05 * total and min(one[1] for one in small) > 1.2, small
+
+
+def test_a_high_picture_comes_in_rows() -> None:
+    def png(image: np.ndarray) -> bytes:
+        stream = io.BytesIO()
+        Image.fromarray(image).save(stream, "PNG")
+        return stream.getvalue()
+
+    drawn = np.full((300, 200, 3), 255, np.uint8)
+    for top in (5, 105, 205):
+        drawn[top : top + 80, 10:190] = top
+    parts = [np.asarray(Image.open(io.BytesIO(one))) for one in slides.split(png(drawn))]
+    assert (np.concatenate(parts) == drawn).all() and [one.shape[0] for one in parts] == [95, 100, 105]
+    drawn[:, 100] = 0  # a line through all rows: nothing may be cut
+    assert slides.split(png(drawn)) == [png(drawn)]
+    assert slides.split(png(drawn[:200])) == [png(drawn[:200])], "a wide one has room"
+
+
 def test_what_leads_to_something_else_is_no_caption() -> None:
     assert slides.caption("Both rise steeply at first. Then they part. Now the same for boxes:", 170) == (
         "<p>Both rise steeply at first. Then they part.</p>\n"
@@ -136,6 +176,15 @@ def test_words_below_a_figure_that_moves_take_one_line_at_most() -> None:
             words = re.sub(r"<[^>]*>", "", body).strip()
             assert len(words) <= 95, (chapter.stem, words)
             assert "fcx-frames" in frames[name] or not words, "an explorer has words of its own"
+
+
+def test_the_list_of_decks_leads_to_every_section() -> None:
+    page = "<section>\n<h1>T</h1></section>" + "".join(f"<section class='tall'>\n<h2>{h}</h2></section>" for h in "AAB")
+    assert slides.contents(page) == [("T", 0, 1), ("A", 1, 2), ("B", 3, 1)]
+    row = slides.listed_deck("x.html", "T", slides.contents(page))
+    assert '<a href="x.html#/1">A</a> (2)' in row and '<a href="x.html#/3">B</a> (1)' in row and ">4 slides<" in row
+    for _, page, _ in decks():
+        assert sum(count for _, _, count in slides.contents(page)) == page.count("<aside class='notes'>")
 
 
 def test_libraries_are_there_or_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,9 @@ def test_a_quiz_is_taken_over() -> None:
     })  # fmt: skip
     assert (one.kind, one.value, one.tolerance, one.note) == ("number", 0.33, 0.02, "Yes.")
     assert [(option.text, option.why) for option in one.options] == [("0.5", "No.")]
+    assert collect.reason("Yes: 16 + 3 · 32.") == "16 + 3 · 32."
+    assert collect.reason("Right, it decides.") == "It decides."
+    assert collect.reason("Yesterday it was so.") == "Yesterday it was so."
     with pytest.raises(ValueError, match="2 right answers"):
         both = [{"answer": text, "correct": True} for text in "ab"]
         collect.of_quiz("x", "c", "apply", "2b", {"question": "?", "type": "multiple_choice", "answers": both})

@@ -93,9 +93,121 @@ def test_moodle_takes_every_question() -> None:
             assert shares.count(100) == 1 if item.kind == "one" else abs(sum(s for s in shares if s > 0) - 100) < 0.001
 
 
+# The content models of QTI 1.2 (ims_qtiasiv1p2p1) for the elements that we write: children in their order, attributes
+# that must be there and those that may be.
+MODELS = {
+    "questestinterop": ("assessment", "", ""),
+    "assessment": ("section", "ident title", ""),
+    "section": ("item+", "ident", "title"),
+    "item": ("itemmetadata presentation resprocessing itemfeedback*", "ident", "title"),
+    "itemmetadata": ("qtimetadata", "", ""),
+    "qtimetadata": ("qtimetadatafield+", "", ""),
+    "qtimetadatafield": ("fieldlabel fieldentry", "", ""),
+    "presentation": ("material (response_lid|response_str)", "", ""),
+    "response_lid": ("render_choice", "ident", "rcardinality"),
+    "response_str": ("render_fib", "ident", "rcardinality"),
+    "render_choice": ("response_label+", "", ""),
+    "render_fib": ("response_label", "fibtype", ""),
+    "response_label": ("material?", "ident", ""),
+    "material": ("mattext", "", ""),
+    "resprocessing": ("outcomes respcondition+", "", ""),
+    "outcomes": ("decvar", "", ""),
+    "decvar": ("", "varname vartype", "minvalue maxvalue"),
+    "respcondition": ("conditionvar setvar* displayfeedback*", "", "continue"),
+    "conditionvar": ("(varequal|other|and|or)", "", ""),
+    "and": ("(varequal|not|vargte|varlte)+", "", ""),
+    "or": ("(varequal|and)+", "", ""),
+    "not": ("varequal", "", ""),
+    "itemfeedback": ("flow_mat", "ident", ""),
+    "flow_mat": ("material", "", ""),
+    "displayfeedback": ("", "feedbacktype linkrefid", ""),
+    "setvar": ("", "varname", "action"),
+    "mattext": ("", "", "texttype"),
+    **dict.fromkeys(("varequal", "vargte", "varlte"), ("", "respident", "")),
+    **dict.fromkeys(("other", "fieldlabel", "fieldentry"), ("", "", "")),
+}
+VALUES = {"rcardinality": {"Single", "Multiple"}, "fibtype": {"Decimal"}, "continue": {"Yes", "No"}, "action": {"Set"},
+          "feedbacktype": {"Response"}, "vartype": {"Decimal"}, "texttype": {"text/plain", "text/html"}}  # fmt: skip
+
+
+def test_every_element_of_qti_has_the_content_and_the_attributes_of_the_specification() -> None:
+    for name, root in assessments().items():
+        for node in root.iter() if name != "imsmanifest.xml" else ():
+            tag = node.tag.removeprefix(Q)
+            inside, needed, allowed = MODELS[tag]
+            held = "".join(f"{child.tag.removeprefix(Q)}," for child in node)
+            model = re.sub(r"\w+", lambda word: f"(?:{word[0]},)", inside).replace(" ", "")
+            assert re.fullmatch(model, held), (tag, held)
+            assert set(needed.split()) <= set(node.attrib) <= {*needed.split(), *allowed.split()}, (tag, node.attrib)
+            assert all(node.attrib[key] in VALUES[key] for key in VALUES if key in node.attrib), (tag, node.attrib)
+            leaf = not inside and tag not in ("other", "decvar", "displayfeedback")
+            assert bool((node.text or "").strip()) == leaf, (tag, node.text)
+
+
+def test_the_package_is_what_canvas_looks_for() -> None:
+    """imsmanifest.xml at the top; a resource of QTI 1.2 for each quiz, with its file; question types that it knows."""
+    manifest = assessments()["imsmanifest.xml"]
+    P = f"{{{export.PACKAGE}}}"
+    assert manifest.tag == f"{P}manifest" and manifest.get("identifier")
+    assert [child.tag.removeprefix(P) for child in manifest] == ["metadata", "organizations", "resources"]
+    for resource in manifest.iter(f"{P}resource"):
+        assert [child.get("href") for child in resource] == [resource.get("href")]
+        quiz = assessments()[str(resource.get("href"))].find(f"{Q}assessment")
+        assert quiz is not None and quiz.get("ident") == resource.get("identifier") and quiz.get("title")
+    known = {"multiple_choice_question": "response_lid", "multiple_answers_question": "response_lid",
+             "numerical_question": "response_str"}  # fmt: skip
+    for root in assessments().values():
+        for node in root.iter(f"{Q}item"):
+            fields = {f[0].text: f[1].text for f in node.iter(f"{Q}qtimetadatafield")}
+            asked = node.find(f".//{Q}{known[str(fields['question_type'])]}")
+            assert asked is not None and float(str(fields["points_possible"])) == 1
+            several = fields["question_type"] == "multiple_answers_question"
+            assert (asked.get("rcardinality") == "Multiple") == several
+
+
+def test_every_question_of_moodle_has_the_parts_of_its_format() -> None:
+    """https://docs.moodle.org/en/Moodle_XML_format: a category before its questions, and all parts of a question."""
+    root = ET.fromstring(export.moodle_xml(items()))
+    assert root.tag == "quiz" and root[0].get("type") == "category"
+    category = ""
+    for node, parts in ((node, [child.tag for child in node]) for node in root):
+        if node.get("type") == "category":
+            category = node.findtext("category/text", "")
+            assert category.startswith("$course$/") and parts == ["category"]
+            continue
+        assert category.endswith(f"/{next(i.chapter for i in items() if i.id == node.findtext('idnumber'))}")
+        once = ["name", "questiontext", "generalfeedback", "defaultgrade", "penalty", "hidden", "idnumber", "tags"]
+        if node.get("type") == "multichoice":
+            once += ["single", "shuffleanswers", "answernumbering"]
+            assert node.findtext("answernumbering") in ("none", "abc", "ABCD", "123")
+            assert {node.findtext("single"), node.findtext("shuffleanswers")} <= {"true", "false"}
+            lost = [float(str(answer.get("fraction"))) for answer in node.iter("answer")]
+            assert len(lost) >= 2 and abs(sum(share for share in lost if share > 0) - 100) < 0.01
+            if node.findtext("single") == "false" and min(lost) < 0:
+                assert abs(sum(share for share in lost if share < 0) + 100) < 0.01, "all crosses give no point"
+        assert sorted(part for part in parts if part != "answer") == sorted(once), node.findtext("idnumber")
+        for text in node.iter():
+            if "format" in text.attrib:
+                assert text.get("format") in ("html", "plain_text", "moodle_auto_format", "markdown")
+                assert text.find("text") is not None
+        assert all(answer.find("feedback") is not None for answer in node.iter("answer"))
+
+
+def test_why_an_answer_is_right_is_said_to_all() -> None:
+    """The words of a quiz greet who is right; as a remark on the whole question they are read by the others, too."""
+    assert not [item.id for item in items() if re.match(r"(Yes|Right)\W", item.note)]
+    assert all(item.note for item in items() if item.kind != "several")
+
+
+def test_all_questions_are_read_with_their_answers() -> None:
+    page = export.reading(items(), "All")
+    assert page.count("<h2>") == 16 and page.count("<li><p>") == len(items())
+    assert page.count(" (right)</strong>") == sum(option.right for item in items() for option in item.options)
+    assert page.count("<ul>") == page.count("</ul>") == len(items()) + 16
+
+
 def test_an_exam_and_its_key_agree() -> None:
-    page = export.exam(items(), count=24, seed="autumn")
-    paper, _, key = page.partition('<section class="key">')
+    paper, key = export.exam(items(), count=24, seed="autumn")
     chosen = export.choose(items(), 24, "autumn")
     assert paper.count("<li><p>") == 24 and len(set(chosen)) == 24
     assert {item.chapter for item in chosen} == {item.chapter for item in items()}, "spread over all chapters"
@@ -109,8 +221,9 @@ def test_an_exam_and_its_key_agree() -> None:
         options = re.findall(r"<li>(.*?)</li>", asked)
         right = {"ABCDEFGH"[options.index(export.escape(option.text))] for option in item.options if option.right}
         assert set(answer.split(", ")) == right
-    assert page == export.exam(items(), count=24, seed="autumn") != export.exam(items(), count=24, seed="winter")
-    assert "<strong>" not in paper, "the key stands behind"
+    same, other = (export.exam(items(), count=24, seed=seed) for seed in ("autumn", "winter"))
+    assert (paper, key) == same != other
+    assert "<strong>" not in paper and "Key" not in paper, "the key is a page of its own, which is not printed with it"
 
 
 def test_wrong_calls(tmp_path: Path) -> None:
@@ -118,7 +231,7 @@ def test_wrong_calls(tmp_path: Path) -> None:
         export.choose(items(), 999, "")
     assert export.main(["--out", str(tmp_path / "bank"), "--chapter", "2", "--exam", "5"]) == 0
     assert sorted(path.name for path in (tmp_path / "bank").iterdir()) == [
-        "all_questions.html", "canvas_qti.zip", "exam.html", "moodle.xml",
+        "all_questions.html", "canvas_qti.zip", "exam.html", "exam_key.html", "moodle.xml",
     ]  # fmt: skip
     assert "<title>FCOS: examination</title>" in (tmp_path / "bank" / "exam.html").read_text("utf-8")
 
@@ -144,6 +257,9 @@ ODD = [
 
 def shown(text: str | None) -> str:
     """What a browser shows of a paragraph of HTML: no tag of a question's own may be left."""
+    if not text:
+        return ""
+    assert text != "<p></p>", "an empty box would be shown"
     inner = re.fullmatch(r"<p>(.*)</p>", text or "", re.S)
     assert inner and "<" not in inner[1] and ">" not in inner[1], text
     return html.unescape(inner[1])
@@ -244,5 +360,5 @@ def test_what_canvas_and_moodle_read_is_the_bank() -> None:
 
 
 def test_an_exam_on_paper_shows_odd_characters_as_they_are() -> None:
-    page = export.exam(ODD)
+    page = "".join(export.exam(ODD)) + export.reading(ODD, "All")
     assert "<img" not in page and "<b>" not in page and "1 &lt; 2 &amp; &quot;x&quot;" in page
