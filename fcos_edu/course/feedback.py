@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..ownership import OwnFiles
-from .catalogue import LABS
+from .catalogue import LABS, NAMES
 from .question import Question
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ body {{ font: 1.05rem/1.5 system-ui, sans-serif; max-width: 56rem; margin: 2rem 
 table {{ border-collapse: collapse; width: 100% }}
 th, td {{ text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid #767676 }}
 td.number, th.number {{ text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }}
-@media (prefers-color-scheme: dark) {{ body {{ color: #eee; background: #16181c }} }}
+a {{ color: #0b57a4 }}
+@media (prefers-color-scheme: dark) {{ body {{ color: #eee; background: #16181c }} a {{ color: #9ecbff }} }}
 </style>
 </head>
 <body>
@@ -140,7 +141,7 @@ def _head(*columns: str) -> str:
 def _cheer(one: Grade) -> str:
     right = sum(verdict.right for verdict in one.verdicts)
     if right == len(one.verdicts):
-        return "Every function is right: your detector is whole."
+        return "Every function is right" + (": your detector is whole." if right == len(NAMES) else ".")
     if not right:
         return "Start with one function, and let check() look at it in the notebook as often as you like."
     return f"{right} of {len(one.verdicts)} functions are right; a sentence helps with each of the others."

@@ -56,6 +56,8 @@ To begin, with Python 3.10 to 3.13:
 Without Python on your computer: upload a notebook to Colab or Kaggle; its first cell installs what it needs.
 Work from top to bottom. A cell with check(...) says whether your function is right. Hand in the notebook itself, saved;
 do not rename the functions.
+
+By the authors of fcos-edu: text and figures under CC BY 4.0, code under the Apache licence 2.0.
 """
 INSTRUCTOR = """\
 For instructors
@@ -71,6 +73,8 @@ To grade what students handed in of lab 1 (Linux; choose a seed that they do not
 bank/exam.html is a test for paper, bank/exam_key.html its key; canvas_qti.zip and moodle.xml are for learning systems.
 
 The part "Teaching" of the book has plans for 2, 6 and 12 weeks, objectives, misconceptions, how to publish the course.
+
+By the authors of fcos-edu: text and figures under CC BY 4.0, code under the Apache licence 2.0.
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -56,8 +57,33 @@ def test_a_students_page() -> None:
 
 
 def test_the_best_and_the_emptiest_are_spoken_to() -> None:
-    assert "your detector is whole" in feedback.student_page(grade("A", "", "", "", ""), QUESTIONS)
+    page = feedback.student_page(grade("A", "", "", "", ""), QUESTIONS)
+    assert "Every function is right." in page, "one lab is not the whole detector"
+    every = questions()
+    whole = Grade("A", "1", [Verdict(question.name, 10, 10) for question in every])
+    assert "Every function is right: your detector is whole." in feedback.student_page(whole, every)
     assert "Start with one function" in feedback.student_page(grade("A", "a", "b", "c", "d"), QUESTIONS)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] if len(colour) == 7 else [
+        int(one * 2, 16) / 255 for one in colour[1:]]  # fmt: skip
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_words_and_links_stand_out_on_light_and_on_dark_pages() -> None:
+    """WCAG 2.1: a contrast of at least 4.5 for letters, 3 for the lines of a table."""
+    sheet = feedback.student_page(grade("A", "a", "", "", ""), QUESTIONS)
+    light, _, dark = sheet.partition("prefers-color-scheme: dark")
+    for part in (light, dark):
+        ground = re.findall(r"background: (#\w+)", part)[0]
+        for words in (re.findall(r"body \{[^}]*?color: (#\w+)", part)[0], re.findall(r"a \{ color: (#\w+)", part)[0]):
+            low, high = sorted((luminance(words), luminance(ground)))
+            assert (high + 0.05) / (low + 0.05) >= 7
+        line = luminance("#767676")
+        low, high = sorted((line, luminance(ground)))
+        assert "solid #767676" in light and (high + 0.05) / (low + 0.05) >= 3
 
 
 def test_the_classs_page_counts_mistakes(tmp_path: Path) -> None:
