@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from pathlib import Path
 
 if not __package__:  # run as a file: the folder of the repository is not on the path
@@ -26,26 +25,34 @@ HEAD = """# Objectives
 
 <!-- Written by make pages from scripts/course/bank. Do not edit: change objectives.py there. -->
 
-What a student can do after each chapter, which function of the labs tests it, and how many questions of the bank do, by
-level. The bank's questions carry the key of their objective.
+What a student can do after each chapter, which function of the labs tests it, and which questions of the
+[bank](exams.md) do, by level. `all_questions.html` has them under these names, and so has Moodle; every question carries
+the key of its objective.
 
 """
 
 
 def page(root: Path = ROOT) -> str:
     """The whole page."""
-    counted = Counter((item.objective, item.level) for item in ITEMS)
-    counted += Counter((objective, level) for kinds in QUIZ.values() for level, objective in kinds)
+    asked = [
+        (f"quiz-{stem[:2]}-{place}", objective, level)
+        for stem, kinds in QUIZ.items()
+        for place, (level, objective) in enumerate(kinds, start=1)
+    ]
+    asked += [(item.id, item.objective, item.level) for item in ITEMS]
     text = HEAD
     for chapter in chapters(root):
         number = next(number for number, stem in CHAPTERS.items() if stem == chapter.stem)
         text += f"## {number} · [{chapter.title}](../notebooks/{chapter.stem}.ipynb)\n\n"
-        text += f"| | objective | labs | {' | '.join(LEVELS)} |\n|---|---|---|{'--:|' * len(LEVELS)}\n"
+        text += "| | objective | labs | questions |\n|---|---|---|---|\n"
         for key, words in OBJECTIVES.items():
             if key[:-1] == str(number):
                 tested = ", ".join(f"`{name}`" for name, objective in LABS.items() if objective == key)
-                numbers = " | ".join(str(counted[key, level] or "") for level in LEVELS)
-                text += f"| {key} | {words} | {tested} | {numbers} |\n"
+                questions = []
+                for level in LEVELS:
+                    if names := [f"`{name}`" for name, *where in asked if where == [key, level]]:
+                        questions.append(f"{level}: {', '.join(names)}")
+                text += f"| {key} | {words} | {tested} | {'; '.join(questions)} |\n"
         text += "\n"
     return text.rstrip() + "\n"
 

@@ -12,6 +12,7 @@ from fcos_edu.course import NAMES
 from fcos_edu.course.catalogue import LABS
 from scripts import ROOT
 from scripts.course import make_course, objectives_page, slides
+from scripts.course.bank.collect import bank
 from scripts.course.bank.objectives import OBJECTIVES
 from scripts.make_pages import TEACHING
 
@@ -25,6 +26,10 @@ def test_every_objective_and_every_question_of_the_labs_stands_there() -> None:
     assert all(f"| {key} | {words} |" in page for key, words in OBJECTIVES.items())
     assert all(page.count(f"`{name}`") == 1 for name in NAMES)
     assert page.count("## ") == 16
+    assert all(page.count(f"`{item.id}`") == 1 for item in bank()), "which questions, not only how many"
+    for line in page.splitlines():
+        if re.match(r"\| \d", line):
+            assert line.split("|")[-2].strip(), line
 
 
 def test_every_page_for_teachers_is_in_the_site_and_linked() -> None:
