@@ -26,8 +26,8 @@ HEAD = """# Objectives
 <!-- Written by make pages from scripts/course/bank. Do not edit: change objectives.py there. -->
 
 What a student can do after each chapter, which function of the labs tests it, and which questions of the
-[bank](exams.md) do, by level. `all_questions.html` has them under these names, and so has Moodle; every question carries
-the key of its objective.
+[bank](exams.md) do, by level. `all_questions.html` and Moodle have them under these names; every question carries the
+key of its objective.
 
 """
 
