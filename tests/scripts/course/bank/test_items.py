@@ -40,3 +40,11 @@ def test_every_question_is_whole() -> None:
         assert len({option.text for option in item.options}) == len(item.options), item.id
         if item.kind == "one":
             assert sum(option.right for option in item.options) == 1 and len(item.options) == 4, item.id
+
+
+def test_the_right_answer_is_not_told_by_its_length() -> None:
+    """Of four answers the longest is the right one about as often as by chance, and so is the shortest."""
+    chosen = [item for item in ITEMS if item.kind == "one"]
+    for extreme in (max, min):
+        told = sum(extreme(item.options, key=lambda option: len(option.text)).right for item in chosen)
+        assert 0.1 <= told / len(chosen) <= 0.35, told
