@@ -22,6 +22,7 @@ from .question import Question
 if TYPE_CHECKING:
     from .grading import Grade
 
+UNREAD = "no file that can be read"  # a mistake's name, of each question of a student
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -142,6 +143,8 @@ def _cheer(one: Grade) -> str:
     right = sum(verdict.right for verdict in one.verdicts)
     if right == len(one.verdicts):
         return "Every function is right" + (": your detector is whole." if right == len(NAMES) else ".")
+    if all(verdict.mistake == UNREAD for verdict in one.verdicts):
+        return "Nothing could be read, so nothing could be graded."
     if not right:
         return "Start with one function, and let check() look at it in the notebook as often as you like."
     return f"{right} of {len(one.verdicts)} functions are right; a sentence helps with each of the others."

@@ -202,7 +202,7 @@ def grade_one(submission: Submission, questions: Sequence[Question], seed: str, 
                 notes += [note] if note not in notes else []
     verdicts, late = [], 0
     for question in questions:
-        cells, run = runs.get(question.name, ([], Run((), "missing")))
+        cells, run = runs.get(question.name, ([], Run((), "missing" if any(cells for _, cells in files) else "unread")))
         if run.missing:
             name, words = _MISSING[run.missing]
             verdicts.append(judge.Verdict(question.name, 0, question.points, name, words.format(question.name)))
@@ -218,6 +218,10 @@ def grade_one(submission: Submission, questions: Sequence[Question], seed: str, 
 
 _MISSING = {
     "missing": ("missing", "There is no function {} at the top level of your file."),
+    "unread": (
+        feedback.UNREAD,
+        "No file of yours can be read: open your notebook again, run it, save it, and hand in what was saved.",
+    ),
     "stub": ("not written yet", "This function is not written yet."),
     "broken": (
         "cannot be made",

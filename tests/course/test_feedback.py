@@ -62,6 +62,8 @@ def test_the_best_and_the_emptiest_are_spoken_to() -> None:
     every = questions()
     whole = Grade("A", "1", [Verdict(question.name, 10, 10) for question in every])
     assert "Every function is right: your detector is whole." in feedback.student_page(whole, every)
+    unread = feedback.student_page(grade("A", *[feedback.UNREAD] * 4), QUESTIONS)
+    assert "Nothing could be read" in unread and "Start with" not in unread
     assert "Start with one function" in feedback.student_page(grade("A", "a", "b", "c", "d"), QUESTIONS)
 
 

@@ -117,7 +117,9 @@ def test_pages_help_and_show_no_hidden_case(graded: Path) -> None:
     assert "loop that never ends" in page("hangs") and "Each row should be (x, y)" in page("hangs")
     assert "an error of its own" in page("spy") and "SEEN" not in page("spy") and "at_" not in page("spy")
     assert "ended before it gave an answer" in page("SUM")
-    assert "your detector is whole" in page("arrays")
+    assert "Every function is right." in page("arrays")
+    for student in ("empty", "broken"):
+        assert "Nothing could be read" in page(student) and "There is no function" not in page(student)
     assert "no square root (1)" in pages["class.html"]
 
 
