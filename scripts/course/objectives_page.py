@@ -44,15 +44,14 @@ def page(root: Path = ROOT) -> str:
     for chapter in chapters(root):
         number = next(number for number, stem in CHAPTERS.items() if stem == chapter.stem)
         text += f"## {number} · [{chapter.title}](../notebooks/{chapter.stem}.ipynb)\n\n"
-        text += "| | objective | labs | questions |\n|---|---|---|---|\n"
         for key, words in OBJECTIVES.items():
             if key[:-1] == str(number):
                 tested = ", ".join(f"`{name}`" for name, objective in LABS.items() if objective == key)
-                questions = []
+                questions = [f"*labs*: {tested}"] if tested else []
                 for level in LEVELS:
                     if names := [f"`{name}`" for name, *where in asked if where == [key, level]]:
-                        questions.append(f"{level}: {', '.join(names)}")
-                text += f"| {key} | {words} | {tested} | {'; '.join(questions)} |\n"
+                        questions.append(f"*{level}*: {', '.join(names)}")
+                text += f"- **{key}** {words}.\\\n  Tested by {'; '.join(questions)}\n"
         text += "\n"
     return text.rstrip() + "\n"
 

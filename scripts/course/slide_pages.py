@@ -152,7 +152,7 @@ body { background: #fff }
 .reveal section.tall { padding-top: 0 }
 .reveal section.tall h2 { width: 346px; margin: 50px 0 0 }
 .reveal section.tall .beside > img { position: absolute; left: 404px; top: 8px; width: 868px; height: 704px }
-.reveal section.full h2 { position: absolute; left: 92px; right: 130px; bottom: 3px; margin: 0; font-size: 24px }
+.reveal section.full h2 { position: absolute; left: 214px; right: 12px; bottom: 3px; margin: 0; font-size: 24px }
 .reveal section.full .beside > img { position: absolute; left: 12px; top: 6px; width: 1256px; height: 672px }
 .reveal .moving { position: relative; overflow: hidden }
 .reveal iframe { position: absolute; left: 0; top: 0; border: 0; width: calc(100% / ENLARGED);
@@ -160,7 +160,7 @@ body { background: #fff }
 .reveal .formula { font-size: 1.15em; text-align: center; margin: .3em 0 }
 .reveal a { color: #0b57a4 }
 .reveal .slide-number { font-size: 20px; color: #444; background: none; right: auto; left: 16px; bottom: 4px }
-.reveal .controls { bottom: 4px; right: 8px; font-size: 7px }
+.reveal .controls { bottom: 4px; right: auto; left: 190px; font-size: 7px }
 /* Letters that grow slowly cannot be measured. */
 .reveal .fragment { transition: none }
 .reveal strong { font-weight: 700 } .reveal em { font-style: italic }

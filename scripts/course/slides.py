@@ -223,7 +223,7 @@ def deck(chapter: Chapter, question: str) -> tuple[str, dict[str, str]]:
 
 def caption(text: str, most: int) -> str:
     """Words below a picture, as HTML: whole sentences that lead to nothing else; none, if there is none so short."""
-    words = sentences(text, most)
+    words = "" if re.match(r"(?:Now|Next)\b", text) else sentences(text, most)
     while words and not re.search(r"[.?!]\W*$", words.removesuffix(" ...")):
         shorter = re.match(r"(.*[.?!]\W*)\s", words)
         words = shorter[1] if shorter and not open_marks(shorter[1]) else ""
@@ -325,18 +325,21 @@ def layout(slide: Slide) -> str:
     """
     if beside(slide):
         return "tall"
-    rows = [sum(-(-len(re.sub("<[^>]*>", "", one)) // 92) for one in some)
-            for some in ((slide.body, slide.caption), (slide.body,), ())]  # fmt: skip
+    rows = [
+        sum(-(-len(re.sub("<[^>]*>", "", one)) // 92) for one in some)
+        for some in ((slide.body, slide.caption), (slide.body,), ())
+    ]
     scales = [_scale(slide, 1208, 590 - 38 * number) for number in rows]
-    if scales[0] >= LARGE:
+    if scales[0] >= LARGE or scales[0] == scales[2]:  # large enough, or as large as it is without words
         return "between"
     if scales[1] >= LARGE:
         slide.caption = ""
         return "between"
-    best = max(("full", _scale(slide, *ALONE)), ("tall", _scale(slide, *BESIDE) if len(slide.title) <= 50 else 0),
-               ("between", scales[2]), key=lambda one: one[1])[0]  # fmt: skip
+    rooms = {"between": scales[2], "full": _scale(slide, *ALONE)}
+    if len(slide.title) <= 50:
+        rooms["tall"] = _scale(slide, *BESIDE)
     slide.body = slide.caption = ""
-    return best
+    return max(rooms, key=lambda place: rooms[place])
 
 
 def split(picture: bytes) -> list[bytes]:

@@ -48,7 +48,9 @@ def test_every_picture_and_every_figure_that_moves_is_on_a_slide() -> None:
 
 
 def test_nothing_is_smaller_than_the_back_of_a_room_can_read() -> None:
-    sheet = slide_pages.DECK_CSS.replace(".reveal .controls { bottom: 4px; right: 8px; font-size: 7px }", "")  # arrows
+    sheet = slide_pages.DECK_CSS.replace(
+        ".reveal .controls { bottom: 4px; right: auto; left: 190px; font-size: 7px }", ""
+    )  # arrows
     sizes = [int(size) for size in re.findall(r"(?:font-size|font): (\d+)px", sheet)]
     assert min(sizes) >= slides.SMALLEST >= 18
     assert 11 * slide_pages.ENLARGED >= 18, "the smallest letters of a figure that moves have 11 pixels"
@@ -116,6 +118,9 @@ def test_a_picture_stands_where_it_is_largest() -> None:
 
     assert slides.beside(picture(480, 480, "<p>A square.</p>"))
     assert not slides.beside(picture(700, 280, "<p>A wide one.</p>"))
+    wide, high, large = picture(880, 250, "<p>W</p>"), picture(640, 400, f"<p>{'w ' * 140}</p>"), picture(350, 160, "")
+    assert [slides.layout(one) for one in (wide, high, large)] == ["between", "full", "between"]
+    assert wide.body == "<p>W</p>" and not high.body, "words stay where they cost a picture nothing"
     assert not slides.beside(picture(480, 480, f"<p>{'words ' * 60}</p>")), "they have no room there"
     words, code = slides.Slide("T", "<p>Lead.</p>", ["said"]), slides.Slide("T", "<pre>f</pre>", ["more"], "code")
     other = slides.Slide("Another", "<pre>g</pre>", kind="code")
@@ -165,6 +170,7 @@ def test_what_leads_to_something_else_is_no_caption() -> None:
         "<p>Both rise steeply at first. Then they part.</p>\n"
     )
     assert slides.caption("Look at this loss for four targets:", 170) == slides.caption("Now climb.", 170) == ""
+    assert slides.caption("Now move the slider to the right, slowly.", 170) == ""
 
 
 def test_words_below_a_figure_that_moves_take_one_line_at_most() -> None:
