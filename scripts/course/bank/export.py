@@ -269,7 +269,12 @@ def exam(
         why = "".join(f"<br>{'ABCDEFGH'[i]}: {escape(option.why)}" for i, option in enumerate(options))
         level = f"{item.level}, objective {item.objective}"
         solved.append(f'<li><strong>{letters}</strong> ({level})<span class="why">{why}</span></li>')
-    paper = _NAME + '<ol class="questions">\n' + "\n".join(asked) + "\n</ol>"
+    paper = (
+        f"{_NAME}<p>{len(asked)} questions, one point each.</p>\n"
+        + '<ol class="questions">\n'
+        + "\n".join(asked)
+        + "\n</ol>"
+    )
     key = '<ol class="questions">\n' + "\n".join(solved) + "\n</ol>"
     return _PAGE.format(title=escape(title), body=paper), _PAGE.format(title=escape(f"{title}, key"), body=key)
 
