@@ -53,6 +53,12 @@ WIDER = """() => {
   return [`${document.documentElement.scrollWidth - window.innerWidth} pixels wider than the screen`, ...found];
 }"""
 
+# Pictures of chapters that leave room at their sides. A solution has a line at its left.
+NARROW = """() => [...document.querySelectorAll(".cell_output :is(figure, .fcx-pile) > img")]
+  .filter((image) => image.checkVisibility() && image.naturalWidth >= window.innerWidth)
+  .filter((image) => image.getBoundingClientRect().width < window.innerWidth - (image.closest("details") ? 20 : 1))
+  .map((image) => `${image.getBoundingClientRect().width} pixels: ${image.alt}`)"""
+
 HEAVIEST = 2_500_000  # bytes of a page and of all that it loads
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 # Text of the same colours, size and weight on the same ground has the same contrast: one element of each kind is enough
@@ -276,6 +282,9 @@ class TestPage:
         assert not page.evaluate(WIDER)
         assert not page.evaluate(CUT)
         assert not visit.faults
+
+    def test_pictures_are_as_wide_as_a_telephone(self, visits: dict[int, Visit], name: str) -> None:
+        assert not visits[390].open(name).evaluate(NARROW)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
