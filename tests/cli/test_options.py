@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcos_edu.cli.options import Number, Output, Parser, command_line, located, parse_setting, place, without_place
@@ -121,6 +121,7 @@ def parser_of_all() -> Parser:
 
 
 @pytest.mark.parametrize("name", leaves())
+@settings(max_examples=40)  # of each of the commands
 @given(data=st.data())
 def test_the_command_of_a_record_gives_the_same_arguments(name: str, data: st.DataObject) -> None:
     """All that decides the figures comes back; files without their folders, and where results go at its default."""

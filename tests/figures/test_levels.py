@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -133,6 +133,7 @@ class TestYourOwnBoxes:
     def bars(self, axes: Axes) -> list[tuple[str, list[Rectangle]]]:
         return [(c.get_label(), list(c)) for c in axes.containers if isinstance(c, BarContainer)]
 
+    @settings(max_examples=20)  # each is a whole figure
     @given(st.lists(st.floats(0.5, 2000), max_size=40))
     def test_every_box_is_counted_once(self, sizes: list[float]) -> None:
         (axes,) = figures.boxes_on_levels(sizes, self.BOUNDS).axes
