@@ -330,7 +330,7 @@ def layout(slide: Slide) -> str:
         for some in ((slide.body, slide.caption), (slide.body,), ())
     ]
     scales = [_scale(slide, 1208, 590 - 38 * number) for number in rows]
-    if scales[0] >= LARGE or scales[0] == scales[2]:  # large enough, or as large as it is without words
+    if scales[0] >= LARGE or scales[0] == 1208 / slide.shape[0]:  # large enough, or as wide as a slide
         return "between"
     if scales[1] >= LARGE:
         slide.caption = ""

@@ -120,6 +120,7 @@ def test_a_picture_stands_where_it_is_largest() -> None:
     assert not slides.beside(picture(700, 280, "<p>A wide one.</p>"))
     wide, high, large = picture(880, 250, "<p>W</p>"), picture(640, 400, f"<p>{'w ' * 140}</p>"), picture(350, 160, "")
     assert [slides.layout(one) for one in (wide, high, large)] == ["between", "full", "between"]
+    assert slides.layout(picture(640, 426, "")) == "full", "a picture without words, too"
     assert wide.body == "<p>W</p>" and not high.body, "words stay where they cost a picture nothing"
     assert not slides.beside(picture(480, 480, f"<p>{'words ' * 60}</p>")), "they have no room there"
     words, code = slides.Slide("T", "<p>Lead.</p>", ["said"]), slides.Slide("T", "<pre>f</pre>", ["more"], "code")
