@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ._student import Odd, plain
-from .question import ORDINARY, Case, Question
-from .relations import relation
+from .question import ORDINARY, Case, Question, close
+from .relations import PLAIN, REDUCED, relation
 
 SHARE_OF_EDGES = 0.4  # of a question's points; the rest is for ordinary inputs
 
@@ -94,7 +94,7 @@ def same(question: Question, case: Case, expected: Any, got: Any) -> bool:
     try:
         return bool(question.same(case.inputs, expected, got))
     except Exception:  # a comparison of a question's own, given a shape that it does not expect
-        return False
+        return close(expected, got)
 
 
 def judge(question: Question, seed: str | int, answers: list[Any] | tuple[Any, ...]) -> Verdict:
@@ -123,11 +123,18 @@ def judge(question: Question, seed: str | int, answers: list[Any] | tuple[Any, .
 def explain(
     known: Key, seed: str | int, given: list[Any], right: list[bool], kinds: tuple[str, ...]
 ) -> tuple[str, str]:
-    """The name of the mistake and a sentence: of a mutant that behaves so, or of what is seen from outside."""
+    """The name of the mistake and a sentence: of a mutant that behaves so, or of what is seen from outside.
+
+    A wrong name is worse than none. So a mutant gives its name only if it is right on every ordinary input on which
+    this answer is right: whoever makes a mistake makes it everywhere.
+    """
     question = known.question
     wrong = [i for i, ok in enumerate(right) if not ok]
     if all(isinstance(given[i], Failed) for i in range(len(given))):
         return of_error(given[0])
+    ordinary = [i for i, case in enumerate(known.cases) if case.kind == ORDINARY]
+    ordinary_wrong = [i for i in ordinary if not right[i]]
+    raised = any(isinstance(given[i], Failed) for i in wrong)
     shares = []
     for mutant, answers in zip(question.mutants, wrong_answers(question, seed), strict=True):
         equal = [same(question, case, one, got) for case, one, got in zip(known.cases, answers, given, strict=True)]
@@ -135,19 +142,41 @@ def explain(
             return mutant.mistake, mutant.help
         # Explained: what is wrong is wrong in the same way. An error that only this answer raises is another matter.
         told = sum(equal[i] and not isinstance(given[i], Failed) for i in wrong) / len(wrong)
-        if 2 * sum(equal) < len(equal):  # it is wrong in many places where this answer is right
-            told = 0.0
+        if any(right[i] and not equal[i] for i in ordinary) or 2 * sum(equal) < len(equal):
+            told = 0.0  # it is wrong in places where this answer is right
+        elif ordinary_wrong and all(equal[i] for i in ordinary_wrong) and not raised:
+            told = 1.0  # only at an edge is it wrong in another way
         shares.append((told, sum(equal), mutant))
     told, _, mutant = max(shares, key=lambda entry: entry[:2])
     if told == 1:
         return mutant.mistake, mutant.help
-    if any(known.cases[i].kind == ORDINARY for i in wrong):  # of edges it says more which they are
+    if ordinary_wrong:  # of edges it says more which they are
         found = relation([known.expected[i] for i in wrong], [given[i] for i in wrong])
+        found = found or two_at_once(known, seed, given)
         if found is not None:
             return found
     if told >= 0.5:
         return f"partly: {mutant.mistake}", f"In part this looks as if: {mutant.help}"
     return of_outside(known, given, wrong, kinds)
+
+
+def two_at_once(known: Key, seed: str | int, given: list[Any]) -> tuple[str, str] | None:
+    """Words for two mistakes in one answer: a mutant's, and a plain relation to what that mutant answers.
+
+    It has to hold on every ordinary input, and for one mutant alone.
+    """
+    found: dict[str, str] = {}
+    for mutant, answers in zip(known.question.mutants, wrong_answers(known.question, seed), strict=True):
+        pairs = [
+            (one, got)
+            for case, one, got in zip(known.cases, answers, given, strict=True)
+            if case.kind == ORDINARY or not same(known.question, case, one, got)
+        ]
+        second = relation([one for one, _ in pairs], [got for _, got in pairs], among=PLAIN)
+        if second is not None and not (second[0] in REDUCED and any(np.size(one) < 3 for one, _ in pairs)):
+            help = f"There are two things. First: {mutant.help} Then: {second[1]}"
+            found.setdefault(f"{mutant.mistake}; {second[0]}", help)
+    return next(iter(found.items())) if len(found) == 1 else None
 
 
 def of_error(failed: Failed) -> tuple[str, str]:
@@ -197,7 +226,7 @@ def of_outside(known: Key, given: list[Any], wrong: list[int], kinds: tuple[str,
         if got.error in ("stopped", "timeout", "MemoryError", "unreadable"):
             return name, sentence
         if only_edges:
-            return f"{name} at an edge", f"{where} There it ends in an error, {got.error}."
+            return f"an error at an edge: {kinds[0]}", f"{where} There it ends in an error, {got.error}."
         return name, f"Some calls end in an error, {got.error}" + (
             f", in line {got.line} of its cell." if got.line else "."
         )

@@ -53,8 +53,8 @@ def _columns(pairs: list[Pair]) -> bool:
     width = pairs[0][0].shape[-1] if pairs[0][0].ndim > 1 else 0
     if not 2 <= width <= 4 or any(right.shape != given.shape or right.ndim < 2 for right, given in pairs):
         return False
-    return any(all(near(right[..., list(order)], given) for right, given in pairs)
-               for order in permutations(range(width)))  # fmt: skip
+    orders = [list(order) for order in permutations(range(width))][1:]  # the first is as it was
+    return any(all(near(right[..., order], given) for right, given in pairs) for order in orders)
 
 
 def _rows(pairs: list[Pair]) -> bool:
@@ -66,6 +66,34 @@ def _rows(pairs: list[Pair]) -> bool:
 
     whole = all(right.ndim and right.shape == given.shape and len(right) > 1 for right, given in pairs)
     return whole and all(near(ordered(right), ordered(given)) for right, given in pairs)
+
+
+def _axes(pairs: list[Pair]) -> bool:
+    """Whether the axes of the answer stand in another order, the same for all."""
+    axes = {right.ndim for right, _ in pairs} | {given.ndim for _, given in pairs}
+    if len(axes) != 1 or not 2 <= (count := axes.pop()) <= 4 or all(len(set(one.shape)) == 1 for one, _ in pairs):
+        return False
+    orders = list(permutations(range(count)))[1:]
+    return any(all(near(right.transpose(order), given) for right, given in pairs) for order in orders)
+
+
+def _reshaped(pairs: list[Pair]) -> bool:
+    return all(
+        right.shape != given.shape and right.size == given.size > 1 and near(right, given.reshape(right.shape))
+        for right, given in pairs
+    )
+
+
+def _within(pairs: list[Pair]) -> bool:
+    """Whether the second of each pair is some rows, or single numbers, of the first, in its order, and not all."""
+
+    def some(whole: np.ndarray, part: np.ndarray) -> bool:
+        if whole.ndim != part.ndim or not whole.ndim or whole.shape[1:] != part.shape[1:] or len(part) >= len(whole):
+            return False
+        left = iter(whole)
+        return all(any(near(row, one) for row in left) for one in part)
+
+    return all(some(whole, part) for whole, part in pairs) and sum(part.size for _, part in pairs) > len(pairs)
 
 
 def _reduced(reduce: Callable[[np.ndarray], Any], *, given_whole: bool = False) -> Callable[[list[Pair]], bool]:
@@ -118,6 +146,9 @@ def _quiet(rule: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], n
 
 # The first that holds is told: from what says most to what says least.
 RELATIONS: tuple[tuple[str, str, Callable[[list[Pair]], bool]], ...] = (
+    ("axes swapped", "The axes of the answer stand in another order than the docstring says.", _axes),
+    ("another shape", "The numbers are right, in their order, but the answer has another shape than was asked.",
+     _reshaped),
     ("true and false swapped", "Yes and no are swapped: you say where it does not hold.",
      lambda pairs: all(np.isin(right, (0, 1)).all() and near(1 - right, given) for right, given in pairs)),
     ("the sign", "The numbers are right, but each has the opposite sign.", _where(lambda a: -a)),
@@ -146,6 +177,9 @@ RELATIONS: tuple[tuple[str, str, Callable[[list[Pair]], bool]], ...] = (
     ("a factor that depends on the input",
      "For each input all numbers are off by one factor, not always the same: look at what you multiply or divide by.",
      lambda pairs: _factor(pairs, one=False)),
+    ("some left out", "What you give is right, but something is missing.", _within),
+    ("some too many", "All that is asked is there, but something else too.",
+     lambda pairs: _within([(given, right) for right, given in pairs])),
     ("the right ones in another order", "The answers are right, but they stand in another order.", _rows),
     ("yes too often", "Wherever it should say yes you do, but you say it in other places too: a condition is missing.",
      _one_sided(1)),
@@ -154,12 +188,25 @@ RELATIONS: tuple[tuple[str, str, Callable[[list[Pair]], bool]], ...] = (
 )  # fmt: skip
 
 
-def relation(expected: Sequence[Any], given: Sequence[Any]) -> tuple[str, str] | None:
+# Those that say enough by themselves to be told of a mistake beside another one.
+PLAIN = (
+    "axes swapped", "another shape", "true and false swapped", "the sign", "rounded to whole numbers",
+    "cut to whole numbers", "1 minus the answer", "squared", "a root too many", "a logarithm too many", "exp too many",
+    "the mean of all", "the sum of all", "not summed", "no mean taken", "columns in another order",
+)  # fmt: skip
+
+REDUCED = ("the mean of all", "the sum of all")  # of two numbers alone they prove little
+
+
+def relation(
+    expected: Sequence[Any], given: Sequence[Any], among: Sequence[str] | None = None
+) -> tuple[str, str] | None:
     """Name and sentence of the relation that holds between all wrong answers and the right ones, or None.
 
     Args:
         expected: right answers to the inputs that went wrong, as ``_student.plain`` makes them.
         given: what was answered.
+        among: names of relations; None for all.
     """
     pairs: list[Pair] = []
     for one, other in zip(expected, given, strict=True):
@@ -172,8 +219,8 @@ def relation(expected: Sequence[Any], given: Sequence[Any]) -> tuple[str, str] |
     if any(one.size and not other.size and one.ndim for one, other in pairs) or not told:
         return None
     for name, sentence, holds in RELATIONS:
-        if holds(told):
+        if (among is None or name in among) and holds(told):
             return name, sentence
-    if names := _some_columns(told):
+    if among is None and (names := _some_columns(told)):
         return f"{names} of each row", f"Of each row all numbers are right but the {names}."
     return None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fcos_edu.course import _student, find, judge, questions
 from fcos_edu.course._student import Odd
-from fcos_edu.course.question import Question
+from fcos_edu.course.question import ORDINARY, Case, Mutant, Question
 from tests.course.judged import RIGHT, WRONG, Function
 from tests.course.right import arrays, loops, tensors
 from tests.course.wrong import MISTAKES
@@ -86,6 +86,55 @@ def test_a_mistake_is_not_named_after_one_that_is_wrong_elsewhere() -> None:
     assert verdict.kinds and verdict.mistake == "left and top may be zero"
     verdict = of("inside", lambda d: (d[..., 0] >= 0) & (d[..., 1:] > 0).all(-1), "s")
     assert verdict.mistake.startswith("wrong at an edge")
+
+
+def numbers(*mutants: Mutant) -> Question:
+    """Asked is a number itself; 0 is an edge."""
+    kinds = {0: "a zero"}
+    draw = [Case((float(n),), kinds.get(n, ORDINARY)) for n in range(5)]
+    return Question("number", 1, "A number", lambda x: x, lambda x: x, lambda _: draw, mutants)
+
+
+def test_a_name_needs_that_the_mistake_is_made_everywhere() -> None:
+    """Doubled from 3 on is not what doubles 4 alone; and an edge of its own takes no name away."""
+    question = numbers(Mutant("doubled from 3 on", "Do not.", lambda x: 2 * x if x > 2 else x))
+    only_4 = judge.judge(question, "s", judge.behaviour(lambda x: 2 * x if x == 4 else x, question, "s"))
+    assert only_4.mistake == "wrong values"
+    with_edge = judge.judge(question, "s", judge.behaviour(lambda x: (2 * x if x > 2 else x) or 7.0, question, "s"))
+    assert with_edge.mistake == "doubled from 3 on"
+    fails = judge.judge(question, "s", judge.behaviour(lambda x: (2 * x if x > 2 else x) / bool(x), question, "s"))
+    assert fails.mistake == "partly: doubled from 3 on", "an error of its own is told of"
+
+
+@pytest.mark.parametrize(
+    ("question", "given", "mistake"),
+    [
+        ("iou_loss", lambda a, b: (1 - iou(a, b)).mean(), "1 - IoU; the mean of all"),
+        ("ltrb", lambda p, b: -find("ltrb").answer(p.flip(-1), b), "x and y swapped; the sign"),
+        ("giou", lambda a, b: (1 - find("giou").answer(a, b)).sum(), "1 - GIoU; the sum of all"),
+    ],
+)
+def test_two_mistakes_at_once_are_both_named(question: str, given: Function, mistake: str) -> None:
+    for seed in SEEDS:
+        verdict = of(question, given, seed)
+        assert verdict.mistake == mistake and "First: " in verdict.help and "Then: " in verdict.help
+
+
+def iou(a: Tensor, b: Tensor) -> Tensor:
+    return (-find("iou_loss").answer(a, b)).exp()
+
+
+def test_an_error_at_an_edge_says_at_which() -> None:
+    verdict = of("ltrb", lambda p, b: find("ltrb").answer(p, b) + 0 * b.amax(), "s")
+    assert verdict.mistake == "an error at an edge: an image without boxes"
+
+
+@pytest.mark.parametrize("question", ["in_level", "near_center", "giou", "class_targets"])
+def test_known_mistakes_are_told_apart_whatever_the_seed(question: str) -> None:
+    """Where cases are left to chance, two mistakes may agree on all of them for a few seeds in a hundred."""
+    for seed in range(8):
+        for mutant, answers in zip(find(question).mutants, judge.wrong_answers(find(question), seed), strict=True):
+            assert judge.judge(find(question), seed, answers).mistake == mutant.mistake, seed
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ def _of(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
 _ALSO_CENTERNESS: Known = [  # less frequent ones
     ("1 added below the line", "Divide by the larger distance as it is: background is a case of its own.",
      _raw(lambda a, b, c, d: (a / (b + 1) * c / (d + 1)).sqrt())),
+    ("1 added above and below the line", "Divide the distances as they are: background is a case of its own.",
+     _raw(lambda a, b, c, d: ((a + 1) / (b + 1) * (c + 1) / (d + 1)).sqrt() * (b + d > 0))),
     ("over the sum instead of the larger", "Below the line stands the larger distance, not the sum of both.",
      _of(lambda a, b, c, d: (a / (a + b) * c / (c + d)).sqrt())),
     ("over the sum instead of the larger", "Below the line stands the larger distance, not the sum of both.",
@@ -139,14 +141,14 @@ def centerness(ltrb: Tensor) -> Tensor:
 # ---------------------------------------------------------------------- centerness_loss
 def _centerness_loss_cases(draw: Draw) -> Iterator[Case]:
     for count in (7, 5):
-        labels = draw.labels(count, 3)
-        labels[[0, 2]] = -1
+        labels = 1 + draw.labels(count, 3)
+        labels[:4] = torch.tensor([-1, 2, -1, 1])
         d = draw.distances(count)
         d[labels < 0] = 0
         yield Case((draw.normal(count, scale=1.5), d, labels))
-    labels = torch.tensor([0, -1, 0])
-    d = draw.distances(3) * (labels >= 0)[:, None]
-    yield Case((draw.normal(3), d, labels), "an object of class 0")
+    labels = torch.tensor([0, -1, 0, 2, 1])
+    d = draw.distances(5) * (labels >= 0)[:, None]
+    yield Case((draw.normal(5), d, labels), "an object of class 0")
     yield Case((draw.normal(4), torch.zeros(4, 4), torch.full((4,), -1)), NOTHING)
 
 
@@ -201,6 +203,16 @@ def _mean(values: Tensor, y: Tensor, floor: int = 1) -> Tensor:
          lambda z, d, y: (_bce(z, c := room.centerness(d)) * c).sum() / c.sum().clamp(min=1e-6)),
         ("absolute error", "Asked is the binary cross-entropy, not the absolute error.",
          lambda z, d, y: _mean((z.sigmoid() - room.centerness(d)).abs(), y)),
+        ("0 taken for background, -1 for an object", "Background is -1 here, and 0 is a class like the others.",
+         lambda z, d, y: torch.where(y != 0, _bce(z, room.centerness(d)), 0.0).sum() / (y != 0).sum().clamp(min=1)),
+        ("only class 1", "Objects of every class count.",
+         lambda z, d, y: torch.where(y == 1, _bce(z, room.centerness(d)), 0.0).sum() / (y == 1).sum().clamp(min=1)),
+        ("divided by the sum of the targets", "Divide by the number of positive locations, not by their center-ness.",
+         lambda z, d, y: torch.where(y >= 0, _bce(z, c := room.centerness(d)), 0.0).sum() / c.sum().clamp(min=1e-6)),
+        ("the logits compared with the target", "A logit is no center-ness: the cross-entropy takes logits.",
+         lambda z, d, y: _mean((z - room.centerness(d)).abs(), y)),
+        ("the logits compared with the target", "A logit is no center-ness: the cross-entropy takes logits.",
+         lambda z, d, y: _mean((z - room.centerness(d)) ** 2, y)),
         ("a hard target", "The target is the center-ness itself, between 0 and 1, not whether it is above a half.",
          lambda z, d, y: _mean(_bce(z, (room.centerness(d) > 0.5).float()), y)),
     ],

@@ -71,6 +71,14 @@ def _outputs(draw: Draw) -> Iterator[Case]:
          lambda z, c: torch.where(z == z.amax(1, keepdim=True), z.sigmoid() * c.sigmoid()[:, None], 0.0)),
         ("divided by the largest", "The branch gives a logit: its sigmoid is the center-ness.",
          lambda z, c: z.sigmoid() * (c / c.max())[:, None]),
+        ("exp instead of the sigmoid", "The probability of a logit is its sigmoid.",
+         lambda z, c: z.exp() * c.exp()[:, None]),
+        ("the sign of the logits", "A large logit means a large probability: sigmoid(x) is 1 / (1 + exp(-x)).",
+         lambda z, c: (-z).sigmoid() * (-c).sigmoid()[:, None]),
+        ("relu of the center-ness", "The branch gives a logit: its sigmoid is the center-ness.",
+         lambda z, c: z.sigmoid() * c.relu()[:, None]),
+        ("made to add up to 1", "Each class has a score of its own: they need not add up to 1.",
+         lambda z, c: (s := z.sigmoid() * c.sigmoid()[:, None]) / s.sum(1, keepdim=True)),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -144,6 +152,8 @@ def _clip(b: Tensor, h: float, w: float, low: float | None = 0, last: float = 0)
          lambda b, h, w: _clip(b, h, w) / torch.tensor([w, h, w, h])),
         ("at least a pixel left", "A box outside of the picture shrinks to nothing: nothing is kept for it.",
          lambda b, h, w: torch.cat([(c := _clip(b, h, w))[:, :2], c[:, 2:].clamp(min=1)], 1)),
+        ("empty boxes dropped", "Cut the boxes, do not drop any: who calls this counts on as many as there were.",
+         lambda b, h, w: (c := _clip(b, h, w))[(c[:, 2] > c[:, 0]) & (c[:, 3] > c[:, 1])]),
     ],
     chapter=CHAPTER,
     points=5,
@@ -170,6 +180,7 @@ def _ranked(draw: Draw, count: int, classes: int) -> Tensor:
 def _selections(draw: Draw) -> Iterator[Case]:
     yield Case((_ranked(draw, 6, 3), 0.25, 100))
     yield Case((_ranked(draw, 8, 4), 0.125, 6))
+    yield Case((_ranked(draw, 7, 3), 0.125, 2))
     both = _ranked(draw, 4, 3) / 4
     both[2, [0, 2]] = torch.tensor([0.875, 0.9375])
     yield Case((both, 0.5, 10), "two classes in one place")
@@ -232,6 +243,10 @@ def _select(
         ("one more than top_k", "At most top_k pairs are kept.", lambda s, t, k: _select(s, t, k + 1)),
         ("only the best location of a class", "A class may be found in many places: each of them counts.",
          lambda s, t, k: (p := _select(s, t, 10**6))[s[p[:, 0], p[:, 1]] == s.amax(0)[p[:, 1]]][:k]),
+        ("all classes of a good location", "The threshold is for each pair, not for the best class of a location.",
+         lambda s, t, k: (p := _select(s, -1, 10**6))[s.amax(1)[p[:, 0]] > t][:k]),
+        ("a limit for each location", "top_k counts all candidates together, not those of each location.",
+         lambda s, t, k: (p := _select(s, t, 10**6))[(s[p[:, 0]] > s[p[:, 0], p[:, 1]][:, None]).sum(1) < k]),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -274,7 +289,8 @@ def _nms_cases(draw: Draw) -> Iterator[Case]:
     close_by = torch.tensor([[0.0, 0, 4, 4], [2, 0, 6, 4], [20, 20, 24, 24]])
     yield Case((close_by, torch.tensor([0.8, 0.7, 0.9]), 0.375))
     nested = torch.tensor([[0.0, 0, 40, 40], [4, 4, 24, 20], [100, 0, 140, 40]])
-    yield Case((nested, torch.tensor([0.9, 0.8, 0.7]), 0.5))
+    for order in ([0.9, 0.8, 0.7], [0.8, 0.9, 0.7]):  # the small one is the worse, and the better
+        yield Case((nested, torch.tensor(order), 0.5))
     corner = torch.tensor([[0.0, 0, 10, 10], [19, 19, 29, 29], [60, 0, 70, 10]])
     yield Case((corner, torch.tensor([0.7, 0.9, 0.8]), 0.5))
     exact = torch.tensor([[0.0, 0, 30, 10], [0, 0, 15, 10], [50, 0, 80, 10], [60, 0, 80, 10]])  # IoU 1/2 and 2/3
@@ -326,6 +342,8 @@ def _one_more(a: Tensor, b: Tensor) -> Tensor:
 
 def _same_survivors(inputs: tuple[Any, ...], expected: Any, got: Any) -> bool:
     """The same boxes; among equal scores in any order."""
+    if np.ndim(expected) != 1:  # a wrong answer, compared with another one
+        return close(expected, got)
     if not close(np.sort(expected), np.sort(got, axis=0) if isinstance(got, np.ndarray) and got.ndim == 1 else got):
         return False
     scores = inputs[1].numpy()
@@ -333,6 +351,8 @@ def _same_survivors(inputs: tuple[Any, ...], expected: Any, got: Any) -> bool:
 
 
 _ALSO_NMS: Known = [  # less frequent ones
+    ("the boxes instead of their indices", "Asked are indices: whoever has them finds scores and classes too.",
+     lambda b, s, t: b[_nms(b, s, t)]),
     ("the suppressed ones", "Asked are the boxes that stay, not those that go.",
      lambda b, s, t: torch.tensor([i for i in s.argsort(descending=True, stable=True).tolist()
                                    if i not in _nms(b, s, t).tolist()], dtype=torch.int64)),
@@ -428,7 +448,9 @@ def _class_cases(draw: Draw) -> Iterator[Case]:
     doubled = torch.tensor([[20.0, 30, 60, 50], [40, 60, 120, 100], [100, 60, 140, 80]])
     yield Case((doubled, torch.tensor([0.6, 0.9, 0.7]), torch.tensor([1, 0, 0]), 0.5))
     twice = torch.tensor([[10.0, 10, 50, 40], [10, 10, 50, 40], [11, 10, 50, 40], [80, 5, 99, 30]])
-    yield Case((twice, torch.tensor([0.7, 0.9, 0.6, 0.8]), torch.tensor([0, 1, 0, 0]), 0.5), "two classes in one place")
+    for threshold in (0.5, 0.9375):
+        yield Case((twice, torch.tensor([0.7, 0.9, 0.6, 0.8]), torch.tensor([0, 1, 0, 0]), threshold),
+                   "two classes in one place")  # fmt: skip
     far = torch.tensor([[0.0, 0, 40, 40], [-2, -2, 38, 38], [900, 700, 940, 740], [3, 0, 43, 40], [1, 0, 41, 40]])
     yield Case((far, torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5]), torch.tensor([0, 1, 2, 0, 1]), 0.5), "a large picture")
     exact = torch.tensor([[0.0, 0, 30, 10], [0, 0, 15, 10], [0, 0, 15, 10]])
@@ -436,9 +458,10 @@ def _class_cases(draw: Draw) -> Iterator[Case]:
     # Moved by the class alone, or by too little, boxes of two classes come to lie on each other.
     moved = torch.tensor([[0.0, 0, 60, 60], [60, 60, 120, 120], [100, 100, 160, 160]])
     yield Case((moved, torch.tensor([0.9, 0.8, 0.7]), torch.tensor([1, 0, 0]), 0.5), "a large picture")
-    places = torch.tensor([0.0, 256, 500, 512, 640, 800])[:, None]
-    square = torch.tensor([0.0, 0, 60, 60])
-    yield Case((square + places, torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]), torch.tensor([1, 0, 0, 0, 0, 0]), 0.5),
+    # Wherever a step of up to 1200 moves the last box, one of the others is there.
+    places = torch.tensor([*range(0, 1240, 40), 0])[:, None]
+    many = torch.tensor([0] * 31 + [1])
+    yield Case((places + torch.tensor([0.0, 0, 300, 300]), draw.scores(32).sort(descending=True).values, many, 0.7),
                "a large picture")  # fmt: skip
     yield Case((torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), 0.5), NOTHING)
 
@@ -504,7 +527,7 @@ def _within(b: Tensor, s: Tensor, y: Tensor, t: float) -> Tensor:
         ("only other classes suppress", "It is boxes of the same class that suppress each other.",
          lambda b, s, y, t: _with_labels(b, s, y, t, lambda same: ~same)),
         *(("moved by too little", "Classes are moved apart by too little: the step has to be larger than the picture.",
-           _by_step(step)) for step in (256, 500, 512, 640, 800)),
+           _by_step(step)) for step in (1, 10, 256, 500, 512, 640, 800)),
         ("multiplied instead of moved", "Add to the boxes of each class, do not multiply: boxes would grow.",
          lambda b, s, y, t: _nms(b * (y + 1)[:, None], s, t) if len(b) else y),
         ("multiplied instead of moved", "Add to the boxes of each class, do not multiply: boxes would grow.",
@@ -513,6 +536,8 @@ def _within(b: Tensor, s: Tensor, y: Tensor, t: float) -> Tensor:
          lambda b, s, y, t: _within(b, s, y, t)),
         ("one class left out", "All classes count, the last one too.",
          lambda b, s, y, t: (k := class_wise_nms(b, s, y, t))[y[k] < y.max()] if len(b) else y),
+        ("one class left out", "All classes count: class 0 is a class, not background.",
+         lambda b, s, y, t: (k := class_wise_nms(b, s, y, t))[y[k] > 0]),
         ("one box for each class", "A class may have several boxes: only those that overlap suppress each other.",
          lambda b, s, y, t: _with_labels(torch.zeros(len(b), 4) + torch.tensor([0.0, 0, 9, 9]), s, y, t, lambda e: e)),
         ("suppressed boxes suppress others", "A box that has gone suppresses nothing: compare with those that stay.",

@@ -26,11 +26,19 @@ EMPTY = "an image without boxes"
 # ---------------------------------------------------------------------- in_level
 def _ranges(draw: Draw) -> Iterator[Case]:
     for low, high in ((0.0, 24.0), (24.0, 48.0), (40.0, math.inf)):
-        yield Case((draw.distances(6, 3), low, high))
+        d = draw.distances(6, 3)
+        d[5] = draw.distances(3, low=max(low, 1), high=min(high, 60))  # all four of them in the range
+        d[4, 0] = torch.tensor([20.0, 15, 20.5, 15.25])  # a box of 40.5 and 30.25, whose diagonal is above 50
+        yield Case((d, low, high))
     d = draw.distances(4, 3, high=30)
     for row in range(4):  # a quarter of a pixel beyond the bounds, and within them
         d[row, :, row] = torch.tensor([31.75, 48.25, 32.25])
     yield Case((d, 32.0, 48.0))
+    d = draw.distances(4, 2, high=20)  # outside of the box, far beyond one side: that distance is negative
+    for row in range(4):
+        d[row, :, row] *= -1
+        d[row, 1, row] = -40
+    yield Case((d, 2.0, 30.0), "a location outside of a box")
     d = draw.distances(4, 2, high=30)
     for row in range(4):
         d[row, 0, row] = 64.0
@@ -49,6 +57,16 @@ def _largest(d: Tensor) -> Tensor:
 
 def _smallest(d: Tensor) -> Tensor:
     return d.amin(-1) if d.numel() else d.new_zeros(d.shape[:-1])
+
+
+_ALSO_IN_LEVEL: Known = [  # less frequent ones
+    ("absolute values", "A negative distance lies beyond a side; without its sign it would be a large one.",
+     _fits(lambda d: _largest(d.abs()))),
+    ("low and high swapped", "low is the smaller bound: the largest distance is at least low and at most high.",
+     lambda d, low, high: (_largest(d) >= high) & (_largest(d) <= low)),
+    ("the largest of all boxes", "Each box has four distances of its own: take the largest of the last axis.",
+     _fits(lambda d: _largest(d.flatten(1))[:, None].expand(d.shape[:2]))),
+]  # fmt: skip
 
 
 @question(
@@ -105,6 +123,7 @@ def _smallest(d: Tensor) -> Tensor:
         ("one side left out", "All four distances count, the bottom too.", _fits(lambda d: _largest(d[..., :3]))),
         ("the second largest distance", "It is the largest of the four distances that is compared with the bounds.",
          _fits(lambda d: d.sort(-1).values[..., 2])),
+        *_ALSO_IN_LEVEL,
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -112,7 +131,7 @@ def in_level(distances: Tensor, low: float, high: float) -> Tensor:
     """Which boxes a level may learn at each location (section 3.2): low <= max(l, t, r, b) <= high.
 
     Args:
-        distances: (L, M, 4) left, top, right, bottom in pixels; M may be 0.
+        distances: (L, M, 4) left, top, right, bottom in pixels, negative beyond a side; M may be 0.
         low, high: bounds of the level in pixels; both belong to it. high may be infinite.
 
     Returns:
@@ -130,7 +149,11 @@ def _centers(draw: Draw) -> Iterator[Case]:
         near = [center + torch.tensor([[draw.number(-1.9, 1.9), draw.number(-1.9, 1.9)]]) * reach for _ in range(6)]
         diagonal = center + torch.tensor([[0.9, -0.9]]) * reach  # in the square, not in the circle
         middle = center + torch.tensor([[0.7, -0.7]]) * reach
-        yield Case((torch.cat([*near, diagonal, middle]), boxes, stride, radius))
+        close = center + torch.tensor([[0.5, -0.75]])  # within the radius, if that were in pixels
+        inner = center + torch.tensor([[-0.4, 0.3]]) * reach  # beyond it, but not halfway to the end
+        yield Case((torch.cat([*near, diagonal, middle, close, inner]), boxes, stride, radius))
+    half = torch.tensor([[0.0, 0, 41, 31]])  # its centre lies between two pixels
+    yield Case((torch.tensor([[32.25, 15.5], [8.75, 15.5], [20.5, 27.25], [32.75, 15.5]]), half, 8, 1.5))
     boxes = torch.tensor([[8.0, 4, 40, 28], [0, 0, 64, 48]])
     points = torch.tensor([[24.0, 16], [36, 16], [24, 28], [12, 16], [35.75, 16]])
     yield Case((points, boxes, 8, 1.5), "a location exactly at the end of the radius")
@@ -193,6 +216,12 @@ def _chess(points: Tensor, boxes: Tensor) -> Tensor:
          lambda p, b, s, r: (p[:, None] - b[:, 2:]).abs().amax(-1) < r * s),
         ("columns of the box mixed up", "The middle in x is that of columns 0 and 2, in y that of columns 1 and 3.",
          lambda p, b, s, r: _chess(p, b[:, [0, 1, 3, 2]]) < r * s),
+        ("the centre in whole pixels", "A centre may lie between pixels: divide by 2 with /.",
+         lambda p, b, s, r: (p[:, None] - (b[:, :2] + b[:, 2:]) // 2).abs().amax(-1) < r * s),
+        ("divided by the stride", "The radius is in strides: multiply it by the stride to have pixels.",
+         lambda p, b, s, r: _chess(p, b) < r / s),
+        ("boxes read as x, y, width, height", "The last two numbers of a box are its lower right corner, not its size.",
+         lambda p, b, s, r: (p[:, None] - (b[:, :2] + b[:, 2:] / 2)).abs().amax(-1) < r * s),
     ],
     chapter="04_overlap",
 )  # fmt: skip
@@ -226,6 +255,10 @@ def _scenes(draw: Draw) -> Iterator[Case]:
     yield Case((torch.tensor([[33.0, 35.0], [20, 31], [100, 33]]), thin, 0.0, math.inf))
     wide = torch.tensor([[0.0, 0, 40, 40], [0, 0, 44, 20]])  # the longer one has the smaller area
     yield Case((torch.tensor([[20, 10], [42, 15]], dtype=torch.float32), wide, 0.0, math.inf))
+    middle = torch.tensor([[0.0, 0, 50, 40]])  # longer than the bound, but not half of it
+    yield Case((torch.tensor([[25.0, 20], [10, 12]]), middle, 0.0, 30.0))
+    large = torch.tensor([[5.0, 5, 65, 65], [0, 0, 40, 40]])  # of the small one the right side is farther away
+    yield Case((torch.tensor([[35.0, 35], [33, 36]]), large, 0.0, math.inf))
     thin = torch.tensor([[10.0, 10, 30, 30], [0, 20, 78, 25]])  # 400 and 390: one pixel more would turn that round
     yield Case((torch.tensor([[15.0, 22], [28, 24]]), thin, 0.0, math.inf))
     wide = torch.tensor([[0.0, 0, 2000, 1000], [0, 0, 1999, 1000.5], [0, 0, 1998, 1001]])
@@ -313,6 +346,10 @@ _ALSO_ASSIGN: Known = [  # less frequent ones
      lambda p, b, low, high: torch.where((a := _smallest_box(p, b, low, high)) >= 0, a + 1, -1)),
     ("the longest side instead of the area", "Compare areas: width times height.",
      _assign(cost=lambda p, b: (b[:, 2:] - b[:, :2]).amax(1).expand(len(p), -1))),
+    ("the far corner instead of the size", "The area is width times height: (x1 - x0) (y1 - y0).",
+     _assign(cost=lambda p, b: b[:, 2:].prod(1).expand(len(p), -1))),
+    ("the smallest distance for the level", "It is the largest distance that is compared with the bounds.",
+     _assign(_with(_strictly, _fits(_smallest)))),
     ("large areas taken for infinity",
      "What stands for 'not allowed' has to be larger than any area: take infinity.",
      lambda p, b, low, high: torch.where(
@@ -394,7 +431,7 @@ def assign(locations: Tensor, boxes: Tensor, low: float, high: float) -> Tensor:
 # ---------------------------------------------------------------------- class_targets
 def _matches(draw: Draw, count: int, boxes: int) -> Tensor:
     found = [draw.randrange(-1, boxes) for _ in range(count)]
-    found[0], found[1] = -1, boxes - 1
+    found[:3] = [-1, boxes - 1, 0]
     return torch.tensor(found)
 
 
@@ -402,7 +439,7 @@ def _class_cases(draw: Draw) -> Iterator[Case]:
     for count, boxes, classes in ((9, 4, 6), (6, 3, 20)):
         labels = 1 + torch.tensor(draw.sample(range(classes - 1), boxes))
         yield Case((_matches(draw, count, boxes), labels))
-    yield Case((torch.tensor([1, -1, 0, 1]), torch.tensor([0, 3])), "an object of class 0")
+    yield Case((torch.tensor([1, -1, 0, 1]), torch.tensor([3, 0])), "an object of class 0")
     yield Case((torch.full((5,), -1), torch.zeros(0, dtype=torch.int64)), EMPTY)
 
 
@@ -439,6 +476,8 @@ def _classes(matched: Tensor, labels: Tensor) -> Tensor:
          lambda m, y: torch.where(m >= 0, _classes(m, y), int(y.max()) + 1 if len(y) else 0)),
         ("only whether there is a box", "Give the class of the box, not just whether there is one.",
          lambda m, y: (m >= 0).long()),
+        ("a row for each location", "Asked is the class as a number, not a row with a 1 in it.",
+         lambda m, y: (_classes(m, y)[:, None] == torch.arange(int(y.max()) + 1 if len(y) else 1)).float()),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -457,8 +496,11 @@ def class_targets(matched: Tensor, labels: Tensor) -> Tensor:
 
 # ---------------------------------------------------------------------- box_targets
 def _box_cases(draw: Draw) -> Iterator[Case]:
-    for stride, boxes in ((8, 3), (32, 4)):
-        yield Case((draw.points(7), draw.boxes(boxes), _matches(draw, 7, boxes), stride))
+    for stride, count in ((8, 3), (32, 4)):
+        boxes, matched = draw.boxes(count), _matches(draw, 7, count)
+        shares = torch.tensor([[draw.randint(1, 15) / 16 for _ in range(2)] for _ in matched])
+        within = boxes[matched, :2] + shares * (boxes[matched, 2:] - boxes[matched, :2])  # of the box that is learned
+        yield Case((torch.where((matched >= 0)[:, None], within, draw.points(7)), boxes, matched, stride))
     yield Case((draw.points(4), torch.zeros(0, 4), torch.full((4,), -1), 16), EMPTY)
 
 
@@ -507,6 +549,11 @@ def _box_targets(p: Tensor, b: Tensor, m: Tensor, s: float) -> Tensor:
          lambda p, b, m, s: _box_targets(p, b, m.clamp(max=0), s)),
         ("the logarithm", "The targets are the distances themselves: exp is a matter of the network.",
          lambda p, b, m, s: torch.where((m >= 0)[:, None], _box_targets(p, b, m, s).clamp(min=1e-9).log(), 0.0)),
+        ("centre and size", "Asked are distances from the location to the four sides, not the box's centre and size.",
+         lambda p, b, m, s: torch.cat([((d := _box_targets(p, b, m, s))[:, 2:] - d[:, :2]) / 2,
+                                       d[:, :2] + d[:, 2:]], 1)),
+        ("background left out", "Every location gets an answer, background too: the length should stay L.",
+         lambda p, b, m, s: _box_targets(p, b, m, s)[m >= 0]),
     ],
     chapter=CHAPTER,
 )  # fmt: skip

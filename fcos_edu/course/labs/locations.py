@@ -36,6 +36,16 @@ def _grid(height: int, width: int, stride: int, offset: float | None = None) -> 
 
 _ALSO_LOCATIONS: Known = [  # less frequent ones
     (
+        "not flattened",
+        "Height and width become one axis, the locations: each row of the answer is one of them.",
+        lambda h, w, s: _grid(h, w, s).reshape(h, w, 2),
+    ),
+    (
+        "cells taken for pixels",
+        "height and width count cells: there are height * width locations, whatever the stride is.",
+        lambda h, w, s: _grid(len(range(0, h, s)), len(range(0, w, s)), s),
+    ),
+    (
         "the two axes mixed",
         "x and y of one location belong side by side: make them the last axis before you flatten.",
         lambda h, w, s: _grid(h, w, s).T.reshape(-1, 2),
@@ -267,6 +277,14 @@ def _decode(points: Tensor, d: Tensor, signs: tuple[int, int, int, int] = (-1, -
     return points.repeat(1, 2) + d * torch.tensor(signs)
 
 
+_ALSO_BOXES: Known = [  # less frequent ones
+    ("half of the distances", "A distance goes from the location to the side: nothing is halved.",
+     lambda p, d: _decode(p, d / 2)),
+    ("the location taken for the centre", "A location lies somewhere inside its box: left and right may differ.",
+     lambda p, d: _decode(p, ((d[:, :2] + d[:, 2:]) / 2).repeat(1, 2))),
+]  # fmt: skip
+
+
 @question(
     1,
     "From distances back to boxes",
@@ -320,8 +338,7 @@ def _decode(points: Tensor, d: Tensor, signs: tuple[int, int, int, int] = (-1, -
          lambda p, d: _decode(p, d) - torch.tensor([0.0, 0, 1, 1])),
         ("absolute values", "A box that begins outside of the picture has a negative side: keep its sign.",
          lambda p, d: _decode(p, d).abs()),
-        ("half of the distances", "A distance goes from the location to the side: nothing is halved.",
-         lambda p, d: _decode(p, d / 2)),
+        *_ALSO_BOXES,
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -400,6 +417,10 @@ def _inside_cases(draw: Draw) -> Iterator[Case]:
          lambda d: (d[..., :3] > 0).all(-1)),
         ("a number instead of yes or no", "Answer with True or False: compare with 0.",
          lambda d: d.amin(-1).clamp(min=0)),
+        ("one answer for each location", "Asked is an answer for each pair of a location and a box.",
+         lambda d: (d > 0).all(-1).any(-1)),
+        ("the boxes instead of the sides", "The last axis holds the four sides: it is along that one that all count.",
+         lambda d: (d > 0).all(1)),
     ],
     chapter=CHAPTER,
 )  # fmt: skip

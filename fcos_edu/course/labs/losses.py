@@ -75,7 +75,18 @@ def _focal_clamped(eps: float, add: bool) -> Callable[..., Tensor]:
     return run
 
 
+def _two_terms(p: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
+    """The sum as the docstring has it; 0 times infinity is no number."""
+    return (-alpha * t * (1 - p) ** gamma * p.log() - (1 - alpha) * (1 - t) * p**gamma * (1 - p).log()).sum()
+
+
+def _both_clamped(eps: float) -> Callable[..., Tensor]:
+    return lambda z, y, a, g: _two_terms(z.sigmoid().clamp(eps, 1 - eps), _one_hot(z, y), a, g)
+
+
 _ALSO_FOCAL: Known = [  # less frequent ones
+    ("the logarithm of 0", "For large logits log(sigmoid(x)) becomes log(0): take logsigmoid.",
+     lambda z, y, a, g: _two_terms(z.sigmoid(), _one_hot(z, y), a, g)),
     ("p for positives too", "Easy positives should weigh little: for them the factor is (1 - p) to the gamma.",
      _focal_with("hard")),
     ("1 - p to the gamma", "First 1 - p, then to the power of gamma.", _focal_with("power first")),
@@ -85,6 +96,8 @@ _ALSO_FOCAL: Known = [  # less frequent ones
      lambda z, y, a, g: (_focal(z, t := _one_hot(z, y), a, g) * (t + (1 - t) / (1 - a))).sum()),
     ("labels counted from one", "Labels are counted from 0: class k is column k of the logits.",
      lambda z, y, a, g: _focal(z, _one_hot(z, y - 1), a, g).sum()),
+    ("alpha and gamma written down", "alpha and gamma are given: use them, whatever the paper's are.",
+     lambda z, y, a, g: _focal(z, _one_hot(z, y), 0.25, 2.0).sum()),
     ("probabilities instead of logits",
      "After a sigmoid large logits have lost their digits: take binary_cross_entropy_with_logits.",
      lambda z, y, a, g: (_focal(z, t := _one_hot(z, y), a, g)
@@ -93,6 +106,9 @@ _ALSO_FOCAL: Known = [  # less frequent ones
     *(("probabilities clamped close to 0",
        "Clamped at 1e-7 a very wrong answer costs too little: start from the logits.",
        _focal_clamped(eps, add)) for eps in (1e-6, 1e-8, 1e-10, 1e-12) for add in (False, True)),
+    *(("probabilities clamped close to 0",
+       "Clamped at 1e-7 a very wrong answer costs too little: start from the logits.",
+       _both_clamped(eps)) for eps in (1e-4, 1e-5, 1e-6, 1e-7)),
 ]  # fmt: skip
 
 
@@ -189,6 +205,31 @@ def _iou(a: Tensor, b: Tensor) -> Tensor:
     return inter / (_area(a) + _area(b) - inter)
 
 
+def _corners_only(d: Tensor) -> Tensor:
+    return d[:, 0] * d[:, 1] + d[:, 2] * d[:, 3]
+
+
+def _as_corners(eps: float) -> Callable[[Tensor, Tensor], Tensor]:
+    def run(a: Tensor, b: Tensor) -> Tensor:
+        inter = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(1)
+        union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - inter
+        return -(inter / union).clamp(min=eps).log()
+
+    return run
+
+
+_ALSO_IOU: Known = [  # less frequent ones
+    ("l times t", "An area is width times height: (l + r) (t + b).",
+     lambda a, b: -((i := _corners_only(torch.minimum(a, b))) / (_area(a) + _area(b) - i)).log()),
+    ("l times t", "An area is width times height: (l + r) (t + b).",
+     lambda a, b: -((i := _corners_only(torch.minimum(a, b))) / (_corners_only(a) + _corners_only(b) - i)).log()),
+    ("Dice instead of IoU", "IoU is the intersection over the union, not twice over the sum of both areas.",
+     lambda a, b: -(2 * _area(torch.minimum(a, b)) / (_area(a) + _area(b))).log()),
+    *(("distances taken for corners", "l, t, r and b are distances: a width is l + r, not r - l.",
+       _as_corners(eps)) for eps in (1e-6, 1e-7, 1e-8, 1e-9)),
+]  # fmt: skip
+
+
 @question(
     3,
     "IoU loss",
@@ -237,6 +278,7 @@ def _iou(a: Tensor, b: Tensor) -> Tensor:
          lambda a, b: -((i := _area(torch.minimum(a, b))) / (_area(a) + _area(b) - 2 * i).clamp(min=1e-6)).log()),
         ("l times r", "A width is l + r, a height t + b: only the two of them are multiplied.",
          lambda a, b: -((i := _area(torch.minimum(a, b))) / (a.prod(1) + b.prod(1) - i).clamp(min=1e-6)).log()),
+        *_ALSO_IOU,
     ],
     chapter="07_loss",
 )  # fmt: skip
@@ -260,7 +302,8 @@ def _box_pairs(draw: Draw) -> Iterator[Case]:
         yield Case((a, a + draw.distances(count, high=10)))
     yield Case((draw.boxes(5), draw.boxes(5)))
     a = draw.boxes(3)
-    yield Case((a, a + torch.tensor([[300.0, 0, 300, 0]])), "two boxes side by side")
+    # Not at the same height: then the hull of both would hide an overlap of negative sides.
+    yield Case((a, a + torch.tensor([[300.0, 4, 300, 4]])), "two boxes side by side")
     yield Case((a, a + torch.tensor([[300.0, 170, 300, 170]])), "two boxes apart in both directions")
     yield Case((a, a.clone()), "a perfect box")
 
@@ -342,6 +385,8 @@ _ALSO_GIOU: Known = [  # less frequent ones
          / (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).square().sum(1)),
         ("the intersection over the hull", "IoU divides by the union; what the hull adds is taken away afterwards.",
          _giou_with(lambda i, u, h: i / h)),
+        ("the intersection over the hull", "IoU divides by the union; what the hull adds is taken away afterwards.",
+         _giou_with(lambda i, u, h: i / h - (h - u) / h)),
         ("the union over the hull", "The IoU is missing: this is the share of the hull that is covered.",
          _giou_with(lambda i, u, h: u / h)),
         ("the intersection instead of the hull", "Take the box around both, the hull, less the union.",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torchvision.ops import box_iou
 
 from ..question import NOTHING, Case, Draw, Known, close, question
@@ -29,6 +30,13 @@ def _judged(draw: Draw) -> Iterator[Case]:
     # Each is one third of the other: a part of an object, and a box far too large.
     parts = torch.tensor([[12.0, 10, 22, 40], [100, 5, 190, 35]])
     yield Case((parts, draw.scores(2), torch.tensor([[10.0, 10, 40, 40], [130, 5, 160, 35]]), 0.5))
+    # IoU 0.4 and 0.6: a hit or not, as the threshold says.
+    pair, wide = torch.tensor([[0.0, 0, 12, 10], [50, 0, 68, 10]]), torch.tensor([[0.0, 0, 30, 10], [50, 0, 80, 10]])
+    yield Case((pair, draw.scores(2), wide, 0.3))
+    yield Case((pair, draw.scores(2), wide, 0.75))
+    # Apart in both directions: two negative sides would multiply to a large area.
+    apart = torch.tensor([[0.0, 0, 10, 10], [60, 40, 70, 50]])
+    yield Case((apart, draw.scores(2), torch.tensor([[19.0, 19, 29, 29]]), 0.5))
     one = torch.tensor([[10.0, 10, 50, 50]])
     three = one + torch.tensor([[4.0, 0, 4, 0], [1, 0, 1, 0], [90, 0, 90, 0]])
     yield Case((three, torch.tensor([0.6, 0.9, 0.7]), one, 0.5), "an object that is found twice")
@@ -52,6 +60,11 @@ def _size(b: Tensor) -> Tensor:
 def _inter(a: Tensor, b: Tensor) -> Tensor:
     side = torch.minimum(a[:, None, 2:], b[:, 2:]) - torch.maximum(a[:, None, :2], b[:, :2])
     return side.clamp(min=0).prod(2)
+
+
+def _unclamped(a: Tensor, b: Tensor) -> Tensor:
+    inter = (torch.minimum(a[:, None, 2:], b[:, 2:]) - torch.maximum(a[:, None, :2], b[:, :2])).prod(2)
+    return inter / (_size(a)[:, None] + _size(b) - inter)
 
 
 def _hits(
@@ -115,6 +128,13 @@ def _hits(
          lambda b, s, g, t: _hits(b, s, g, t, measure=lambda x, y: _inter(x, y) / _size(y))),
         ("the intersection over one box", "Divide the intersection by the union, not by one of the areas.",
          lambda b, s, g, t: _hits(b, s, g, t, measure=lambda x, y: _inter(x, y) / _size(x)[:, None])),
+        ("a threshold of one's own", "The threshold is given: use it, it is not always 0.5.",
+         lambda b, s, g, t: _hits(b, s, g, 0.5)),
+        ("sides of the intersection below zero",
+         "Boxes that are apart have no intersection: its sides must not be negative.",
+         lambda b, s, g, t: _hits(b, s, g, t, measure=_unclamped)),
+        ("indices of the hits", "Asked is a yes or no for each detection, not which ones are hits.",
+         lambda b, s, g, t: _hits(b, s, g, t).nonzero()[:, 0]),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -172,15 +192,34 @@ def average_precision_of(
     return padded[torch.searchsorted(recall, asked)].mean().item()
 
 
-def _area_under(hits: Tensor, total: int) -> float:
+def _area_under(hits: Tensor, total: int, start: float | None = None) -> float:
+    """By trapezoids; with a first point at recall 0 where ``start`` is its precision."""
     recall, precision = _precisions(hits, total)
+    if start is not None:
+        recall, precision = (F.pad(one, (1, 0), value=value) for one, value in ((recall, 0.0), (precision, start)))
     return float(torch.trapezoid(precision, recall)) if len(hits) else 0.0
 
 
+def _straight(hits: Tensor, total: int) -> float:
+    if not len(hits):
+        return 0.0
+    recall, precision = _precisions(hits, total)
+    return float(np.mean(np.interp(np.linspace(0, 1, 101), recall.numpy(), precision.numpy(), right=0.0)))
+
+
 _ALSO_AVERAGE_PRECISION: Known = [  # less frequent ones
+    ("the area by trapezoids", "Ask at 101 recalls: the curve is made of steps, and it is made falling first.",
+     lambda h, n: _area_under(h, n, 1.0)),
     ("precision at that recall or before", "What counts is the best precision at that recall or beyond it.",
      lambda h, n: float(np.mean([float(p[r <= x].min()) if (r <= x).any() else 1.0 for x in np.linspace(0, 1, 101)
                                  for r, p in [_precisions(h, n)]])) if len(h) else 0.0),
+    ("beyond a recall only", "What counts is the best precision at that recall or beyond it: at it, too.",
+     lambda h, n: float(np.mean([float(p[r > x].max()) if (r > x).any() else 0.0 for x in np.linspace(0, 1, 101)
+                                 for r, p in [_precisions(h, n)]]))),
+    ("a straight line between the points", "The best precision at that recall or beyond counts: the curve is of steps.",
+     lambda h, n: _straight(h, n)),
+    ("one detection too many below the line", "Precision is hits so far / detections so far: the first is number 1.",
+     lambda h, n: average_precision_of(h, n, precision_of=lambda c, k: c / (k + 1))),
 ]  # fmt: skip
 
 

@@ -37,6 +37,12 @@ def _sizes(rounding: Rounding) -> Callable[[int, int, Sequence[int]], list[tuple
     return lambda h, w, strides: [(rounding(h / s), rounding(w / s)) for s in strides]
 
 
+def _over(side: int, strides: Sequence[int]) -> int:
+    for stride in strides:
+        side = math.ceil(side / stride)
+    return side
+
+
 @question(
     4,
     "Sizes of the feature maps",
@@ -71,6 +77,10 @@ def _sizes(rounding: Rounding) -> Callable[[int, int, Sequence[int]], list[tuple
          lambda h, w, s: [(math.ceil(h / one) * one, math.ceil(w / one) * one) for one in s]),
         ("rounded down after the first level", "Each stride-2 convolution rounds up, not only the first.",
          lambda h, w, s: [(math.ceil(h / s[0]) // (one // s[0]), math.ceil(w / s[0]) // (one // s[0])) for one in s]),
+        ("each stride on top of the one before", "Strides are counted from the image, not from the map before.",
+         lambda h, w, s: [(_over(h, s[: i + 1]), _over(w, s[: i + 1])) for i in range(len(s))]),
+        ("at least one, but rounded down", "Always round up: then no map is ever empty.",
+         _sizes(lambda x: max(1, math.floor(x)))),
     ],
     chapter=CHAPTER,
 )  # fmt: skip
@@ -198,6 +208,8 @@ def _tower_by(x: Tensor, weights: list[Tensor], biases: list[Tensor], layer: Cal
          lambda x, w, b: _tower(F.conv2d(x, w[0], b[0], padding=1), w[1:], b[1:])),
         ("kernels turned round", "conv2d does what is meant: leave the kernels as they are.",
          lambda x, w, b: _tower(x, [one.flip(2, 3) for one in w], b)),
+        ("a transposed convolution", "A convolution is asked, conv2d: the transposed one goes the other way.",
+         lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: F.conv_transpose2d(x, w, b, padding=1).relu())),
         ("channels of the weights swapped", "A weight is (out, in, 3, 3), as conv2d takes it.",
          lambda x, w, b: _tower(x, [one.transpose(0, 1) for one in w], b)),
         ("the bias after the ReLU", "The bias belongs to the convolution: it is added before the ReLU.",
@@ -269,6 +281,12 @@ def _priors(draw: Draw) -> Iterator[Case]:
         ("one half taken away", "Asked is a logit, the inverse of the sigmoid.", lambda p: p - 0.5),
         ("the logarithm of 1 - prior", "Asked is a logit: the logarithm of prior / (1 - prior).",
          lambda p: -math.log(1 - p)),
+        ("minus the logarithm of the prior", "The inverse of the sigmoid is ln p - ln(1 - p).", lambda p: -math.log(p)),
+        ("1 + prior below the line", "The odds are prior / (1 - prior).", lambda p: math.log(p / (1 + p))),
+        ("the logarithm of a product", "The odds are a quotient: prior / (1 - prior).",
+         lambda p: math.log(p * (1 - p))),
+        ("rounded", "The bias is not rounded.", lambda p: round(-math.log((1 - p) / p), 2)),
+        ("rounded", "The bias is not rounded.", lambda p: round(-math.log((1 - p) / p), 1)),
     ],
     chapter=CHAPTER,
     points=5,
@@ -291,7 +309,7 @@ def _raw(draw: Draw) -> Iterator[Case]:
         yield Case((draw.normal(5, 4), scale, stride))
     far = torch.tensor([[20.0, 3, -2, 1], [0, 90, 500, -400]])
     yield Case((far, 1.0, 8), "an output of an untrained network, 20 or 500")
-    yield Case((far, 0.5, 16), "an output of an untrained network, 20 or 500")
+    yield Case((far, 0.5, 128), "an output of an untrained network, 20 or 500")
 
 
 def _distances(x: Tensor, scale: float, stride: float, top: float = 12.0) -> Tensor:
@@ -314,9 +332,13 @@ def _limited(top: float) -> Callable[..., Tensor]:
          lambda x, a, s: (x.clamp(max=12) * a).exp() * s),
         ("the limit below zero too",
          "Only large exponents are cut off; small ones give small distances, as they should.",
-         lambda x, a, s: (x * a).clamp(-12, 12).exp() * s + ((x * a) < -12) * 0.01),
+         lambda x, a, s: (x * a).clamp(-12, 12).exp() * s),
         ("the distance cut off", "12 limits the exponent, not the distance.",
          lambda x, a, s: (x * a).exp().clamp(max=12) * s),
+        ("the distance cut off", "12 limits the exponent, not the distance.",
+         lambda x, a, s: ((x * a).exp() * s).clamp(max=12)),
+        ("negative exponents cut at 0", "A distance may be smaller than a stride: only large exponents are cut off.",
+         lambda x, a, s: (x * a).clamp(0, 12).exp() * s),
         ("the stride forgotten", "exp gives strides: multiply by the stride to have pixels.",
          lambda x, a, s: _distances(x, a, 1)),
         ("the stride multiplied twice", "Multiply by the stride once.", lambda x, a, s: _distances(x, a, s * s)),

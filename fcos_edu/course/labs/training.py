@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..question import Case, Draw, question
+from ..question import Case, Draw, Known, question
 
 CHAPTER = "09_training"
 
@@ -42,6 +42,18 @@ def _rate(
     begin = factor if start is None else start
     progress = min(1.0, step / warm)
     return base * (begin + (1 - begin) * progress) * drop ** sum(step >= m + late for m in milestones)
+
+
+_ALSO_RATE: Known = [  # less frequent ones
+    ("a milestone one step early", "The rate drops in the step that is the milestone, not before it.",
+     lambda s, b, w, f, m: _rate(s, b, w, f, m, late=-1)),
+    ("a warm-up one step too short", "In step warmup the rate is base: progress is step / warmup.",
+     lambda s, b, w, f, m: _rate(s, b, w - 1, f, m)),
+    ("all milestones at once", "Only the milestones that have been reached count.",
+     lambda s, b, w, f, m: _rate(s, b, w, f, []) * 0.1 ** len(m)),
+    ("ten times the number of milestones", "Each milestone divides by ten once more: two of them by a hundred.",
+     lambda s, b, w, f, m: _rate(s, b, w, f, []) / max(1, 10 * sum(s >= one for one in m))),
+]  # fmt: skip
 
 
 @question(
@@ -95,6 +107,7 @@ def _rate(
          lambda s, b, w, f, m: _rate(s, b, w + 1, f, m)),
         ("a straight line downwards", "The rate stays as it is between milestones, and drops there at once.",
          lambda s, b, w, f, m: _rate(s, b, w, f, []) if s < w else b * max(0.0, 1 - s / m[-1])),
+        *_ALSO_RATE,
     ],
     chapter=CHAPTER,
     same=lambda inputs, expected, got: _close_relative(expected, got),
@@ -155,6 +168,8 @@ def _averages(draw: Draw) -> Iterator[Case]:
          lambda a, w, d: (d * a + (1 - d) * w) / (1 - d)),
         ("the decay squared", "The share of the old average is the decay itself.",
          lambda a, w, d: d**2 * a + (1 - d**2) * w),
+        ("multiplied instead of added", "The two shares are added.",
+         lambda a, w, d: a.abs() ** d * w.abs() ** (1 - d)),
     ],
     chapter=CHAPTER,
     points=5,
@@ -230,6 +245,9 @@ def _resize(b: Tensor, x: float, y: float) -> Tensor:
          lambda b, o, n: _resize(b, n[0] / o[1], n[1] / o[0])),
         ("half a pixel moved", "Boxes lie between pixels: they are multiplied, and nothing is added.",
          lambda b, o, n: _resize(b + 0.5, n[1] / o[1], n[0] / o[0]) - 0.5),
+        ("with borders around the picture", "The picture fills its new size: nothing is added at its sides.",
+         lambda b, o, n: b * (r := min(n[1] / o[1], n[0] / o[0]))
+         + torch.tensor([n[1] - o[1] * r, n[0] - o[0] * r]).repeat(2) / 2),
     ],
     chapter="15_your_boxes",
 )  # fmt: skip
@@ -250,6 +268,7 @@ def resize_boxes(boxes: Tensor, old: tuple[int, int], new: tuple[int, int]) -> T
 def _seeds(draw: Draw) -> Iterator[Case]:
     for seeds in (5, 3):
         first = torch.tensor([draw.number(20, 40) for _ in range(seeds)])
+        first[:2] = torch.tensor([30.5, 30.25])  # of these two the other one is the larger afterwards
         gains = torch.tensor([-0.5, *draw.sample([0.25, 0.5, 1.0, 1.75, 2.5, 3.25], seeds - 1)])
         yield Case((first, first + gains))
     yield Case((torch.tensor([30.0, 30.5]), torch.tensor([31.0, 31.0])), "two seeds only")
@@ -310,6 +329,10 @@ def _paired(a: Tensor, b: Tensor) -> Tensor:
          lambda a, b: torch.stack([(d := b - a).mean(), (d - d.mean()).abs().mean() / len(a) ** 0.5])),
         ("the ends of an interval", "Asked are the mean and its error, not where the interval begins and ends.",
          lambda a, b: torch.stack([(p := _paired(a, b))[0] - p[1], p[0] + p[1]])),
+        ("both sorted first", "Entry i of both has the same seed: sorting tears the pairs apart.",
+         lambda a, b: _paired(a.sort().values, b.sort().values)),
+        ("in percent of the first", "The difference is asked, not how large it is beside the first run.",
+         lambda a, b: torch.stack([(d := 100 * (b - a) / a).mean(), d.std() / len(a) ** 0.5])),
     ],
     chapter="12_ablations",
 )  # fmt: skip

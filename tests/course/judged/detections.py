@@ -299,7 +299,7 @@ def _(boxes, scores, threshold):
     return torch.tensor(kept, dtype=torch.long)
 
 
-@wrong("nms", "partly: the overlapping ones kept")
+@wrong("nms", "the overlapping ones kept")
 def _(boxes, scores, threshold):
     order, iou, kept = scores.argsort(descending=True, stable=True), table(boxes, boxes), []
     while len(order):
@@ -308,7 +308,7 @@ def _(boxes, scores, threshold):
     return torch.tensor(kept, dtype=torch.long)
 
 
-@wrong("nms", "a wrong shape")
+@wrong("nms", "the boxes instead of their indices")
 def _(boxes, scores, threshold):
     order, iou, kept = scores.argsort(descending=True, stable=True), table(boxes, boxes), []
     while len(order):

@@ -531,7 +531,7 @@ def _(locations, boxes, matched, stride):
     return (own(locations, boxes, matched) / stride * (matched >= 0)[:, None])[:, [2, 3, 0, 1]]
 
 
-@wrong("box_targets", "a wrong shape")
+@wrong("box_targets", "background left out")
 def _(locations, boxes, matched, stride):
     return own(locations, boxes, matched)[matched >= 0] / stride
 

@@ -46,7 +46,7 @@ def _(height, width, stride):
     return torch.cartesian_prod(y, x).flip(1)
 
 
-@wrong("locations", "a wrong shape")
+@wrong("locations", "not flattened")
 def _(height, width, stride):
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return torch.stack([x, y], -1) * stride + stride // 2
@@ -170,7 +170,7 @@ def _(locations, boxes):
     return d / (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
 
 
-@wrong("ltrb", "raises RuntimeError at an edge")
+@wrong("ltrb", "an error at an edge: an image without boxes")
 def _(locations, boxes):
     rows = [torch.cat([p - b[:2], b[2:] - p]) for p in locations for b in boxes]
     return torch.stack(rows).view(len(locations), len(boxes), 4)
@@ -181,7 +181,7 @@ def _(locations, boxes):
     return torch.cat([locations - boxes[:, :2], boxes[:, 2:] - locations], -1)
 
 
-@wrong("ltrb", "a wrong shape")
+@wrong("ltrb", "another shape")
 def _(locations, boxes):
     return torch.cat([locations[:, None] - boxes[:, :2], boxes[:, 2:] - locations[:, None]], -1).reshape(-1, 4)
 
@@ -254,7 +254,7 @@ def _(locations, distances):
     return torch.cat([-distances[:, :2], distances[:, 2:]], 1)
 
 
-@wrong("ltrb_to_boxes", "raises RuntimeError at an edge")
+@wrong("ltrb_to_boxes", "an error at an edge: no location at all")
 def _(locations, distances):
     return torch.stack([torch.cat([p - d[:2], p + d[2:]]) for p, d in zip(locations, distances)])
 
@@ -319,7 +319,7 @@ def _(distances):
     return (distances > 0).all()
 
 
-@wrong("inside", "a wrong shape")
+@wrong("inside", "the boxes instead of the sides")
 def _(distances):
     return (distances > 0).all(1)
 
@@ -356,7 +356,7 @@ def _(distances):
     return distances.min(-1)[0].bool()
 
 
-@wrong("inside", "a wrong shape")
+@wrong("inside", "some left out")
 def _(distances):
     return [[bool(one.min() > 0) for one in row] for row in distances][:-1]
 

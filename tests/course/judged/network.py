@@ -32,7 +32,7 @@ def _(height, width, strides):
     return out
 
 
-@wrong("feature_sizes", "a wrong shape")
+@wrong("feature_sizes", "another shape")
 def _(height, width, strides):
     return [n for s in strides for n in (ceil(height / s), ceil(width / s))]
 
@@ -132,7 +132,7 @@ def _(x):
     return x.reshape(x.shape[0], x.shape[1], -1)
 
 
-@wrong("flatten_map", "a wrong shape")
+@wrong("flatten_map", "another shape")
 def _(x):
     return x.permute(0, 2, 3, 1).reshape(1, -1, x.shape[1])
 
@@ -389,7 +389,7 @@ def _(x, scale, stride):
     return torch.expm1((x * scale).clamp(max=12)) * stride
 
 
-@wrong("predicted_distances", "partly: relu instead of exp")
+@wrong("predicted_distances", "relu instead of exp")
 def _(x, scale, stride):
     return (x * scale).clamp(max=12).relu() * stride
 

@@ -105,7 +105,7 @@ def _(d, lo, hi):
     return (m >= lo) & (m <= hi)
 
 
-@right("in_level")
+@wrong("in_level", "absolute values")
 def _(d, lo, hi):
     m = d.abs().amax(-1)
     return (m >= lo) & (m <= hi)
@@ -204,7 +204,7 @@ def _(p, b, lo, hi):
     return i
 
 
-@wrong("class_targets", "a wrong shape")
+@wrong("class_targets", "a row for each location")
 def _(m, y):
     out = torch.zeros(len(m), int(y.max()) + 1 if len(y) else 1)
     for i, k in enumerate(m):
@@ -230,7 +230,7 @@ def _(m, y):
     )
 
 
-@wrong("box_targets", "not finite")
+@wrong("box_targets", "the logarithm")
 def _(p, b, m, s):
     out = torch.zeros(len(p), 4)
     for i, k in enumerate(m):
@@ -452,7 +452,7 @@ def _(x):
     return x.flatten(2).reshape(x.shape[0], -1, x.shape[1])
 
 
-@wrong("flatten_map", "a wrong shape")
+@wrong("flatten_map", "some left out")
 def _(x):
     return x[:1].flatten(2).permute(0, 2, 1)
 
@@ -548,7 +548,7 @@ def _(b, h, w):
     return torch.stack([b[:, 0].clamp(min=0), b[:, 1].clamp(min=0), b[:, 2].clamp(max=w), b[:, 3].clamp(max=h)], 1)
 
 
-@wrong("select", "a wrong shape")
+@wrong("select", "some left out")
 def _(s, t, k):
     rows = [
         (float(s[i, c]), i, c)
@@ -592,7 +592,7 @@ def _(b, s, t):
     return torch.tensor(g, dtype=torch.long)
 
 
-@wrong("nms", "a wrong shape")
+@wrong("nms", "the boxes instead of their indices")
 def _(b, s, t):
     k = []
     for i in s.argsort(descending=True).tolist():
@@ -686,7 +686,7 @@ def _(h, n):
     )
 
 
-@wrong("average_precision", "wrong at an edge: a miss before the first hit")
+@wrong("average_precision", "beyond a recall only")
 def _(h, n):
     if not len(h):
         return 0.0
@@ -736,7 +736,7 @@ def _(s, b, w, f, m):
     return x
 
 
-@wrong("learning_rate", "divided by a hundred")
+@wrong("learning_rate", "a milestone one step early")
 def _(s, b, w, f, m):
     x = b * (f + (1 - f) * min(1, s / w)) if w else b
     for k in m:
