@@ -287,6 +287,10 @@ def test_the_comment_of_a_field_is_its_documentation() -> None:
         '    v: str = "#"  #: four\n'
     )
     assert book_pages.field_comments(source) == {("A", "x"): "one: two", ("A", "z"): "three", ("A", "v"): "four"}
+    assert book_pages.FIELD.search(source)
+    for path in (ROOT / "fcos_edu").rglob("*.py"):  # the quick look misses none
+        text = path.read_text("utf-8")
+        assert book_pages.FIELD.search(text) or not book_pages.field_comments(text), path
     config = book_pages.field_comments((ROOT / "fcos_edu" / "config.py").read_text("utf-8"))
     assert "Table 3" in config["FCOSConfig", "center_sampling_radius"]
 

@@ -63,6 +63,9 @@ class ModuleLinks(SphinxTransform):
 # ---- fields ---------------------------------------------------------------------------------------------------
 
 
+FIELD = re.compile(r"^[ \t]+\w+: (?:.*#|.*[\[({]$)", re.MULTILINE)  # what a field with a comment looks like, and more
+
+
 def field_comments(source: str) -> dict[tuple[str, str], str]:
     """The comment behind each annotated field of the classes of a module: (class, field) to text."""
     comments = {
@@ -84,8 +87,11 @@ def add_field_comments(app: Sphinx) -> None:
     """Tell autodoc of the comments, as if each began with ``#:`` (the event ``builder-inited``)."""
     for module in pkgutil.walk_packages(importlib.import_module(PACKAGE).__path__, f"{PACKAGE}."):
         analyzer = ModuleAnalyzer.for_module(module.name)
-        analyzer.analyze()
-        for key, text in field_comments(analyzer.code).items():
+        # To analyse a module takes long, and most have no such comment.
+        comments = field_comments(analyzer.code) if FIELD.search(analyzer.code) else {}
+        if comments:
+            analyzer.analyze()
+        for key, text in comments.items():
             # Comments are plain text: nothing in them is markup.
             escaped = re.sub(r"([*`|\\]|_\b)", r"\\\1", text)
             # The first line says nothing: napoleon would take what stands before a colon for a type.
