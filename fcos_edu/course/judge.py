@@ -126,7 +126,7 @@ def explain(
     """The name of the mistake and a sentence: of a mutant that behaves so, or of what is seen from outside.
 
     A wrong name is worse than none. So a mutant gives its name only if it is right on every ordinary input on which
-    this answer is right: whoever makes a mistake makes it everywhere.
+    this answer is right: whoever makes a mistake makes it everywhere. Where only edges are wrong, they all count.
     """
     question = known.question
     wrong = [i for i, ok in enumerate(right) if not ok]
@@ -142,9 +142,11 @@ def explain(
             return mutant.mistake, mutant.help
         # Explained: what is wrong is wrong in the same way. An error that only this answer raises is another matter.
         told = sum(equal[i] and not isinstance(given[i], Failed) for i in wrong) / len(wrong)
-        if any(right[i] and not equal[i] for i in ordinary) or 2 * sum(equal) < len(equal):
+        if any(right[i] and not equal[i] for i in (ordinary if ordinary_wrong else range(len(equal)))):
             told = 0.0  # it is wrong in places where this answer is right
-        elif ordinary_wrong and all(equal[i] for i in ordinary_wrong) and not raised:
+        elif not all(equal[i] for i in ordinary_wrong):
+            told = 0.0  # that some answers agree is chance, where they are of yes and no, or indices
+        elif ordinary_wrong and not raised:
             told = 1.0  # only at an edge is it wrong in another way
         shares.append((told, sum(equal), mutant))
     told, _, mutant = max(shares, key=lambda entry: entry[:2])
@@ -155,7 +157,7 @@ def explain(
         found = found or two_at_once(known, seed, given)
         if found is not None:
             return found
-    if told >= 0.5:
+    if told >= 0.5 and ordinary_wrong:
         return f"partly: {mutant.mistake}", f"In part this looks as if: {mutant.help}"
     return of_outside(known, given, wrong, kinds)
 

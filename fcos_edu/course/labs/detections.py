@@ -243,6 +243,8 @@ def _select(
         ("one more than top_k", "At most top_k pairs are kept.", lambda s, t, k: _select(s, t, k + 1)),
         ("only the best location of a class", "A class may be found in many places: each of them counts.",
          lambda s, t, k: (p := _select(s, t, 10**6))[s[p[:, 0], p[:, 1]] == s.amax(0)[p[:, 1]]][:k]),
+        ("the lowest first", "The highest score comes first.",
+         lambda s, t, k: _select(s, t, 10**6).flip(0)[:k]),
         ("all classes of a good location", "The threshold is for each pair, not for the best class of a location.",
          lambda s, t, k: (p := _select(s, -1, 10**6))[s.amax(1)[p[:, 0]] > t][:k]),
         ("a limit for each location", "top_k counts all candidates together, not those of each location.",

@@ -255,6 +255,8 @@ def _scenes(draw: Draw) -> Iterator[Case]:
     yield Case((torch.tensor([[33.0, 35.0], [20, 31], [100, 33]]), thin, 0.0, math.inf))
     wide = torch.tensor([[0.0, 0, 40, 40], [0, 0, 44, 20]])  # the longer one has the smaller area
     yield Case((torch.tensor([[20, 10], [42, 15]], dtype=torch.float32), wide, 0.0, math.inf))
+    tall = torch.tensor([[0.0, 0, 20, 44], [0, 0, 24, 20]])  # the narrower one has the larger area
+    yield Case((torch.tensor([[10.0, 12], [8, 15]]), tall, 0.0, math.inf))
     middle = torch.tensor([[0.0, 0, 50, 40]])  # longer than the bound, but not half of it
     yield Case((torch.tensor([[25.0, 20], [10, 12]]), middle, 0.0, 30.0))
     large = torch.tensor([[5.0, 5, 65, 65], [0, 0, 40, 40]])  # of the small one the right side is farther away
@@ -346,6 +348,10 @@ _ALSO_ASSIGN: Known = [  # less frequent ones
      lambda p, b, low, high: torch.where((a := _smallest_box(p, b, low, high)) >= 0, a + 1, -1)),
     ("the longest side instead of the area", "Compare areas: width times height.",
      _assign(cost=lambda p, b: (b[:, 2:] - b[:, :2]).amax(1).expand(len(p), -1))),
+    ("the width instead of the area", "Compare areas: width times height.",
+     _assign(cost=lambda p, b: (b[:, 2] - b[:, 0]).expand(len(p), -1))),
+    ("the height instead of the area", "Compare areas: width times height.",
+     _assign(cost=lambda p, b: (b[:, 3] - b[:, 1]).expand(len(p), -1))),
     ("the far corner instead of the size", "The area is width times height: (x1 - x0) (y1 - y0).",
      _assign(cost=lambda p, b: b[:, 2:].prod(1).expand(len(p), -1))),
     ("the smallest distance for the level", "It is the largest distance that is compared with the bounds.",

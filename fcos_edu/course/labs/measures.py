@@ -88,6 +88,15 @@ def _hits(
     return hit
 
 
+def _claims_all(boxes: Tensor, scores: Tensor, truth: Tensor, threshold: float) -> Tensor:
+    hit, free = torch.zeros(len(boxes), dtype=torch.bool), torch.ones(len(truth), dtype=torch.bool)
+    for i in scores.argsort(descending=True, stable=True).tolist():
+        fits = (box_iou(boxes[[i]], truth)[0] >= threshold) & free
+        hit[i] = fits.any()
+        free &= ~fits
+    return hit
+
+
 @question(
     5,
     "Hits and misses",
@@ -133,6 +142,8 @@ def _hits(
         ("sides of the intersection below zero",
          "Boxes that are apart have no intersection: its sides must not be negative.",
          lambda b, s, g, t: _hits(b, s, g, t, measure=_unclamped)),
+        ("a detection claims all that it fits", "A detection claims one object, the one that it fits best.",
+         _claims_all),
         ("indices of the hits", "Asked is a yes or no for each detection, not which ones are hits.",
          lambda b, s, g, t: _hits(b, s, g, t).nonzero()[:, 0]),
     ],

@@ -26,6 +26,7 @@ def _canvases(draw: Draw) -> Iterator[Case]:
         height, width = draw.sample(range(130, 900), 2)
         yield Case((height | 1, width | 1, strides))
     yield Case((800, 1333, strides))
+    yield Case((129, 385, strides))  # a single pixel is left over
     yield Case((256, 512, strides[:4]), "a canvas that is a multiple of every stride")
     yield Case((100, 37, strides), "an image smaller than the largest stride")
 
@@ -77,6 +78,8 @@ def _over(side: int, strides: Sequence[int]) -> int:
          lambda h, w, s: [(math.ceil(h / one) * one, math.ceil(w / one) * one) for one in s]),
         ("rounded down after the first level", "Each stride-2 convolution rounds up, not only the first.",
          lambda h, w, s: [(math.ceil(h / s[0]) // (one // s[0]), math.ceil(w / s[0]) // (one // s[0])) for one in s]),
+        ("without padding", "With padding 1 a convolution of stride 2 rounds up.",
+         lambda h, w, s: [((h - 3) // one + 1, (w - 3) // one + 1) for one in s]),
         ("each stride on top of the one before", "Strides are counted from the image, not from the map before.",
          lambda h, w, s: [(_over(h, s[: i + 1]), _over(w, s[: i + 1])) for i in range(len(s))]),
         ("at least one, but rounded down", "Always round up: then no map is ever empty.",

@@ -35,5 +35,5 @@ def right(question: str) -> Callable[[Function], Function]:
     return note
 
 
-for name in ("locations", "levels", "losses", "network", "detections", "training", "strangers"):
+for name in ("locations", "levels", "losses", "network", "detections", "training", "strangers", "reimplementers"):
     import_module(f"{__name__}.{name}")
