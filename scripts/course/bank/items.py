@@ -179,7 +179,7 @@ ITEMS: tuple[Item, ...] = (
         ("Only with more anchors", "There are none, and the network is the same."),
         ("Only if it is large", "Large boxes hardly ever lack a sample.")),
     one("bpr-compare", "judge", "5a",
-        "Rule A has a best possible recall of 98.4 %, rule B one of 99.9 %. Which one gives the higher AP?",
+        "Rule A has a best possible recall of 97 %, rule B one of 99 %. Which one gives the higher AP?",
         "That does not follow from these numbers",
         "They count boxes that have a sample; how well these are learnt and ranked is another matter.",
         ("B, as it can find more boxes", "What has a sample is not yet found, and AP asks for precision, too."),
