@@ -10,8 +10,8 @@ with the common colour-vision deficiencies; where a colour carries meaning, a le
 lightness says the same, so a grey print is readable. Nothing here touches pyplot's global state: a notebook shows a
 figure once, where it is the last value of a cell.
 
-A file for each subject, over ``style`` and ``parts``. All figures are names of this package, as ``figures.show_boxes``.
-Their file is imported when the first of them is used; so is matplotlib.
+A file for each subject, over ``letters``, ``style`` and ``parts``. All figures are names of this package, as
+``figures.show_boxes``. Their file is imported when the first of them is used; so is matplotlib.
 """
 
 from __future__ import annotations

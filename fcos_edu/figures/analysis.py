@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from .letters import WIDE, legend_outside
 from .parts import as_boxes, as_column, as_pixels, as_vectors, draw_image, rectangle
 from .style import COLORS, FEW_BOXES, LEVEL_COLORS, LEVEL_MARKERS, LINES, MARKERS, Array, Picture
 
@@ -33,7 +34,7 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
     if len(bounds) < 2 or not (bounds[0] > 0 and (np.diff(bounds) > 0).all() and np.isfinite(bounds).all()):
         raise ValueError(f"edges {bounds.tolist()}; a logarithmic axis needs positive, finite and rising ones")
     middles = np.sqrt(bounds[:-1] * bounds[1:])
-    figure = Picture(figsize=(7, 5))
+    figure = Picture(figsize=(WIDE, 5))
     whole, close = figure.subplots(2, 1, sharex=True)
     few = False
     for i, (name, counts) in enumerate(series.items()):
@@ -62,9 +63,7 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
     for axes in (whole, close):
         axes.grid(axis="y", color="0.9")
         axes.spines[["top", "right"]].set_visible(False)
-    columns = 3 if max(map(len, series), default=0) < 25 else 2  # long names side by side would leave the page
-    handles = whole.get_legend_handles_labels()
-    figure.legend(*handles, frameon=False, fontsize=9, ncols=columns, loc="outside upper center")
+    legend_outside(figure, *whole.get_legend_handles_labels())
     return figure
 
 
@@ -83,7 +82,7 @@ def recall_by_level(levels: Sequence[int], boxes: Array, lost: Array) -> Figure:
     if (gone > total).any() or (gone < 0).any():
         raise ValueError(f"{gone} lost of {total} boxes; on each level 0 <= lost <= boxes")
     percent = 100 * gone / np.maximum(total, 1)
-    figure = Picture(figsize=(6.4, 2.9))
+    figure = Picture(figsize=(WIDE, 3.1))
     axes = figure.subplots()
     names = [f"P{level}\n{count:,.0f} boxes" for level, count in zip(levels, total, strict=True)]
     drawn = axes.bar(names, percent, width=0.7, color=[LEVEL_COLORS[level] for level in levels], edgecolor="black")
@@ -117,7 +116,7 @@ def lost_boxes(widths: Array, heights: Array, reasons: Sequence[str], *, stride:
     sides = np.concatenate([wide, high])
     if not (sides > 0).all():
         raise ValueError(f"a side of {sides.min():g} pixels; a box on logarithmic axes needs positive width and height")
-    figure = Picture(figsize=(6.4, 4.6))
+    figure = Picture(figsize=(WIDE, 4.8))
     axes = figure.subplots()
     names, counts = np.unique(words, return_counts=True)
     # The most frequent reason is pale and lies below the others, which stand out in grey, too.
@@ -150,7 +149,7 @@ def lost_boxes(widths: Array, heights: Array, reasons: Sequence[str], *, stride:
     axes.set_title(f"lost boxes: {len(wide):,}", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     if len(names):
-        figure.legend(frameon=False, fontsize=9, ncols=2, loc="outside lower center")
+        legend_outside(figure, *axes.get_legend_handles_labels(), below=True)
     return figure
 
 
@@ -175,7 +174,7 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
         different=different,
     )
     names = ("best possible recall", "in several boxes", "in boxes of different classes")
-    figure = Picture(figsize=(6.4, 4.4))
+    figure = Picture(figsize=(WIDE, 4.8))
     above, below = figure.subplots(2, 1, sharex=True)
     order = np.argsort(at)
     for i, (axes, name, share) in enumerate(zip((above, below, below), names, shares, strict=True)):
@@ -188,7 +187,7 @@ def center_sampling_curve(radii: Sequence[float | None], recall: Array, ambiguou
     below.minorticks_off()
     above.set_ylabel("best possible recall, %")
     below.set(xlabel="radius of center sampling in strides", ylabel="ambiguous positives, %", ylim=(0, None))
-    below.legend(frameon=False, fontsize=9)
+    legend_outside(figure, *below.get_legend_handles_labels(), below=True)
     for axes in (above, below):
         axes.grid(axis="y", color="0.9")
         axes.spines[["top", "right"]].set_visible(False)
@@ -204,7 +203,7 @@ def lost_on_grid(
     series: Mapping[str, Array],
     current: float,
 ) -> Figure:
-    """A grid of locations over an image with the boxes that hold none, and recall over the stride of the grid.
+    """A grid of locations over an image with the boxes that hold none; below, recall over the stride of the grid.
 
     Args:
         image: as in :func:`.show_boxes`.
@@ -218,11 +217,12 @@ def lost_on_grid(
     pixels, rows = as_pixels(image), as_boxes(boxes)
     hit = as_column(np.asarray(found, dtype=bool), len(rows), "found")
     assert hit is not None
-    figure = Picture(figsize=(7.0, 3.1))
-    left, right = figure.subplots(1, 2, width_ratios=(1.45, 1))
+    high = 4.6 * pixels.shape[0] / pixels.shape[1] + 0.3
+    figure = Picture(figsize=(5.0, high + 2.3))
+    left, right = figure.subplots(2, 1, height_ratios=(high, 2.3))
     draw_image(left, pixels, fade=0.5)
     left.set(xticks=[], yticks=[])
-    apart = current * 72 * 3.8 / pixels.shape[1]  # in points: a fine grid must not blacken the picture
+    apart = current * 72 * 4.6 / pixels.shape[1]  # in points: a fine grid must not blacken the picture
     xy = np.asarray(points, dtype=float).reshape(-1, 2)
     left.plot(*xy.T, ".", color="0.2", markersize=min(4.0, 0.7 * apart), markeredgewidth=0, gid="locations")
     # A lost box may be too small to be seen; a ring shows where it is.
@@ -262,7 +262,7 @@ def lost_close_up(cases: Mapping[str, tuple[Array, int, Sequence[Array], Sequenc
         cases: title -> ``(M, 4)`` boxes in pixels, index of the lost one, for each level P3, P4, ... ``(L_i, 2)``
             locations in pixels, and ``(L_i,)`` the index of the box that each learns, or -1.
     """
-    figure = Picture(figsize=(2.3 * len(cases), 3.1))
+    figure = Picture(figsize=(2.2 * len(cases), 3.2))
     seen: dict[str, Any] = {}
     for axes, (title, (boxes, lost, points, owners)) in zip(
         figure.subplots(1, len(cases), squeeze=False)[0], cases.items(), strict=True
@@ -294,7 +294,5 @@ def lost_close_up(cases: Mapping[str, tuple[Array, int, Sequence[Array], Sequenc
         axes.set_title(title, fontsize=10)
     if seen:
         names = sorted(seen)
-        figure.legend(
-            [seen[name] for name in names], names, frameon=False, fontsize=9, ncols=5, loc="outside lower center"
-        )
+        legend_outside(figure, [seen[name] for name in names], names, below=True)
     return figure

@@ -15,6 +15,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from .letters import WIDE, legend_outside
 from .locations import draw_distances
 from .parts import (
     as_boxes,
@@ -114,7 +115,7 @@ def intersection_and_union(first: Sequence[float], second: Sequence[float], canv
     low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
     both = float(np.prod(np.clip(high - low, 0, None)))
     union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - both
-    figure = Picture(figsize=(6.4, 2.9))
+    figure = Picture(figsize=(WIDE, 2.9))
     axes, side = figure.subplots(1, 2, width_ratios=(1.5, 1))
     empty_canvas(axes, *canvas)
     if both:
@@ -142,7 +143,7 @@ def counts_by_width(widths: Array, series: Mapping[str, Array], *, mark: tuple[f
         mark: a count to compare with, drawn as a line, and its name.
         ylabel: what is counted.
     """
-    figure = Picture(figsize=(7, 3.2))
+    figure = Picture(figsize=(WIDE, 3.2))
     axes = figure.subplots()
     for i, (name, counts) in enumerate(series.items()):
         at, count = as_vectors(widths=widths, counts=counts)
@@ -151,7 +152,7 @@ def counts_by_width(widths: Array, series: Mapping[str, Array], *, mark: tuple[f
     axes.axhline(value / 1000, color="black", linewidth=1, linestyle=":", gid="mark", label=words)
     axes.set(xlabel="long side of the image in pixels", ylabel=f"{ylabel}, thousands", ylim=(0, None))
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, fontsize=9, ncols=2, loc="outside upper center")
+    legend_outside(figure, *axes.get_legend_handles_labels())
     return figure
 
 
@@ -213,7 +214,8 @@ def anchors_or_distances(
     (worth,) = as_vectors(ious=ious)
     best = int(worth.argmax())
     height, width = pixels.shape[:2]
-    figure = Picture(figsize=figure_size((height, 2 * width), 7.0))
+    wide, high = figure_size((height, 2 * width), 7.0)
+    figure = Picture(figsize=(wide, high + 0.25))
     left, right = figure.subplots(1, 2)
     for axes in (left, right):
         draw_image(axes, pixels, fade=0.45)
@@ -221,9 +223,9 @@ def anchors_or_distances(
         draw_box(axes, np.asarray(box, dtype=float), 6, "")
     _draw_outlines(left, np.delete(rows, best, axis=0), colors="0.35", linewidths=0.9, gid="anchors")
     left.add_patch(rectangle(rows[best], edgecolor=COLORS[1], linewidth=2.5, linestyle="--", gid="best"))
-    left.set_title(f"{len(rows)} anchors, the best of them with IoU {worth[best]:.2f}", fontsize=10)
+    left.set_title(f"{len(rows)} anchors,\nthe best with IoU {worth[best]:.2f}", fontsize=10)
     draw_distances(right, location, box)
-    right.set_title("one location, four distances", fontsize=10)
+    right.set_title("one location,\nfour distances", fontsize=10)
     for axes in (left, right):
         axes.plot(*location, "o", color=COLORS[5], markeredgecolor="black", markersize=8, zorder=5)
     return figure

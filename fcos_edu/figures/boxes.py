@@ -61,7 +61,7 @@ def show_boxes(
         text = "" if classes is None else names[label] if names is not None else str(label)
         if values is not None:
             text = f"{text} {values[i]:.2f}".strip()
-        draw_box(axes, box, label, text)
+        draw_box(axes, box, label, text, rank=i)
     axes.set_title(title)
     return figure
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from .letters import WIDE
 from .parts import as_vectors
 from .style import CENTERNESS_COLORS, COLORS, Array, Picture
 
@@ -61,7 +62,7 @@ def score_against_iou(scores_without: Array, scores_with: Array, ious: Array) ->
         ValueError: not as many of each.
     """
     without, with_, worth = as_vectors(scores_without=scores_without, scores_with=scores_with, ious=ious)
-    figure = Picture(figsize=(7, 3.9))
+    figure = Picture(figsize=(WIDE, 3.9))
     panels = figure.subplots(1, 2, sharey=True)
     for axes, name, scores in zip(panels, ("without center-ness", "with center-ness"), (without, with_), strict=True):
         under = worth < scores

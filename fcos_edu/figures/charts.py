@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from .letters import WIDE, inches, least_points, legend_outside
 from .parts import as_vectors, line_look
 from .style import COLORS, MARKERS, Array, Picture
 
@@ -45,9 +46,13 @@ def bars(
     if spreads is not None and spreads.keys() != series.keys():
         raise ValueError(f"spreads of {sorted(spreads)} for series {sorted(series)}; each series needs its own")
     room = 1.5 + 1.0 * len(names) * max(1.0, len(series) * 0.8)
-    figure = Picture(figsize=(min(room, 7.0), 2.8))
+    figure = Picture(figsize=(min(room, WIDE), 3.0))
     axes = figure.subplots()
     width = 0.8 / len(series)
+    # Values that are wider than their bars stand upright.
+    own = (figure.get_size_inches()[0] - 0.9) / len(names) * (width if len(series) > 1 else 1)
+    words = [f"{value:.1f}" for values in series.values() for value in values]
+    upright = max((inches(word, max(9, least_points(figure))) for word in words), default=0) > own
     for i, (name, values) in enumerate(series.items()):
         at = np.arange(len(names)) + (i - (len(series) - 1) / 2) * width
         drawn = axes.bar(
@@ -61,14 +66,15 @@ def bars(
             edgecolor="black",
             hatch=("", "//", "..")[i % 3],
         )
-        axes.bar_label(drawn, fmt="{:.1f}", fontsize=9)
+        axes.bar_label(drawn, fmt="{:.1f}", fontsize=9, rotation=90 if upright else 0, padding=3 if upright else 1)
     axes.set_xticks(np.arange(len(names)), names)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.set_title(title, fontsize=10)
-    axes.margins(y=0.15)
+    axes.margins(y=0.35 if upright else 0.15)
     axes.spines[["top", "right"]].set_visible(False)
     if len(series) > 1:
-        axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+        handles, labels = axes.get_legend_handles_labels()
+        legend_outside(figure, handles, labels)
     return figure
 
 
@@ -98,7 +104,7 @@ def lines(
     unknown = set(marks or {}) - set(names)
     if not panels or unknown:
         raise ValueError(f"{len(panels)} panels, and marks on {sorted(unknown)}; the lines are {names}")
-    figure = Picture(figsize=(7, 3.2 if len(panels) > 1 else 3.0))
+    figure = Picture(figsize=(WIDE, 3.2))
     grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, series) in zip(grid, panels.items(), strict=True):
         for name, values in series.items():
@@ -114,7 +120,7 @@ def lines(
         axes.grid(color="0.92")
         axes.spines[["top", "right"]].set_visible(False)
     grid[0].set_ylabel(ylabel)
-    figure.legend(*grid[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=4, loc="outside upper center")
+    legend_outside(figure, *grid[0].get_legend_handles_labels())
     return figure
 
 
@@ -140,7 +146,7 @@ def value_and_slope(
     Raises:
         ValueError: not as many values or slopes as x.
     """
-    figure = Picture(figsize=(7, 3))
+    figure = Picture(figsize=(WIDE, 3.2))
     panels = figure.subplots(1, 2)
     for i, (name, both) in enumerate(curves.items()):
         for axes, values in zip(panels, both, strict=True):
@@ -154,5 +160,5 @@ def value_and_slope(
         axes.set_title(title, fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="0.92")
-    panels[0].legend(frameon=False, fontsize=9)
+    legend_outside(figure, *panels[0].get_legend_handles_labels())
     return figure

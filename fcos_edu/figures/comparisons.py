@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from .letters import WIDE, folded, least_points, legend_outside
 from .style import COLORS, Picture
 
 
@@ -49,8 +50,8 @@ def forest(comparisons: Sequence[Comparison], *, xlabel: str, title: str = "") -
         for ends in (one.interval, one.wide):
             if ends is not None and ends[0] > ends[1]:
                 raise ValueError(f"the interval of {one.label!r} is {ends}; the lower end comes first")
-    figure = Picture(figsize=(7, 1.3 + 0.42 * len(comparisons)))
-    axes = figure.subplots()
+    figure = Picture(figsize=(WIDE, 1.5 + 0.46 * len(comparisons)))
+    axes, size = figure.subplots(), least_points(figure)
     for row, one in enumerate(comparisons):
         if one.smallest is not None and one.wide is not None and one.wide[0] <= 0 <= one.wide[1]:
             band = axes.barh(row, 2 * one.smallest, 0.62, left=-one.smallest, color="0.9", zorder=0)
@@ -67,9 +68,11 @@ def forest(comparisons: Sequence[Comparison], *, xlabel: str, title: str = "") -
                 one.paper, row, "D", color="none", markeredgecolor=COLORS[1], markeredgewidth=1.8, markersize=8,
                 gid=f"paper {row}", zorder=3,
             )  # fmt: skip
-        axes.text(1.02, row, one.word, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
+        axes.text(
+            1.02, row, folded(one.word, 1.25, size), transform=axes.get_yaxis_transform(), va="center", fontsize=9
+        )
     axes.axvline(0, color="black", linewidth=0.9)
-    axes.set_yticks(range(len(comparisons)), [one.label for one in comparisons])
+    axes.set_yticks(range(len(comparisons)), [folded(one.label, 1.7, size) for one in comparisons])
     axes.set(xlabel=xlabel, ylim=(len(comparisons) - 0.5, -0.5))
     axes.set_title(title, fontsize=10)
     axes.grid(axis="x", color="0.92")
@@ -80,7 +83,7 @@ def forest(comparisons: Sequence[Comparison], *, xlabel: str, title: str = "") -
         Line2D([], [], color=COLORS[0], linewidth=1.2, label="corrected for all rows"),
         Line2D([], [], color="none", marker="D", markeredgecolor=COLORS[1], markerfacecolor="none", label="the paper"),
     ]
-    figure.legend(handles=known, frameon=False, fontsize=9, ncols=3, loc="outside upper center")
+    legend_outside(figure, known, [str(line.get_label()) for line in known])
     return figure
 
 

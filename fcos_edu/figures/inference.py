@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from .letters import WIDE, legend_outside
 from .parts import (
     as_boxes,
     as_column,
@@ -57,8 +58,8 @@ def image_to_detections(
     """
     pixels = as_pixels(image)
     height, width = pixels.shape[:2]
-    figure = Picture(figsize=(7.2, 2.4 * height / width + 0.5))
-    where, boxes, final = figure.subplots(1, 3)
+    figure = Picture(figsize=(6.2, 6.0 * height / width + 1.0))
+    where, boxes, final = figure.subplot_mosaic([["where", "boxes"], ["final", "final"]]).values()
     draw_image(where, pixels, fade=0.6)
     for level, xy, score in zip(levels, points, scores):
         value = np.asarray(score, dtype=float)
@@ -74,7 +75,7 @@ def image_to_detections(
             label=f"P{level}" if seen.any() else "_none",  # matplotlib leaves such a name out
         )
     if where.get_legend_handles_labels()[1]:
-        figure.legend(ncols=len(levels), fontsize=9, loc="outside lower left", frameon=False)
+        legend_outside(figure, *where.get_legend_handles_labels())
     where.set_title("1. scores at locations", fontsize=10)
     draw_image(boxes, pixels, fade=0.6)
     for box in as_boxes(candidates):
@@ -99,7 +100,7 @@ def coordinate_errors(x: Array, errors: Mapping[str, Array]) -> Figure:
     Raises:
         ValueError: not one error for each place.
     """
-    figure = Picture(figsize=(7, 2.8))
+    figure = Picture(figsize=(WIDE, 2.8))
     axes = figure.subplots()
     for i, (name, error) in enumerate(errors.items()):
         at, off = as_vectors(x=x, errors=error)
@@ -108,7 +109,7 @@ def coordinate_errors(x: Array, errors: Mapping[str, Array]) -> Figure:
     axes.set(xlabel="place of the side in pixels", ylabel="error in pixels")
     axes.grid(axis="y", color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, fontsize=9, ncols=len(errors), loc="outside upper center")
+    legend_outside(figure, *axes.get_legend_handles_labels())
     return figure
 
 
@@ -133,7 +134,7 @@ def threshold_rules(
     if len(p) and not (min(p.min(), c.min()) > 0 and max(p.max(), c.max()) <= 1):
         raise ValueError("class scores and center-ness must be above 0 and at most 1")
     right = np.zeros(len(p), dtype=bool) if truth is None else np.asarray(truth, dtype=bool)
-    figure = Picture(figsize=(6.4, 3.8))
+    figure = Picture(figsize=(WIDE, 4.2))
     axes = figure.subplots()
     for mask, color, marker, size, name in (
         (~right, COLORS[4], "o", 5, "no box fits" if truth is not None else ""),
@@ -160,7 +161,9 @@ def threshold_rules(
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, fontsize=9, ncols=2, markerscale=2, loc="outside upper center")
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
+        legend_outside(figure, handles, labels, markerscale=2)
     return figure
 
 
@@ -185,7 +188,7 @@ def class_offsets(boxes: Array, labels: Array, names: Sequence[str], offset: flo
     classes = as_column(labels, len(rows), "labels")
     assert classes is not None
     moved = rows + classes[:, None] * offset
-    figure = Picture(figsize=(7, 3.6))
+    figure = Picture(figsize=(WIDE, 3.6))
     before, after = figure.subplots(1, 2)
     for axes, drawn, title in ((before, rows, "as they are"), (after, moved, "moved by class × offset")):
         for box, label in zip(drawn, classes, strict=True):
@@ -199,14 +202,14 @@ def class_offsets(boxes: Array, labels: Array, names: Sequence[str], offset: flo
     for label in np.unique(classes):
         style = LINES[int(label) % len(LINES)]
         before.plot([], [], style, color=COLORS[int(label) % len(COLORS)], linewidth=2, label=names[int(label)])
-    figure.legend(frameon=False, fontsize=9, ncols=5, loc="outside upper center")
+    legend_outside(figure, *before.get_legend_handles_labels())
     return figure
 
 
 def score_threshold(
     image: Array, result: Mapping[str, Tensor], names: Sequence[str], scores: Array, right: Array, threshold: float
 ) -> Figure:
-    """What a score threshold does: the detections above it in one image, and how many of many images it parts.
+    """What a score threshold does: the detections above it in one image; below, how many of many images it parts.
 
     Args:
         image: as in :func:`.show_boxes`.
@@ -217,9 +220,11 @@ def score_threshold(
         threshold: 0..1.
     """
     values, hit = as_vectors(scores=scores, right=right)
-    figure = Picture(figsize=(7, 3.3))
-    left, counts = figure.subplots(1, 2, width_ratios=(1.1, 1))
-    draw_image(left, as_pixels(image))
+    pixels = as_pixels(image)
+    high = 3.8 * pixels.shape[0] / pixels.shape[1] + 0.3
+    figure = Picture(figsize=(4.6, high + 2.6))
+    left, counts = figure.subplots(2, 1, height_ratios=(high, 2.6))
+    draw_image(left, pixels)
     draw_result(left, result, names, threshold)
     left.set(xticks=[], yticks=[])
     left.set_title(f"score at least {threshold:.2f}", fontsize=10)
@@ -233,7 +238,7 @@ def score_threshold(
     counts.axvline(threshold, color="black", linewidth=2, gid="threshold")
     counts.set(xlim=(0, 1), xlabel="score", ylabel="detections", yscale="symlog")
     counts.yaxis.set_major_formatter("{x:g}")
-    counts.legend(frameon=False, fontsize=9)
+    legend_outside(figure, *counts.get_legend_handles_labels(), below=True)
     counts.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -274,5 +279,5 @@ def origins(
     for level in np.unique(levels):
         style = level_style(int(level)) | {"markersize": 8}
         axes.plot(*xy[where[levels == level]].T, **style, label=f"P{level}", gid=f"P{level}")
-    figure.legend(fontsize=9, frameon=False, ncols=5, loc="outside upper center")
+    legend_outside(figure, *axes.get_legend_handles_labels())
     return figure

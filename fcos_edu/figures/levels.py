@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from .letters import WIDE, legend_outside
 from .parts import (
     as_boxes,
     as_pixels,
@@ -43,7 +44,7 @@ def pyramid(sizes: Sequence[tuple[int, int]], strides: Sequence[int] = (8, 16, 3
     """
     if len(sizes) != 5 or len(strides) != 5:
         raise ValueError(f"{len(sizes)} sizes and {len(strides)} strides; the figure draws the five levels P3 to P7")
-    figure = Picture(figsize=(7.6, 4.4))
+    figure = Picture(figsize=(6.4, 4.4))
     axes = figure.subplots()
     axes.set(xlim=(-0.2, 10.4), ylim=(-0.55, 5.2))
     axes.axis("off")
@@ -56,7 +57,7 @@ def pyramid(sizes: Sequence[tuple[int, int]], strides: Sequence[int] = (8, 16, 3
         light = level >= 6
         draw_slab(axes, where_p, row, half, LEVEL_COLORS[level], f"P{level}", "black" if light else "white")
         axes.text(where_text, row, f"{height} × {width}\nstride {stride}", va="center", fontsize=9)
-        draw_arrow(axes, (7.15, row), (head_x - 0.75, 2 + (row - 2) * 0.45))
+        draw_arrow(axes, (7.3, row), (head_x - 0.75, 2 + (row - 2) * 0.45))
     for row in (0, 1):  # the backbone's way up, and the pyramid's way down
         draw_arrow(axes, (where_c, row + 0.27), (where_c, row + 0.75))
         draw_arrow(axes, (where_p, row + 0.75), (where_p, row + 0.27), "×2, +")
@@ -85,7 +86,7 @@ def level_ranges(
     finite = [b for b in bounds if 0 < b < np.inf]
     left, right = finite[0] / 8, finite[-1] * 3
     marks = spans or {}
-    figure = Picture(figsize=(7, 1.6 + 0.32 * len(marks)))
+    figure = Picture(figsize=(WIDE, 1.6 + 0.34 * len(marks)))
     axes = figure.subplots()
     for level, (low, high) in zip(levels, pairwise(bounds), strict=True):
         start, end = max(low, left), min(high, right)
@@ -94,7 +95,10 @@ def level_ranges(
         axes.text(np.sqrt(start * end), 0, f"P{level}", ha="center", va="center", color=ink, fontweight="bold")
     for i, (name, (low, high)) in enumerate(marks.items(), start=1):
         axes.plot([low, high], [-i, -i], color="black", linewidth=2.5, marker="|", markersize=9, gid=name)
-        axes.text(high * 1.06, -i, name, va="center", fontsize=9)
+        late = high > 0.25 * right  # its name would leave the picture
+        axes.text(
+            low / 1.08 if late else high * 1.08, -i, name, ha="right" if late else "left", va="center", fontsize=9
+        )
     axes.set_xscale("log", base=2)
     axes.set(xlim=(left, right), ylim=(-len(marks) - 0.6, 0.6), yticks=[], xlabel="max(l, t, r, b) in pixels")
     axes.set_xticks(finite, [f"{b:g}" for b in finite])
@@ -174,7 +178,7 @@ def box_on_levels(
         levels: numbers of the levels.
     """
     x0, y0, x1, y1 = box
-    figure = Picture(figsize=(7, 3.7))
+    figure = Picture(figsize=(WIDE, 3.8))
     near, far, bars = figure.subplot_mosaic([["near", "far"], ["near", "bars"]], width_ratios=(1.25, 1)).values()
     hits = [np.asarray(xy, dtype=float)[np.asarray(owner) >= 0] for xy, owner in zip(points, matched, strict=True)]
     for axes in (near, far):
@@ -183,11 +187,11 @@ def box_on_levels(
     reach = 0.6 * max(x1 - x0, y1 - y0)  # a little more than half the box
     middle = (x0 + x1) / 2, (y0 + y1) / 2
     near.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] + reach, middle[1] - reach))
-    near.set_title(f"a box of {x1 - x0:g} × {y1 - y0:g} pixels, close up", fontsize=10)
+    near.set_title(f"a box of {x1 - x0:g} × {y1 - y0:g} pixels,\nclose up", fontsize=10)
     for level, xy in zip(levels, hits, strict=True):
         near.plot(*xy.T, **level_style(level), label=f"P{level}", gid=f"P{level}")
     far.set(xlim=(0, canvas[1]), ylim=(canvas[0], 0))
-    far.set_title(f"in an image of {canvas[0]} × {canvas[1]}", fontsize=10)
+    far.set_title(f"in an image\nof {canvas[0]} × {canvas[1]}", fontsize=10)
     names = [f"P{level}" for level in levels]
     counts = [len(xy) for xy in hits]
     drawn = bars.bar(names, counts, color=[LEVEL_COLORS[level] for level in levels], edgecolor="black")
@@ -206,7 +210,7 @@ def positives_by_size(sides: Array, counts: Array, levels: Sequence[int] = (3, 4
         counts: ``(N, levels)`` positive locations.
         levels: numbers of the levels.
     """
-    figure = Picture(figsize=(7, 3))
+    figure = Picture(figsize=(WIDE, 3.2))
     axes = figure.subplots()
     for level, line in zip(levels, np.asarray(counts).T, strict=True):
         # Zeros only where the line leaves the axis: five levels of zeros would cover each other.
@@ -222,7 +226,7 @@ def positives_by_size(sides: Array, counts: Array, levels: Sequence[int] = (3, 4
     axes.set(xlabel="side of a square box in pixels", ylabel="positive locations", ylim=(0, None))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, ncols=len(levels), loc="upper center", bbox_to_anchor=(0.5, 1.2))
+    legend_outside(figure, *axes.get_legend_handles_labels())
     return figure
 
 
@@ -232,7 +236,7 @@ def samples_on_levels(
     *,
     image: Array | None = None,
     canvas: tuple[int, int] | None = None,
-    width: float = 3.5,
+    width: float = 3.1,
 ) -> Figure:
     """Positive locations of all levels in one picture, the ambiguous ones ringed; a panel for each setting.
 
@@ -245,7 +249,7 @@ def samples_on_levels(
         width: of a panel, in inches.
     """
     size = ground_size(image, canvas, boxes)
-    figure = Picture(figsize=(width * len(panels), width * size[0] / size[1] + 0.6))
+    figure = Picture(figsize=(width * len(panels), width * size[0] / size[1] + 0.9))
     seen: dict[str, Any] = {}
     for axes, (name, (levels, points, positive, ambiguous)) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
@@ -270,11 +274,11 @@ def samples_on_levels(
             )  # fmt: skip
             if twice.any():
                 seen["ambiguous"] = ring
-        axes.set_title(f"{name}: {hits.sum():,} positive, {doubts.sum():,} ambiguous", fontsize=10)
+        axes.set_title(f"{name}:\n{hits.sum():,} positive, {doubts.sum():,} ambiguous", fontsize=10)
     # A legend of constant height, so that the frames of a moving figure do not jump.
     handles = {label: seen[label] for label in sorted(seen)}
     if handles:
-        figure.legend(handles.values(), handles.keys(), frameon=False, fontsize=9, ncols=6, loc="outside lower center")
+        legend_outside(figure, list(handles.values()), list(handles), below=True)
     return figure
 
 
@@ -287,7 +291,7 @@ def level_demands(values: Mapping[int, Array], *, xlabel: str, limits: tuple[flo
         limits: of the axis, so that frames of a moving figure can be compared.
         title: written above.
     """
-    figure = Picture(figsize=(7, 0.5 * len(values) + 1.2))
+    figure = Picture(figsize=(WIDE, 0.5 * len(values) + 1.3))
     axes = figure.subplots()
     for y, (level, row) in enumerate(values.items()):
         low, lower, middle, upper, high = np.percentile(np.asarray(row, dtype=float), (5, 25, 50, 75, 95))
@@ -337,7 +341,7 @@ def boxes_on_levels(
     edges = np.unique([*edges, *(b for b in bounds if limits[0] < b < limits[1])])
     # A box on a bound belongs to the finer level, as in the assignment.
     counts = np.bincount(np.searchsorted(edges[1:-1], values), minlength=len(edges) - 1)
-    figure = Picture(figsize=(7, 3.2))
+    figure = Picture(figsize=(WIDE, 3.4))
     axes = figure.subplots()
     top = max(1, counts.max()) * 1.3
     for level, (low, high) in zip(levels, pairwise(bounds), strict=True):
@@ -364,6 +368,6 @@ def boxes_on_levels(
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set(xlim=limits, ylim=(0, top), ylabel="boxes", title=title)
-    axes.set_xlabel("max(l, t, r, b) at the centre: half the longer side, in pixels of the resized image")
+    axes.set_xlabel("max(l, t, r, b) at the centre: half the longer side,\nin pixels of the resized image")
     axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -16,6 +16,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from .letters import WIDE, legend_outside
 from .parts import (
     as_boxes,
     as_pixels,
@@ -39,7 +40,7 @@ def location_grid(image: Array, points: Mapping[str, Array], stride: int) -> Fig
     """
     pixels = as_pixels(image)
     height, width = pixels.shape[:2]
-    size = figure_size((height, width * len(points)), 3.9 * len(points))
+    size = figure_size((height, width * len(points)), min(3.9 * len(points), 6.2))
     figure = Picture(figsize=size)
     for axes, (name, xy) in zip(figure.subplots(1, len(points), squeeze=False)[0], points.items(), strict=True):
         draw_image(axes, pixels, fade=0.45)
@@ -81,7 +82,7 @@ def locations_and_distances(
         bars: draw the four numbers as bars beside the picture, too.
     """
     size = ground_size(image, canvas, [box])
-    figure = Picture(figsize=(6.4 if bars else 4.6, 3.4))
+    figure = Picture(figsize=(WIDE if bars else 4.6, 3.4))
     if bars:
         axes, side = figure.subplots(1, 2, width_ratios=(2.2, 1))
     else:
@@ -309,7 +310,7 @@ def bit_words(column_words: Array, row_words: Array, names: Sequence[str], *, ro
     main.set_xlabel("row & column; colour: the lowest set bit", fontsize=10)
     for i, name in enumerate(names):
         main.plot([], [], "s", color=COLORS[i % len(COLORS)], markersize=9, label=f"bit {i}: {name}")
-    figure.legend(frameon=False, ncols=4, fontsize=9, loc="outside lower center")
+    legend_outside(figure, *main.get_legend_handles_labels(), below=True)
     return figure
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from .letters import WIDE, legend_outside
 from .parts import as_vectors, rectangle
 from .style import COLORS, Array, Picture
 
@@ -32,7 +33,7 @@ def shares(x: Array, parts: Mapping[str, Array], *, xlabel: str, ylabel: str = "
     whole = np.sum(rows, axis=0)
     if not (whole > 0).all():
         raise ValueError(f"the parts add up to {whole.min():g}; a share needs a whole above zero")
-    figure = Picture(figsize=(6.4, 3.0))
+    figure = Picture(figsize=(WIDE, 3.2))
     axes = figure.subplots()
     below = np.zeros_like(at)
     for i, (name, row) in enumerate(zip(parts, rows, strict=True)):
@@ -44,7 +45,7 @@ def shares(x: Array, parts: Mapping[str, Array], *, xlabel: str, ylabel: str = "
         below = above
     axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(at[0], at[-1]), ylim=(0, 100))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    legend_outside(figure, *axes.get_legend_handles_labels())
     return figure
 
 
@@ -58,7 +59,7 @@ def box_race(location: Sequence[float], truth: Sequence[float], predictions: Map
     """
     wanted = _box_at(location, truth)
     wide, high = wanted[2] - wanted[0], wanted[3] - wanted[1]
-    figure = Picture(figsize=(2.5 * len(predictions), 2.5 * high / wide + 0.5))
+    figure = Picture(figsize=(2.0 * len(predictions), 2.0 * high / wide + 0.6))
     for i, (axes, (name, ltrb)) in enumerate(
         zip(figure.subplots(1, len(predictions), squeeze=False)[0], predictions.items(), strict=True)
     ):

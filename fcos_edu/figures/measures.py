@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .letters import WIDE, legend_outside
 from .parts import (
     as_boxes,
     as_column,
@@ -69,7 +70,7 @@ def hits_and_misses(
         color = COLORS[0] if ok else COLORS[1]
         high = "top" if box[1] < 0.08 * pixels.shape[0] else "bottom"  # inside the picture
         axes.text(box[0] + 2, box[1], word, fontsize=8, color=color, va=high, path_effects=HALO, clip_on=True)
-    figure.legend(fontsize=9, frameon=False, ncols=3, loc="outside upper center")
+    legend_outside(figure, *axes.get_legend_handles_labels())
     return figure
 
 
@@ -134,16 +135,14 @@ def precision_recall_by_iou(curves: Mapping[str, Mapping[float, tuple[Array, Arr
     first = next(iter(ious.values()), [])
     if not first or any(own != first for own in ious.values()):
         raise ValueError(f"curves at the IoUs {ious}; every method needs the same, at least one")
-    figure = Picture(figsize=(7, 2.9))
+    figure = Picture(figsize=(WIDE, 2.9))
     panels = figure.subplots(1, len(first), sharey=True, squeeze=False)[0]
     for axes, iou in zip(panels, first, strict=True):
         _draw_precision_recall(axes, {name: by_iou[iou] for name, by_iou in curves.items()})
         axes.set_title(f"IoU at least {iou:.2f}", fontsize=10)
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])  # short, so that neighbours do not touch
     panels[0].set_ylabel("precision")
-    figure.legend(
-        *panels[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=3, loc="outside upper center"
-    )
+    legend_outside(figure, *panels[0].get_legend_handles_labels())
     return figure
 
 
@@ -173,7 +172,7 @@ def ablation_ladder(
         raise ValueError(f"{len(names)} names for {len(values)} values; each row needs both")
     if at is not None and not 0 <= at < len(names):
         raise ValueError(f"at is {at}; with {len(names)} rows it must lie in 0..{len(names) - 1}")
-    figure = Picture(figsize=(6.5, 0.36 * len(names) + 1.0))
+    figure = Picture(figsize=(WIDE, 0.38 * len(names) + 1.0))
     axes = figure.subplots()
     start = baseline[0] if baseline else values[0]
     for row, (value, before) in enumerate(zip(values, [start, *values])):

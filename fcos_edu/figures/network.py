@@ -40,7 +40,7 @@ def architecture(
         raise ValueError(f"shapes of {list(shapes)}; the figure needs image, C3 and so on, P3 and so on")
     if centerness not in ("classification", "regression"):
         raise ValueError(f"centerness is on {centerness!r}; it must be on 'classification' or 'regression'")
-    figure = Picture(figsize=(8.4, 4.7))
+    figure = Picture(figsize=(6.4, 5.4))
     axes = figure.subplots()
     axes.set(xlim=(0.2, 14.6), ylim=(-1.55, 5.1))
     axes.axis("off")
@@ -93,13 +93,13 @@ def _draw_head(axes: Axes, x: float, channels: int, convs: int, outputs: Mapping
             )
         end = x + 0.25 + (convs - 1) * (wide / convs) + width
         axes.text(
-            (x + 0.25 + end) / 2, y + 0.6, f"{convs} × conv, {channels} channels", ha="center", va="bottom", fontsize=8
+            (x + 0.25 + end) / 2, y + 0.6, f"{convs} × conv,\n{channels} channels", ha="center", va="bottom", fontsize=8
         )
         own = [tower, "centerness"] if tower == centerness and "centerness" in outputs else [tower]
         for i, name in enumerate(own):
             at = y + (0.0 if len(own) == 1 else 0.42 - 0.84 * i)
             draw_arrow(axes, (end + 0.05, y), (x + 3.55, at))
-            label = {"centerness": "center-ness", "regression": "regression: $\\exp(s_i x)$"}.get(name, name)
+            label = {"centerness": "center-ness", "regression": "regression\n$\\exp(s_i x)$"}.get(name, name)
             text = f"{label}\nH × W × {outputs[name]}"
             axes.text(x + 3.65, at, text, ha="left", va="center", fontsize=9, gid=f"output {name}")
 

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
 from numpy.typing import NDArray
 
+from .letters import place_at_box
 from .style import COLORS, LEVEL_COLORS, LEVEL_MARKERS, LEVEL_SIZES, LINES, Array
 
 if TYPE_CHECKING:
@@ -120,15 +121,18 @@ def draw_verdicts(
         axes.plot([], [], line, color=color, linewidth=linewidth, label=f"{name}: {len(boxes)}")
 
 
-def draw_box(axes: Axes, box: NDArray[np.float64], index: int, text: str) -> None:
-    """A box in the colour and line style of its index, its text above its upper side."""
+def draw_box(axes: Axes, box: NDArray[np.float64], index: int, text: str, rank: int = 0) -> None:
+    """A box in the colour and line style of its index, its text above its upper side.
+
+    In a file no text lies on another: that of the lowest ``rank`` chooses its corner first.
+    """
     color, style = COLORS[index % len(COLORS)], LINES[index // len(COLORS) % len(LINES)]
     draw_haloed(axes, box, edgecolor=color, linewidth=2, linestyle=style)
     if text:
         # The text stays inside the picture when the box touches its upper border or begins far to the right.
         height, width = axes.get_ylim()[0], axes.get_xlim()[1]
         late = box[0] > 0.6 * width
-        axes.text(
+        words = axes.text(
             min(box[2], width) if late else box[0],
             box[1],
             text,
@@ -139,6 +143,7 @@ def draw_box(axes: Axes, box: NDArray[np.float64], index: int, text: str) -> Non
             clip_on=True,
             bbox={"facecolor": color, "edgecolor": "none", "pad": 1.2},
         )
+        place_at_box(words, box, rank)
 
 
 def draw_result(axes: Axes, result: Mapping[str, Tensor], names: Sequence[str], threshold: float) -> None:
@@ -148,7 +153,7 @@ def draw_result(axes: Axes, result: Mapping[str, Tensor], names: Sequence[str], 
     for i in reversed(range(len(boxes))):
         if scores is None or scores[i] >= threshold:
             text = names[labels[i]] if scores is None else f"{names[labels[i]]} {scores[i]:.2f}"
-            draw_box(axes, boxes[i], int(labels[i]), text)
+            draw_box(axes, boxes[i], int(labels[i]), text, rank=i)
 
 
 def line_look(index: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from .letters import WIDE, legend_outside
 from .parts import (
     as_boxes,
     as_column,
@@ -28,41 +29,41 @@ from .parts import (
 from .style import COLORS, MARKERS, Array, Picture
 
 
-def two_stages(first: str = "region proposal network\nor FCOS", proposals: int = 1000) -> Figure:
+def two_stages(first: str = "region proposal\nnetwork or FCOS", proposals: int = 1000) -> Figure:
     """The two stages of Faster R-CNN: boxes that may hold an object, then a closer look at each.
 
     Args:
         first: what makes the proposals.
         proposals: how many go on to the second stage.
     """
-    figure = Picture(figsize=(7, 3.3))
+    figure = Picture(figsize=(WIDE, 4.2))
     axes = figure.subplots()
     axes.set(xlim=(0, 14), ylim=(0, 6.4))
     axes.axis("off")
     plain, one, two = "0.93", COLORS[4], COLORS[5]
     boxes = (
-        (0.1, 2.2, 1.8, 1.6, "image", plain),
-        (2.7, 2.2, 2.3, 1.6, "backbone\nand pyramid", plain),
-        (5.9, 4.1, 3.4, 1.6, first, one),
-        (5.9, 0.5, 3.4, 1.6, "pool: a 7 × 7 map\nfor each region", two),
-        (10.4, 0.5, 3.4, 1.6, "for each region:\nclass or background,\nand a better box", two),
+        (0.0, 2.4, 1.5, 1.6, "image", plain),
+        (2.2, 2.4, 2.8, 1.6, "backbone\nand pyramid", plain),
+        (6.0, 4.2, 3.6, 1.5, first, one),
+        (6.0, 0.8, 3.4, 1.5, "pool a 7 × 7\nmap for each", two),
+        (10.3, 0.6, 3.7, 1.9, "for each: class\nor background,\nand a better box", two),
     )
     for x, y, width, height, text, color in boxes:
         axes.add_patch(Rectangle((x, y), width, height, facecolor=color, edgecolor="black", alpha=0.75, gid=text))
         axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9)
     for start, end in (
-        ((1.9, 3.0), (2.7, 3.0)),
-        ((5.0, 3.3), (5.9, 4.6)),
-        ((5.0, 2.7), (5.9, 1.6)),
-        ((7.6, 4.1), (7.6, 2.1)),
-        ((9.3, 1.3), (10.4, 1.3)),
+        ((1.5, 3.2), (2.2, 3.2)),
+        ((5.0, 3.5), (6.0, 4.7)),
+        ((5.0, 2.9), (6.0, 1.8)),
+        ((7.7, 4.2), (7.7, 2.3)),
+        ((9.4, 1.55), (10.3, 1.55)),
     ):
         draw_arrow(axes, start, end)
-    axes.text(7.75, 3.1, f"about {proposals:,} boxes,\nwithout a name", va="center", fontsize=9)
-    axes.text(4.95, 4.2, "features", ha="right", fontsize=9)
-    axes.text(4.95, 1.6, "features", ha="right", fontsize=9)
-    axes.text(7.6, 5.85, "first stage: where?", ha="center", fontsize=10, fontweight="bold")
-    axes.text(9.85, 0.05, "second stage: what, and where exactly?", ha="center", fontsize=10, fontweight="bold")
+    axes.text(7.95, 3.25, f"about {proposals:,} boxes,\nwithout a name", va="center", fontsize=9)
+    axes.text(5.2, 4.45, "features", ha="right", fontsize=9)
+    axes.text(5.2, 1.75, "features", ha="right", fontsize=9)
+    axes.text(7.8, 5.95, "first stage: where?", ha="center", fontsize=10, fontweight="bold")
+    axes.text(14.0, 0.05, "second stage: what, and where exactly?", ha="right", fontsize=10, fontweight="bold")
     return figure
 
 
@@ -127,7 +128,7 @@ def best_proposals(image: Array, boxes: Array, truth: Array, found: Array, *, ti
         axes.add_patch(rectangle(box, edgecolor="black", linewidth=0.7, alpha=alpha, gid="proposal"))
     fits = fits.astype(bool)
     draw_verdicts(axes, {"found": (true[fits], COLORS[0], "-"), "not found": (true[~fits], COLORS[1], ":")})
-    figure.legend(fontsize=9, frameon=False, ncols=2, loc="outside upper center")
+    legend_outside(figure, *axes.get_legend_handles_labels())
     return figure
 
 
@@ -144,7 +145,7 @@ def recall_by_count(counts: Array, series: Mapping[str, Array]) -> Figure:
     (x,) = as_vectors(counts=counts)
     if not (len(x) and x[0] > 0 and (np.diff(x) > 0).all()):
         raise ValueError(f"counts {x.tolist()}; they must be positive and rise")
-    figure = Picture(figsize=(6.4, 3.2))
+    figure = Picture(figsize=(WIDE, 3.4))
     axes = figure.subplots()
     for i, (name, recall) in enumerate(series.items()):
         at, y = as_vectors(counts=counts, recall=recall)
@@ -153,5 +154,5 @@ def recall_by_count(counts: Array, series: Mapping[str, Array]) -> Figure:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(axis="y", color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    legend_outside(figure, *axes.get_legend_handles_labels())
     return figure

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from PIL import Image, PngImagePlugin
 
+from .letters import readable
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -50,6 +52,7 @@ class Picture(Figure):
 def png(figure: Figure, *, dpi: int = 70, colors: int = 64) -> bytes:
     """A figure as a PNG file with a palette: about a third of the usual size.
 
+    Letters that a telephone would show too small are enlarged before, see :func:`fcos_edu.figures.letters.readable`.
     The comment of a file without a picture in it is "drawing": a dark page may turn its light and dark over.
 
     Args:
@@ -57,6 +60,7 @@ def png(figure: Figure, *, dpi: int = 70, colors: int = 64) -> bytes:
         dpi: pixels to the inch.
         colors: size of the palette, 32 to 256. 64 do for a drawing, a photograph wants 256.
     """
+    readable(figure, dpi)
     full, small = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", dpi=dpi, facecolor="white")
     full.seek(0)

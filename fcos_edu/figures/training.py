@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
+from .letters import WIDE, legend_outside
 from .parts import as_vectors, line_look
 from .style import COLORS, LINES, Array, Picture
 
@@ -33,7 +34,7 @@ def training_curves(log: str | Path) -> Figure:
             center-ness loss can have, is drawn dotted.
     """
     entries = [json.loads(line) for line in Path(log).read_text().splitlines() if line.strip()]
-    figure = Picture(figsize=(7, 4))
+    figure = Picture(figsize=(WIDE, 4.2))
     losses, rate = figure.subplots(2, 1, height_ratios=(3.5, 1), sharex=True)
     steps = np.array([entry["step"] for entry in entries])
     window = max(1, len(entries) // 30)
@@ -53,7 +54,7 @@ def training_curves(log: str | Path) -> Figure:
         losses.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         losses.yaxis.set_major_formatter("{x:g}")
         losses.minorticks_off()
-        losses.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        legend_outside(figure, *losses.get_legend_handles_labels())
     losses.set_ylabel("loss")
     if entries and "lr" in entries[0]:
         rate.plot(steps, [entry["lr"] for entry in entries], color="black", linewidth=1.2)
@@ -79,7 +80,7 @@ def loss_curves(losses: Mapping[str, Array], *, floor: float | None = None) -> F
         losses: name of the term -> one value for each step.
         floor: lowest value that the center-ness term can reach, drawn as a line.
     """
-    figure = Picture(figsize=(7, 3.2))
+    figure = Picture(figsize=(WIDE, 3.2))
     axes = figure.subplots()
     for i, (name, values) in enumerate(losses.items()):
         label = name.replace("_", " ")
@@ -87,7 +88,7 @@ def loss_curves(losses: Mapping[str, Array], *, floor: float | None = None) -> F
     if floor is not None:
         axes.axhline(floor, color="black", linewidth=0.8, linestyle=":", label="floor of center-ness")
     axes.set(xlabel="step", ylabel="loss", yscale="log")
-    figure.legend(frameon=False, fontsize=9, loc="outside upper center", ncols=3)
+    legend_outside(figure, *axes.get_legend_handles_labels())
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -103,7 +104,7 @@ def learning_rates(rates: Mapping[str, Array]) -> Figure:
     """
     if not rates or any(len(np.asarray(values)) == 0 for values in rates.values()):
         raise ValueError(f"schedules {dict.fromkeys(rates)}; give at least one, each with a rate for each step")
-    figure = Picture(figsize=(7, 2.5))
+    figure = Picture(figsize=(WIDE, 2.7))
     for axes, (name, values) in zip(figure.subplots(1, len(rates), squeeze=False)[0], rates.items(), strict=True):
         rate = np.asarray(values, dtype=float)
         axes.plot(np.arange(len(rate)), rate, color=COLORS[0], linewidth=1.8)
@@ -126,7 +127,7 @@ def run_losses(runs: Mapping[str, Array], iterations: int, *, highest: float = n
     Raises:
         ValueError: a run with more steps than ``iterations``, or with a loss that is not finite.
     """
-    figure = Picture(figsize=(7, 3.2))
+    figure = Picture(figsize=(WIDE, 3.4))
     axes = figure.subplots()
     for i, (name, values) in enumerate(runs.items()):
         losses = np.asarray(values, dtype=float)
@@ -138,7 +139,7 @@ def run_losses(runs: Mapping[str, Array], iterations: int, *, highest: float = n
         if 0 < len(losses) < iterations:
             axes.plot(len(losses) - 1, losses[-1], "X", color=color, markersize=11, markeredgecolor="white", gid=name)
     axes.set(xlabel="step", ylabel="loss", yscale="log", xlim=(-0.5, iterations))
-    axes.legend(frameon=False, fontsize=9)
+    legend_outside(figure, *axes.get_legend_handles_labels())
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -152,12 +153,12 @@ def weight_average(weights: Array, averages: Array, *, wanted: float) -> Figure:
         wanted: the best value, drawn dotted.
     """
     walk, smooth = as_vectors(weights=weights, averages=averages)
-    figure = Picture(figsize=(7, 2.6))
+    figure = Picture(figsize=(WIDE, 2.8))
     axes = figure.subplots()
     axes.plot(walk, color=COLORS[5], linewidth=1.0, label="weight")
     axes.plot(smooth, color=COLORS[0], linewidth=2.2, label="its average")
     axes.axhline(wanted, color="black", linewidth=0.9, linestyle=":", label="best value")
     axes.set(xlabel="step", ylabel="value", xlim=(0, len(walk)))
-    axes.legend(frameon=False, fontsize=9, ncols=3, loc="lower right")
+    legend_outside(figure, *axes.get_legend_handles_labels())
     axes.spines[["top", "right"]].set_visible(False)
     return figure

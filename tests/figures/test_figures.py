@@ -24,7 +24,7 @@ from tests.test_lazy import loaded_by
 from .support import BOXES, IMAGE, NAMES, OUTPUTS, RESULT, SHAPES, assert_readable
 
 FOLDER = Path(figures.__file__).parent
-FILES = [path.stem for path in sorted(FOLDER.glob("*.py")) if path.stem not in ("__init__", "parts")]
+FILES = [path.stem for path in sorted(FOLDER.glob("*.py")) if path.stem not in ("__init__", "letters", "parts")]
 
 
 def own_names(module: ModuleType) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class TestFromOutputsToDetections:
         left, counts = figure.axes
         assert rectangles(left) == [BOXES[0].tolist()]
         assert set(by_gid(counts, "threshold").get_xdata()) == {0.6}
-        texts = [text.get_text() for text in counts.get_legend().get_texts()]
+        texts = [text.get_text() for text in figure.legends[0].get_texts()]
         assert texts == ["wrong: 0 of 2 stay", "right: 2 of 3 stay"]
         heights = [bar.get_height() for bar in counts.patches]
         assert sum(heights) == len(scores)

@@ -101,8 +101,8 @@ class TestSamplesOnLevels:
         assert xy(by_gid(left, "a: P3")) == [[4, 4]]
         assert xy(by_gid(left, "a: P4")) == xy(by_gid(left, "a: ambiguous on P4")) == [[8, 8]]
         assert xy(by_gid(left, "a: ambiguous on P3")) == []
-        assert left.get_title() == "a: 2 positive, 1 ambiguous"
-        assert right.get_title() == "b: 0 positive, 0 ambiguous"
+        assert left.get_title() == "a:\n2 positive, 1 ambiguous"
+        assert right.get_title() == "b:\n0 positive, 0 ambiguous"
         assert rectangles(left) == rectangles(right) == BOXES.tolist()
 
     def test_all_settings_give_figures_of_the_same_size(self) -> None:

@@ -111,5 +111,5 @@ class TestTraining:
         entry = {"step": 1, "loss": 2.0, "classification": 2.0, "lr": 0.1, "seconds": 1.0, "cpu_seconds": 1.0}
         entry |= {"waited": 0.1, "waited_share": 0.1, "skipped": 0.0}
         (tmp_path / "log.jsonl").write_text(json.dumps(entry) + "\n")
-        losses = figures.training_curves(tmp_path / "log.jsonl").axes[0]
-        assert [t.get_text() for t in losses.get_legend().get_texts()] == ["classification"]
+        figure = figures.training_curves(tmp_path / "log.jsonl")
+        assert [t.get_text() for t in figure.legends[0].get_texts()] == ["classification"]
