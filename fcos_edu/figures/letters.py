@@ -85,7 +85,13 @@ def legend_outside(
         if sum(max(widths[start : start + rows]) for start in range(0, len(names), rows)) <= room:
             columns = count
     where = "outside lower center" if below else "outside upper center"
-    style = {"frameon": False, "fontsize": size, "ncols": columns, "loc": where, "columnspacing": 1.5} | more
+    style: dict[str, Any] = {
+        "frameon": False,
+        "fontsize": size,
+        "ncols": columns,
+        "loc": where,
+        "columnspacing": 1.5,
+    } | more
     return figure.legend(handles, names, **style)
 
 
