@@ -81,8 +81,7 @@ def legend_outside(
     widths = [inches(name, larger) + 4.3 * larger / 72 for name in names]
     columns = 1
     for count in range(1, len(names) + 1):
-        rows = -(-len(names) // count)
-        if sum(max(widths[start : start + rows]) for start in range(0, len(names), rows)) <= room:
+        if sum(max(column) for column in np.array_split(widths, count)) <= room:
             columns = count
     where = "outside lower center" if below else "outside upper center"
     style: dict[str, Any] = {

@@ -42,10 +42,10 @@ def architecture(
         raise ValueError(f"centerness is on {centerness!r}; it must be on 'classification' or 'regression'")
     figure = Picture(figsize=(6.4, 5.4))
     axes = figure.subplots()
-    axes.set(xlim=(0.2, 14.6), ylim=(-1.55, 5.1))
+    axes.set(xlim=(0.0, 14.6), ylim=(-1.55, 5.1))
     axes.axis("off")
     row = {name: int(name[1:]) - int(levels[0][1:]) for name in [*stages, *levels]}
-    x_c, x_p, x_head = 1.6, 5.0, 8.0
+    x_c, x_p, x_head = 1.55, 5.15, 8.1
 
     def half(name: str) -> float:
         return 1.1 - 0.16 * row[name]

@@ -38,7 +38,7 @@ def two_stages(first: str = "region proposal\nnetwork or FCOS", proposals: int =
     """
     figure = Picture(figsize=(WIDE, 4.2))
     axes = figure.subplots()
-    axes.set(xlim=(0, 14), ylim=(0, 6.4))
+    axes.set(xlim=(-0.1, 14.1), ylim=(0, 6.4))
     axes.axis("off")
     plain, one, two = "0.93", COLORS[4], COLORS[5]
     boxes = (
