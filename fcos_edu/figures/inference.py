@@ -65,8 +65,10 @@ def image_to_detections(
         value = np.asarray(score, dtype=float)
         seen = value > 0
         style = level_style(level)
+        xs, ys = np.asarray(xy, dtype=float)[seen].T
         where.scatter(
-            *np.asarray(xy, dtype=float)[seen].T,
+            xs,
+            ys,
             s=4 + 60 * value[seen],
             marker="o" if style["marker"] in ".," else style["marker"],
             color=style["color"],

@@ -154,10 +154,10 @@ def _enlarge(figure: Figure, least: float) -> None:
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             labels = axis.get_ticklabels(which="both")
-            if any(label.get_fontsize() < least for label in labels):
+            if any(float(label.get_fontsize()) < least for label in labels):
                 axis.set_tick_params(which="both", labelsize=least)
     for text in figure.findobj(Text):
-        if isinstance(text, Text) and text.get_fontsize() < least:
+        if isinstance(text, Text) and float(text.get_fontsize()) < least:
             text.set_fontsize(least)
 
 
@@ -175,7 +175,7 @@ def _fold_titles(axes: Axes, figure: Figure) -> bool:
     upright = max(1.05 * own.height, 1.0) / figure.dpi
     changed = False
     for text, room in ((axes.title, across), (axes.xaxis.label, across), (axes.yaxis.label, upright)):
-        words = folded(text.get_text(), room, text.get_fontsize())
+        words = folded(text.get_text(), room, float(text.get_fontsize()))
         changed |= words != text.get_text()
         text.set_text(words)
     return changed
@@ -193,7 +193,7 @@ def _part_names(axis: Axis, dpi: float) -> bool:
         return False
     drawn.sort(key=lambda pair: pair[1].get_window_extent().x0)
     extents = [label.get_window_extent() for _, label in drawn]
-    size = drawn[0][1].get_fontsize()
+    size = float(drawn[0][1].get_fontsize())
     apart = 0.3 * size * dpi / 72
     if all(a.x1 + apart <= b.x0 for a, b in zip(extents, extents[1:])):
         return False
