@@ -196,14 +196,11 @@ def assert_legible(figure: Figure, dpi: float = 100) -> None:
     small = {text.get_text(): text.get_fontsize() / 72 * shown / width for text in texts}
     assert min(small.values()) > 8.99, f"{min(small.values()):.1f} pixels: {min(small, key=lambda name: small[name])}"
     page = figure.bbox.padded(1.0)
-    out = [
-        text.get_text()
-        for text in texts
-        if not page.contains(*extent(text).min) or not page.contains(*extent(text).max)
-    ]
+    at = [(text, extent(text)) for text in texts]
+    out = [text.get_text() for text, box in at if not (page.contains(*box.min) and page.contains(*box.max))]
     assert not out, f"outside of the picture: {out}"
-    upright = [text for text in texts if text.get_rotation() % 90 == 0]  # the others' extents are too large
-    met = [(a.get_text(), b.get_text()) for a, b in combinations(upright, 2) if extent(a).overlaps(extent(b))]
+    upright = [(text, box) for text, box in at if text.get_rotation() % 90 == 0]  # the others' extents are too large
+    met = [(a.get_text(), b.get_text()) for (a, one), (b, other) in combinations(upright, 2) if one.overlaps(other)]
     assert not met, f"one on the other: {met}"
 
 
