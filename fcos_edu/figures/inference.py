@@ -223,8 +223,8 @@ def score_threshold(
     """
     values, hit = as_vectors(scores=scores, right=right)
     pixels = as_pixels(image)
-    high = 3.8 * pixels.shape[0] / pixels.shape[1] + 0.3
-    figure = Picture(figsize=(4.6, high + 2.6))
+    high = 3.4 * pixels.shape[0] / pixels.shape[1] + 0.3
+    figure = Picture(figsize=(4.2, high + 2.6))
     left, counts = figure.subplots(2, 1, height_ratios=(high, 2.6))
     draw_image(left, pixels)
     draw_result(left, result, names, threshold)

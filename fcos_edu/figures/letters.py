@@ -182,7 +182,7 @@ def _fold_titles(axes: Axes, figure: Figure) -> bool:
 
 
 def _part_names(axis: Axis, dpi: float) -> bool:
-    """Let names below an axis not touch: in several lines, at a slant, or (numbers) every second one."""
+    """Let names below an axis not touch: in several lines or at a slant; of numbers those stay that have room."""
     low, high = sorted(axis.get_view_interval())
     drawn = [
         (float(at), label)
@@ -198,8 +198,12 @@ def _part_names(axis: Axis, dpi: float) -> bool:
     if all(a.x1 + apart <= b.x0 for a, b in zip(extents, extents[1:])):
         return False
     places, names = [at for at, _ in drawn], [label.get_text() for _, label in drawn]
-    if not any(re.search("[A-Za-z]{2}", name) and "$" not in name for name in names):
-        axis.set_ticks(places[::2], names[::2])
+    if sum("$" in name or not re.search("[A-Za-z]{2}", name) for name in names) > len(names) / 2:
+        kept = [len(names) - 1]  # the last one has a meaning more often than others: the end, or "the whole box"
+        for i in range(len(names) - 1):
+            if all(max(extents[i].x0, extents[k].x0) >= min(extents[i].x1, extents[k].x1) + apart for k in kept):
+                kept.append(i)
+        axis.set_ticks(places, [name if i in kept else "" for i, name in enumerate(names)])
         return True
     middles = [(extent.x0 + extent.x1) / 2 for extent in extents]
     room = (min(np.diff(middles)) - apart) / dpi

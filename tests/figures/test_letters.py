@@ -302,3 +302,16 @@ def test_names_below_an_axis_do_not_touch() -> None:
     figure.draw_without_rendering()
     assert_legible(figure)
     assert [" ".join(label.get_text().split()) for label in axes.get_xticklabels()][0] == "anchors of RetinaNet"
+
+
+def test_of_crowded_numbers_those_stay_that_have_room() -> None:
+    """As the radii of center sampling: the last is a name, and no tick goes."""
+    figure = figures.Picture(figsize=(3, 2))
+    axes = figure.subplots()
+    names = ["0.25", "0.5", "0.75", "1", "1.25", "1.5", "2", "2.5", "whole\nbox"]
+    axes.set_xticks(range(len(names)), names)
+    letters.readable(figure)
+    figure.draw_without_rendering()
+    shown = [label.get_text() for label in axes.get_xticklabels()]
+    assert len(shown) == len(names) and shown[0] == "0.25" and shown[-1] == "whole\nbox" and "" in shown
+    assert_legible(figure)
