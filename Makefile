@@ -12,7 +12,7 @@ ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help alone-environment book pdf test lint types unit nbval browser colab kaggle alone fonts notebooks pages ledger pictures repository course upgrade dist clean distclean
+.PHONY: help alone-environment book pdf test lint types unit weekly nbval browser colab kaggle alone fonts notebooks pages ledger pictures repository course upgrade dist clean distclean
 
 help:
 	@echo "make book        build the site strictly (sets up $(VENV) if needed) and say where it is"
@@ -21,6 +21,7 @@ help:
 	@echo "make lint        ruff check and ruff format --check, .py and .ipynb"
 	@echo "make types       mypy"
 	@echo "make unit        pytest over tests/"
+	@echo "make weekly      the tests of tests/ that make unit leaves out: slow, and of what few changes touch"
 	@echo "make nbval       every notebook against its stored outputs"
 	@echo "make browser     the site that make book built, page by page in a real browser (Chromium)"
 	@echo "make colab       every notebook alone in an empty folder, with Colab's versions; NB=... for one"
@@ -121,6 +122,12 @@ types: $(VENV)/.test
 unit: $(VENV)/.test
 	@echo "== pytest"
 	$(ENV) MPLBACKEND=Agg $(PY) -m pytest tests --ignore tests/site -q -n $(WORKERS) --dist worksteal
+
+# Not a part of make test: some minutes for what few changes touch (compilers, exporters, benchmarks). After such a change,
+# and once a week: .github/workflows/weekly.yml.
+weekly: $(VENV)/.test
+	@echo "== pytest, the weekly tests"
+	$(ENV) MPLBACKEND=Agg $(PY) -m pytest tests -m weekly -q -n $(WORKERS) --dist worksteal
 
 # matplotlib writes its font cache at the first import, and says so in the output of whichever cell comes first.
 fonts: $(VENV)/.book

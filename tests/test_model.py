@@ -156,6 +156,7 @@ def test_detections_of_torchvisions_resnet50(resnet50: tuple[TorchvisionFCOS, FC
     assert_same_detections(got, want)
 
 
+@pytest.mark.weekly
 def test_detections_at_the_published_size(resnet50: tuple[TorchvisionFCOS, FCOS]) -> None:
     theirs, ours = sized(resnet50, 800, 1333)
     with torch.no_grad():
@@ -537,7 +538,9 @@ def learnt(model: FCOS, images: list[Tensor], targets: list[dict[str, Tensor]]) 
     return [*losses.values(), *(p.grad for p in model.parameters() if p.grad is not None)]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "preset", [pytest.param(name, marks=() if name == "tiny" else pytest.mark.weekly) for name in PRESETS]
+)
 def test_network_and_losses_compile_in_one_piece(preset: str, forget_compiled: None) -> None:
     """fullgraph refuses whatever would read a value or go back to Python in between."""
     torch.manual_seed(0)
@@ -562,6 +565,7 @@ def test_boxes_of_another_number_compile_nothing_anew(tiny: FCOS, forget_compile
     assert counter.frame_count == 3
 
 
+@pytest.mark.weekly
 def test_more_sizes_than_torchs_own_limit_are_compiled(
     tiny: FCOS, forget_compiled: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

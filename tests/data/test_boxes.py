@@ -245,6 +245,7 @@ def test_bccd_has_the_published_counts() -> None:
     assert dict(zip(boxes.classes, np.bincount(boxes.labels).tolist())) == {"RBC": 4153, "WBC": 372, "Platelets": 361}
 
 
+@pytest.mark.weekly
 def test_a_file_is_repeated_to_any_number_of_images(tmp_path: Path) -> None:
     """scripts/repeat_annotations.py: what the cost of train2017's size is measured with."""
     source = write_coco(
@@ -264,6 +265,7 @@ def test_a_file_is_repeated_to_any_number_of_images(tmp_path: Path) -> None:
     assert len(set(many.image_ids)) == 5
 
 
+@pytest.mark.weekly
 def test_growth_is_measured_at_each_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """scripts/measure_growth.py: a straight line is found, a bend is told, and the record has both tables."""
     spec = importlib.util.spec_from_file_location(

@@ -56,6 +56,7 @@ def translated(monkeypatch) -> list[FCOS]:
     return seen
 
 
+@pytest.mark.weekly
 def test_inference_compares_the_same_work_in_the_same_parts(compared, translated):
     result = bench.bench_inference(size=SMALL, batches=(1, 2), rows={"float32": ("no", "no")}, compiled=True)
     assert len(translated) == 1  # for both batches
@@ -69,6 +70,7 @@ def test_inference_compares_the_same_work_in_the_same_parts(compared, translated
             assert bench.share_found(mine, peer) > 0.95
 
 
+@pytest.mark.weekly
 def test_training_compares_the_same_work_in_the_same_parts(compared, translated):
     rows = {"bf16_against_bf16": ("bf16", "bf16"), "bf16_against_float32": ("bf16", "no")}
     result = bench.bench_training(size=SMALL, batch=1, rows=rows, compiled=True)

@@ -73,6 +73,7 @@ def test_a_variant_is_trained_once_for_all_studies_and_measured_for_each(tmp_pat
     assert shares["without"]["share"]["mean"] == pytest.approx(below / total, abs=1e-4) and len(trained) == 2
 
 
+@pytest.mark.weekly
 def test_nms_of_a_row_is_changed_after_training(tmp_path, val):
     outcome = run_studies(["ladder"], SMALL, tmp_path, seeds=[0], progress=False)
     run = outcome.find("fcos-p5", 0)
@@ -167,6 +168,7 @@ def test_the_learning_curve_is_the_ap_after_each_quarter(tmp_path, monkeypatch, 
     assert len(list((tmp_path / "fcos-0" / "checkpoints").iterdir())) == 1  # what was measured is not kept
 
 
+@pytest.mark.weekly
 def test_runs_side_by_side_end_as_one_after_the_other(tmp_path):
     """Each in a process of its own, with one thread."""
     tasks = [seeds.Task("fcos", seed, SMALL.replace(seed=seed), tmp_path / "two" / str(seed), False) for seed in (0, 1)]

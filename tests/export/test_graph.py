@@ -76,6 +76,7 @@ def test_channels_may_come_first(model, content):
         assert np.array_equal(one, other)
 
 
+@pytest.mark.weekly
 def test_the_newer_exporter_gives_the_same():
     pytest.importorskip("onnxscript")
     small = random_model(levels=(4, 5), level_bounds=(0.0, 64.0, float("inf")))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import save_file
 
@@ -15,6 +16,7 @@ from scripts import faults
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.weekly
 def test_three_faults_lose_nothing():
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(ROOT / "scripts" / "faults.py"), "--short", "--seed", "1"]

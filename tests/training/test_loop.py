@@ -446,6 +446,7 @@ def test_a_full_disk_under_the_log_saves_nothing_wrong(tmp_path, monkeypatch):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.weekly
 def test_a_compiled_network_trains_alike(tmp_path, monkeypatch):
     """Traced in one piece as for a real compilation, which takes minutes on a CPU and is torch's own to test.
 
