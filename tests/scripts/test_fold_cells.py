@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import nbformat
@@ -36,6 +37,43 @@ def test_all_chapters_together_show_at_most_two_thirds_of_the_code_of_the_first_
 def test_what_the_site_folds_is_a_form_with_a_title_on_colab(path: Any) -> None:
     given = path.read_text("utf-8")
     assert fold_cells.folded(given) == given, "run: python -m scripts.fold_cells"
+
+
+def poor_titles(cells: list[dict[str, Any]]) -> list[str]:
+    """Titles that say nothing of their own: those of another folded cell, or of the section.
+
+    A solution and its check stand below the number of their exercise; a quiz is all that its section has.
+    """
+    found, seen, section = [], set(), ""
+    for cell in cells:
+        if cell["cell_type"] == "markdown":
+            section = (re.findall(r"^#+ (?:\d+\. )?(.+)$", fold_cells.text_of(cell), re.MULTILINE) or [section])[-1]
+            continue
+        title = fold_cells.title_of(fold_cells.text_of(cell))
+        if title is not None and title not in {"Solution", "Check", "Quiz"}:
+            found += [title] if title in seen or title == section else []
+            seen.add(title)
+    return found
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_folded_cell_has_a_title_of_its_own(path: Any) -> None:
+    assert not poor_titles(json.loads(path.read_text("utf-8"))["cells"]), "write into its first line what the cell does"
+
+
+def test_titles_that_say_nothing_of_their_own_are_found() -> None:
+    cells = [
+        text("# A chapter\n\n## 2. What it costs"),
+        code("# @title What it costs\na = 1"),
+        code("# @title Its parts\nb = 2"),
+        text("Words without a heading."),
+        code("# @title Its parts\nc = 3"),
+        code("# @title Check\nd = 4"),
+        code("# @title Check\ne = 5"),
+        text("## Quiz"),
+        code("# @title Quiz\ndisplay_quiz(questions)"),
+    ]
+    assert poor_titles(cells) == ["What it costs", "Its parts"]
 
 
 def test_what_counts_as_shown() -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import NamedTuple
 
 import pytest
 
+from scripts import ROOT
 from scripts.course.bank import collect
 from scripts.course.bank.items import CHAPTERS
 
@@ -47,3 +53,87 @@ def test_the_right_answer_is_not_always_the_first() -> None:
         if item.kind == "one"
     )
     assert len(places) == 4 and min(places.values()) >= 4
+
+
+# ---- quizzes as the chapters write them ----------------------------------------------------------------------------
+
+
+class Offered(NamedTuple):
+    """The answers that a question of a quiz offers, in their order."""
+
+    name: str
+    kind: str
+    answers: list[tuple[str, bool]]  # words, whether right
+
+
+def written(source: str, chapter: str) -> list[Offered]:
+    """The questions in the source of a cell that have answers to choose from; one may be put together (an f-string)."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Dict):
+            continue
+        own = {
+            key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)
+        }
+        if {"question", "type", "answers"} <= set(own) and (kind := ast.literal_eval(own["type"])) != "numeric":
+            answers = [(one["answer"], one["correct"]) for one in ast.literal_eval(own["answers"])]
+            found.append(Offered(f"{chapter}, line {node.lineno}", kind, answers))
+    return found
+
+
+@cache
+def quizzes() -> dict[str, list[Offered]]:
+    """Questions to choose from by their kind, of all notebooks: the sources, which an author changes."""
+    found: dict[str, list[Offered]] = {"multiple_choice": [], "many_choice": []}
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "code" and "display_quiz(" in source:
+                for question in written(source, path.stem):
+                    found[question.kind].append(question)
+    return found
+
+
+def told_by_length(question: Offered, extreme: Callable[[Iterable[int]], int]) -> float:
+    """How often who takes the longest (or the shortest) answer is right; of equally long ones each as often."""
+    wanted = extreme(len(words) for words, _ in question.answers)
+    taken = [right for words, right in question.answers if len(words) == wanted]
+    return sum(taken) / len(taken)
+
+
+def by_chance(questions: list[Offered]) -> float:
+    return sum(sum(right for _, right in question.answers) / len(question.answers) for question in questions)
+
+
+def test_the_notebooks_ask_with_answers_to_choose_from() -> None:
+    chosen, several = quizzes()["multiple_choice"], quizzes()["many_choice"]
+    assert len(chosen) >= 39 and len(several) >= 10
+    for question in chosen:
+        assert sum(right for _, right in question.answers) == 1, question.name
+    for question in [*chosen, *several]:
+        assert len({words for words, _ in question.answers}) == len(question.answers) >= 2, question.name
+
+
+@pytest.mark.parametrize("extreme", [max, min], ids=["longest", "shortest"])
+@pytest.mark.parametrize("kind", ["multiple_choice", "many_choice"])
+def test_no_quiz_tells_its_right_answer_by_its_length(kind: str, extreme: Callable[[Iterable[int]], int]) -> None:
+    """Who always takes the longest answer, or always the shortest, is right about as often as by chance."""
+    asked = quizzes()[kind]
+    told, chance = sum(told_by_length(question, extreme) for question in asked), by_chance(asked)
+    assert 0.6 * chance <= told <= 1.15 * chance, f"{told:.1f} of {len(asked)}, by chance {chance:.1f}"
+
+
+def test_no_quiz_tells_its_right_answer_by_its_place() -> None:
+    """Of three answers each place has the right one about as often as the others."""
+    three = [question for question in quizzes()["multiple_choice"] if len(question.answers) == 3]
+    places = Counter([right for _, right in question.answers].index(True) for question in three)
+    assert len(three) >= 30 and all(0.25 <= places[place] / len(three) <= 0.42 for place in range(3)), places
+
+
+def test_length_and_kind_are_told_from_a_cell() -> None:
+    source = """display_quiz([{"question": f"{a}?", "type": "multiple_choice", "answers": [
+        {"answer": "no", "correct": False}, {"answer": "y" "es", "correct": True}, {"answer": "two", "correct": False},
+    ]}, {"question": "How many?", "type": "numeric", "answers": [{"type": "value", "value": a}]}])"""
+    (asked,) = written(source, "x")
+    assert asked == ("x, line 1", "multiple_choice", [("no", False), ("yes", True), ("two", False)])
+    assert told_by_length(asked, max) == 0.5 and told_by_length(asked, min) == 0 and by_chance([asked]) == 1 / 3
