@@ -66,21 +66,22 @@ def only_imports(source: str) -> bool:
     return bool(body) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in body)
 
 
-def default_title(cell: Mapping[str, Any], section: str, behind_solution: bool) -> str:
+def default_title(cell: Mapping[str, Any], section: str, behind_solution: bool, exercise: str = "") -> str:
     """The title that follows from a folded cell; that of its section, if none does.
 
     Args:
         cell: without a title.
         section: the heading above it.
         behind_solution: only cells of code lie between it and a solution: it checks what the solution has.
+        exercise: the number of the exercise above it, empty if there is none.
     """
     source, own = text_of(cell), tags(cell)
     if "hide-cell" in own:
-        return "The book's version" if "my-fcos" in own else "Solution"
+        return "The book's version" if "my-fcos" in own else f"Solution {exercise}".strip()
     if only_imports(source):
         return "Imports"
     if behind_solution:
-        return "Check"
+        return f"Check {exercise}".strip()
     caption = cell["metadata"].get("mystnb", {}).get("figure", {}).get("caption", "")
     if caption:
         return re.split(r"(?<=\w)[.:] |\.$", str(caption))[0]
@@ -89,17 +90,18 @@ def default_title(cell: Mapping[str, Any], section: str, behind_solution: bool) 
 
 def fold(cells: Iterable[Any]) -> None:
     """Give every folded cell its form and its title, and take the form from all others. In place."""
-    section, behind_solution = "Code", False
+    section, behind_solution, exercise = "Code", False, ""
     for cell in cells:
         if cell["cell_type"] != "code":
             behind_solution = False
             section = (re.findall(r"^#+ (?:\d+\. )?(.+)$", text_of(cell), re.MULTILINE) or [section])[-1]
+            exercise = (re.findall(r"^\*\*(\d+)\.", text_of(cell), re.MULTILINE) or [""])[-1]
             continue
         own = tags(cell)
         if own & FOLDED:
             source = text_of(cell)
             if title_of(source) is None:
-                title = default_title(cell, section, behind_solution)
+                title = default_title(cell, section, behind_solution, exercise)
                 source = f"# @title {title}\n{source}"
                 cell["source"] = source if isinstance(cell["source"], str) else source.splitlines(keepends=True)
             cell["metadata"]["cellView"] = "form"

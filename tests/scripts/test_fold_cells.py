@@ -40,17 +40,14 @@ def test_what_the_site_folds_is_a_form_with_a_title_on_colab(path: Any) -> None:
 
 
 def poor_titles(cells: list[dict[str, Any]]) -> list[str]:
-    """Titles that say nothing of their own: those of another folded cell, or of the section.
-
-    A solution and its check stand below the number of their exercise; a quiz is all that its section has.
-    """
+    """Titles that say nothing of their own: those of another folded cell, or of its section (a quiz may)."""
     found, seen, section = [], set(), ""
     for cell in cells:
         if cell["cell_type"] == "markdown":
             section = (re.findall(r"^#+ (?:\d+\. )?(.+)$", fold_cells.text_of(cell), re.MULTILINE) or [section])[-1]
             continue
         title = fold_cells.title_of(fold_cells.text_of(cell))
-        if title is not None and title not in {"Solution", "Check", "Quiz"}:
+        if title is not None and title != "Quiz":
             found += [title] if title in seen or title == section else []
             seen.add(title)
     return found
@@ -68,8 +65,8 @@ def test_titles_that_say_nothing_of_their_own_are_found() -> None:
         code("# @title Its parts\nb = 2"),
         text("Words without a heading."),
         code("# @title Its parts\nc = 3"),
-        code("# @title Check\nd = 4"),
-        code("# @title Check\ne = 5"),
+        code("# @title Check 1\nd = 4"),
+        code("# @title Check 2\ne = 5"),
         text("## Quiz"),
         code("# @title Quiz\ndisplay_quiz(questions)"),
     ]
@@ -120,8 +117,8 @@ def test_titles_that_follow_from_their_cells() -> None:
         None,
         "Counting again",
         None,
-        "Solution",
-        "Check",
+        "Solution 1",
+        "Check 1",
         "The book's version",
         None,
     ]
