@@ -5,7 +5,8 @@
 
 ``make pdf`` builds the site first. The pages are those of the table of contents, in its order; solutions are open, and
 each page has its place among the bookmarks. What is printed how stands in ``book/_static/print.css``. It needs a
-Chromium or Chrome (CHROMIUM names another one) and the extra ``pdf``.
+Chromium or Chrome (CHROMIUM names another one) and the extra ``pdf``; the Chinese guide also needs a font of the system
+that has its characters (Debian: ``fonts-noto-cjk``).
 """
 
 from __future__ import annotations

@@ -48,6 +48,36 @@ def test_pages_are_joined_with_bookmarks_and_open_solutions(chromium: Any, tmp_p
     assert read.get_destination_page_number(inner[1]) == 2
 
 
+# As Sphinx and its themes have them; each keeps a block in one piece, which print.css takes back.
+THEME = """
+details.hide { overflow: hidden }
+.cell_input, .highlight-python, .highlight { display: flex; flex-direction: column }
+.highlight-python, .highlight { break-inside: avoid }
+pre { overflow: auto }
+"""
+
+
+@pytest.mark.parametrize("fold", ["", ' class="admonition hide above-input" open'])
+def test_long_code_begins_below_what_stands_before_it(chromium: Any, tmp_path: Path, fold: str) -> None:
+    style = THEME + (make_pdf.ROOT / "book" / "_static" / "print.css").read_text("utf-8")
+    code = "\n".join(f"line_{number} = {number}" for number in range(55))
+    cell = (
+        '<div class="cell_input"><div class="highlight-python"><div class="highlight">'
+        f"<pre>{code}</pre></div></div></div>"
+    )
+    if fold:
+        cell = f"<details{fold}><summary>Solution</summary>{cell}</details>"
+    closed = '<details class="hide"><summary>Code · Check</summary><p>Hidden.</p></details>'
+    (tmp_path / "intro.html").write_text(
+        f'<!DOCTYPE html><meta charset="utf-8"><style>{style}</style><article class="bd-article"><h1>Page</h1>'
+        f"{'<p>Words.</p>' * 20}{cell}{closed}</article>",
+        "utf-8",
+    )
+    first, *_, last = PdfReader(io.BytesIO(make_pdf.make(chromium, tmp_path, {"root": "intro"}))).pages
+    assert "line_0 = 0" in first.extract_text() and "line_54 = 54" in last.extract_text()
+    assert "Code · Check" not in last.extract_text()  # a fold that cannot be opened on paper
+
+
 def test_what_is_missing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert make_pdf.main(["--site", str(tmp_path)]) == 1
     assert "make book" in capsys.readouterr().err
