@@ -24,7 +24,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ..atomic import named_error
-from ..text import printable, shortened
+from ..text import counted, printable, shortened
 from .annotations import Annotations
 from .dataset import FileDataset
 from .folders import sizes_of
@@ -45,8 +45,11 @@ class Conversion:
     notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [f"{printable(self.folder)}: {self.images} pictures, {self.boxes} boxes, in the format {self.to}"]
-        lines += [f"lost: {count} {printable(reason)}" for reason, count in self.lost.items() if count]
+        lines = [
+            f"{printable(self.folder)}: {counted(self.images, 'pictures')}, {counted(self.boxes, 'boxes')}, in the "
+            f"format {self.to}"
+        ]
+        lines += [f"lost: {counted(count, printable(reason))}" for reason, count in self.lost.items() if count]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
@@ -94,8 +97,12 @@ def convert(
         turned = int(dataset.turned.sum())
         if turned and to == "yolo":
             done.notes.append(
-                f"{turned} pictures are shown upright by their EXIF, as their boxes are; YOLO does not tell: read them "
-                "with --orientation upright"
+                counted(
+                    turned,
+                    "pictures are shown upright by their EXIF, as their boxes are; YOLO does not tell: read them",
+                    "picture is shown upright by its EXIF, as its boxes are; YOLO does not tell: read it",
+                )
+                + " with --orientation upright"
             )
     made = target.parent / f".{target.name[:60]}.{secrets.token_hex(4)}.part"
     with named_error(target):
@@ -262,7 +269,9 @@ def _write_voc(
             (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("".join(f"{s}\n" for s in stems), "utf-8")
     crowds = sum(int(part.ignored.sum()) for part in parts.values())
     if crowds and any(part.ignored_reason.startswith("crowd") for part in parts.values()):
-        done.notes.append(f"{crowds} crowd boxes are marked difficult, as VOC knows no crowds")
+        done.notes.append(
+            f"{counted(crowds, 'crowd boxes are', 'crowd box is')} marked difficult, as VOC knows no crowds"
+        )
     classes = next(iter(parts.values())).classes
     done.lost["classes without a box, which VOC does not list"] += len(classes) - len(seen)
     if tuple(sorted(classes)) != classes:

@@ -87,7 +87,7 @@ def test_a_file_leads_nowhere_else(tmp_path: Path) -> None:
         ({"shapes": [shape(points=[(1, 2, 3), (1, 2)])]}, "must be a list of"),
         ({"shapes": [shape() | {"points": "x"}]}, "has points 'x'"),
         ({"shapes": [shape() | {"points": [[1, None], [2, 3]]}]}, "has None where a number"),
-        ({"shapes": [shape(points=[(1, 2)])]}, "is a rectangle of 1 points"),
+        ({"shapes": [shape(points=[(1, 2)])]}, "is a rectangle of 1 point"),
         ({"shapes": [shape(points=[(1, 2), (3, 4)], kind="polygon")]}, "is a polygon of 2 points"),
     ],
 )

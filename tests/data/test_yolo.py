@@ -127,8 +127,8 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     assert len(caught) == 1 and len(dataset) == 3 and dataset[0][1]["boxes"].tolist() == [[10, 7.5, 30, 22.5]]
     text = str(caught[0].message)
     for part in (
-        "1 boxes of unknown classes ('number 7')", "1 degenerate boxes", "1 of 3 pictures have no label file",
-        "1 label files have no picture, the first is 'labels/z.txt'",
+        "1 box of unknown classes ('number 7')", "1 degenerate box", "1 of 3 pictures has no label file",
+        "1 label file has no picture, the first is 'labels/z.txt'",
     ):  # fmt: skip
         assert part in text
 

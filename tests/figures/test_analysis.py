@@ -120,7 +120,7 @@ class TestLostBoxesOnGrids:
         assert xy(by_gid(left, "locations")) == [list(point) for point in points]
         assert xy(by_gid(right, "stride")) == [[16, 50]]
         assert xy(right.lines[0]) == [[8, 100], [16, 50]]
-        assert "1 of these 3" in left.get_title()
+        assert "1 of 3 boxes" in left.get_title()
 
     def test_a_series_needs_a_value_for_each_stride(self) -> None:
         with pytest.raises(ValueError, match="2 strides, 1 recall"):
