@@ -252,7 +252,7 @@ def _write_voc(
                     done.lost["boxes of at most a pixel, which VOC cannot say"] += 1
                     continue
                 if not np.isclose(own.areas[k], (x1 - x0) * (y1 - y0), rtol=1e-6, atol=1e-6):
-                    done.lost["areas that are not the box's own, which VOC does not say"] += 1
+                    done.lost["areas unlike the box's own, which VOC does not say"] += 1
                 seen.add(int(own.labels[k]))
                 done.boxes += 1
                 item = ElementTree.SubElement(root, "object")
@@ -314,12 +314,12 @@ def _write_yolo(
                     continue
                 x0, y0, x1, y1 = cut[k].tolist()
                 if not (x1 > x0 and y1 > y0):
-                    done.lost["boxes outside of their pictures"] += 1
+                    done.lost["boxes outside of the picture"] += 1
                     continue
                 if (cut[k] != own.boxes[k]).any():
-                    done.lost["parts of boxes beyond the border, which others' readers of YOLO refuse"] += 1
+                    done.lost["box parts beyond the border, which others' readers of YOLO refuse"] += 1
                 if not np.isclose(own.areas[k], np.prod(own.boxes[k, 2:] - own.boxes[k, :2]), rtol=1e-6):
-                    done.lost["areas that are not the box's own, which YOLO does not say"] += 1
+                    done.lost["areas unlike the box's own, which YOLO does not say"] += 1
                 shares = ((x0 + x1) / 2 / width, (y0 + y1) / 2 / height, (x1 - x0) / width, (y1 - y0) / height)
                 lines.append(f"{own.labels[k]} " + " ".join(f"{share:.12g}" for share in shares) + "\n")
             done.boxes += len(lines)

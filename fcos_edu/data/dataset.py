@@ -373,7 +373,8 @@ def _measured(
             "image is to be turned upright by its EXIF, and the annotations do not tell whether its boxes are",
         )
         notes.append(
-            f"{upright} (the first is {printable(annotations.path(undecided[0]))}): read as stored, "
+            f"{upright} (the first is {printable(annotations.path(undecided[0]))}): "
+            f"{'it is' if len(undecided) == 1 else 'they are'} read as stored, "
             f"unless {setting('orientation', 'upright', option='--orientation upright')}"
         )
     return annotations.scaled(widths, heights), turn, notes

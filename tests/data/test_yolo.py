@@ -109,7 +109,7 @@ def test_shares_follow_the_size_that_counts(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[274] = 6
     Image.new("RGB", (40, 30)).save(tmp_path / "images" / "a.jpg", exif=exif)
-    with pytest.warns(UserWarning, match="to be turned upright by their EXIF"):
+    with pytest.warns(UserWarning, match="to be turned upright by its EXIF"):
         stored = load(tmp_path)
     upright = load(tmp_path, orientation="upright")
     assert stored[0][0].shape == (3, 30, 40) and stored[0][1]["boxes"].tolist() == [[0, 0, 20, 30]]

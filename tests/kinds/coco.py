@@ -321,7 +321,7 @@ def _(folder: Path) -> None:
     "COCO",
     "a photograph turned by half, or annotated with its stored size",
     "1 image is to be turned upright by its EXIF, and the annotations do not tell whether its boxes are (the "
-    'first is images/1.png): they are read as stored, unless orientation="upright" (--orientation upright)',
+    'first is images/1.png): it is read as stored, unless orientation="upright" (--orientation upright)',
 )
 def _(folder: Path) -> None:
     (folder / "images").mkdir()
@@ -380,7 +380,7 @@ def _(folder: Path) -> None:
 @refused(
     "COCO",
     "a picture that is missing",
-    "images/other.png is annotated but there is no such file (1 of 2 images are missing). Add the files, or go on "
+    "images/other.png is annotated but there is no such file (1 of 2 images is missing). Add the files, or go on "
     'without them with on_corrupt="skip" (--on-corrupt skip).',
 )
 def _(folder: Path) -> None:

@@ -120,7 +120,7 @@ def _(folder: Path) -> None:
     "Labels of tools",
     "YOLO: a photograph that its EXIF turns",
     "1 image is to be turned upright by its EXIF, and the annotations do not tell whether its boxes are (the "
-    'first is images/a.png): they are read as stored, unless orientation="upright" (--orientation upright)',
+    'first is images/a.png): it is read as stored, unless orientation="upright" (--orientation upright)',
 )
 def _(folder: Path) -> None:
     (folder / "images").mkdir()
@@ -262,7 +262,7 @@ def _(folder: Path) -> None:
     ]
 
 
-@told("Labels of tools", "labelme: a point or a line", "left out of the targets: 1 shapes without a box (line)")
+@told("Labels of tools", "labelme: a point or a line", "left out of the targets: 1 shape without a box (line)")
 def _(folder: Path) -> None:
     read(folder, {"a.json": LABELME | {"shapes": [SHAPE, SHAPE | {"shape_type": "line"}]}, "a.png": ""})
 
@@ -352,7 +352,7 @@ def _(folder: Path) -> None:
     read(folder, {"annotations.xml": "<annotations><track id='0'/></annotations>", "a.png": ""})
 
 
-@told("Labels of tools", "CVAT: tracks beside images", "left out of the targets: 1 shapes without a box (track)")
+@told("Labels of tools", "CVAT: tracks beside images", "left out of the targets: 1 shape without a box (track)")
 def _(folder: Path) -> None:
     made = read(folder, {"annotations.xml": f"<annotations>{CVAT}<track/></annotations>", "images/a.png": ""})
     assert boxes(made) == [BOX]
