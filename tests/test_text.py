@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOUNS = dict(
     pair.split("/")
     for pair in """
-    anchors/anchor annotations/annotation areas/area blocks/block bounds/bound boxes/box bytes/byte candidates/candidate
+    anchors/anchor annotations/annotation areas/area bins/bin blocks/block bounds/bound boxes/box bytes/byte candidates/candidate
     channels/channel characters/character classes/class columns/column crops/crop detections/detection
     differences/difference draws/draw entries/entry files/file frames/frame gradients/gradient groups/group images/image
     inputs/input labels/label levels/level locations/location losses/loss maps/map minutes/minute names/name

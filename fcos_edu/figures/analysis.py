@@ -41,7 +41,9 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
     for i, (name, counts) in enumerate(series.items()):
         found, total = as_vectors(found=counts[0], total=counts[1])
         if len(found) != len(middles) or (found > total).any() or (found < 0).any():
-            raise ValueError(f"{name!r}: found {found} of {total}; each bin of {len(middles)} needs 0 <= found <= all")
+            raise ValueError(
+                f"{name!r}: found {found} of {total}; each of {counted(len(middles), 'bins')} needs 0 <= found <= all"
+            )
         seen = total > 0
         at, percent, rare = middles[seen], 100 * found[seen] / total[seen], total[seen] < FEW_BOXES
         few |= bool(rare.any())

@@ -86,7 +86,7 @@ class TestLostBoxes:
         assert figure.axes[0].get_title() == "lost boxes: 0" and not figure.legends
 
     def test_lost_boxes_without_reason_or_extent_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="1 reasons for 2 boxes"):
+        with pytest.raises(ValueError, match="1 reason for 2 boxes"):
             figures.lost_boxes([1, 2], [3, 4], ["thin"])
         with pytest.raises(ValueError, match="a side of 0 pixels"):
             figures.lost_boxes([1, 2], [3, 0], ["thin", "thin"])
