@@ -20,15 +20,15 @@ ROOT = Path(__file__).resolve().parents[1]
 NOUNS = dict(
     pair.split("/")
     for pair in """
-    anchors/anchor annotations/annotation areas/area bins/bin blocks/block bounds/bound boxes/box bytes/byte candidates/candidate
-    channels/channel characters/character classes/class columns/column crops/crop detections/detection
-    differences/difference draws/draw entries/entry files/file frames/frame gradients/gradient groups/group images/image
-    inputs/input labels/label levels/level locations/location losses/loss maps/map minutes/minute names/name
-    negatives/negative numbers/number objects/object panels/panel parts/part passes/pass pictures/picture points/point
-    positives/positive questions/question rates/rate reasons/reason regions/region results/result rows/row runs/run
-    scores/score seeds/seed shapes/shape sizes/size splits/split spreads/spread steps/step strides/stride
-    submissions/submission targets/target threads/thread thresholds/threshold turns/turn values/value videos/video
-    ways/way workers/worker
+    anchors/anchor annotations/annotation areas/area bins/bin blocks/block bounds/bound boxes/box bytes/byte
+    candidates/candidate channels/channel characters/character classes/class columns/column crops/crop
+    detections/detection differences/difference draws/draw entries/entry files/file frames/frame
+    gradients/gradient groups/group images/image inputs/input labels/label levels/level locations/location
+    losses/loss maps/map minutes/minute names/name negatives/negative numbers/number objects/object panels/panel
+    parts/part passes/pass pictures/picture points/point positives/positive questions/question rates/rate
+    reasons/reason regions/region results/result rows/row runs/run scores/score seeds/seed shapes/shape
+    sizes/size splits/split spreads/spread steps/step strides/stride submissions/submission targets/target
+    threads/thread thresholds/threshold turns/turn values/value videos/video ways/way workers/worker
     """.split()
 )
 
