@@ -288,6 +288,16 @@ def _advice(report: DataReport, classes: Sequence[str], *, parted: bool) -> list
             advice.append(
                 f"{part.split} has no box of {told}: nothing is measured of it; divide anew (fcos-edu data split)"
             )
+    advice += _of_boxes(report)
+    if report.splits[0].split == "":
+        name = printable(report.name)
+        advice.append(f"there are no splits: fcos-edu data split {name} writes lists of train, val and test")
+    return advice
+
+
+def _of_boxes(report: DataReport) -> list[str]:
+    """A sentence for each fault of single boxes, split by split."""
+    advice = []
     for part in report.splits:
         for count, many, one in (
             (
@@ -304,9 +314,6 @@ def _advice(report: DataReport, classes: Sequence[str], *, parted: bool) -> list
         ):
             if count:
                 advice.append((f"{part.split}: " if part.split else "") + counted(count, many, one))
-    if report.splits[0].split == "":
-        name = printable(report.name)
-        advice.append(f"there are no splits: fcos-edu data split {name} writes lists of train, val and test")
     return advice
 
 
