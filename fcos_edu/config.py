@@ -24,6 +24,7 @@ from .settings import (
     check_field_names,
     setting,
 )
+from .text import counted
 
 # Beside "timm:NAME" for a network of timm, whose names are known once it is built (:mod:`fcos_edu.backbones`).
 BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnext101_32x8d", "resnext101_64x4d", "tiny")
@@ -173,7 +174,8 @@ class FCOSConfig(Settings):
         self._check_backbone()
         longest = max(self.class_names, key=len, default="")
         _require(
-            len(longest) <= 1000, f"the class name {longest[:20]!r}... has {len(longest)} characters; 1000 at most"
+            len(longest) <= 1000,
+            f"the class name {longest[:20]!r}... has {counted(len(longest), 'characters')}; 1000 at most",
         )
         _require(
             self.max_size >= self.min_size,
@@ -182,7 +184,7 @@ class FCOSConfig(Settings):
         )
         _require(
             not self.class_names or len(self.class_names) == self.num_classes,
-            f"class_names has {len(self.class_names)} names, but num_classes is {self.num_classes}",
+            f"class_names has {counted(len(self.class_names), 'names')}, but num_classes is {self.num_classes}",
         )
         _require(
             len(self.levels) > 0
@@ -193,7 +195,8 @@ class FCOSConfig(Settings):
         bounds = self.level_bounds
         _require(
             len(bounds) == len(self.levels) + 1,
-            f"level_bounds has {len(bounds)} numbers; {len(self.levels)} levels need {len(self.levels) + 1}",
+            f"level_bounds has {counted(len(bounds), 'numbers')}; "
+            f"{counted(len(self.levels), 'levels need', 'level needs')} {len(self.levels) + 1}",
         )
         _require(
             all(low < high for low, high in zip(bounds, bounds[1:], strict=False)) and bounds[0] >= 0,

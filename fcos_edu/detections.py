@@ -26,7 +26,7 @@ from .data.decoding import CorruptImageError, pixels_of, read_image
 from .data.videos import is_video
 from .drawing import draw_detections
 from .images import check_images
-from .text import printable
+from .text import counted, printable
 
 AnyPicture: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[np.uint8] | Tensor"
 
@@ -125,7 +125,7 @@ class Detections:
 
     def __repr__(self) -> str:
         height, width = self.image.shape[-2:]
-        return f"<{len(self)} detections on {width}×{height} pixels{_counts(self.names)}>"
+        return f"<{counted(len(self), 'detections')} on {width}×{height} pixels{_counts(self.names)}>"
 
     def _repr_html_(self) -> str:
         """For notebooks: the picture with what is above :data:`SHOWN`, and those with the highest scores in a table."""
@@ -133,7 +133,10 @@ class Detections:
         picture.thumbnail((_WIDEST, _WIDEST))
         picture.save(content, "jpeg", quality=88)
         kept, (height, width) = self.above(SHOWN), self.image.shape[-2:]
-        words = f"{len(kept)} of {len(self)} detections have a score of at least {SHOWN}{_counts(kept.names)}"
+        words = (
+            f"{len(kept)} of {counted(len(self), 'detections')} {'has' if len(kept) == 1 else 'have'} a score of at "
+            f"least {SHOWN}{_counts(kept.names)}"
+        )
         rows = "".join(
             f"<tr><td>{escape(printable(one.name))}</td><td>{one.score:.2f}</td>"
             f"<td>{', '.join(f'{side:.1f}' for side in one.box)}</td></tr>"

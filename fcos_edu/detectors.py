@@ -31,6 +31,7 @@ from .images import by_size, check_thin
 from .model import FCOS
 from .network import GroupNorm
 from .proposals import Backbone, TwoStage, anchor_sizes, faster_rcnn
+from .text import counted
 
 DETECTORS: tuple[Detector, ...] = get_args(Detector)
 ALL_ANCHORS = 10**9  # more than any image has; half of them may be positive, which is no limit either
@@ -294,7 +295,8 @@ def load_for(
         )
     if not config.class_names and config.num_classes != len(dataset.classes):
         raise ValueError(
-            f"{source} detects {config.num_classes} classes without names, but the data has {len(dataset.classes)}: "
+            f"{source} detects {counted(config.num_classes, 'classes')} without names, but the data has "
+            f"{len(dataset.classes)}: "
             f"{', '.join(dataset.classes)}"
         )
     if not isinstance(model, kind):

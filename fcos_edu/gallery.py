@@ -26,7 +26,7 @@ from .data.annotations import Annotations
 from .data.dataset import DetectionDataset
 from .drawing import draw_detections, draw_labels
 from .evaluation.data_checks import drawn_twice
-from .text import printable
+from .text import counted, printable
 
 THUMBNAIL = 320  # pixels of the longer side
 ASPECT = 10  # a box that is so many times as long as wide is suspicious
@@ -82,14 +82,14 @@ def sections(annotations: Annotations, most: int, seed: int = 0) -> list[tuple[s
         usable = np.flatnonzero(np.isfinite(annotations.boxes).all(axis=1) & (sides > 0) & ~annotations.ignored)
     counts = np.bincount(annotations.image_index[usable], minlength=annotations.images)
     by_side = usable[np.argsort(sides[usable], kind="stable")]
-    crowded = [Shown(int(i), (), f"{counts[i]} boxes") for i in np.argsort(-counts, kind="stable") if counts[i]]
+    crowded = [Shown(int(i), (), counted(counts[i], "boxes")) for i in np.argsort(-counts, kind="stable") if counts[i]]
 
     def one(k: int) -> Shown:
         return Shown(int(annotations.image_index[k]), (int(k),), f"{sides[k]:.1f} px")
 
     overlapping = _overlapping(annotations, usable)
     drawn = np.random.RandomState(seed).permutation(annotations.images)
-    random = [Shown(int(i), (), f"{counts[i]} boxes") for i in drawn]
+    random = [Shown(int(i), (), counted(counts[i], "boxes")) for i in drawn]
     made = [
         ("Suspicious", "Boxes that are seldom meant so; look whether they are.", suspicious(annotations)),
         ("Most crowded", "The pictures with the most boxes.", crowded),
@@ -183,7 +183,10 @@ def data_page(
     body = []
     for split, dataset in parts.items():
         annotations = dataset.annotations()
-        counts = f"{annotations.images} pictures, {len(annotations)} boxes, {len(annotations.classes)} classes"
+        counts = (
+            f"{counted(annotations.images, 'pictures')}, {counted(len(annotations), 'boxes')}, "
+            f"{counted(len(annotations.classes), 'classes')}"
+        )
         body.append(f"<h2>{_text(split or 'all')}: {counts}</h2>")
         for name, words, shown in sections(annotations, most, seed):
             figures = []

@@ -18,6 +18,7 @@ from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat
 
 from .config import FCOSConfig
 from .devices import exact
+from .text import counted
 
 # Statistics of ImageNet, which every pretrained backbone was trained with.
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -241,7 +242,9 @@ def check_targets(images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]]
             names the image, the box and the value.
     """
     if len(targets) != len(images):
-        raise ValueError(f"{len(images)} images but {len(targets)} targets: each image needs one")
+        raise ValueError(
+            f"{counted(len(images), 'images')} but {counted(len(targets), 'targets')}: each image needs one"
+        )
     for i, target in enumerate(targets):
         if not isinstance(target, dict):
             raise ValueError(f"target {i} is a {type(target).__name__}; it must be a dict with boxes and labels")
@@ -252,7 +255,7 @@ def check_targets(images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]]
         if boxes.dim() != 2 or boxes.shape[-1] != 4:
             raise ValueError(f"target {i}: boxes has shape {tuple(boxes.shape)}; it must be (M, 4) xyxy")
         if labels.shape != boxes.shape[:1]:
-            raise ValueError(f"target {i}: {len(boxes)} boxes but labels of shape {tuple(labels.shape)}")
+            raise ValueError(f"target {i}: {counted(len(boxes), 'boxes')} but labels of shape {tuple(labels.shape)}")
         if labels.is_floating_point() or labels.dtype == torch.bool:
             raise ValueError(f"target {i}: labels has dtype {labels.dtype}; it must be int64")
         good = torch.isfinite(boxes).all(dim=1) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)

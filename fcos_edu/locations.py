@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .compat import being_traced
 from .config import FCOSConfig
+from .text import counted
 
 Offset = Literal["half_stride", "none"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -97,7 +98,9 @@ def locations(
         ValueError: ``sizes`` and ``strides`` differ in length.
     """
     if len(sizes) != len(strides):
-        raise ValueError(f"{len(sizes)} feature sizes but {len(strides)} strides: each level needs both")
+        raise ValueError(
+            f"{counted(len(sizes), 'feature sizes')} but {counted(len(strides), 'strides')}: each level needs both"
+        )
     return [level_locations(h, w, s, offset, device=device) for (h, w), s in zip(sizes, strides, strict=True)]
 
 

@@ -24,7 +24,7 @@ from .evaluation.errors import KINDS, Judged
 from .evaluation.findings import ClassFindings, Findings, WorstImage
 from .evaluation.reliability import Interval
 from .figures.style import FEW_BOXES
-from .text import printable
+from .text import counted, printable
 
 MARK = '<meta name="generator" content="fcos-edu evaluate">'  # by which a report of ours is known
 SIDE = 480  # pixels of a picture in the page, at most
@@ -106,11 +106,6 @@ def _range(interval: Interval | None) -> str:
     return "–" if interval is None else f"{percent(interval.low)} to {percent(interval.high)}"
 
 
-def _counted(count: int, what: str) -> str:
-    plural = what.removesuffix("x") + "xes" if what.endswith("x") else f"{what}s"
-    return f"{count:,} {what if count == 1 else plural}"
-
-
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, words: str, kind: str = "") -> str:
     """A table; its cells are HTML. On a narrow screen it scrolls in a frame of its own, which the keyboard reaches."""
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
@@ -137,7 +132,7 @@ def _short(found: Findings) -> str:
         ("AP75", percent(found.metrics["AP75"]), "at IoU 0.75"),
         ("AR100", percent(found.metrics["AR100"]), "boxes found at best"),
         ("images", f"{found.images:,}", ""),
-        ("boxes", f"{found.boxes:,}", f"{found.detections:,} detections"),
+        ("boxes", f"{found.boxes:,}", counted(f"{found.detections:,}", "detections")),
     ]
     cards = "".join(
         f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd><dd>{text(note)}</dd></div>" for name, value, note in numbers
@@ -156,7 +151,7 @@ def _short(found: Findings) -> str:
 
 def sentences(found: Findings) -> list[str]:
     """What the figures say, each in a sentence, and what they cannot say."""
-    images, boxes = _counted(found.images, "image"), _counted(found.boxes, "box")
+    images, boxes = counted(f"{found.images:,}", "images"), counted(f"{found.boxes:,}", "boxes")
     told = []
     if found.interval is None:
         told.append(f"AP is measured on {images} with {boxes}: too few to say how much of it is chance.")
@@ -272,7 +267,11 @@ def _reliability(found: Findings) -> str:
         one.detections for one in seen
     )
     lean = "lower than the share that is right" if over < 0 else "higher than the share that is right"
-    lean = "as often too high as too low" if abs(over) < 0.01 else f"{lean}, by {100 * abs(over):.0f} points on average"
+    lean = (
+        "as often too high as too low"
+        if abs(over) < 0.01
+        else f"{lean}, by {counted(f'{100 * abs(over):.0f}', 'points')} on average"
+    )
     rows = [
         [f"{one.low:.1f} to {one.high:.1f}", f"{one.detections:,}", percent(one.score), _bar(one.precision)]
         for one in found.calibration
@@ -407,7 +406,8 @@ def _outline(
 
 def _measured(found: Findings, command: str) -> str:
     return (
-        f"<p>COCO's AP by pycocotools, with at most 100 detections of an image; intervals by {found.resamples} draws "
+        "<p>COCO's AP by pycocotools, with at most 100 detections of an image; intervals by "
+        f"{counted(found.resamples, 'draws')} "
         f"of the images with replacement. fcos-edu {text(__version__)}. The same figures as JSON, and more: "
         f"<code>--out figures.json</code>.</p><pre>{text(command)}</pre>"
     )

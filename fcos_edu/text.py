@@ -1,12 +1,14 @@
-"""Text of strangers: read in whatever encoding it has, and printed without what would move the cursor.
+"""Text of strangers: read in whatever encoding it has, and printed without what would move the cursor; and counts.
 
 Used wherever names of files and classes come from outside: annotations, lists, command line, messages. Checked against:
-every encoding with a byte-order mark, control characters of terminals. Imports nothing of the package.
+every encoding with a byte-order mark, control characters of terminals, every noun that the package counts. Imports
+nothing of the package.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import stat
 import unicodedata
 from pathlib import Path
@@ -14,6 +16,8 @@ from pathlib import Path
 # Marks that turn the direction of writing: with them a name can show another ending than it has.
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _HIDDEN = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of pairs, line and paragraph separators
+
+_PLURAL = re.compile(r"\b[A-Za-z]+[^\W\d_su]s\b")  # not "class", "status", "as"
 
 
 def printable(text: object, *, keep: str = "") -> str:
@@ -45,6 +49,29 @@ def shortened(value: object, most: int = 100) -> str:
     except (ValueError, RecursionError):  # a whole number of thousands of digits; lists in lists in lists
         told = f"a {type(value).__name__} too large to be shown"
     return printable(told if len(told) <= most else f"{told[: most - 3]}...")
+
+
+def counted(count: int | str, many: str, one: str | None = None) -> str:
+    """A number and what it counts, which is one thing or several: "1 degenerate box", "2 degenerate boxes".
+
+    Args:
+        count: a number; or the text that is to stand there, such as ``f"{n:,}"``.
+        many: what is counted, as it stands behind 2. Its first plural is the noun: of "boxes of two classes" one is a
+            "box of two classes".
+        one: how it stands behind 1, where that is not the plural without its ending, or where a verb follows:
+            ``counted(n, "pictures are left out", "picture is left out")``.
+    """
+    if str(count) != "1":
+        return f"{count} {many}"
+    return f"1 {_PLURAL.sub(lambda found: _singular(found[0]), many, count=1) if one is None else one}"
+
+
+def _singular(noun: str) -> str:
+    if noun.endswith("ies") and len(noun) > 4:
+        return f"{noun[:-3]}y"
+    if noun.endswith(("sses", "xes", "ches", "shes")):
+        return noun[:-2]
+    return noun[:-1]
 
 
 def read_bytes(path: str | Path) -> bytes:

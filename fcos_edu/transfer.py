@@ -24,6 +24,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .progress import bar
+from .text import counted
 
 WINDOW = 60.0  # seconds: how long nothing at all may come, and over which the rate is an average
 SLOWEST = 2048.0  # bytes a second; a modem had twice as many
@@ -119,7 +120,7 @@ def _receive(get: Any, url: str, pieces: queue.Queue[Any], gone: threading.Event
                 if gone.is_set():
                     return
         if came < total:
-            raise TransferError(f"cut off after {came} of {total} bytes")
+            raise TransferError(f"cut off after {came} of {counted(total, 'bytes')}")
         give(None)
     except Exception as error:  # of requests, of urllib3 below it, of a header that is no number
         give(error)
@@ -146,5 +147,7 @@ def _in_time(pieces: queue.Queue[Any]) -> Iterator[Any]:
         if passed < WINDOW:
             continue
         if came < WINDOW * SLOWEST and passed < 2 * WINDOW:  # after more this process was stopped, or its machine
-            raise TransferError(f"{came / passed:.0f} bytes a second came, and below {SLOWEST:.0f} it is given up")
+            raise TransferError(
+                f"{counted(f'{came / passed:.0f}', 'bytes')} a second came, and below {SLOWEST:.0f} it is given up"
+            )
         started, came = time.monotonic(), 0

@@ -37,7 +37,7 @@ from .integrity import (
 )
 from .places import expanded
 from .settings import Message, either, setting
-from .text import read_bytes
+from .text import counted, read_bytes
 from .transfer import TransferError, download, scratch_in
 
 _PACKAGED = Path(__file__).parent / "checkpoints"
@@ -209,7 +209,7 @@ def check_fit(own: dict[str, Tensor], checkpoint: Checkpoint, path: str | Path) 
     state = checkpoint.state
     if head in own and head in state and len(own[head]) != len(state[head]):
         raise CheckpointError(
-            f"{path} was trained for {len(state[head])} classes, this model has {len(own[head])}: "
+            f"{path} was trained for {counted(len(state[head]), 'classes')}, this model has {len(own[head])}: "
             f"set num_classes={len(state[head])}, or train the new classes"
         )
     missing, extra = sorted(set(own) - set(state)), sorted(set(state) - set(own))
@@ -219,7 +219,7 @@ def check_fit(own: dict[str, Tensor], checkpoint: Checkpoint, path: str | Path) 
         details += [f"{k} is missing there" for k in missing[:1]] + [f"{k} is unknown here" for k in extra[:1]]
         raise CheckpointError(
             f"{path} does not fit this model: {'; '.join(details)} (backbone {checkpoint.config.backbone}, "
-            f"{checkpoint.config.fpn_channels} channels there)"
+            f"{counted(checkpoint.config.fpn_channels, 'channels')} there)"
         )
 
 
@@ -357,7 +357,8 @@ def torchvision_backbone(state: dict[str, Tensor]) -> dict[str, Any]:
     }
     if (blocks, bottleneck, group) not in names:
         raise ValueError(
-            f"a ResNet with {blocks} blocks in layer3 and {group} channels in a group is none of "
+            f"a ResNet with {counted(blocks, 'blocks')} in layer3 and {counted(group, 'channels')} in a group is "
+            "none of "
             f"{', '.join(names.values())}"
         )
     fields: dict[str, Any] = {"backbone": names[blocks, bottleneck, group]}

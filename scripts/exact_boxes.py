@@ -18,6 +18,7 @@ from typing import Any
 
 from fcos_edu.atomic import atomic_write
 from fcos_edu.data.coco import read_annotations
+from fcos_edu.text import counted
 
 
 def exact(document: dict[str, Any], cut: bool = False) -> dict[str, Any]:
@@ -29,7 +30,8 @@ def exact(document: dict[str, Any], cut: bool = False) -> dict[str, Any]:
     kept = [one for one in document["annotations"] if one.get("precision") == "exact"]
     if not kept:
         raise ValueError(
-            f'none of {len(document["annotations"])} boxes has "precision": "exact"; this needs a file that says it'
+            f'none of {counted(len(document["annotations"]), "boxes")} has "precision": "exact"; '
+            "this needs a file that says it"
         )
     if cut:
         kept = [one | {"bbox": whole_pixels(one["bbox"])} for one in kept]
@@ -53,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
         parser.error(f"{arguments.target} is the source itself; choose another name")
     made = exact(read_annotations(arguments.source), arguments.cut)
     atomic_write(arguments.target, lambda path: path.write_text(json.dumps(made)))
-    print(f"{arguments.target}: {len(made['images'])} images, {len(made['annotations'])} boxes")
+    print(f"{arguments.target}: {counted(len(made['images']), 'images')}, {counted(len(made['annotations']), 'boxes')}")
 
 
 if __name__ == "__main__":

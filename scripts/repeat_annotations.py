@@ -16,6 +16,7 @@ from typing import Any
 
 from fcos_edu.atomic import atomic_write
 from fcos_edu.data.coco import read_annotations
+from fcos_edu.text import counted
 
 
 def repeated(document: dict[str, Any], images: int, mask_points: int = 0) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("--mask-points", type=int, default=0, metavar="N", help="give each box a mask of N points")
     arguments = parser.parse_args()
     made = write_repeated(arguments.source, arguments.target, arguments.images, arguments.mask_points)
-    print(f"{arguments.target}: {len(made['images'])} images, {len(made['annotations'])} boxes")
+    print(f"{arguments.target}: {counted(len(made['images']), 'images')}, {counted(len(made['annotations']), 'boxes')}")
 
 
 if __name__ == "__main__":

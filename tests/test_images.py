@@ -349,8 +349,8 @@ GOOD = [0.0, 0.0, 10.0, 10.0]
 @pytest.mark.parametrize(
     ("targets", "sentence"),
     [
-        ([], "1 images but 0 targets"),
-        ([target([GOOD], [0])] * 2, "1 images but 2 targets"),
+        ([], "1 image but 0 targets"),
+        ([target([GOOD], [0])] * 2, "1 image but 2 targets"),
         ([torch.zeros(1, 4)], "target 0 is a Tensor; it must be a dict"),
         ([{"labels": torch.zeros(1, dtype=torch.int64)}], r"target 0 lacks the tensor 'boxes'; it has \['labels'\]"),
         ([{"boxes": torch.zeros(1, 4)}], "target 0 lacks the tensor 'labels'"),

@@ -331,7 +331,7 @@ def test_training_needs_targets_and_checks_them(tiny: FCOS) -> None:
         tiny([picture(64, 64)], [bad])
     with pytest.raises(ValueError, match="divide by 255"):
         tiny([picture(64, 64) * 255], [EMPTY])
-    with pytest.raises(ValueError, match="1 images but 2 targets"):
+    with pytest.raises(ValueError, match="1 image but 2 targets"):
         tiny([picture(64, 64)], [EMPTY, EMPTY])
     tiny.eval()
     with pytest.raises(ValueError, match="label 3"):  # in evaluation too, where targets feed the oracle

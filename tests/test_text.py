@@ -1,15 +1,49 @@
-"""Text of strangers: any Unicode encoding, and nothing in it that moves a terminal's cursor."""
+"""Text of strangers: any Unicode encoding, nothing in it that moves a terminal's cursor; one thing and several."""
 
 from __future__ import annotations
 
+import ast
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcos_edu.text import printable, read_bytes, read_text, shortened
+from fcos_edu.text import counted, printable, read_bytes, read_text, shortened
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Each noun that the package counts, and its singular, written out.
+NOUNS = dict(
+    pair.split("/")
+    for pair in """
+    anchors/anchor annotations/annotation areas/area bins/bin blocks/block bounds/bound boxes/box bytes/byte
+    candidates/candidate channels/channel characters/character classes/class columns/column crops/crop
+    detections/detection differences/difference draws/draw entries/entry files/file frames/frame
+    gradients/gradient groups/group images/image inputs/input labels/label levels/level locations/location
+    losses/loss maps/map minutes/minute names/name negatives/negative numbers/number objects/object panels/panel
+    parts/part passes/pass pictures/picture points/point positives/positive questions/question rates/rate
+    reasons/reason regions/region results/result rows/row runs/run scores/score seeds/seed shapes/shape
+    sizes/size splits/split spreads/spread steps/step strides/stride submissions/submission targets/target
+    threads/thread thresholds/threshold turns/turn values/value videos/video ways/way workers/worker
+    """.split()
+)
+
+# Where a number stands before a plural and is more than one, or is no number.
+MORE_THAN_ONE = {
+    "data/dataset.py": {"annotations.images"},
+    "data/decoding.py": {"kind"},
+    "data/division.py": {"sum(map(len, copies))"},
+    "data/tables.py": {"where"},
+    "evaluation/coco_ap.py": {"len(truth['images'])", "left_out"},
+    "evaluation/detection_files.py": {"len(best)"},
+    "figures/analysis.py": {"total"},
+    "figures/proposals.py": {"proposals"},
+    "paper.py": {"len(self)"},
+}
 
 
 @given(st.text(), st.text())
@@ -69,3 +103,58 @@ def test_other_encodings_and_other_things_are_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")  # reading it would wait for ever
     with pytest.raises(ValueError, match="pipe is no regular file"):
         read_text(tmp_path / "pipe")
+
+
+@given(st.integers(), st.sampled_from(sorted(NOUNS)), st.sampled_from(["", "degenerate ", "unreadable class-free "]))
+def test_one_thing_is_one_and_all_other_numbers_are_several(count: int, many: str, kind: str) -> None:
+    for told in (count, str(count)):
+        noun = NOUNS[many] if count == 1 else many
+        assert (
+            counted(told, f"{kind}{many} of two classes (3 boxes)") == f"{count} {kind}{noun} of two classes (3 boxes)"
+        )
+    assert counted(count, many, "sheep is") == ("1 sheep is" if count == 1 else f"{count} {many}")
+
+
+def test_a_number_as_it_is_printed_decides() -> None:
+    assert counted("1.0", "points") == "1.0 points" and counted(f"{1.0:g}", "points") == "1 point"
+    assert counted(f"{1000:,}", "crowd boxes") == "1,000 crowd boxes"
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted((ROOT / "fcos_edu").rglob("*.py")):
+        yield path.relative_to(ROOT / "fcos_edu").as_posix(), ast.parse(path.read_text("utf-8"))
+
+
+def test_every_noun_that_is_counted_has_its_singular() -> None:
+    calls = [
+        node
+        for _, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "counted"
+    ]
+    nouns = [call.args[1].value for call in calls if len(call.args) == 2 and isinstance(call.args[1], ast.Constant)]
+    assert len(nouns) > 100
+    for noun in nouns:
+        *kind, last = str(noun).split()
+        assert counted(1, str(noun)) == " ".join(["1", *kind, NOUNS[last]])
+
+
+def test_no_number_stands_before_a_plural_by_itself() -> None:
+    plural = re.compile(rf" (?:[a-z-]+[a-rt-z] )?(?:{'|'.join(NOUNS)})\b(?!-)")  # "boxes" and "degenerate boxes"
+    preposition = re.compile(r" (?:of|with|without|and|or|but|in|on|to|for|as|than|from|it) ")
+    found: dict[str, set[str]] = {}
+    for name, tree in trees():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.JoinedStr):
+                continue
+            for value, text in zip(node.values, node.values[1:], strict=False):
+                if not (isinstance(value, ast.FormattedValue) and isinstance(text, ast.Constant)):
+                    continue
+                told, number = str(text.value), ast.unparse(value.value)
+                form = ast.unparse(value.format_spec) if value.format_spec is not None else ""
+                if not plural.match(told) or preposition.match(told):
+                    continue
+                if number.isupper() or number.startswith(("printable(", "counted(")) or re.search(r"\.[1-9]\d*f", form):
+                    continue  # a constant, a name, words; 1.00 is several
+                found.setdefault(name, set()).add(number)
+    assert found == MORE_THAN_ONE, "write such numbers with fcos_edu.text.counted"

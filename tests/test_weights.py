@@ -524,7 +524,7 @@ def test_what_is_not_torchvisions_is_refused(theirs: TorchvisionFCOS, model: FCO
         FCOS.from_torchvision(state)
     short = {k: v for k, v in theirs.state_dict().items() if ".layer3.1." not in k}
     with pytest.raises(
-        ValueError, match="a ResNet with 1 blocks in layer3 and 64 channels in a group is none of resnet18"
+        ValueError, match="a ResNet with 1 block in layer3 and 64 channels in a group is none of resnet18"
     ):
         FCOS.from_torchvision(short)
     with pytest.raises(ValueError, match="head.scales .*has no place in torchvision's FCOS"):

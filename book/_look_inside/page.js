@@ -25,6 +25,9 @@
     if (one.textContent !== text) one.textContent = text;
   }
 
+  // A number and what it counts.
+  const counted = (count, many, one) => `${count} ${count === 1 ? one : many}`;
+
   function choice(parent, legend, options, chosen, changed) {
     const field = node(parent, "fieldset", { class: "fcx-chips" });
     node(field, "legend", {}, legend);
@@ -159,7 +162,7 @@
     switched(fifth, "True boxes", state.shown, (on) => {
       state.shown = on;
       draw();
-      if (on) write(say, state.truth ? `${state.truth.boxes.length} true boxes are drawn.` : "Of a picture of yours no truth is known.");
+      if (on) write(say, state.truth ? `${counted(state.truth.boxes.length, "true boxes are", "true box is")} drawn.` : "Of a picture of yours no truth is known.");
     });
 
     const maps = lookMaps({
@@ -387,7 +390,7 @@
       const kept = state.found.filter((one) => one.kept);
       const count = classes().map((name, i) => [kept.filter((one) => one.label === i).length, name]).filter(([n]) => n);
       const words = count.map(([n, name]) => `${n} ${name}`).join(", ") || "nothing";
-      write(say, `Found: ${words}. ${state.found.length} candidates were above the threshold, and ${kept.length} are kept.`);
+      write(say, `Found: ${words}. ${counted(state.found.length, "candidates were", "candidate was")} above the threshold, and ${counted(kept.length, "are", "is")} kept.`);
       draw();
     }
 
@@ -419,7 +422,8 @@
       const own = all.filter(({ matched }) => matched >= 0 && (state.label < 0 || state.truth.labels[matched] === state.label));
       const ambiguous = own.filter(({ candidates }) => candidates.length > 1).length;
       const word = state.label < 0 ? "a box" : classes()[state.label];
-      write(say, `On P${one.name}, ${own.length} of ${all.length} locations learn ${word}; ${ambiguous} of them are ambiguous. All others are background.`);
+      const learn = `${counted(all.length, "locations", "location")} ${own.length === 1 ? "learns" : "learn"}`;
+      write(say, `On P${one.name}, ${own.length} of ${learn} ${word}; ${counted(ambiguous, "of them are", "of them is")} ambiguous. All others are background.`);
     }
 
     // ---- drawing

@@ -16,6 +16,7 @@ from ..config import INF, FCOSConfig
 from ..data.sources import NAMES
 from ..paper import TABLE_1, TABLE_2
 from ..settings import Range
+from ..text import counted
 from .options import (
     OUT_FOLDER,
     STRIDES,
@@ -103,8 +104,10 @@ def _names(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _describe(boxes: Boxes) -> str:
-    left_out = ", ".join(f"{count} {reason}" for reason, count in boxes.left_out.items())
-    return f"{boxes.name}: {boxes.images} images, {len(boxes)} boxes" + (f"; left out: {left_out}" if left_out else "")
+    left_out = ", ".join(counted(count, reason) for reason, count in boxes.left_out.items())
+    return f"{boxes.name}: {counted(boxes.images, 'images')}, {counted(len(boxes), 'boxes')}" + (
+        f"; left out: {left_out}" if left_out else ""
+    )
 
 
 def _load(arguments: argparse.Namespace) -> Boxes:
@@ -285,7 +288,7 @@ def run_ambiguity(arguments: argparse.Namespace) -> None:
         metrics["radius"] = clock.time("radius", radius_curve, boxes, radii, configs[last])
         print(f"{'center sampling, ' + names[last]:<42}{'recall':>8}{'all':>8}{'classes':>9}")
         for point in metrics["radius"]:
-            name = "whole box" if point["radius"] is None else f"{point['radius']:g} strides"
+            name = "whole box" if point["radius"] is None else counted(f"{point['radius']:g}", "strides")
             shares = [100 * point[key] for key in ("recall", "all", "different_classes")]
             print(f"{name:<42}{shares[0]:>8.2f}{shares[1]:>8.2f}{shares[2]:>9.2f}")
         columns = {key: [p[key] for p in metrics["radius"]] for key in ("recall", "all", "different_classes")}

@@ -9,6 +9,7 @@ import argparse
 
 from ..course.catalogue import LABS
 from ..settings import Range
+from ..text import counted
 from .options import COUNT, OUT_ASKED, OUT_FOLDER, Commands, Number, add_command, located
 
 LAB = Number(int, Range(1, max(LABS)))
@@ -59,7 +60,7 @@ def run_grade(arguments: argparse.Namespace) -> None:
         feedback_folder=arguments.feedback, gradescope_folder=arguments.gradescope, workers=arguments.workers,
         again=arguments.again, tell=print,
     )  # fmt: skip
-    print(f"{len(result.grades)} submissions, {result.graded} graded now, the others unchanged")
+    print(f"{counted(len(result.grades), 'submissions')}, {result.graded} graded now, the others unchanged")
     if result.held:
         print(result.held)
     print(arguments.out)
@@ -72,6 +73,6 @@ def run_grade(arguments: argparse.Namespace) -> None:
 def run_questions(arguments: argparse.Namespace) -> None:
     """Print them."""
     for number, (_, title, minutes, names) in LABS.items():
-        print(f"lab {number}: {title} ({minutes} minutes)")
+        print(f"lab {number}: {title} ({counted(minutes, 'minutes')})")
         for name in names:
             print(f"  {name}")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..ownership import OwnFiles
-from ..text import printable
+from ..text import counted, printable
 from .detected import FORMS, Failures, NamedFile, Results, own_names
 from .options import (
     COUNT,
@@ -91,8 +91,8 @@ def run(arguments: argparse.Namespace) -> None:
         results = Results(own, model, taken, form=arguments.format or "coco", encoders=_workers(arguments, pictures))
         above = _pictures(arguments, model, pictures, results, failed)
         some = bool(results.images)
-        left_out = f", {_counted(len(failed), 'unreadable image')} skipped" if failed else ""
-        told = f"{_counted(above, 'detection')} on {_counted(results.images, 'image')}{left_out}: "
+        left_out = f", {counted(len(failed), 'unreadable images')} skipped" if failed else ""
+        told = f"{counted(above, 'detections')} on {counted(results.images, 'images')}{left_out}: "
         if some and (not failed or arguments.on_corrupt == "skip"):
             print(told + str(printable(arguments.out)))
     if films:
@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> None:
 
         some |= detect_videos(arguments, model, films, own, taken, failed)
     if failed and (arguments.on_corrupt == "error" or not some):
-        what = _counted(len(found), "file" if films else "image")
+        what = counted(len(found), "files" if films else "images")
         raise ValueError(failed.told(what, films=bool(films), some=some))
 
 
@@ -218,20 +218,20 @@ def _inside(folder: Path, own: OwnFiles, recursive: bool, left: Counter[str]) ->
     for base, folders, files in os.walk(folder, onerror=unreadable):
         folders.sort()
         if not recursive:
-            left["sub-folder"] += len(folders)
+            left["sub-folders"] += len(folders)
             folders.clear()
         for name in sorted(files):
             file, suffix = Path(base) / name, Path(name).suffix.lower()
             if _is_own(file, out, own):
-                left["picture that an earlier run has drawn"] += 1
+                left["pictures that an earlier run has drawn"] += 1
             elif is_picture(name) or (suffix in _REFUSED_SUFFIXES and not name.startswith("._")):
                 yield NamedFile(file, file.relative_to(folder).with_suffix("").as_posix())
             elif is_video(name):
-                left["video, which is read if you name it"] += 1
+                left["videos, which are read if you name them"] += 1
             elif not name.startswith("."):
-                left[f"file that is no picture ({suffix or 'without a suffix'})"] += 1
+                left[f"files that are no picture ({suffix or 'without a suffix'})"] += 1
             elif is_picture(name.removeprefix("._")):
-                left["file of macOS beside a picture (._)"] += 1
+                left["files of macOS beside a picture (._)"] += 1
 
 
 def _is_own(file: Path, out: Path, own: OwnFiles) -> bool:
@@ -245,20 +245,15 @@ def _words(left: Counter[str]) -> list[str]:
     """What was passed over: the folders first, then each kind of file with its count."""
     words = []
     for what, count in left.items():
-        if count and what == "sub-folder":
-            words.append(f"{_counted(count, what)} (--recursive reads them)")
+        if count and what == "sub-folders":
+            words.append(f"{counted(count, what)} (--recursive reads them)")
+        elif count and what.startswith("the "):
+            words.append(what)
         elif count:
-            words.append(what if what.startswith("the ") else _counted(count, what))
+            told = counted(count, what)
+            if count == 1:  # the verbs behind the noun
+                told = told.replace("are read if you name them", "is read if you name it").replace(
+                    "that are", "that is"
+                )
+            words.append(told)
     return words
-
-
-def _counted(count: int, what: str) -> str:
-    """A count and its thing, such as "1 image" and "2 files that are no picture (.txt)"."""
-    if count != 1:
-        noun, _, rest = what.partition(" ")
-        if noun in ("unreadable",):
-            noun, rest = what, ""
-        comma, noun = "," * noun.endswith(","), noun.rstrip(",")
-        rest = rest.replace("is no", "are no").replace("is read if you name it", "are read if you name them")
-        what = f"{noun}s{comma} {rest}".rstrip()
-    return f"{count} {what}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..ownership import OwnFiles
-from ..text import printable
+from ..text import counted, printable
 from .detected import LABELS, Failures, NamedFile, drawn, png
 
 if TYPE_CHECKING:
@@ -188,7 +188,6 @@ class VideoResults:
         """What was found, and where it is."""
         drawing = f"{self.name}/" if self.arguments.frames else f"{self.name}.mp4"
         files = f"{LABELS}{self.name}/" if self.table is None else f"{self.name}{self.table.suffix}"
-        detections = "1 detection" if self.above == 1 else f"{self.above} detections"
-        frames = "1 frame" if self.number == 1 else f"{self.number} frames"
         where = f"{printable(self.own.folder / drawing)} and {printable(files)}"
-        return f"{detections} on {frames} of {printable(self.film.file)}: {where}"
+        found = f"{counted(self.above, 'detections')} on {counted(self.number, 'frames')}"
+        return f"{found} of {printable(self.film.file)}: {where}"

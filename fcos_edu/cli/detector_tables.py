@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.sources import NAMES
 from ..experiments.studies import STUDIES, spread
 from ..paper import AMBIGUOUS_DETECTIONS, TABLE_2
+from ..text import counted
 from .options import (
     COUNT,
     OURS,
@@ -95,7 +96,7 @@ def _save_record(
     told = [without_place(name) for name in names]
     kind = "detections" if getattr(arguments, "detections", False) else "detector" + "s" * (len(told) > 1)
     of_split = f"{split}, " if (split := split_of(arguments)) else ""
-    data = f"{Path(without_place(arguments.data)).name} ({of_split}{len(dataset.image_ids)} images)"
+    data = f"{Path(without_place(arguments.data)).name} ({of_split}{counted(len(dataset.image_ids), 'images')})"
     save_record(arguments, what=f"{what}, by the {kind} {', '.join(told)}", metrics=metrics, data=data, paper=paper)
 
 
@@ -228,7 +229,9 @@ def run_score_iou(arguments: argparse.Namespace) -> None:
         for name, scores in (("without", points[-1].class_scores), ("with", points[-1].scores)):
             below, total = under(scores, points[-1].ious)
             run[name] = {"points": total, "under": below, "share": below / total if total else None}
-            print(f"{name:<8} center-ness: {below} of {total} detections under y = x, a score above the IoU")
+            print(
+                f"{name:<8} center-ness: {below} of {counted(total, 'detections')} under y = x, a score above the IoU"
+            )
         runs.append(run)
     metrics = _over_runs(runs)
     print(f"in %: {_shown(metrics['without']['share'])} without, {_shown(metrics['with']['share'])} with")
@@ -258,7 +261,9 @@ def run_agnostic(arguments: argparse.Namespace) -> None:
 
     sources, names = arguments.checkpoint, arguments.names
     if names and (len(names) != len(sources) or len(set(names)) < len(names)):
-        raise ValueError(f"--names has {', '.join(names)} for {len(sources)} files; each file needs one of its own")
+        raise ValueError(
+            f"--names has {', '.join(names)} for {counted(len(sources), 'files')}; each file needs one of its own"
+        )
     dataset = _truth(arguments) if arguments.detections else _dataset(arguments)
     truth = dataset.ground_truth()
     rows: dict[str, dict[str, float | None]] = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..export import LAYOUTS, TARGETS
-from ..text import printable
+from ..text import counted, printable
 from .options import (
     COUNT,
     OURS,
@@ -113,7 +113,10 @@ def _time(arguments: argparse.Namespace, model: FCOS, content: bytes) -> None:
 
     what = {"onnx": "ONNX Runtime", "torch": "the program of torch.export"}[arguments.to]
     times: dict[str, Any] = timed(model, content, arguments.to, arguments.layout, tuple(arguments.size), arguments.time)
-    print(f"an image of {times['input']}, medians of {arguments.time} turns, {times['threads']} threads each:")
+    print(
+        f"an image of {times['input']}, medians of {counted(arguments.time, 'turns')}, "
+        f"{counted(times['threads'], 'threads')} each:"
+    )
     print(f"  {what} {times['exported_ms']:.1f} ms, the model {times['model_ms']:.1f} ms, ratio {times['ratio']:.2f}")
     save_record(
         arguments, what=f"Time of an image by {what} divided by the model's in torch (FCOS.for_inference)",

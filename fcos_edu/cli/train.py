@@ -17,6 +17,7 @@ from ..data._headers import each_header_once
 from ..data.sources import NAMES, named
 from ..places import expanded
 from ..settings import Range
+from ..text import counted
 from ..training.config import TRACKERS, TrainConfig
 from ..training.recipes import FITTED, RECIPES, fitted, recipe_for, start_of
 from .options import (
@@ -119,7 +120,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.print:
         if arguments.recipe:
             print(RECIPES[arguments.recipe].describe(), file=sys.stderr)
-        rate = f"rate      {config.learning_rate:g} after warm-up, for {config.batch_size} images a step"
+        rate = f"rate      {config.learning_rate:g} after warm-up, for {counted(config.batch_size, 'images')} a step"
         print(rate, file=sys.stderr)  # beside the JSON, which another program may read
         print(json.dumps(config.to_dict(), indent=1))
         return
@@ -135,7 +136,7 @@ def _run(arguments: argparse.Namespace) -> None:
     )  # fmt: skip
     if not PartialState().is_main_process:
         return
-    print(f"{outcome['iterations']} steps in {outcome['seconds']:.0f} s; the run is in {folder}")
+    print(f"{counted(outcome['iterations'], 'steps')} in {outcome['seconds']:.0f} s; the run is in {folder}")
     if outcome.get("AP") == 0:
         remedy = "train for longer (--epochs), or look at the boxes first (fcos-edu data show)"
         print(f"AP on {config.test_split} is 0: {remedy}")

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from ..text import counted
 from . import catalogue, judge
 from ._student import plain
 
@@ -74,7 +75,9 @@ def judged(name: str, function: Callable[..., Any]) -> tuple[judge.Verdict, str]
                 break
     verdict = judge.judge(question, PUBLIC, answers)
     if verdict.right:
-        text = f"{name}: right. {len(answers)} inputs, {question.points} points when it is graded."
+        text = (
+            f"{name}: right. {counted(len(answers), 'inputs')}, {counted(question.points, 'points')} when it is graded."
+        )
     else:
         text = f"{name}: not yet. {verdict.help}"
         if shown and "rror" in verdict.help:

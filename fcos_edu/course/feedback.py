@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..ownership import OwnFiles
+from ..text import counted
 from .catalogue import LABS, NAMES
 from .question import Question
 
@@ -111,7 +112,7 @@ def page_name(one: Grade) -> str:
 
 def student_page(one: Grade, questions: Sequence[Question]) -> str:
     """What a student reads; no input and no number of a hidden case is in it."""
-    parts = [f"<p>{one.points:g} of {one.of} points. {_cheer(one)}</p>\n"]
+    parts = [f"<p>{one.points:g} of {counted(one.of, 'points')}. {_cheer(one)}</p>\n"]
     parts += [f"<p><strong>{escape(note)}.</strong></p>\n" for note in one.notes]
     by_name = {verdict.question: verdict for verdict in one.verdicts}
     for lab, (_, title, _, _) in LABS.items():
@@ -147,20 +148,24 @@ def _cheer(one: Grade) -> str:
         return "Nothing could be read, so nothing could be graded."
     if not right:
         return "Start with one function, and let check() look at it in the notebook as often as you like."
-    return f"{right} of {len(one.verdicts)} functions are right; a sentence helps with each of the others."
+    are = "is" if right == 1 else "are"
+    return f"{right} of {len(one.verdicts)} functions {are} right; a sentence helps with each of the others."
 
 
 def class_page(grades: Sequence[Grade], questions: Sequence[Question]) -> str:
     """Which question, how many have it right, and which mistakes were made how often; then the points of all."""
     mean = sum(one.points for one in grades) / len(grades) if grades else 0.0
     most = grades[0].of if grades else 0
-    parts = [f"<p>{len(grades)} submissions, {mean:.1f} of {most} points on average.</p>\n<h2>Questions</h2>\n"]
+    parts = [
+        f"<p>{counted(len(grades), 'submissions')}, {mean:.1f} of {counted(most, 'points')} on "
+        "average.</p>\n<h2>Questions</h2>\n"
+    ]
     parts.append(_head("Question", "Right", "Mistakes, the most frequent first"))
     for place, question in enumerate(questions):
         verdicts = [one.verdicts[place] for one in grades]
         right = sum(verdict.right for verdict in verdicts)
-        counted = Counter(verdict.mistake for verdict in verdicts if not verdict.right)
-        mistakes = "; ".join(f"{escape(mistake)} ({count})" for mistake, count in counted.most_common(6))
+        made = Counter(verdict.mistake for verdict in verdicts if not verdict.right)
+        mistakes = "; ".join(f"{escape(mistake)} ({count})" for mistake, count in made.most_common(6))
         parts.append(
             f"<tr><th scope='row'>{escape(question.title)}<br><code>{escape(question.name)}</code></th>"
             f"<td class='number'>{right} of {len(grades)}</td><td>{mistakes or 'none'}</td></tr>\n"

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..settings import Message, either, setting
-from ..text import printable, shortened
+from ..text import counted, printable, shortened
 from .decoding import image_size
 
 Array = NDArray[Any]
@@ -87,7 +87,9 @@ class Annotations:
             ("ignored", boxes), ("areas", boxes), ("category_ids", len(self.classes)),
         ):  # fmt: skip
             if len(getattr(self, name)) != wanted:
-                raise ValueError(f"{self.name}: {name} has {len(getattr(self, name))} entries; it must have {wanted}")
+                raise ValueError(
+                    f"{self.name}: {name} has {counted(len(getattr(self, name)), 'entries')}; it must have {wanted}"
+                )
         for name, values, bound in (("image_index", self.image_index, images), ("labels", self.labels, self.classes)):
             bound = bound if isinstance(bound, int) else len(bound)
             if boxes and not (0 <= values.min() and values.max() < bound):

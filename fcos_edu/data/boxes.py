@@ -24,7 +24,7 @@ from ..config import FCOSConfig
 from ..images import resized_size
 from ..locations import Grid
 from ..targets import PaddedBoxes
-from ..text import printable
+from ..text import counted, printable
 from .annotations import Annotations
 from .loading import load_annotations
 
@@ -63,9 +63,10 @@ class Boxes:
         counts["degenerate boxes"] = int((~solid & ~left).sum())
         keep = solid & ~left
         if not keep.any():
-            told = ", ".join(f"{n} {reason}" for reason, n in counts.items() if n) or "none at all"
+            told = ", ".join(counted(n, reason) for reason, n in counts.items() if n) or "none at all"
             raise ValueError(
-                f"{name} has no boxes to count ({told} in {annotations.images} images); give annotations with boxes"
+                f"{name} has no boxes to count ({told} in {counted(annotations.images, 'images')}); give "
+                "annotations with boxes"
             )
         return cls(
             name,

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..text import printable, read_bytes, shortened
+from ..text import counted, printable, read_bytes, shortened
 from .annotations import Annotations, join, repeated
 from .dataset import FolderDataset
 from .decoding import is_picture
@@ -135,7 +135,8 @@ def read(
         columns["file_names"] = _with_slashes(columns["file_names"], *columns.get("folders", ()))
         if twice := repeated(columns["file_names"]):
             columns["notes"] = (
-                f"{len(twice)} pictures stand under several image ids, the first is {shortened(twice[0])}: "
+                f"{counted(len(twice), 'pictures stand', 'picture stands')} under several image ids, the first is "
+                f"{shortened(twice[0])}: "
                 "each id counts as an image",
             )
         parts.append(Annotations(name=name, split=split or "", file=file.name, **columns))
@@ -289,7 +290,8 @@ def _check(data: Any) -> None:
     strangers = [a["image_id"] for a in data["annotations"] if a["image_id"] not in known]
     if strangers:
         raise _Fault(
-            f": {len(strangers)} annotations belong to images that the file does not list, "
+            f": {counted(len(strangers), 'annotations belong', 'annotation belongs')} to images that the file does "
+            "not list, "
             f"the first to image_id {strangers[0]!r}."
         )
 

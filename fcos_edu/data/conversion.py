@@ -24,7 +24,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ..atomic import named_error
-from ..text import printable, shortened
+from ..text import counted, printable, shortened
 from .annotations import Annotations
 from .dataset import FileDataset
 from .folders import sizes_of
@@ -45,8 +45,11 @@ class Conversion:
     notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [f"{printable(self.folder)}: {self.images} pictures, {self.boxes} boxes, in the format {self.to}"]
-        lines += [f"lost: {count} {printable(reason)}" for reason, count in self.lost.items() if count]
+        lines = [
+            f"{printable(self.folder)}: {counted(self.images, 'pictures')}, {counted(self.boxes, 'boxes')}, in the "
+            f"format {self.to}"
+        ]
+        lines += [f"lost: {counted(count, printable(reason))}" for reason, count in self.lost.items() if count]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
@@ -94,8 +97,12 @@ def convert(
         turned = int(dataset.turned.sum())
         if turned and to == "yolo":
             done.notes.append(
-                f"{turned} pictures are shown upright by their EXIF, as their boxes are; YOLO does not tell: read them "
-                "with --orientation upright"
+                counted(
+                    turned,
+                    "pictures are shown upright by their EXIF, as their boxes are; YOLO does not tell: read them",
+                    "picture is shown upright by its EXIF, as its boxes are; YOLO does not tell: read it",
+                )
+                + " with --orientation upright"
             )
     made = target.parent / f".{target.name[:60]}.{secrets.token_hex(4)}.part"
     with named_error(target):
@@ -245,7 +252,7 @@ def _write_voc(
                     done.lost["boxes of at most a pixel, which VOC cannot say"] += 1
                     continue
                 if not np.isclose(own.areas[k], (x1 - x0) * (y1 - y0), rtol=1e-6, atol=1e-6):
-                    done.lost["areas that are not the box's own, which VOC does not say"] += 1
+                    done.lost["areas unlike the box's own, which VOC does not say"] += 1
                 seen.add(int(own.labels[k]))
                 done.boxes += 1
                 item = ElementTree.SubElement(root, "object")
@@ -262,7 +269,9 @@ def _write_voc(
             (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("".join(f"{s}\n" for s in stems), "utf-8")
     crowds = sum(int(part.ignored.sum()) for part in parts.values())
     if crowds and any(part.ignored_reason.startswith("crowd") for part in parts.values()):
-        done.notes.append(f"{crowds} crowd boxes are marked difficult, as VOC knows no crowds")
+        done.notes.append(
+            f"{counted(crowds, 'crowd boxes are', 'crowd box is')} marked difficult, as VOC knows no crowds"
+        )
     classes = next(iter(parts.values())).classes
     done.lost["classes without a box, which VOC does not list"] += len(classes) - len(seen)
     if tuple(sorted(classes)) != classes:
@@ -305,12 +314,12 @@ def _write_yolo(
                     continue
                 x0, y0, x1, y1 = cut[k].tolist()
                 if not (x1 > x0 and y1 > y0):
-                    done.lost["boxes outside of their pictures"] += 1
+                    done.lost["boxes outside of the picture"] += 1
                     continue
                 if (cut[k] != own.boxes[k]).any():
-                    done.lost["parts of boxes beyond the border, which others' readers of YOLO refuse"] += 1
+                    done.lost["box parts beyond the border, which others' readers of YOLO refuse"] += 1
                 if not np.isclose(own.areas[k], np.prod(own.boxes[k, 2:] - own.boxes[k, :2]), rtol=1e-6):
-                    done.lost["areas that are not the box's own, which YOLO does not say"] += 1
+                    done.lost["areas unlike the box's own, which YOLO does not say"] += 1
                 shares = ((x0 + x1) / 2 / width, (y0 + y1) / 2 / height, (x1 - x0) / width, (y1 - y0) / height)
                 lines.append(f"{own.labels[k]} " + " ".join(f"{share:.12g}" for share in shares) + "\n")
             done.boxes += len(lines)

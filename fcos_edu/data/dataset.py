@@ -32,7 +32,7 @@ from torchvision import tv_tensors
 
 from ..images import as_xyxy
 from ..settings import Message, setting
-from ..text import printable, shortened
+from ..text import counted, printable, shortened
 from .annotations import Annotations
 from .decoding import MAX_PIXELS, ORIENTATIONS, CorruptImageError, Header, read_header, read_image
 
@@ -232,7 +232,7 @@ class FileDataset(DetectionDataset):
         if not self.image_ids:
             raise ValueError(_nothing_usable(self.name, annotations, self.warning_counts))
         if self.warning_counts:
-            told = ", ".join(f"{count} {reason}" for reason, count in self.warning_counts.items())
+            told = ", ".join(counted(count, reason) for reason, count in self.warning_counts.items())
             notes.insert(0, f"left out of the targets: {told}")
         if notes:
             warnings.warn(Message(f"{self.name}: {'; '.join(notes)}."), UserWarning, stacklevel=3)  # type: ignore[arg-type]
@@ -323,7 +323,8 @@ def _require_files(annotations: Annotations) -> None:
         raise FileNotFoundError(
             Message(
                 f"{printable(missing[0])} is annotated but there is no such file ({len(missing)} of "
-                f"{annotations.images} images are missing). Add the files, or go on without them with "
+                f"{counted(annotations.images, 'images')} {'is' if len(missing) == 1 else 'are'} missing). Add the "
+                "files, or go on without them with "
                 f"{setting('on_corrupt', 'skip', option='--on-corrupt skip')}."
             )
         )
@@ -361,14 +362,19 @@ def _measured(
     if other and not annotations.relative:
         index, (width, height) = other[0]
         notes.append(
-            f"{len(other)} images have another size than annotated, which counts (the first, "
+            f"{counted(len(other), 'images have', 'image has')} another size than annotated, which counts (the first, "
             f"{printable(annotations.path(index))}, is {widths[index]}×{heights[index]} pixels and annotated "
             f"{width}×{height}): check that the boxes belong to them"
         )
     if undecided:
+        upright = counted(
+            len(undecided),
+            "images are to be turned upright by their EXIF, and the annotations do not tell whether their boxes are",
+            "image is to be turned upright by its EXIF, and the annotations do not tell whether its boxes are",
+        )
         notes.append(
-            f"{len(undecided)} images are to be turned upright by their EXIF, and the annotations do not tell whether "
-            f"their boxes are (the first is {printable(annotations.path(undecided[0]))}): they are read as stored, "
+            f"{upright} (the first is {printable(annotations.path(undecided[0]))}): "
+            f"{'it is' if len(undecided) == 1 else 'they are'} read as stored, "
             f"unless {setting('orientation', 'upright', option='--orientation upright')}"
         )
     return annotations.scaled(widths, heights), turn, notes
@@ -393,8 +399,10 @@ def _over_the_border(annotations: Annotations, solid: Any) -> list[str]:
         return []
     image = annotations.image_index[over[0]]
     words = f": {annotations.box_words}" if annotations.box_words else ""
+    one, more = "reaches over the border of its image and is", "reach over the border of their images and are"
+    reach = one if len(over) == 1 else more
     return [
-        f"{len(over)} of {len(boxes)} boxes reach over the border of their images and are cut (the first, "
+        f"{len(over)} of {counted(len(boxes), 'boxes')} {reach} cut (the first, "
         f"{_corners(boxes[over[0]])} of {shortened(annotations.file_names[image])}, which is "
         f"{annotations.widths[image]}×{annotations.heights[image]} pixels){words}"
     ]
@@ -420,16 +428,18 @@ def _corners(box: NDArray[np.float64]) -> str:
 
 def _nothing_usable(name: str, annotations: Annotations, counts: dict[str, int]) -> str:
     """Why no image is left, with the first box as it was read."""
-    reasons = ", ".join(f"{n} {reason}" for reason, n in counts.items() if not reason.startswith("images"))
+    reasons = ", ".join(counted(n, reason) for reason, n in counts.items() if not reason.startswith("images"))
     if len(annotations):
         image = annotations.image_index[0]
         seen = f"the first box reaches {_corners(annotations.boxes[0])} in {shortened(annotations.file_names[image])}"
         size = f"of {annotations.widths[image]}×{annotations.heights[image]} pixels"
         words = f": {annotations.box_words}" if annotations.box_words else ""
-        reasons = f"{reasons or f'{len(annotations)} boxes of at most a pixel'}; {seen}, {size}{words}"
-    why = f"{reasons}" if reasons else "their annotations hold no box at all"
+        reasons = reasons or f"{counted(len(annotations), 'boxes')} of at most a pixel"
+        reasons = f"{reasons}; {seen}, {size}{words}"
+    why = f"{reasons}" if reasons else "the annotations hold no box at all"
+    none = f"none of the {annotations.images} images has a" if annotations.images > 1 else "the only image has no"
     return Message(
-        f"{name}: none of the {annotations.images} images has a usable box ({why}). "
+        f"{name}: {none} usable box ({why}). "
         "Check the annotations, or keep images without boxes as background with "
         f"{setting('keep_empty', True, option='--keep-empty')}."
     )

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..atomic import named_error
-from ..text import printable, read_bytes, shortened
+from ..text import counted, printable, read_bytes, shortened
 from .annotations import Annotations
 from .folders import LISTS, SPLITS
 from .formats import read_path, splits_of
@@ -70,7 +70,9 @@ def divide(
     number: dict[Hashable, int] = {}
     of_group = np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)
     if len(number) < len(shares):
-        raise ValueError(f"{len(number)} groups of pictures cannot be divided into {len(shares)} splits")
+        raise ValueError(
+            f"{counted(len(number), 'groups')} of pictures cannot be divided into {counted(len(shares), 'splits')}"
+        )
     # What is shared out: boxes of each class, and the pictures themselves in a last column.
     amounts = np.zeros((len(number), counts.shape[1] + 1))
     np.add.at(amounts, of_group, np.concatenate([counts, np.ones((len(counts), 1))], axis=1))
@@ -189,7 +191,8 @@ def _groups(annotations: Annotations, pattern: str | None) -> tuple[list[Hashabl
             same["pattern", text].append(i)
         alone = annotations.images - len(matched)
         notes.append(
-            f"{len(set(matched.values()))} groups by {shortened(pattern)}" + (f", {alone} pictures alone" * bool(alone))
+            f"{counted(len(set(matched.values())), 'groups')} by {shortened(pattern)}"
+            + (f", {counted(alone, 'pictures')} alone" * bool(alone))
         )
     copies = [indices for indices in equal_pictures(annotations) if len(indices) > 1]
     for k, indices in enumerate(copies):

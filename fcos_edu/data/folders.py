@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..text import printable, read_bytes, read_text, shortened
+from ..text import counted, printable, read_bytes, read_text, shortened
 from .annotations import Annotations, Record, leads_outside, repeated
 from .decoding import CorruptImageError, is_picture, read_header
 
@@ -234,7 +234,10 @@ def annotations_of(
         left_out[f"boxes of unknown classes ({told})"] = unknown.total()
     notes = list(more.pop("notes", ()))
     if twice := repeated(entry.picture for entry in entries):
-        notes.append(f"{len(twice)} pictures have several labels, the first is {shortened(twice[0])}: each counts")
+        notes.append(
+            f"{counted(len(twice), 'pictures have', 'picture has')} several labels, the first is "
+            f"{shortened(twice[0])}: each counts"
+        )
     return Annotations.of(
         records,
         classes,

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..text import printable, shortened
+from ..text import counted, printable, shortened
 from .annotations import Annotations
 from .dataset import FolderDataset
 from .folders import Entry, Pictures, annotations_of, flag, number, read_json, split_folders, sub_folder, whole_side
@@ -181,12 +181,14 @@ def _box(points: Any, kind: Any, where: str) -> tuple[float, float, float, float
     xy = [(number(x, where), number(y, where)) for x, y in points]
     if kind == "circle":
         if len(xy) != 2:
-            raise ValueError(f"{where} is a circle of {len(xy)} points; it must be its centre and one on its border.")
+            raise ValueError(
+                f"{where} is a circle of {counted(len(xy), 'points')}; it must be its centre and one on its border."
+            )
         (x, y), (ex, ey) = xy
         radius = math.hypot(ex - x, ey - y)
         return x - radius, y - radius, x + radius, y + radius
     if len(xy) < (3 if kind == "polygon" else 2):
-        raise ValueError(f"{where} is a {shortened(kind)[1:-1]} of {len(xy)} points, which has no box.")
+        raise ValueError(f"{where} is a {shortened(kind)[1:-1]} of {counted(len(xy), 'points')}, which has no box.")
     return _around(*[(x, y, x, y) for x, y in xy])
 
 

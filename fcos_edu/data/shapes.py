@@ -32,6 +32,7 @@ from PIL import Image
 from torchvision import tv_tensors
 
 from ..ownership import OwnFiles
+from ..text import counted
 from .annotations import Annotations, Record
 from .dataset import DetectionDataset, Sample, Transforms, make_target
 from .sources import SHAPES_CLASSES as CLASSES
@@ -324,7 +325,7 @@ class ShapesDataset(DetectionDataset):
 
     def _position(self, index: int) -> int:
         if not -len(self) <= index < len(self):
-            raise IndexError(f"image {index} of a dataset with {len(self)} images.")
+            raise IndexError(f"image {index} of a dataset with {counted(len(self), 'images')}.")
         return index % len(self)
 
     def _stream(self, index: int, part: int) -> np.random.RandomState:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..text import printable
+from ..text import counted, printable
 from .dataset import DetectionDataset
 
 
@@ -48,7 +48,7 @@ class Summary:
             *(f"  {edge:<16}{count}" for edge, count in self.side_histogram.items()),
         ]
         if self.left_out:
-            lines += ["left out", *(f"  {count} {reason}" for reason, count in self.left_out.items())]
+            lines += ["left out", *(f"  {counted(count, reason)}" for reason, count in self.left_out.items())]
         return "\n".join(lines)
 
 

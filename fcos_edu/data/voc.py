@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from ..text import printable, read_bytes, read_text, shortened
+from ..text import counted, printable, read_bytes, read_text, shortened
 from .annotations import Annotations, Record, join, leads_outside, repeated
 from .dataset import FolderDataset
 from .decoding import IMAGE_SUFFIXES, is_picture
@@ -155,7 +155,8 @@ def _read_place(
     if twice := repeated(names):
         names = list(dict.fromkeys(names))
         notes = (
-            f"{len(twice)} names stand in the split more than once, the first is {shortened(twice[0])}: "
+            f"{counted(len(twice), 'names stand', 'name stands')} in the split more than once, the first is "
+            f"{shortened(twice[0])}: "
             "each image is taken once",
         )
     images = _image_files(place.pictures, required=pictures)
@@ -420,7 +421,7 @@ def _corners(item: ElementTree.Element, path: Path) -> list[float]:
             return [float(text or "") for text in texts]
     except ValueError:
         pass
-    told = ", ".join(shortened(text) for text in texts) or f"{len(boxes)} boxes"
+    told = ", ".join(shortened(text) for text in texts) or counted(len(boxes), "boxes")
     raise ValueError(f"{printable(path)}: an object must have one <bndbox> of four numbers; it has {told}.")
 
 

@@ -16,7 +16,7 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional
 
 from ..images import as_xyxy
-from ..text import printable
+from ..text import counted, printable
 from .annotations import Annotations, Record
 from .dataset import DetectionDataset, Sample, Transforms, make_target
 
@@ -174,7 +174,8 @@ def _first_label(name: str, records: Sequence[Record], classes: Sequence[str] | 
     count = high + 1 if classes is None else len(classes)
     if low < 0 or high > count or (high == count and low == 0):
         raise ValueError(
-            f"{name} has labels from {low} to {high}, and {count} classes: they must go from 0 to {count - 1}, or "
+            f"{name} has labels from {low} to {high}, and {counted(count, 'classes')}: they must go from 0 to "
+            f"{count - 1}, or "
             f"from 1 to {count}"
         )
     return int(high == count)

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..text import printable, read_text, shortened
+from ..text import counted, printable, read_text, shortened
 from .annotations import Annotations, leads_outside, repeated
 from .dataset import FolderDataset
 from .folders import Entry, Pictures, annotations_of, number, sizes_of, split_folders, split_of, sub_folder
@@ -102,11 +102,16 @@ def read(
         notes.append("neither data.yaml nor classes.txt names the classes: they are called by their numbers")
     without = len(found.names) - len(boxes)
     if without:
-        notes.append(f"{without} of {len(found.names)} pictures have no label file: they are background")
+        one, more = "has no label file: it is background", "have no label file: they are background"
+        background = one if without == 1 else more
+        notes.append(f"{without} of {counted(len(found.names), 'pictures')} {background}")
     used = set(labels.values())
     alone = [file for file in _all_labels(path) if file not in used]
     if alone:
-        notes.append(f"{len(alone)} label files have no picture, the first is {shortened(alone[0])}: they are left out")
+        notes.append(
+            f"{counted(len(alone), 'label files have', 'label file has')} no picture, the first is "
+            f"{shortened(alone[0])}: left out"
+        )
     if points:
         notes.append("the labels have points behind their boxes (kpt_shape): they are left out")
     if outlines:
@@ -206,7 +211,9 @@ def _names(folder: Path, settings: dict[str, Any]) -> tuple[str, ...]:
             raise ValueError(f"{printable(settings['file'])} has names {shortened(told)}; it must be a list of words.")
         number = settings.get("nc")
         if isinstance(number, str) and re.fullmatch(r"\s*\d{1,6}\s*", number) and int(number) != len(told):
-            raise ValueError(f"{printable(settings['file'])} says nc: {int(number)} and has {len(told)} names.")
+            raise ValueError(
+                f"{printable(settings['file'])} says nc: {int(number)} and has {counted(len(told), 'names')}."
+            )
         return tuple(name.strip() for name in told)
     inner = [path for path in (*split_folders(folder).values(), sub_folder(folder, "labels")) if path is not None]
     for place in (folder, *inner):
@@ -357,7 +364,8 @@ def _boxes(file: Path, points: bool) -> list[tuple[int, tuple[float, ...]]]:
         if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
             hint = "; a sixth is a score of a detector: these are no labels" if len(words) == 6 else ""
             raise ValueError(
-                f"{where} has {len(words)} numbers; it must be class x_centre y_centre width height, or a class "
+                f"{where} has {counted(len(words), 'numbers')}; it must be class x_centre y_centre width height, or "
+                "a class "
                 f"and the points of an outline{hint}."
             )
         found.append((int(float(words[0])), tuple(number(word, where) for word in words[1:])))

@@ -22,6 +22,7 @@ from ..data import DetectionDataset, as_dataset, collate
 from ..data.processes import samples
 from ..data.transforms import eval_transforms
 from ..progress import bar as progress_bar
+from ..text import counted
 
 # COCO's twelve numbers in pycocotools' order; S, M, L: area below 32^2, up to 96^2, above.
 METRICS = ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR1", "AR10", "AR100", "ARS", "ARM", "ARL")
@@ -150,11 +151,15 @@ def truth_of(dataset: DetectionDataset, seen: Sequence[int]) -> dict[str, Any]:
     if not left_out:
         return truth
     if not images:
-        raise EvaluationError(f"none of the {left_out} images could be read: there is nothing to measure")
+        none = f"none of the {left_out} images could" if left_out > 1 else "the only image could not"
+        raise EvaluationError(f"{none} be read: there is nothing to measure")
     boxes = [box for box in truth["annotations"] if box["image_id"] in known]
+    gone = "were not read; they are left out of the ground truth, with their"
+    if left_out == 1:
+        gone = "was not read; it is left out of the ground truth, with its"
     warnings.warn(
-        f"{left_out} of {len(truth['images'])} images were not read; they are left out of the ground truth, with "
-        f"their {len(truth['annotations']) - len(boxes)} boxes",
+        f"{left_out} of {len(truth['images'])} images {gone} "
+        f"{counted(len(truth['annotations']) - len(boxes), 'boxes')}",
         UserWarning,
         stacklevel=3,
     )

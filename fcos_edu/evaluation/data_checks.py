@@ -27,7 +27,7 @@ from ..data.division import equal_pictures
 from ..data.formats import splits_of
 from ..data.loading import load
 from ..data.sources import NAMES, SOURCES, located, named
-from ..text import printable
+from ..text import counted, printable
 from .ambiguity import ambiguity
 from .recall import best_possible_recall
 
@@ -248,11 +248,14 @@ def _advice(report: DataReport, classes: Sequence[str], *, parted: bool) -> list
     between, within = report.duplicates["between"], report.duplicates["within"]
     if between:
         advice.append(
-            f"{len(between)} pictures stand in several splits, such as {_told(between[0])}: a test on them asks for "
-            "what was trained on; take them out of one"
+            f"{counted(len(between), 'pictures stand', 'picture stands')} in several splits, such as "
+            f"{_told(between[0])}: a test on what was trained on says too much; keep each in one split alone"
         )
     if within:
-        advice.append(f"{len(within)} pictures are there more than once, such as {_told(within[0])}: keep one of each")
+        advice.append(
+            f"{counted(len(within), 'pictures are', 'picture is')} there more than once, such as "
+            f"{_told(within[0])}: keep one of each"
+        )
     first = report.splits[0]
     if first.recall is not None and first.recall < 0.999:
         reasons = ", ".join(f"{n} {name}" for name, n in first.lost.items())
@@ -276,7 +279,8 @@ def _advice(report: DataReport, classes: Sequence[str], *, parted: bool) -> list
     most, least = max(occurring, default=0), min(occurring, default=0)
     if least and most > 100 * least:
         advice.append(
-            f"the most frequent class has {most} boxes, the rarest {least}, and AP counts both alike: label more of it"
+            f"the most frequent class has {counted(most, 'boxes')}, the rarest {least}, and AP counts both alike: "
+            "label more of it"
         )
     for part in report.splits[1:]:
         if missing := [name for name in classes if not part.per_class[name] and total[name]]:
@@ -284,21 +288,32 @@ def _advice(report: DataReport, classes: Sequence[str], *, parted: bool) -> list
             advice.append(
                 f"{part.split} has no box of {told}: nothing is measured of it; divide anew (fcos-edu data split)"
             )
-    for part in report.splits:
-        place = f" in {part.split}" if part.split else ""
-        for count, what in (
-            (part.degenerate, "boxes have no extent inside their pictures: correct or remove them"),
-            (
-                part.over_border,
-                "boxes reach over the border and are cut: are they [x, y, width, height], or corners?",
-            ),
-            (part.twice, "boxes are drawn twice: remove one of each"),
-        ):
-            if count:
-                advice.append(f"{count} {what}{place}" if not place else f"{part.split}: {count} {what}")
+    advice += _of_boxes(report)
     if report.splits[0].split == "":
         name = printable(report.name)
         advice.append(f"there are no splits: fcos-edu data split {name} writes lists of train, val and test")
+    return advice
+
+
+def _of_boxes(report: DataReport) -> list[str]:
+    """A sentence for each fault of single boxes, split by split."""
+    advice = []
+    for part in report.splits:
+        for count, many, one in (
+            (
+                part.degenerate,
+                "boxes have no extent inside their pictures: correct or remove them",
+                "box has no extent inside its picture: correct or remove it",
+            ),
+            (
+                part.over_border,
+                "boxes reach over the border and are cut: are they [x, y, width, height], or corners?",
+                "box reaches over the border and is cut: is it [x, y, width, height], or corners?",
+            ),
+            (part.twice, "boxes are drawn twice: remove one of each", "box is drawn twice: remove one of the two"),
+        ):
+            if count:
+                advice.append((f"{part.split}: " if part.split else "") + counted(count, many, one))
     return advice
 
 

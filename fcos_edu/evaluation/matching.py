@@ -85,7 +85,7 @@ def matching(
     kind = list(run.params.catIds).index(category_id)
     sampled = run.eval["precision"][0, :, kind, 0, -1]  # (101,) all sizes, 100 detections
     if sampled.min() < 0:
-        raise EvaluationError(f"all {len(boxes)} boxes of category {category_id} are ignored; AP is not defined")
+        raise EvaluationError(f"category {category_id} has ignored boxes alone ({len(boxes)}); AP is not defined")
     steps = _steps(run, kind, category_id, places) if places else []
     total = sum(not (box.get("iscrowd") or box.get("ignore")) for box in boxes)
     return Matching(float(iou), tuple(steps), total, sampled, np.array(run.params.recThrs))

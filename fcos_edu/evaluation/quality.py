@@ -17,6 +17,7 @@ from torchvision.ops import box_iou
 
 from ..data import DetectionDataset
 from ..model import FCOS
+from ..text import counted
 from .ambiguity import ambiguous_locations
 from .coco_ap import coco_metrics, coco_results, detections_of, each_batch, truth_of
 
@@ -100,7 +101,7 @@ def under(scores: NDArray[Any], ious: NDArray[Any]) -> tuple[int, int]:
         ValueError: arrays of different length.
     """
     if len(scores) != len(ious):
-        raise ValueError(f"{len(scores)} scores but {len(ious)} IoUs: each point needs both")
+        raise ValueError(f"{counted(len(scores), 'scores')} but {len(ious)} IoUs: each point needs both")
     return int((ious < scores).sum()), len(ious)
 
 

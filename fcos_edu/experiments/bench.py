@@ -28,6 +28,7 @@ from ..config import FCOSConfig
 from ..locations import Grid
 from ..model import FCOS
 from ..targets import assign, make_targets, pad_boxes
+from ..text import counted
 from ..training.precision import pick_precision
 from ..training.recipes import RECIPES
 from . import PARTS
@@ -154,7 +155,7 @@ def bench_assignment(turns: int = 20, device: str = "cpu") -> dict[str, Any]:
         raise RuntimeError("ours and torchvision's assignment differ: their times cannot be compared")
     watch = Stopwatch(device)
     return {
-        "input": f"{batch} images {height}x{width}, 20 boxes each",
+        "input": f"{counted(batch, 'images')} {height}x{width}, 20 boxes each",
         "assignment": compare(match, peer, watch, turns),
         "with_targets": compare(whole, peer, watch, turns),
     }
@@ -270,7 +271,7 @@ def bench_small(
         ours.compile()
     row = compare(mine, peer, watch, turns, "step", images=batch, flops=counter.get_total_flops())
     return {
-        "input": f"{batch} images {size[0]}x{size[1]}, 13 boxes each, the network of the recipe bccd",
+        "input": f"{counted(batch, 'images')} {size[0]}x{size[1]}, 13 boxes each, the network of the recipe bccd",
         ("float32" if picked == "no" else f"{picked}_against_{picked}"): row,
     }
 
@@ -310,7 +311,8 @@ def bench_training(
         for name, (mixed, peers) in rows.items() if mixed == peers
     }  # fmt: skip
     return {
-        "input": f"{batch} images {size[0]}x{size[1]}, 8 boxes each, ResNet-50, frozen batch norms, stem and C2 frozen",
+        "input": f"{counted(batch, 'images')} {size[0]}x{size[1]}, 8 boxes each, ResNet-50, frozen batch norms, "
+        "stem and C2 frozen",
         **results,
     }
 

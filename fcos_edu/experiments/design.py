@@ -18,6 +18,7 @@ from typing import Any
 
 from ..records import commit
 from ..settings import ConfigError
+from ..text import counted
 from .logbook import FLAT, Logbook, figures_of
 from .statistics import ALPHA, POWER, power, smallest_effect
 from .studies import PILOT, STUDIES, spread
@@ -48,13 +49,17 @@ def make_design(book: Logbook, *, seeds: int, at_most: int, note: str | None = N
         there = "a design" if book.design is not None else f"runs of {', '.join(others)}"
         raise ConfigError(f"{book.path} has {there} already; a design is made before a look, and not changed after")
     if not 2 <= seeds <= at_most:
-        raise ConfigError(f"{seeds} seeds, {at_most} at most; a design needs two at least, and as many at most or more")
+        raise ConfigError(
+            f"{counted(seeds, 'seeds')}, {at_most} at most; a design needs two at least, and as many at most or more"
+        )
     runs = [run for seed in book.seeds([PILOT]) if (run := book.find(PILOT, seed)) is not None]
     if len(runs) < 2:
-        raise ConfigError(f"{book.path} has {len(runs)} runs of {PILOT}; a spread needs two at least")
+        raise ConfigError(f"{book.path} has {counted(len(runs), 'runs')} of {PILOT}; a spread needs two at least")
     curve = {step: spread([run["curve"][step] for run in runs]) for step in runs[0]["curve"]}
     if len(curve) < 2:
-        raise ConfigError(f"{book.recipe.iterations} steps are too few for a learning curve")
+        raise ConfigError(
+            f"{counted(book.recipe.iterations, 'steps are too few', 'step is too short')} for a learning curve"
+        )
     *_, before, last = curve.values()
     gain = round(last["mean"] - before["mean"], 4)
     if gain >= FLAT and not note:

@@ -38,7 +38,7 @@ from ..integrity import strict_json
 from ..proposals import FirstStage, TwoStage
 from ..records import commit, hardware, versions
 from ..settings import ConfigError
-from ..text import read_bytes
+from ..text import counted, read_bytes
 from ..training.config import TrainConfig, differences
 from ..training.loop import train
 from ..training.runs import Run
@@ -386,7 +386,7 @@ def finished_run(config: TrainConfig, folder: Path, progress: bool) -> dict[str,
     done = outcome_of(folder)
     if done is None:
         if progress:
-            print(f"training {folder.name}: {config.iterations} steps", flush=True)
+            print(f"training {folder.name}: {counted(config.iterations, 'steps')}", flush=True)
         every = save_every(config)
         # Each stop adds a checkpoint, and none may push out one that is measured at the end.
         config = config.replace(test_split="", save_every=every, keep_checkpoints=_PARTS + 1000)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from ..text import counted
+
 ALPHA = 0.05  # the chance of a false finding, in a family of comparisons
 POWER = 0.8  # how often an effect is to be found
 
@@ -53,7 +55,7 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
     """
     if len(first) != len(second) or not len(first):
         raise ValueError(
-            f"{len(first)} values against {len(second)}; each seed must give one of both, and one at least"
+            f"{counted(len(first), 'values')} against {len(second)}; each seed must give one of both, and one at least"
         )
     differences = [float(a - b) for a, b in zip(first, second)]
     n, mean = len(differences), math.fsum(differences) / len(differences)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..paper import ORACLE, TABLE_3, TABLE_4, TABLE_6, TABLE_7, TABLE_8
+from ..text import counted
 
 # The model of the paper's Tables 4, 6 and 7, before the improvements of Table 3, which all our recipes have. With
 # center sampling there are few boxes far from a centre left for center-ness to rank. All variants start from it.
@@ -333,9 +334,12 @@ def comparison_table(comparisons: Sequence[Mapping[str, Any]]) -> str:
     lines = []
     for one in comparisons:
         ours, n = one["difference"], one["n"]
-        text = "not run yet" if ours is None else f"{100 * ours:+.2f} of {n} seeds"
+        text = "not run yet" if ours is None else f"{100 * ours:+.2f} of {counted(n, 'seeds')}"
         if one.get("interval"):
-            text = f"{100 * ours:+.2f} [{100 * one['interval'][0]:+.2f}, {100 * one['interval'][1]:+.2f}] of {n} seeds"
+            text = (
+                f"{100 * ours:+.2f} [{100 * one['interval'][0]:+.2f}, {100 * one['interval'][1]:+.2f}] of "
+                f"{counted(n, 'seeds')}"
+            )
         paper = "" if one["paper"] is None else f", paper {100 * one['paper']:+.2f}"
         said = f"{one['first']} against {one['second']}, {one['figure']}"
         lines.append(f"{said:<46} {text}{paper}: {one['word']}")

@@ -20,6 +20,7 @@ from torchvision.ops import box_iou
 from ..config import FCOSConfig
 from ..data.shapes import ShapesDataset
 from ..model import FCOS
+from ..text import counted
 
 PIXELS, SCORE, OVERLAP = 0.01, 1e-4, 1e-4  # the largest differences
 WANTED = 20  # detections of an image that say something; where fewer pass the threshold, a lower one is tried too
@@ -51,7 +52,8 @@ class Agreement:
         """In a line, such as for the command."""
         on_edges = f"; {self.edges} on an edge, which only one of them has" if self.edges else ""
         return (
-            f"{self.detections} detections on {self.images} images of all sizes: boxes within {self.pixels:.1g} "
+            f"{counted(self.detections, 'detections')} on {counted(self.images, 'images')} of all sizes: boxes "
+            f"within {self.pixels:.1g} "
             f"pixels, scores within {self.score:.1g}{on_edges}"
         )
 

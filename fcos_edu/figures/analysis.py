@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..text import counted
 from .letters import WIDE, legend_outside
 from .parts import as_boxes, as_column, as_pixels, as_vectors, draw_image, rectangle
 from .style import COLORS, FEW_BOXES, LEVEL_COLORS, LEVEL_MARKERS, LINES, MARKERS, Array, Picture
@@ -41,7 +42,7 @@ def recall_by_size(edges: Array, series: Mapping[str, tuple[Array, Array]]) -> F
         found, total = as_vectors(found=counts[0], total=counts[1])
         if len(found) != len(middles) or (found > total).any() or (found < 0).any():
             raise ValueError(
-                f"{name!r}: found {found} of {total}; each of the {len(middles)} bins needs 0 <= found <= all"
+                f"{name!r}: found {found} of {total}; each of {counted(len(middles), 'bins')} needs 0 <= found <= all"
             )
         seen = total > 0
         at, percent, rare = middles[seen], 100 * found[seen] / total[seen], total[seen] < FEW_BOXES
@@ -84,7 +85,7 @@ def recall_by_level(levels: Sequence[int], boxes: Array, lost: Array) -> Figure:
     percent = 100 * gone / np.maximum(total, 1)
     figure = Picture(figsize=(WIDE, 3.1))
     axes = figure.subplots()
-    names = [f"P{level}\n{count:,.0f} boxes" for level, count in zip(levels, total, strict=True)]
+    names = [f"P{level}\n{counted(f'{count:,.0f}', 'boxes')}" for level, count in zip(levels, total, strict=True)]
     drawn = axes.bar(names, percent, width=0.7, color=[LEVEL_COLORS[level] for level in levels], edgecolor="black")
     words = [f"{share:.1f} %\n{count:,.0f} lost" for share, count in zip(percent, gone, strict=True)]
     axes.bar_label(drawn, words, fontsize=9, padding=2)
@@ -112,7 +113,7 @@ def lost_boxes(widths: Array, heights: Array, reasons: Sequence[str], *, stride:
     wide, high = as_vectors(widths=widths, heights=heights)
     words = np.asarray(reasons, dtype=str)
     if len(words) != len(wide):
-        raise ValueError(f"{len(words)} reasons for {len(wide)} boxes; each box needs one")
+        raise ValueError(f"{counted(len(words), 'reasons')} for {counted(len(wide), 'boxes')}; each box needs one")
     sides = np.concatenate([wide, high])
     if not (sides > 0).all():
         raise ValueError(f"a side of {sides.min():g} pixels; a box on logarithmic axes needs positive width and height")
@@ -233,7 +234,7 @@ def lost_on_grid(
         left.add_patch(
             rectangle(box, fill=not ok, edgecolor=color, facecolor=color, linewidth=1.5, gid="found" if ok else "lost")
         )
-    left.set_title(f"stride {current:g}: {(~hit).sum()} of these {len(hit)} boxes lost", fontsize=10)
+    left.set_title(f"stride {current:g}: {(~hit).sum()} of {counted(len(hit), 'boxes')} lost", fontsize=10)
     for i, (name, values) in enumerate(series.items()):
         at, recall = as_vectors(strides=strides, recall=values)
         right.plot(at, 100 * recall, LINES[i % len(LINES)], color=COLORS[(0, 6, 2)[i % 3]], linewidth=1.5, label=name)

@@ -15,6 +15,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ..text import counted
 from .letters import WIDE, legend_outside
 from .locations import draw_distances
 from .parts import (
@@ -95,7 +96,7 @@ def matched_anchors(image: Array, boxes: Array, anchors: Array, matched: Array, 
         own = as_boxes(anchors)[owner == i]
         color = COLORS[i % len(COLORS)]
         _draw_outlines(axes, own, colors=color, linewidths=0.6, alpha=0.7, gid=f"anchors of {i}")
-        words = f"{len(own)} anchor{'' if len(own) == 1 else 's'}"
+        words = counted(len(own), "anchors")
         draw_box(axes, rows[i], i, words if len(own) else "no anchor")
         if not len(own):
             axes.patches[-1].set_linestyle(":")
@@ -193,7 +194,7 @@ def anchor_coverage(boxes: Array, found: Array, anchors: Array, *, iou: float = 
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
     axes.set(xlim=(low, top), ylim=(low, top), aspect="equal", xlabel="width in pixels", ylabel="height in pixels")
-    axes.set_title(f"{title}{100 * hit.mean():.0f} % of {len(rows):,} boxes found", fontsize=11)
+    axes.set_title(f"{title}{100 * hit.mean():.0f} % of {counted(f'{len(rows):,}', 'boxes')} found", fontsize=11)
     axes.legend(frameon=False, fontsize=9, loc="upper left")
     return figure
 
@@ -223,7 +224,7 @@ def anchors_or_distances(
         draw_box(axes, np.asarray(box, dtype=float), 6, "")
     _draw_outlines(left, np.delete(rows, best, axis=0), colors="0.35", linewidths=0.9, gid="anchors")
     left.add_patch(rectangle(rows[best], edgecolor=COLORS[1], linewidth=2.5, linestyle="--", gid="best"))
-    left.set_title(f"{len(rows)} anchors,\nthe best with IoU {worth[best]:.2f}", fontsize=10)
+    left.set_title(f"{counted(len(rows), 'anchors')},\nthe best with IoU {worth[best]:.2f}", fontsize=10)
     draw_distances(right, location, box)
     right.set_title("one location,\nfour distances", fontsize=10)
     for axes in (left, right):

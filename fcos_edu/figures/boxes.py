@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..text import counted
 from .parts import (
     as_boxes,
     as_column,
@@ -118,7 +119,9 @@ def gallery(
         ValueError: not one result for each image, or no image.
     """
     if len(images) != len(results) or not images:
-        raise ValueError(f"{len(images)} images and {len(results)} results; give one result for each image")
+        raise ValueError(
+            f"{counted(len(images), 'images')} and {counted(len(results), 'results')}; give one result for each image"
+        )
     height, width = as_pixels(images[0]).shape[:2]
     rows = -(-len(images) // columns)
     room = 0.3 if titles else 0.0

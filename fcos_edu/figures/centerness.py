@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..text import counted
 from .letters import WIDE
 from .parts import as_vectors
 from .style import CENTERNESS_COLORS, COLORS, Array, Picture
@@ -81,6 +82,6 @@ def score_against_iou(scores_without: Array, scores_with: Array, ious: Array) ->
         axes.set(
             xlim=(-edge, 1 + edge), ylim=(-edge, 1 + edge), xticks=np.arange(6) / 5, aspect="equal", xlabel="score"
         )
-        axes.set_title(f"{name}\n{under.sum():,} of {len(under):,} points under y = x", fontsize=10)
+        axes.set_title(f"{name}\n{under.sum():,} of {counted(f'{len(under):,}', 'points')} under y = x", fontsize=10)
     panels[0].set_ylabel("IoU with the truth")
     return figure

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..text import counted
 from .letters import WIDE, inches, least_points, legend_outside
 from .parts import as_vectors, line_look
 from .style import COLORS, MARKERS, Array, Picture
@@ -42,7 +43,9 @@ def bars(
     for kind, numbers in (("values", series), ("spreads", spreads or {})):
         for name, row in numbers.items():
             if len(row) != len(names):
-                raise ValueError(f"{len(row)} {kind} of {name!r} for {len(names)} names; each name needs one")
+                raise ValueError(
+                    f"{counted(len(row), kind)} of {name!r} for {counted(len(names), 'names')}; each name needs one"
+                )
     if spreads is not None and spreads.keys() != series.keys():
         raise ValueError(f"spreads of {sorted(spreads)} for series {sorted(series)}; each series needs its own")
     room = 1.5 + 1.0 * len(names) * max(1.0, len(series) * 0.8)
@@ -103,7 +106,7 @@ def lines(
     names = list(dict.fromkeys(name for series in panels.values() for name in series))
     unknown = set(marks or {}) - set(names)
     if not panels or unknown:
-        raise ValueError(f"{len(panels)} panels, and marks on {sorted(unknown)}; the lines are {names}")
+        raise ValueError(f"{counted(len(panels), 'panels')}, and marks on {sorted(unknown)}; the lines are {names}")
     figure = Picture(figsize=(WIDE, 3.2))
     grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, series) in zip(grid, panels.items(), strict=True):

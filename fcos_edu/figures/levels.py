@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from ..text import counted
 from .letters import WIDE, legend_outside
 from .parts import (
     as_boxes,
@@ -43,7 +44,10 @@ def pyramid(sizes: Sequence[tuple[int, int]], strides: Sequence[int] = (8, 16, 3
         ValueError: not five sizes and five strides.
     """
     if len(sizes) != 5 or len(strides) != 5:
-        raise ValueError(f"{len(sizes)} sizes and {len(strides)} strides; the figure draws the five levels P3 to P7")
+        raise ValueError(
+            f"{counted(len(sizes), 'sizes')} and {counted(len(strides), 'strides')}; the figure draws the five "
+            "levels P3 to P7"
+        )
     figure = Picture(figsize=(6.4, 4.4))
     axes = figure.subplots()
     axes.set(xlim=(-0.2, 10.4), ylim=(-0.55, 5.2))
@@ -333,7 +337,9 @@ def boxes_on_levels(
         ValueError: not one bound more than levels.
     """
     if len(bounds) != len(levels) + 1:
-        raise ValueError(f"{len(bounds)} bounds for {len(levels)} levels; there must be one more than levels")
+        raise ValueError(
+            f"{counted(len(bounds), 'bounds')} for {counted(len(levels), 'levels')}; there must be one more than levels"
+        )
     values = np.asarray(sizes, dtype=float)
     octaves = np.log2(limits)
     edges = 2.0 ** np.linspace(octaves[0], octaves[1], round(4 * (octaves[1] - octaves[0])) + 1)

@@ -16,6 +16,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from ..text import counted
 from .letters import WIDE, legend_outside
 from .parts import (
     as_boxes,
@@ -231,7 +232,7 @@ def ambiguity(
     rows = as_boxes(boxes)
     holds = [i for i, box in enumerate(rows) if min(four_distances(location, tuple(box)).values()) > 0]
     if not holds:
-        raise ValueError(f"the location {tuple(location)} lies in none of the {len(rows)} boxes")
+        raise ValueError(f"the location {tuple(location)} lies in none of {counted(len(rows), 'boxes')}")
     areas = (rows[:, 2] - rows[:, 0]) * (rows[:, 3] - rows[:, 1])
     smallest = min(holds, key=lambda i: areas[i])
     figure = Picture(figsize=(4.8, 3.4))
@@ -243,7 +244,7 @@ def ambiguity(
             color = COLORS[i % len(COLORS)]
             axes.add_patch(rectangle(box, facecolor=(*to_rgb(color), 0.4), edgecolor="none", fill=True, gid="target"))
     axes.plot(*location, "o", color=COLORS[5], markeredgecolor="black", markersize=9, zorder=5)
-    axes.set_title(f"the location lies in {len(holds)} boxes: the smallest is its target", fontsize=10)
+    axes.set_title(f"the location lies in {counted(len(holds), 'boxes')}: the smallest is its target", fontsize=10)
     return figure
 
 
@@ -263,10 +264,10 @@ def rows_and_columns(column_fits: Array, row_fits: Array) -> Figure:
         axes.imshow(cells, cmap="Blues", vmin=0, vmax=1.4, aspect="auto")
         for (y, x), bit in np.ndenumerate(cells):
             axes.text(x, y, str(int(bit)), ha="center", va="center", fontsize=8, color="white" if bit else "0.6")
-    top.set_title(f"{len(columns)} columns: l > 0 and r > 0", fontsize=10)
-    right.set_ylabel(f"{len(rows)} rows: t > 0 and b > 0", fontsize=10)
+    top.set_title(f"{counted(len(columns), 'columns')}: l > 0 and r > 0", fontsize=10)
+    right.set_ylabel(f"{counted(len(rows), 'rows')}: t > 0 and b > 0", fontsize=10)
     right.yaxis.set_label_position("right")
-    main.set_xlabel(f"{grid.size} locations: row AND column", fontsize=10)
+    main.set_xlabel(f"{counted(grid.size, 'locations')}: row AND column", fontsize=10)
     return figure
 
 

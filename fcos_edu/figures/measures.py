@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..text import counted
 from .letters import WIDE, legend_outside
 from .parts import (
     as_boxes,
@@ -169,9 +170,9 @@ def ablation_ladder(
         ValueError: not one value for each name, or no such row.
     """
     if len(names) != len(values):
-        raise ValueError(f"{len(names)} names for {len(values)} values; each row needs both")
+        raise ValueError(f"{counted(len(names), 'names')} for {counted(len(values), 'values')}; each row needs both")
     if at is not None and not 0 <= at < len(names):
-        raise ValueError(f"at is {at}; with {len(names)} rows it must lie in 0..{len(names) - 1}")
+        raise ValueError(f"at is {at}; with {counted(len(names), 'rows')} it must lie in 0..{len(names) - 1}")
     figure = Picture(figsize=(WIDE, 0.38 * len(names) + 1.0))
     axes = figure.subplots()
     start = baseline[0] if baseline else values[0]

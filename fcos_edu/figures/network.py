@@ -15,6 +15,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ..text import counted
 from .parts import as_pixels, draw_arrow, draw_image, draw_slab, empty_canvas, rectangle
 from .style import COLORS, HALO, LEVEL_COLORS, Array, Picture
 
@@ -93,7 +94,12 @@ def _draw_head(axes: Axes, x: float, channels: int, convs: int, outputs: Mapping
             )
         end = x + 0.25 + (convs - 1) * (wide / convs) + width
         axes.text(
-            (x + 0.25 + end) / 2, y + 0.6, f"{convs} × conv,\n{channels} channels", ha="center", va="bottom", fontsize=8
+            (x + 0.25 + end) / 2,
+            y + 0.6,
+            f"{convs} × conv,\n{counted(channels, 'channels')}",
+            ha="center",
+            va="bottom",
+            fontsize=8,
         )
         own = [tower, "centerness"] if tower == centerness and "centerness" in outputs else [tower]
         for i, name in enumerate(own):

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
 from numpy.typing import NDArray
 
+from ..text import counted
 from .letters import place_at_box
 from .style import COLORS, LEVEL_COLORS, LEVEL_MARKERS, LEVEL_SIZES, LINES, Array
 
@@ -43,7 +44,7 @@ def as_column(values: Array | None, count: int, name: str) -> NDArray[Any] | Non
         return None
     array = np.asarray(values).reshape(-1)
     if len(array) != count:
-        raise ValueError(f"{len(array)} {name} for {count} boxes; each box needs one")
+        raise ValueError(f"{counted(len(array), name)} for {counted(count, 'boxes')}; each box needs one")
     return array
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ..text import counted
 from .letters import WIDE, legend_outside
 from .parts import (
     as_boxes,
@@ -81,7 +82,9 @@ def region_crops(image: Array, boxes: Array, crops: Mapping[str, Sequence[Array]
     rows = as_boxes(boxes)
     for name, row in crops.items():
         if len(row) != len(rows):
-            raise ValueError(f"{len(row)} crops {name!r} of {len(rows)} regions; each region needs one")
+            raise ValueError(
+                f"{counted(len(row), 'crops')} {name!r} of {counted(len(rows), 'regions')}; each region needs one"
+            )
     figure = Picture(figsize=(7, 3.1))
     grid = figure.add_gridspec(len(crops), len(rows) + 1, width_ratios=(2.2, *([1] * len(rows))))
     whole = figure.add_subplot(grid[:, 0])

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
+from ..text import counted
 from .letters import WIDE, legend_outside
 from .parts import as_vectors, line_look
 from .style import COLORS, LINES, Array, Picture
@@ -132,7 +133,7 @@ def run_losses(runs: Mapping[str, Array], iterations: int, *, highest: float = n
     for i, (name, values) in enumerate(runs.items()):
         losses = np.asarray(values, dtype=float)
         if len(losses) > iterations or not np.isfinite(losses).all():
-            raise ValueError(f"{name!r} has {len(losses)} losses; at most {iterations}, all of them finite")
+            raise ValueError(f"{name!r} has {counted(len(losses), 'losses')}; at most {iterations}, all of them finite")
         color = COLORS[i % len(COLORS)]
         losses = losses.clip(max=highest)
         axes.plot(losses, LINES[i % len(LINES)], color=color, linewidth=1.6, label=name)

@@ -31,6 +31,7 @@ from ..settings import (
     setting,
     to_json,
 )
+from ..text import counted
 
 BatchSize = Annotated[int, Range(1, 65_536)]
 Factor = Annotated[float, Range(0, 1e6)]  # infinity is none
@@ -128,7 +129,10 @@ class TrainConfig(Settings):
         """How long the run is with so many images, in words."""
         epochs = self.iterations * self.batch_size / images
         told = f"{epochs:,.0f}" if epochs >= 10 else f"{epochs:.2g}"
-        return f"{images:,} images, {self.iterations:,} steps of {self.batch_size} = {told} epochs"
+        return (
+            f"{counted(f'{images:,}', 'images')}, {counted(f'{self.iterations:,}', 'steps')} of {self.batch_size} = "
+            f"{told} epochs"
+        )
 
     @property
     def reading(self) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from .. import data
 from ..data import CorruptImageError
 from ..images import as_xyxy, check_images, check_targets
 from ..settings import ConfigError, Message, setting
+from ..text import counted
 from .config import TrainConfig
 
 SHARED_MEMORY = "/dev/shm"
@@ -198,10 +199,11 @@ class StepSampler(Sampler[list[Key]]):
         workers: int = 1,
     ) -> None:
         if config.batch_size % (workers * config.accumulate):
-            passes = f" in {config.accumulate} passes" if config.accumulate > 1 else ""
+            passes = f" in {counted(config.accumulate, 'passes')}" if config.accumulate > 1 else ""
             raise ConfigError(
                 Message(
-                    f"{setting('batch_size')} is {config.batch_size}, which {workers} workers{passes} cannot share out "
+                    f"{setting('batch_size')} is {config.batch_size}, which {counted(workers, 'workers')}{passes} "
+                    "cannot share out "
                     f"evenly; it must be a multiple of {workers * config.accumulate}"
                 )
             )

@@ -26,6 +26,7 @@ from ..evaluation import metrics_table
 from ..progress import Forecast, say
 from ..progress import bar as progress_bar
 from ..settings import ConfigError
+from ..text import counted
 from .config import TrainConfig
 from .loading import make_dataset, make_loader, make_test_dataset, named
 from .measuring import Measurements, check_patience, twelve
@@ -108,7 +109,7 @@ def train(
             run.check_data(saved, seen, allow_changes=allow_changes)
             if saved["step"] > config.iterations:
                 raise ConfigError(
-                    f"the run in {folder} has done {saved['step']} steps; iterations is {config.iterations}"
+                    f"the run in {folder} has done {counted(saved['step'], 'steps')}; iterations is {config.iterations}"
                 )
         start = agreed_step(saved["step"] if saved else 0, run.folder)
 
@@ -176,7 +177,7 @@ class Journal:
         self.log = self.run.open(config, done) if self.main else None
         self.trackers = make_trackers(self.track, self.run.folder, done) if self.main else []
         if self.progress and done < config.iterations:
-            say(f"{config.length(self.images)}{f'; {done:,} steps are done' if done else ''}")
+            say(config.length(self.images) + (f"; {counted(f'{done:,}', 'steps are', 'step is')} done" if done else ""))
         self.bar = progress_bar(
             total=config.iterations, initial=done, desc="train", unit="step", disable=not self.progress
         )

@@ -25,7 +25,7 @@ from ..atomic import atomic_write, system_error, write_json
 from ..integrity import CheckpointError, check_seal, read_header, seal, strict_json
 from ..places import expanded
 from ..settings import ConfigError
-from ..text import read_bytes
+from ..text import counted, read_bytes
 from .config import TrainConfig, differences
 from .workers import exhausted
 
@@ -186,10 +186,10 @@ class Run:
         if before["digest"] == now["digest"] or allow_changes:
             return
         counts = [name for name in ("images", "boxes") if name in before and name in now]
-        was, there = (" with ".join(f"{one[name]} {name}" for name in counts) for one in (before, now))
+        was, there = (" with ".join(counted(one[name], name) for name in counts) for one in (before, now))
         change = f"it was {was}, and is {there}"
         if was == there:
-            change = f"names, sizes, boxes or labels of its {now['images']} images are others"
+            change = f"names, sizes, boxes or labels of its {counted(now['images'], 'images')} are others"
         raise ConfigError(
             f"the data of the run in {self.folder} have changed: {change}. Put them back, begin another run in another "
             f"folder, maybe with its weights (--from {self.model}), or allow the change (--allow-changes)"

@@ -27,6 +27,7 @@ from ..data import CorruptImageError
 from ..detectors import Divisible, as_learner
 from ..losses import count_over_workers
 from ..settings import ConfigError
+from ..text import counted
 from .config import TrainConfig
 from .ema import WeightAverage
 from .loading import Batch, killed_loader, whole
@@ -275,8 +276,9 @@ class State:
             if self.accelerator.device.type == "cuda":
                 torch.cuda.empty_cache()
             warnings.warn(
-                f"{told} with {len(taken[0].images)} images at once: from step {self.done} on the same batch is taken "
-                f"in {len(passes) * self.parts} passes, to the same losses",
+                f"{told} with {counted(len(taken[0].images), 'images')} at once: from step {self.done} on the same "
+                "batch is taken "
+                f"in {counted(len(passes) * self.parts, 'passes')}, to the same losses",
                 stacklevel=2,
             )
 

@@ -20,6 +20,7 @@ from ..data import DetectionDataset
 from ..devices import pick_device
 from ..evaluation.coco_ap import coco_metrics, predict_seen, truth_of
 from ..settings import Message, marked, setting
+from ..text import counted
 from .config import TrainConfig
 from .precision import pick_precision
 
@@ -160,6 +161,6 @@ def out_of_memory(config: TrainConfig, workers: int) -> str:
     )
     fewer = f"{setting('batch_size')} ({config.batch_size}) or " if each > 1 else ""
     return Message(
-        f"with {each} images of {size.min_size}/{size.max_size} pixels at once: {halves}lower {fewer}"
+        f"with {counted(each, 'images')} of {size.min_size}/{size.max_size} pixels at once: {halves}lower {fewer}"
         f"{setting('model.max_size')} ({size.max_size}); to go on with this run, allow the change of its configuration"
     )

@@ -32,6 +32,7 @@ from ..config import FCOSConfig
 from ..figures.style import CENTERNESS_COLORS, COLORS, LEVEL_COLORS, SIDE_COLORS
 from ..locations import Grid, axes
 from ..targets import assign, ltrb
+from ..text import counted
 from .piece import Piece, pack
 
 Array = ArrayLike | Tensor
@@ -185,7 +186,9 @@ def focal_explorer(
     if not 0 < prior < 1:
         raise ValueError(f"prior is {prior}; its logit is finite only between 0 and 1")
     if positives < 0 or negatives < 0:
-        raise ValueError(f"{positives} positives and {negatives} negatives; they are counts, 0 or more")
+        raise ValueError(
+            f"{counted(positives, 'positives')} and {counted(negatives, 'negatives')}; they are counts, 0 or more"
+        )
     data = {
         "gamma": float(gamma),
         "alpha": float(alpha),
@@ -267,7 +270,9 @@ def pr_explorer(
             page (5000).
     """
     if len(detections) != len(targets):
-        raise ValueError(f"{len(detections)} detections for {len(targets)} targets; each image needs both")
+        raise ValueError(
+            f"{counted(len(detections), 'detections')} for {counted(len(targets), 'targets')}; each image needs both"
+        )
     thresholds = [round(0.5 + 0.05 * i, 2) for i in range(10)]
     if round(iou, 2) not in thresholds:
         raise ValueError(f"iou is {iou}; it must be one of {thresholds}")
@@ -283,7 +288,9 @@ def pr_explorer(
         )
     total = sum(len(each["boxes"]) for each in images)
     if total > 5000:
-        raise ValueError(f"{total} detections; a page takes 5000: fewer images, or a higher score threshold")
+        raise ValueError(
+            f"{counted(total, 'detections')}; a page takes 5000: fewer images, or a higher score threshold"
+        )
     if not any(each["truth"] for each in images):
         raise ValueError("the targets have no box; recall is a share of the true boxes")
     kinds = sorted({label for each in images for label in each["truthLabels"]})
@@ -295,7 +302,10 @@ def pr_explorer(
         "score": float(score),
     }
     truths = sum(len(each["truth"]) for each in images)
-    text = f"Precision-recall explorer: {total} detections of {truths} objects in {len(images)} images"
+    text = (
+        f"Precision-recall explorer: {counted(total, 'detections')} of {counted(truths, 'objects')} in "
+        f"{counted(len(images), 'images')}"
+    )
     return _explorer("pr", data, text, caption)
 
 
@@ -323,7 +333,7 @@ def guess_explorer(
             above 0.
     """
     if not 1 <= len(rows) <= 12:
-        raise ValueError(f"{len(rows)} rows; the figure takes 1 to 12")
+        raise ValueError(f"{counted(len(rows), 'rows')}; the figure takes 1 to 12")
     if not 0 < step < math.inf:
         raise ValueError(f"step is {step}; it must be above 0")
     told: list[dict[str, Any]] = []
@@ -343,7 +353,7 @@ def guess_explorer(
     farthest = max(abs(v) for row in told for v in (row["paper"], row["ours"]) if v is not None)
     reach = max(math.ceil(1.25 * farthest), math.ceil(5 * step))
     data = {"rows": told, "reach": reach, "step": float(step), "unit": unit}
-    return _explorer("guess", data, f"Guess first: {len(rows)} differences in {unit}", caption)
+    return _explorer("guess", data, f"Guess first: {counted(len(rows), 'differences')} in {unit}", caption)
 
 
 # ---------------------------------------------------------------- data
@@ -360,7 +370,7 @@ def _detections(found: Mapping[str, Array], most: int | None) -> dict[str, Any]:
     kinds = np.asarray(_labels(found["labels"], len(scores)))
     boxes = np.asarray(found["boxes"], dtype=float).reshape(-1, 4)
     if len(boxes) != len(scores):
-        raise ValueError(f"{len(scores)} scores for {len(boxes)} boxes; each box needs one")
+        raise ValueError(f"{counted(len(scores), 'scores')} for {counted(len(boxes), 'boxes')}; each box needs one")
     order = np.argsort(-scores, kind="stable")[:most]
     return {
         "boxes": _box_list(boxes[order], most=len(order)) if len(order) else [],
@@ -374,7 +384,9 @@ def _class_names(labels: Sequence[int], names: Sequence[str] | None) -> list[str
     if names is None:
         return [f"class {label}" for label in range(max(labels, default=0) + 1)]
     if not all(0 <= label < len(names) for label in labels):
-        raise ValueError(f"labels {sorted(set(labels))} for {len(names)} names; a label is an index of names")
+        raise ValueError(
+            f"labels {sorted(set(labels))} for {counted(len(names), 'names')}; a label is an index of names"
+        )
     return list(names)
 
 
@@ -470,7 +482,7 @@ def _box_list(boxes: Array | Sequence[Sequence[float]], most: int = MAX_BOXES) -
     if rows.ndim != 2 or rows.shape[1] != 4:
         raise ValueError(f"boxes of shape {rows.shape}; they must be (M, 4): x0, y0, x1, y1")
     if not 1 <= len(rows) <= most:
-        raise ValueError(f"{len(rows)} boxes; an explorer takes 1 to {most}")
+        raise ValueError(f"{counted(len(rows), 'boxes')}; an explorer takes 1 to {most}")
     for i, (x0, y0, x1, y1) in enumerate(rows.tolist()):
         if not (x0 < x1 and y0 < y1 and all(map(math.isfinite, (x0, y0, x1, y1)))):
             raise ValueError(f"box {i} is {[x0, y0, x1, y1]}; it must have x0 < x1 and y0 < y1")
@@ -488,7 +500,7 @@ def _labels(labels: Array | None, count: int) -> list[int]:
         return [0] * count
     kinds = [int(v) for v in np.asarray(labels).reshape(-1)]
     if len(kinds) != count:
-        raise ValueError(f"{len(kinds)} labels for {count} boxes; each box needs one")
+        raise ValueError(f"{counted(len(kinds), 'labels')} for {counted(count, 'boxes')}; each box needs one")
     return kinds
 
 
@@ -497,7 +509,9 @@ def _titles(labels: Sequence[int] | None, names: Sequence[str] | None, count: in
     if labels is None:
         return [f"box {i + 1}" for i in range(count)]
     if names is not None and not all(0 <= label < len(names) for label in labels):
-        raise ValueError(f"labels {sorted(set(labels))} for {len(names)} names; a label is an index of names")
+        raise ValueError(
+            f"labels {sorted(set(labels))} for {counted(len(names), 'names')}; a label is an index of names"
+        )
     plain = [f"class {label}" if names is None else names[label] for label in labels]
     total, seen = Counter(plain), Counter[str]()
     titles = []
@@ -509,8 +523,7 @@ def _titles(labels: Sequence[int] | None, names: Sequence[str] | None, count: in
 
 def _count(data: Mapping[str, Any]) -> str:
     height, width = data["size"]
-    many = len(data["boxes"])
-    return f"{many} box{'es' if many > 1 else ''} in {height} x {width} pixels"
+    return f"{counted(len(data['boxes']), 'boxes')} in {height} x {width} pixels"
 
 
 def _pixels(image: Array) -> NDArray[np.uint8]:

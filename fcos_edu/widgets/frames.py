@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..figures.style import png
+from ..text import counted
 from .piece import Piece, escaped, pack
 
 MAX_FRAMES = 15  # the pictures are stored in the notebook: about 20 kB each
@@ -50,9 +51,11 @@ def stack(
         ValueError: ``count`` is not in 2..15, ``start`` is not one of the frames, or frames differ in size.
     """
     if not 2 <= count <= MAX_FRAMES:
-        raise ValueError(f"{count} frames; a stack takes 2 to {MAX_FRAMES}, because each is stored in the notebook")
+        raise ValueError(
+            f"{counted(count, 'frames')}; a stack takes 2 to {MAX_FRAMES}, because each is stored in the notebook"
+        )
     if not 0 <= start < count:
-        raise ValueError(f"start is {start}; with {count} frames it must lie in 0..{count - 1}")
+        raise ValueError(f"start is {start}; with {counted(count, 'frames')} it must lie in 0..{count - 1}")
     pictures, sizes, words = [], set(), []
     for k in range(count):
         figure = frame(k)
@@ -62,7 +65,7 @@ def stack(
         title = _title(figure)
         words.append(f"{description}, frame {k + 1} of {count}" + (f": {title}" if title else ""))
         pictures.append(_picture(png(figure, dpi=dpi), words[-1], hidden=k != start))
-    text = f"{count} pictures with a slider: {description}"
+    text = f"{counted(count, 'pictures')} with a slider: {description}"
     return pack(
         "frames",
         text,

@@ -27,6 +27,7 @@ from ..figures.style import COLORS
 from ..images import IMAGE_MEAN, IMAGE_STD
 from ..model import FCOS
 from ..receptive import fields, influence, maps_of, size_of
+from ..text import counted
 from .explorers import _PALETTE, Array, _data_url, _pixels, _plain
 from .piece import Piece, pack
 
@@ -62,13 +63,18 @@ def match_explorer(
     """
     known = [int(image["id"]) for image in ground_truth["images"]]
     if len(images) != len(known) or not 1 <= len(images) <= 8:
-        raise ValueError(f"{len(images)} pictures for {len(known)} images; each needs one, and the figure takes 1 to 8")
+        raise ValueError(
+            f"{counted(len(images), 'pictures')} for {counted(len(known), 'images')}; each needs one, and the "
+            "figure takes 1 to 8"
+        )
     if not 1 <= len(ious) <= 4:
-        raise ValueError(f"{len(ious)} thresholds; the figure takes 1 to 4")
+        raise ValueError(f"{counted(len(ious), 'thresholds')}; the figure takes 1 to 4")
     runs = [matching(dict(ground_truth), results, category_id, iou=iou) for iou in ious]
     steps = runs[0].steps
     if not 1 <= len(steps) <= MAX_STEPS:
-        raise ValueError(f"{len(steps)} detections of category {category_id}; the figure takes 1 to {MAX_STEPS}")
+        raise ValueError(
+            f"{counted(len(steps), 'detections')} of category {category_id}; the figure takes 1 to {MAX_STEPS}"
+        )
     pictures = [_pixels(image) for image in images]
     boxes = {number: [b for b in ground_truth["annotations"] if b["image_id"] == number] for number in known}
     truth = [[b for b in boxes[number] if b["category_id"] == category_id] for number in known]
@@ -90,7 +96,10 @@ def match_explorer(
         ],
         "runs": [_judged(run, [{box["id"]: n for n, box in enumerate(each)} for each in truth], known) for run in runs],
     }
-    text = f"Matching explorer: {len(steps)} detections of {runs[0].total} objects in {len(images)} pictures"
+    text = (
+        f"Matching explorer: {counted(len(steps), 'detections')} of {counted(runs[0].total, 'objects')} in "
+        f"{counted(len(images), 'pictures')}"
+    )
     return _measured("match", data, text, caption, unnamed=("pictures",))
 
 
@@ -189,7 +198,7 @@ def field_explorer(
         "start": list(maps).index(start),
         "maps": told,
     }
-    text = f"Receptive field explorer: {len(told)} maps of a picture of {height} x {width} pixels"
+    text = f"Receptive field explorer: {counted(len(told), 'maps')} of a picture of {height} x {width} pixels"
     # Gradients differ in their last bits between machines; they are no part of the name.
     return _measured("field", data, text, caption, unnamed=("image", "maps"))
 
@@ -262,12 +271,16 @@ def rates_explorer(
     warm_ups, clips = (sorted({way[i] for way in ways} - {0}) for i in (0, 1))
     if not runs or len(warm_ups) > 1 or len(clips) > 1:
         raise ValueError(
-            f"{len(runs)} runs with the warm-ups {warm_ups} and limits {clips}; at most one of each is shown"
+            f"{counted(len(runs), 'runs')} with the warm-ups {warm_ups} and limits {clips}; at most one of each is "
+            "shown"
         )
     if sorted((float(r["rate"]), int(r["warm_up"]), float(r["clip"])) for r in runs) != [
         (rate, *way) for rate in rates for way in ways
     ]:
-        raise ValueError(f"{len(runs)} runs; there must be one of each of {len(rates)} rates in {len(ways)} ways")
+        raise ValueError(
+            f"{counted(len(runs), 'runs')}; there must be one of each of {counted(len(rates), 'rates')} in "
+            f"{counted(len(ways), 'ways')}"
+        )
     chosen = rates[-1] if start is None else float(start)
     if chosen not in rates:
         raise ValueError(f"start is {start}; the runs have the rates {rates}")
@@ -277,7 +290,8 @@ def rates_explorer(
         fine = len(loss) == len(norm) and 1 <= len(loss) <= iterations
         if not (fine and np.isfinite(loss).all() and np.isfinite(norm).all() and min(loss.min(), norm.min()) > 0):
             raise ValueError(
-                f"the run at {run['rate']} has {len(loss)} losses and {len(norm)} gradients; it must have 1 to "
+                f"the run at {run['rate']} has {counted(len(loss), 'losses')} and "
+                f"{counted(len(norm), 'gradients')}; it must have 1 to "
                 f"{iterations} of both, finite and above 0"
             )
         told.append(
@@ -297,7 +311,10 @@ def rates_explorer(
         "highest": highest,
         "runs": told,
     }
-    text = f"Learning rate explorer: {len(runs)} runs of {iterations} steps at {len(rates)} rates"
+    text = (
+        f"Learning rate explorer: {counted(len(runs), 'runs')} of {counted(iterations, 'steps')} at "
+        f"{counted(len(rates), 'rates')}"
+    )
     return _measured("rates", data, text, caption)
 
 

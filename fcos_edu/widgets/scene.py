@@ -34,6 +34,7 @@ from ..locations import Grid
 from ..model import FCOS, Predictions
 from ..network import HeadOutput
 from ..places import expanded
+from ..text import counted
 
 MAX_SIDE = 1600  # pixels: a larger picture is reduced, as detectors would do anyway
 PANEL_SIDE = 360  # pixels: the longer side of the picture as it is drawn
@@ -378,6 +379,6 @@ def words(scene: Scene, found: Found, choices: Choices) -> str:
     many = len(found.candidates.scores)
     drawn = f" (the best {MAX_DRAWN} are drawn)" if many > MAX_DRAWN else ""
     return (
-        f"{many} candidates on {levels} with a {tested} above {choices.score_threshold:.2f}{drawn}. "
+        f"{counted(many, 'candidates')} on {levels} with a {tested} above {choices.score_threshold:.2f}{drawn}. "
         f"NMS at an IoU of {choices.nms_threshold:.2f} keeps {len(labels)}{': ' + listed if listed else ''}."
     )

@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 
 from fcos_edu.course import catalogue
 from fcos_edu.course.question import Question
+from fcos_edu.text import counted
 from scripts import ROOT
 from scripts.course import notebooks, solutions
 from scripts.course.endings import LABS as FRAMES
@@ -76,7 +77,7 @@ def task(number: int, question: Question) -> str:
     prompt = PROMPTS[question.name]
     return (
         f"## {number}. {question.title}\n\n{prompt.why}\n\nWrite `{question.name}` below; its docstring says what goes "
-        f"in and what comes out. It is worth {question.points} points.\n\n"
+        f"in and what comes out. It is worth {counted(question.points, 'points')}.\n\n"
         f"Example: {_code(prompt.call)} gives {_code(prompt.gives)}.\n\n{hints(question.name)}"
     )
 

@@ -30,6 +30,7 @@ if not __package__:  # run as a file: the folder of the repository is not on the
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from fcos_edu.course.catalogue import LABS
+from fcos_edu.text import counted
 from scripts import ROOT
 from scripts.course import capstone, chapter_notebooks, lab_notebooks, notebooks, slides
 from scripts.course.bank.collect import bank
@@ -223,7 +224,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for folder, number in counts.items():
-        print(f"{arguments.out / folder}: {number} files")
+        print(f"{arguments.out / folder}: {counted(number, 'files')}")
     return 0
 
 

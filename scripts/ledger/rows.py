@@ -123,7 +123,7 @@ def seeds_of(value: Any) -> int:
 
 def data_in_words(told: str) -> str:
     """What a result says of its data, which begins with a name, as the page says it: name and number of images."""
-    counted = re.match(r"(.*?): (\d+ images)\b", told)
+    counted = re.match(r"(.*?): (\d+ images?)\b", told)
     if counted:
         told = f"{counted[1]} ({counted[2]})".replace(") (", ", ")
     name, space, rest = told.partition(" ")

@@ -41,7 +41,7 @@ def test_recall_prints_and_records(annotations: Path, tmp_path: Path, capsys: py
     result = json.loads(target.read_text())
     assert result["command"] == ("fcos-edu tables recall --annotations 'some boxes.json' --min-size 120 --max-size 200")
     assert result["note"] == "made by hand"
-    assert result["data"] == "some boxes.json: 3 images, 6 boxes; left out: 1 crowd boxes"
+    assert result["data"] == "some boxes.json: 3 images, 6 boxes; left out: 1 crowd box"
     metrics, paper = result["metrics"], result["paper"]
     rows = ["retinanet_none", "retinanet_0.4", "retinanet_all", "fcos_p4", "fcos_fpn"]
     assert list(paper) == rows and paper["fcos_fpn"] == 0.984

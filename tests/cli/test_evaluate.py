@@ -72,7 +72,7 @@ def test_skipped_images_are_told_and_their_boxes_left_out(tmp_path, capsys):
     assert run("evaluate", "shapes", "--data", folder, "--split", "val", "--out", out["before"]) == 0
     broken.write_bytes(broken.read_bytes()[:99])
     words = ["evaluate", "shapes", "--data", folder, "--split", "test", "--out", out["after"], "--on-corrupt", "skip"]
-    with pytest.warns(UserWarning, match="1 of 4 images were not read"):
+    with pytest.warns(UserWarning, match="1 of 4 images was not read"):
         assert run(*words) == 0
     assert out["after"].read_text() == out["before"].read_text()
 

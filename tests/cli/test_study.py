@@ -55,7 +55,7 @@ def test_study_trains_what_is_missing_and_lives_in_its_record(tmp_path, capsys):
 def test_a_design_is_made_first_and_holds(tmp_path, capsys):
     short = words("study", "design", "--seeds", 0, 1, folder=tmp_path / "short", steps=1)
     assert run(*short) == 1
-    assert "1 steps are too few for a learning curve" in capsys.readouterr().err
+    assert "1 step is too short for a learning curve" in capsys.readouterr().err
     told = words("study", "design", "--seeds", 0, 1, "--plan", 2, 3, folder=tmp_path, steps=4)
     assert run(*told, "--note", "a test trains no longer") == 0
     made = json.loads((tmp_path / "runs.json").read_text())["design"]

@@ -53,8 +53,8 @@ def test_records_become_columns() -> None:
     ({"image_index": np.array([0, 0, 2, 2, 3])}, "image_index goes from 0 to 3, not 0..2"),
     ({"image_index": np.array([0, 2, 0, 2, 2])}, "image_index must ascend"),
     ({"areas": np.zeros(4)}, "areas has 4 entries; it must have 5"),
-    ({"file_names": ("a",)}, "file_names has 1 entries; it must have 3"),
-    ({"category_ids": (1,)}, "category_ids has 1 entries; it must have 2"),
+    ({"file_names": ("a",)}, "file_names has 1 entry; it must have 3"),
+    ({"category_ids": (1,)}, "category_ids has 1 entry; it must have 2"),
 ])  # fmt: skip
 def test_what_does_not_fit_together_is_refused(change: dict, told: str) -> None:
     with pytest.raises(ValueError, match=f"some: {told}"):

@@ -206,9 +206,9 @@ def test_faults_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("FCOS_EDU_DATA", str(tmp_path / "none"))
     with pytest.raises(FileNotFoundError, match=r"there is no annotation file or folder .*gone\.json"):
         load_boxes(tmp_path / "gone.json")
-    with pytest.raises(ValueError, match=r"empty\.json has no boxes to count \(none at all in 1 images\)"):
+    with pytest.raises(ValueError, match=r"empty\.json has no boxes to count \(none at all in 1 image\)"):
         load_boxes(write_coco(tmp_path / "empty.json", [(9, 9)], []))
-    with pytest.raises(ValueError, match=r"has no boxes to count \(1 crowd boxes, 1 degenerate boxes in 1 images\)"):
+    with pytest.raises(ValueError, match=r"has no boxes to count \(1 crowd box, 1 degenerate box in 1 image\)"):
         load_boxes(write_coco(tmp_path / "crowd.json", [(9, 9)], [(0, 3, 1, 1, 5, 5, "crowd"), (0, 3, 1, 1, 0, 5)]))
     with pytest.raises(ValueError, match=r"image 10 has height 0"):
         load_boxes(write_coco(tmp_path / "flat.json", [(0, 9)], [(0, 3, 1, 1, 5, 5)]))

@@ -51,7 +51,7 @@ def test_ground_truth_against_pycocotools(tmp_path) -> None:
     # A detector that repeats the boxes, and adds one on a crowd, is perfect.
     boxes = [entry(1, 3, 1, 2, 10, 12), entry(1, 7, 20, 2, 15, 12), entry(2, 7, 5, 5, 30, 20)]
     folder = write(tmp_path, [*boxes, entry(2, 3, 0, 0, 40, 8, iscrowd=1)])
-    with pytest.warns(UserWarning, match="1 crowd boxes"):
+    with pytest.warns(UserWarning, match="1 crowd box"):
         dataset = COCODataset(folder)
     found = [{k: b[k] for k in ("image_id", "category_id", "bbox")} | {"score": 0.9} for b in boxes]
     found.append({"image_id": 2, "category_id": 3, "bbox": [3, 1, 9, 6], "score": 0.95})
@@ -103,7 +103,7 @@ def test_what_is_left_out_is_counted_in_one_warning(tmp_path) -> None:
 
 def test_chosen_classes(tmp_path) -> None:
     folder = write(tmp_path, [entry(1, 3, 1, 1, 9, 9), entry(1, 7, 2, 2, 9, 9)])
-    with pytest.warns(UserWarning, match="1 boxes of classes not asked for"):
+    with pytest.warns(UserWarning, match="1 box of classes not asked for"):
         dataset = COCODataset(folder, classes=("nut",))
     assert dataset.category_ids == (7,) and dataset[0][1]["labels"].tolist() == [0]
     with pytest.raises(ValueError, match="no category 'screw'; it has bolt, nut"):

@@ -96,17 +96,17 @@ def test_what_a_format_cannot_say_is_told(tmp_path: Path) -> None:
     assert [a["iscrowd"] for a in truth["annotations"]] == [0, 0, 0, 1, 0]
     assert dict(+voc.lost) == {
         "degenerate boxes": 1, "boxes of at most a pixel, which VOC cannot say": 1,
-        "areas that are not the box's own, which VOC does not say": 1,
+        "areas unlike the box's own, which VOC does not say": 1,
         "classes without a box, which VOC does not list": 1,
     }  # fmt: skip
-    assert voc.boxes == 4 and "1 crowd boxes are marked difficult" in str(voc)
+    assert voc.boxes == 4 and "1 crowd box is marked difficult" in str(voc)
     assert dict(+yolo.lost) == {
-        "degenerate boxes": 1, "crowd boxes, which YOLO does not have": 1, "boxes outside of their pictures": 1,
-        "parts of boxes beyond the border, which others' readers of YOLO refuse": 1,
-        "areas that are not the box's own, which YOLO does not say": 1,
+        "degenerate boxes": 1, "crowd boxes, which YOLO does not have": 1, "boxes outside of the picture": 1,
+        "box parts beyond the border, which others' readers of YOLO refuse": 1,
+        "areas unlike the box's own, which YOLO does not say": 1,
     }  # fmt: skip
     assert yolo.boxes == 3 and str(yolo).startswith(
-        f"{tmp_path / 'yolo'}: 1 pictures, 3 boxes, in the format yolo\nlost: "
+        f"{tmp_path / 'yolo'}: 1 picture, 3 boxes, in the format yolo\nlost: "
     )
 
 

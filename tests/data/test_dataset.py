@@ -88,7 +88,7 @@ def test_a_photograph_of_another_size_than_annotated(paths) -> None:
     told = str(caught[0].message)
     assert "2 images have another size than annotated" in told
     assert "0.png, is 40×30 pixels and annotated 80×60" in told
-    assert "1 of 3 boxes reach over the border of their images and are cut" in told
+    assert "1 of 3 boxes reaches over the border of its image and is cut" in told
     assert "from (5, 5) to (60, 50) of '0.png', which is 40×30 pixels" in told
     assert dataset.warning_counts == {"degenerate boxes": 1}
     assert dataset[0][1]["boxes"].tolist() == [[5, 5, 40, 30]] and len(dataset[1][1]["boxes"]) == 1
@@ -125,7 +125,7 @@ def test_pictures_are_turned_where_the_annotated_size_fits_only_the_turned_one(t
         warnings.simplefilter("ignore")
         assert np.array_equal(image({"orientation": "upright"}, width, height), upright)
         assert np.array_equal(image({"orientation": "stored"}, width, height), values)
-    with pytest.warns(UserWarning, match=r"1 images are to be turned upright by their EXIF.*--orientation upright"):
+    with pytest.warns(UserWarning, match=r"1 image is to be turned upright by its EXIF.*--orientation upright"):
         assert np.array_equal(image({}, 40, 30), values)
 
 
@@ -202,15 +202,13 @@ def test_pictures_outside_of_the_folder_are_read_only_where_that_is_allowed(tmp_
 
 
 def test_a_dataset_with_nothing_to_learn_is_refused(paths) -> None:
-    with pytest.raises(
-        ValueError, match=r"none of the 1 images has a usable box \(their annotations hold no box at all"
-    ):
+    with pytest.raises(ValueError, match=r"the only image has no usable box \(the annotations hold no box at all"):
         of([record(paths[0], boxes=())], paths[0].parent, keep_empty=False)
     boxes = [(5, 5, 5, 20), (41, 5, 50, 20)]
     with pytest.raises(ValueError) as caught:
         of([record(paths[0], boxes=boxes)], paths[0].parent, keep_empty=False)
     assert str(caught.value) == (
-        "dataset: none of the 1 images has a usable box (2 degenerate boxes; the first box reaches from (5, 5) to "
+        "dataset: the only image has no usable box (2 degenerate boxes; the first box reaches from (5, 5) to "
         "(5, 20) in '0.png', of 40×30 pixels). Check the annotations, or keep images without boxes as background with "
         "keep_empty=True (--keep-empty)."
     )

@@ -91,7 +91,7 @@ def test_frames_of_a_film_stay_together(tmp_path: Path) -> None:
     names = [f"film{film}_{frame:02}.png" for film in range(10) for frame in range(4)] + ["alone.png"]
     place = folder(tmp_path, names)
     told = divide_folder(place, (0.5, 0.25, 0.25), group=r"film(\d)_")
-    assert "10 groups by 'film" in str(told) and "1 pictures alone" in str(told)
+    assert "10 groups by 'film" in str(told) and "1 picture alone" in str(told)
     films = [{name[4] for name in load_annotations(place, split).file_names if name[0] == "f"} for split in told.images]
     assert sum(map(len, films)) == 10 and set.union(*films) == set("0123456789")
 

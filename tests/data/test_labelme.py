@@ -42,7 +42,7 @@ def test_shapes_become_boxes(tmp_path: Path) -> None:
         shape("spot", [(5, 6)], "point"),
         shape("line", [(5, 6), (7, 8)], "line"),
     )
-    with pytest.warns(UserWarning, match=r"2 shapes without a box \(line, point\), 1 shapes marked difficult"):
+    with pytest.warns(UserWarning, match=r"2 shapes without a box \(line, point\), 1 shape marked difficult"):
         dataset = load(tmp_path)
     assert dataset.classes == ("circle", "hard", "mask", "polygon", "rectangle")
     assert dataset[0][1]["boxes"].tolist() == [BOX, BOX, BOX, [15, 10, 25, 20], BOX]
@@ -87,7 +87,7 @@ def test_a_file_leads_nowhere_else(tmp_path: Path) -> None:
         ({"shapes": [shape(points=[(1, 2, 3), (1, 2)])]}, "must be a list of"),
         ({"shapes": [shape() | {"points": "x"}]}, "has points 'x'"),
         ({"shapes": [shape() | {"points": [[1, None], [2, 3]]}]}, "has None where a number"),
-        ({"shapes": [shape(points=[(1, 2)])]}, "is a rectangle of 1 points"),
+        ({"shapes": [shape(points=[(1, 2)])]}, "is a rectangle of 1 point"),
         ({"shapes": [shape(points=[(1, 2), (3, 4)], kind="polygon")]}, "is a polygon of 2 points"),
     ],
 )

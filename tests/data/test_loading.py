@@ -30,7 +30,7 @@ def test_layout_of_a_folder_is_found(tmp_path) -> None:
 def test_only_training_leaves_images_without_boxes_out(tmp_path) -> None:
     folder = write_voc(tmp_path, {"a": [("cat", 1, 1, 9, 9)], "b": []})
     write_voc(folder, {"a": [("cat", 1, 1, 9, 9)], "b": []}, "val")
-    with pytest.warns(UserWarning, match="1 images without a usable box"):
+    with pytest.warns(UserWarning, match="1 image without a usable box"):
         assert len(data.load(folder, "train")) == 1
     assert len(data.load(folder, "val")) == 2
     assert len(data.load(folder, "train", keep_empty=True)) == 2

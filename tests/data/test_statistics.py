@@ -28,4 +28,4 @@ def test_summary_counts(paths) -> None:
     assert counted.side_quantiles == (10, 12.5, 15, 17.5, 20)
     assert counted.side_histogram["8–16 px"] == 1 and counted.side_histogram["16–32 px"] == 1
     assert counted.image_sizes == {"40×30": 2}
-    assert "1 degenerate boxes" in str(counted) and "2 (1 without boxes)" in str(counted)
+    assert "1 degenerate box" in str(counted) and "2 (1 without boxes)" in str(counted)

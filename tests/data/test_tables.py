@@ -86,7 +86,7 @@ def test_lines_that_are_no_boxes_are_refused(tmp_path: Path, text: str, message:
 
 def test_odd_boxes_are_told(tmp_path: Path) -> None:
     write(tmp_path, ROWS + "a.jpg,nan,6,15,18,nut\na.jpg,15,18,5,6,nut\na.jpg,5,6,1e3,18,nut\n")
-    with pytest.warns(UserWarning, match="2 degenerate boxes.*1 of 5 boxes reach over the border.*two corners"):
+    with pytest.warns(UserWarning, match="2 degenerate boxes.*1 of 5 boxes reaches over the border.*two corners"):
         load(tmp_path, keep_empty=True)
 
 

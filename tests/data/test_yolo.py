@@ -109,7 +109,7 @@ def test_shares_follow_the_size_that_counts(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[274] = 6
     Image.new("RGB", (40, 30)).save(tmp_path / "images" / "a.jpg", exif=exif)
-    with pytest.warns(UserWarning, match="to be turned upright by their EXIF"):
+    with pytest.warns(UserWarning, match="to be turned upright by its EXIF"):
         stored = load(tmp_path)
     upright = load(tmp_path, orientation="upright")
     assert stored[0][0].shape == (3, 30, 40) and stored[0][1]["boxes"].tolist() == [[0, 0, 20, 30]]
@@ -127,8 +127,8 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     assert len(caught) == 1 and len(dataset) == 3 and dataset[0][1]["boxes"].tolist() == [[10, 7.5, 30, 22.5]]
     text = str(caught[0].message)
     for part in (
-        "1 boxes of unknown classes ('number 7')", "1 degenerate boxes", "1 of 3 pictures have no label file",
-        "1 label files have no picture, the first is 'labels/z.txt'",
+        "1 box of unknown classes ('number 7')", "1 degenerate box", "1 of 3 pictures has no label file",
+        "1 label file has no picture, the first is 'labels/z.txt'",
     ):  # fmt: skip
         assert part in text
 

@@ -130,7 +130,9 @@ class Repeats(nn.Module):
 def test_skipped_images_are_left_out_of_the_truth(tmp_path, corrupt):
     dataset = coco_folder(tmp_path, corrupt=corrupt)
     boxes = [len(dataset.annotations().boxes[dataset.annotations().of_image(i)]) for i in range(6)]
-    told = f"{len(corrupt)} of 6 images were not read; .* with their {sum(boxes[i] for i in corrupt)} boxes"
+    were, their = ("was", "its") if len(corrupt) == 1 else ("were", "their")
+    left_out = sum(boxes[i] for i in corrupt)
+    told = f"{len(corrupt)} of 6 images {were} not read; .* with {their} {left_out} box{'es' * (left_out > 1)}$"
     with pytest.warns(UserWarning, match=told):
         metrics = evaluate(Repeats(), dataset, batch_size=2, progress=False)
     assert metrics["AP"] == metrics["AR100"] == pytest.approx(1.0)

@@ -80,8 +80,8 @@ def test_equal_pictures_are_found_within_and_between_splits(tmp_path: Path) -> N
         "within": [["train: t4.png", "train: t5.png"]],
         "between": [["train: t3.png", "val: v1.png"]],
     }
-    assert "1 pictures stand in several splits, such as train: t3.png and val: v1.png" in report.advice[0]
-    assert "1 pictures are there more than once" in report.advice[1]
+    assert "1 picture stands in several splits, such as train: t3.png and val: v1.png" in report.advice[0]
+    assert "1 picture is there more than once" in report.advice[1]
 
 
 def test_odd_boxes_are_counted(tmp_path: Path) -> None:
@@ -91,9 +91,9 @@ def test_odd_boxes_are_counted(tmp_path: Path) -> None:
     only = report.splits[0]
     assert (only.degenerate, only.over_border, only.twice) == (1, 1, 1)
     assert drawn_twice(load_annotations(tmp_path, "train")) == [(50, 51)]
-    for words in ("1 boxes have no extent", "1 boxes reach over the border", "1 boxes are drawn twice"):
+    for words in ("1 box has no extent", "1 box reaches over the border", "1 box is drawn twice"):
         advice(tmp_path, words)
-    assert any("left out of the targets: 1 degenerate boxes" in note for note in only.notes)
+    assert any("left out of the targets: 1 degenerate box" in note for note in only.notes)
 
 
 def test_rare_and_missing_classes_are_told(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_what_has_no_matching_is_refused() -> None:
     crowds = TRUTH | {"annotations": TRUTH["annotations"][1:]}
     zero = TRUTH | {"annotations": [annotation(0, [0, 0, 40, 40])]}
     for truth, category, message in (
-        (crowds, 1, "all 1 boxes of category 1 are ignored"),
+        (crowds, 1, "category 1 has ignored boxes alone"),
         (TRUTH, 2, "the ground truth has no boxes"),
         (zero, 1, "an annotation has the id 0"),
     ):

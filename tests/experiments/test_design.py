@@ -78,7 +78,7 @@ def test_a_design_is_not_made_after_a_look_nor_twice(tmp_path):
 @pytest.mark.parametrize(
     ("ends", "seeds", "said"),
     [
-        ((0.5,), 4, "has 1 runs of fcos"),
+        ((0.5,), 4, "has 1 run of fcos"),
         ((0.5, 0.51), 1, "two at least"),
         ((0.5, 0.51), 11, "11 seeds, 10 at most"),
     ],

@@ -86,7 +86,7 @@ class TestLostBoxes:
         assert figure.axes[0].get_title() == "lost boxes: 0" and not figure.legends
 
     def test_lost_boxes_without_reason_or_extent_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="1 reasons for 2 boxes"):
+        with pytest.raises(ValueError, match="1 reason for 2 boxes"):
             figures.lost_boxes([1, 2], [3, 4], ["thin"])
         with pytest.raises(ValueError, match="a side of 0 pixels"):
             figures.lost_boxes([1, 2], [3, 0], ["thin", "thin"])
@@ -120,7 +120,7 @@ class TestLostBoxesOnGrids:
         assert xy(by_gid(left, "locations")) == [list(point) for point in points]
         assert xy(by_gid(right, "stride")) == [[16, 50]]
         assert xy(right.lines[0]) == [[8, 100], [16, 50]]
-        assert "1 of these 3" in left.get_title()
+        assert "1 of 3 boxes" in left.get_title()
 
     def test_a_series_needs_a_value_for_each_stride(self) -> None:
         with pytest.raises(ValueError, match="2 strides, 1 recall"):

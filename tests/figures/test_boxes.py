@@ -54,7 +54,7 @@ class TestBoxes:
     def test_wrong_counts_and_shapes_are_named(self) -> None:
         with pytest.raises(ValueError, match="2 labels for 3 boxes"):
             figures.show_boxes(IMAGE, BOXES, [0, 1])
-        with pytest.raises(ValueError, match="1 scores for 3 boxes"):
+        with pytest.raises(ValueError, match="1 score for 3 boxes"):
             figures.show_boxes(IMAGE, BOXES, [0, 1, 0], scores=[0.5])
         with pytest.raises(ValueError, match=r"\(40, 60\)"):
             figures.show_boxes(IMAGE[0], BOXES)

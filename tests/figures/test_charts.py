@@ -37,7 +37,7 @@ class TestBars:
         assert figures.bars(list("uvwxyz"), series, ylabel="%").get_size_inches()[0] <= 7
 
     def test_numbers_that_do_not_fit_the_names_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="1 values of 'one' for 2 names"):
+        with pytest.raises(ValueError, match="1 value of 'one' for 2 names"):
             figures.bars(["a", "b"], {"one": [1]}, ylabel="%")
         with pytest.raises(ValueError, match="3 spreads of 'one' for 2 names"):
             figures.bars(["a", "b"], {"one": [1, 2]}, ylabel="%", spreads={"one": [1, 2, 3]})

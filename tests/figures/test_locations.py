@@ -76,7 +76,7 @@ class TestLocations:
         assert xy(axes.lines[0]) == [[15, 12]]
 
     def test_a_location_in_no_box_is_refused(self) -> None:
-        with pytest.raises(ValueError, match=r"\(59, 39\) lies in none of the 3 boxes"):
+        with pytest.raises(ValueError, match=r"\(59, 39\) lies in none of 3 boxes"):
             figures.ambiguity((59, 39), BOXES)
 
     def test_each_location_is_drawn_with_its_box(self) -> None:

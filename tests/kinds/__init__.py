@@ -10,7 +10,7 @@ of the modules of this package or in a new one beside them, which is found by it
     def _(folder: Path) -> None:
         ...                          # asserts what is right
 
-    @told("COCO", "one file_name under two ids", "1 pictures stand under several image ids")
+    @told("COCO", "one file_name under two ids", "1 picture stands under several image ids")
     def _(folder: Path) -> None:
         ...                          # one of its warnings holds the sentence
 

@@ -153,7 +153,7 @@ def _(folder: Path) -> None:
     assert boxes(read(folder, with_box(category_id=1.0, iscrowd=False))) == [[BOX], [BOX]]
 
 
-@told("COCO", '"iscrowd": "1", 1 or true', "left out of the targets: 1 crowd boxes")
+@told("COCO", '"iscrowd": "1", 1 or true', "left out of the targets: 1 crowd box")
 def _(folder: Path) -> None:
     for value in (1, True):
         read(folder, with_box(iscrowd=value))
@@ -221,13 +221,13 @@ def _(folder: Path) -> None:
 @refused(
     "COCO",
     "boxes of images that are not listed",
-    "train.json: 1 annotations belong to images that the file does not list, the first to image_id 77.",
+    "train.json: 1 annotation belongs to images that the file does not list, the first to image_id 77.",
 )
 def _(folder: Path) -> None:
     read(folder, with_box(image_id=77))
 
 
-@told("COCO", "boxes of a category that is not listed", "left out of the targets: 1 boxes of unknown classes")
+@told("COCO", "boxes of a category that is not listed", "left out of the targets: 1 box of unknown classes")
 def _(folder: Path) -> None:
     assert boxes(read(folder, with_box(category_id=9))) == [[], [BOX]]
 
@@ -241,7 +241,7 @@ def _(folder: Path) -> None:
     read(folder, with_box(bbox=[1, 2, "x", 3]))
 
 
-@told("COCO", "a bbox that is not finite (NaN, 1e999)", "left out of the targets: 1 degenerate boxes")
+@told("COCO", "a bbox that is not finite (NaN, 1e999)", "left out of the targets: 1 degenerate box")
 def _(folder: Path) -> None:
     raw = json.dumps(with_box(bbox=[5, 6, 10, 12.5])).replace("12.5", "1e999").encode()
     assert boxes(read(folder, raw)) == [[], [BOX]]
@@ -252,7 +252,7 @@ def _(folder: Path) -> None:
     read(folder, with_box(bbox=[1, 2, 10**400, 5]))
 
 
-@told("COCO", "a bbox without width, or a negative one", "left out of the targets: 1 degenerate boxes")
+@told("COCO", "a bbox without width, or a negative one", "left out of the targets: 1 degenerate box")
 def _(folder: Path) -> None:
     assert boxes(read(folder, with_box(bbox=[5, 6, -3, 12]))) == [[], [BOX]]
 
@@ -302,7 +302,7 @@ def _(folder: Path) -> None:
 @told(
     "COCO",
     "another size than the picture's, with boxes that fit",
-    "1 images have another size than annotated, which counts (the first, images/1.png, is 40×30 pixels and annotated "
+    "1 image has another size than annotated, which counts (the first, images/1.png, is 40×30 pixels and annotated "
     "4×3): check that the boxes belong to them",
 )
 def _(folder: Path) -> None:
@@ -320,8 +320,8 @@ def _(folder: Path) -> None:
 @told(
     "COCO",
     "a photograph turned by half, or annotated with its stored size",
-    "1 images are to be turned upright by their EXIF, and the annotations do not tell whether their boxes are (the "
-    'first is images/1.png): they are read as stored, unless orientation="upright" (--orientation upright)',
+    "1 image is to be turned upright by its EXIF, and the annotations do not tell whether its boxes are (the "
+    'first is images/1.png): it is read as stored, unless orientation="upright" (--orientation upright)',
 )
 def _(folder: Path) -> None:
     (folder / "images").mkdir()
@@ -380,7 +380,7 @@ def _(folder: Path) -> None:
 @refused(
     "COCO",
     "a picture that is missing",
-    "images/other.png is annotated but there is no such file (1 of 2 images are missing). Add the files, or go on "
+    "images/other.png is annotated but there is no such file (1 of 2 images is missing). Add the files, or go on "
     'without them with on_corrupt="skip" (--on-corrupt skip).',
 )
 def _(folder: Path) -> None:
@@ -390,7 +390,7 @@ def _(folder: Path) -> None:
 @told(
     "COCO",
     "one file_name under several ids",
-    "1 pictures stand under several image ids, the first is '2.png': each id counts as an image",
+    "1 picture stands under several image ids, the first is '2.png': each id counts as an image",
 )
 def _(folder: Path) -> None:
     assert len(read(folder, with_image(file_name="2.png"))) == 2

@@ -216,7 +216,7 @@ def empty(folder: Path) -> str:
 @refused(
     "Commands",
     "data info: a training split without a box",
-    "mine (train): none of the 1 images has a usable box (their annotations hold no box at all). Check the "
+    "mine (train): the only image has no usable box (the annotations hold no box at all). Check the "
     "annotations, or keep images without boxes as background with --keep-empty.",
 )
 def _(folder: Path) -> None:

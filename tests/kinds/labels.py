@@ -85,7 +85,7 @@ def _(folder: Path) -> None:
     assert boxes(read(folder, yolo("1 0.375 0.3 0.625 0.3 0.5 0.7\n"))) == [BOX]
 
 
-@told("Labels of tools", "YOLO: a class that data.yaml does not name", "1 boxes of unknown classes ('number 7')")
+@told("Labels of tools", "YOLO: a class that data.yaml does not name", "1 box of unknown classes ('number 7')")
 def _(folder: Path) -> None:
     assert boxes(read(folder, yolo(LINE + "7 0.5 0.5 0.5 0.5"))) == [BOX]
 
@@ -93,7 +93,7 @@ def _(folder: Path) -> None:
 @refused(
     "Labels of tools",
     "YOLO: pixels instead of shares in every label",
-    "… none of the 1 images has a usable box (1 degenerate boxes; the first box reaches from (600, 270) to (1000, 630) "
+    "… the only image has no usable box (1 degenerate box; the first box reaches from (600, 270) to (1000, 630) "
     "in 'images/a.png', of 40×30 pixels: in YOLO's format a box is x_centre y_centre width height, in shares of the "
     "picture's sides). Check …",
 )
@@ -101,19 +101,17 @@ def _(folder: Path) -> None:
     read(folder, yolo("1 20 15 10 12\n"))
 
 
-@told("Labels of tools", "YOLO: pixels instead of shares in one label", "left out of the targets: 1 degenerate boxes")
+@told("Labels of tools", "YOLO: pixels instead of shares in one label", "left out of the targets: 1 degenerate box")
 def _(folder: Path) -> None:
     assert boxes(read(folder, yolo(LINE + "1 20 15 10 12\n"))) == [BOX]
 
 
-@told(
-    "Labels of tools", "YOLO: a picture without a label file", "1 of 2 pictures have no label file: they are background"
-)
+@told("Labels of tools", "YOLO: a picture without a label file", "1 of 2 pictures has no label file: it is background")
 def _(folder: Path) -> None:
     read(folder, yolo() | {"images/b.png": ""})
 
 
-@told("Labels of tools", "YOLO: a number that is not finite", "left out of the targets: 1 degenerate boxes")
+@told("Labels of tools", "YOLO: a number that is not finite", "left out of the targets: 1 degenerate box")
 def _(folder: Path) -> None:
     assert boxes(read(folder, yolo(LINE + "1 nan 0.5 1e999 0.5\n"))) == [BOX]
 
@@ -121,8 +119,8 @@ def _(folder: Path) -> None:
 @told(
     "Labels of tools",
     "YOLO: a photograph that its EXIF turns",
-    "1 images are to be turned upright by their EXIF, and the annotations do not tell whether their boxes are (the "
-    'first is images/a.png): they are read as stored, unless orientation="upright" (--orientation upright)',
+    "1 image is to be turned upright by its EXIF, and the annotations do not tell whether its boxes are (the "
+    'first is images/a.png): it is read as stored, unless orientation="upright" (--orientation upright)',
 )
 def _(folder: Path) -> None:
     (folder / "images").mkdir()
@@ -264,7 +262,7 @@ def _(folder: Path) -> None:
     ]
 
 
-@told("Labels of tools", "labelme: a point or a line", "left out of the targets: 1 shapes without a box (line)")
+@told("Labels of tools", "labelme: a point or a line", "left out of the targets: 1 shape without a box (line)")
 def _(folder: Path) -> None:
     read(folder, {"a.json": LABELME | {"shapes": [SHAPE, SHAPE | {"shape_type": "line"}]}, "a.png": ""})
 
@@ -354,7 +352,7 @@ def _(folder: Path) -> None:
     read(folder, {"annotations.xml": "<annotations><track id='0'/></annotations>", "a.png": ""})
 
 
-@told("Labels of tools", "CVAT: tracks beside images", "left out of the targets: 1 shapes without a box (track)")
+@told("Labels of tools", "CVAT: tracks beside images", "left out of the targets: 1 shape without a box (track)")
 def _(folder: Path) -> None:
     made = read(folder, {"annotations.xml": f"<annotations>{CVAT}<track/></annotations>", "images/a.png": ""})
     assert boxes(made) == [BOX]
@@ -390,7 +388,7 @@ def _(folder: Path) -> None:
 
 
 @told(
-    "Labels of tools", "an imagefolder with iscrowd as text, or of some boxes", "left out of the targets: 1 crowd boxes"
+    "Labels of tools", "an imagefolder with iscrowd as text, or of some boxes", "left out of the targets: 1 crowd box"
 )
 def _(folder: Path) -> None:
     columns = {"bbox": [[15, 9, 10, 12], [1, 2, 3, 4]], "categories": ["nut", "nut"], "iscrowd": ["0", "1"]}
@@ -436,7 +434,7 @@ def _(folder: Path) -> None:
 @told(
     "Labels of tools",
     "CSV: a column iscrowd or difficult",
-    "left out of the targets: 1 boxes marked crowd or difficult",
+    "left out of the targets: 1 box marked crowd or difficult",
 )
 def _(folder: Path) -> None:
     for name in ("iscrowd", "difficult"):

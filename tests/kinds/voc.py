@@ -74,7 +74,7 @@ def _(folder: Path) -> None:
 @told(
     "VOC",
     "a name twice in a split",
-    "1 names stand in the split more than once, the first is 'a': each image is taken once",
+    "1 name stands in the split more than once, the first is 'a': each image is taken once",
 )
 def _(folder: Path) -> None:
     assert names(read(folder, lines="a\na 1\n")) == ["a.png"]
@@ -284,13 +284,13 @@ def _(folder: Path) -> None:
     assert boxes(read(folder, text)) == [[[5.5, 6, 15, 18]]] and "cat" in read(folder, text).classes
 
 
-@told("VOC", "a box that is infinite or NaN", "left out of the targets: 1 degenerate boxes")
+@told("VOC", "a box that is infinite or NaN", "left out of the targets: 1 degenerate box")
 def _(folder: Path) -> None:
     for value in ("inf", "nan", "1e999"):
         assert boxes(read(folder, changed(">15<", f">{value}<"))) == [[]]
 
 
-@told("VOC", "a box whose end lies before its start", "left out of the targets: 1 degenerate boxes")
+@told("VOC", "a box whose end lies before its start", "left out of the targets: 1 degenerate box")
 def _(folder: Path) -> None:
     assert boxes(read(folder, changed(">15<", ">5<"))) == [[]]
 
@@ -306,14 +306,14 @@ def _(folder: Path) -> None:
 @told(
     "VOC",
     "another size than the picture's",
-    "1 images have another size than annotated, which counts (the first, JPEGImages/a.png, is 40×30 pixels and "
+    "1 image has another size than annotated, which counts (the first, JPEGImages/a.png, is 40×30 pixels and "
     "annotated 4×30): check that the boxes belong to them",
 )
 def _(folder: Path) -> None:
     assert boxes(read(folder, annotation(size=SIZE.replace("40", "4")), keep_empty=False)) == [[BOX]]
 
 
-@told("VOC", "<difficult> of 1 or true", "left out of the targets: 1 boxes marked difficult")
+@told("VOC", "<difficult> of 1 or true", "left out of the targets: 1 box marked difficult")
 def _(folder: Path) -> None:
     for value in ("1", " true "):
         assert boxes(read(folder, changed("<bndbox>", f"<difficult>{value}</difficult><bndbox>"))) == [[]]
@@ -333,7 +333,7 @@ def _(folder: Path) -> None:
 @told(
     "VOC",
     "names that are not among the classes asked for",
-    "left out of the targets: 1 boxes of unknown classes ('cat')",
+    "left out of the targets: 1 box of unknown classes ('cat')",
 )
 def _(folder: Path) -> None:
     assert boxes(read(folder, classes=("dog",))) == [[]]
@@ -360,6 +360,6 @@ def _(folder: Path) -> None:
     VOCDataset(folder, "train")
 
 
-@told("VOC", "escape sequences in a class's name", "1 boxes of unknown classes ('\\x9b31mcat')")
+@told("VOC", "escape sequences in a class's name", "1 box of unknown classes ('\\x9b31mcat')")
 def _(folder: Path) -> None:
     read(folder, changed("cat", "\x9b31mcat"), classes=("dog",))

@@ -34,7 +34,7 @@ def coco(tmp_path: Path) -> Path:
     return tmp_path / "coco"
 
 
-@pytest.mark.filterwarnings("ignore:people .val.. left out of the targets. 1 crowd boxes")
+@pytest.mark.filterwarnings("ignore:people .val.. left out of the targets. 1 crowd box")
 def test_people_alone_at_a_short_side_of_256(coco: Path, tmp_path: Path) -> None:
     out = tmp_path / "people"
     boxes = coco / "annotations" / "instances_val2017.json"

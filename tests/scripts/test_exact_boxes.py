@@ -29,7 +29,7 @@ def test_only_the_exact_boxes_stay_with_all_images() -> None:
 
 
 def test_a_file_that_does_not_say_it_is_refused() -> None:
-    with pytest.raises(ValueError, match='none of 1 boxes has "precision": "exact"'):
+    with pytest.raises(ValueError, match='none of 1 box has "precision": "exact"'):
         exact(FILE | {"annotations": FILE["annotations"][2:]})
 
 
@@ -53,7 +53,7 @@ def test_the_command_writes_and_never_over_its_source(tmp_path: Path, capsys: py
     source.write_text(json.dumps(FILE))
     main([str(source), str(target), "--cut"])
     assert json.loads(target.read_text()) == exact(FILE, cut=True)
-    assert "1 images, 1 boxes" in capsys.readouterr().out
+    assert "1 image, 1 box" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main([str(source), str(source)])
     assert json.loads(source.read_text()) == FILE

@@ -59,6 +59,16 @@ NARROW = """() => [...document.querySelectorAll(".cell_output :is(figure, .fcx-p
   .filter((image) => image.getBoundingClientRect().width < window.innerWidth - (image.closest("details") ? 20 : 1))
   .map((image) => `${image.getBoundingClientRect().width} pixels: ${image.alt}`)"""
 
+# Tables in whose frame one would have to scroll to the side.
+SCROLLED = """() => [...document.querySelectorAll("article .pst-scrollable-table-container")]
+  .filter((frame) => frame.scrollWidth > frame.clientWidth + 1)
+  .map((frame) => `${frame.scrollWidth} pixels in ${frame.clientWidth}: ${frame.innerText.slice(0, 200)}`)"""
+
+# Each column's head, and what stands before its cells on a narrow screen (custom.css).
+LABELS = """(table) => [...table.querySelectorAll("thead th")].map((head, column) => [head.textContent,
+  [...table.querySelectorAll(`tbody td:nth-child(${column + 1})`)].map((cell) =>
+    getComputedStyle(cell, "::before").content)])"""
+
 HEAVIEST = 2_500_000  # bytes of a page and of all that it loads
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 # Text of the same colours, size and weight on the same ground has the same contrast: one element of each kind is enough
@@ -285,6 +295,21 @@ class TestPage:
 
     def test_pictures_are_as_wide_as_a_telephone(self, visits: dict[int, Visit], name: str) -> None:
         assert not visits[390].open(name).evaluate(NARROW)
+
+
+def test_the_plans_of_a_course_can_be_read_on_a_telephone(visits: dict[int, Visit]) -> None:
+    """Each week is a block there, and each of its cells has words of its head; at a desk it is a table."""
+    page, desk = (visits[width].open("teaching/plans.html") for width in (390, 1280))
+    assert not page.evaluate(SCROLLED) and not desk.evaluate(SCROLLED)
+    assert page.locator("table.plan").count() == 3
+    for number in range(3):
+        (_, first), *others = page.locator("table.plan").nth(number).evaluate(LABELS)
+        assert set(first) in ({'"Week"'}, {'"Session"'})
+        for head, (label, *more) in others:
+            words = label.strip('"').split()
+            assert words and set(words) <= set(head.split()) and set(more) == {label}
+        told = desk.locator("table.plan").nth(number).evaluate(LABELS)
+        assert {label for _, labels in told for label in labels} == {"none"}
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -114,7 +114,7 @@ def test_memory_that_runs_out_takes_the_same_batch_in_more_passes(tmp_path, monk
         assert [e[name] for e in ours] == pytest.approx([e[name] for e in theirs], rel=1e-3)
     most = 0
     with pytest.warns(UserWarning, match="in 4 passes"):
-        with pytest.raises(OutOfMemoryError, match="out of memory with 1 images of 64/64"):
+        with pytest.raises(OutOfMemoryError, match="out of memory with 1 image of 64/64"):
             train(config, tmp_path / "tiny", model=frozen(), progress=False)
 
 

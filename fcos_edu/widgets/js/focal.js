@@ -72,7 +72,8 @@ const explore = (root, data) => {
   const row = kit.html(view.side, "div", { class: "fcx-figures" });
   const numbers = ["p", "(1 \u2212 p)^\u03b3"].map((name) => kit.figure(row, name));
   const meters = CURVES.map(([name, color]) => kit.meter(view.side, name, color));
-  const counts = `${kit.comma(data.positives)} positives, ${kit.comma(data.negatives)} negatives`;
+  const counts = `${kit.counted(kit.comma(data.positives), "positives", "positive")}, ` +
+    kit.counted(kit.comma(data.negatives), "negatives", "negative");
   kit.html(view.side, "p", { class: "fcx-name", text: `an untrained detector: p = ${data.prior} for a class everywhere, ${counts}` });
   const sums = ["cross-entropy", "focal"].map((name) => {
     kit.html(view.side, "p", { class: "fcx-label", text: `${name}: share of the loss` });

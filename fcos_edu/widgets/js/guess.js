@@ -123,7 +123,8 @@ const explore = (root, data) => {
     numbers[1](counted ? `${right}/${guessed.length}` : "?");
     numbers[2](counted ? off.toFixed(2) : "?");
     let text = guessed.length < rows.length
-      ? `${rows.length - guessed.length} of ${rows.length} rows wait for your guess.`
+      ? `${rows.length - guessed.length} of ${kit.counted(rows.length, "rows", "row")} ` +
+        `${rows.length - guessed.length === 1 ? "waits" : "wait"} for your guess.`
       : "All rows are guessed. Open the figure.";
     if (state.open) {
       text = guessed.length

@@ -138,7 +138,7 @@ const explore = (root, data) => {
     next.disabled = end;
 
     const ratio = `Precision ${hits}/${hits + wrong}, recall ${hits}/${run.total}.`;
-    let text = `${last} detections wait, sorted by score. No ${data.name} of the ${run.total} is claimed yet.`;
+    let text = `${kit.counted(last, "detections wait", "detection waits")}, sorted by score. No ${data.name} of the ${run.total} is claimed yet.`;
     if (step) text = `Detection ${step} of ${last}, score ${two(found[now].score)}, picture ${found[now].picture + 1}: ${reason(run, now)} ${ratio}`;
     if (end) text += ` That was the last. Made to fall and read at 101 recalls, precision is ${run.ap.toFixed(3)} on average: AP at IoU ${two(run.iou)}.`;
     kit.fill(view.canvas, { "aria-label": text });

@@ -100,8 +100,10 @@ const explore = (root, data) => {
     const fell = boxes.map((_, i) => i).filter((i) => by[i] === current);
     let text;
     if (state.step === null || (step === kept.length && current < 0)) {
-      text = `${taking.length} of ${boxes.length} boxes have a score above ${number(state.score)}; ${kept.length} stay, ${removed} are removed.`;
-    } else if (!step) text = `Before the first step: ${taking.length} boxes wait, sorted by score.`;
+      const have = taking.length === 1 ? "has" : "have";
+      text = `${taking.length} of ${kit.counted(boxes.length, "boxes", "box")} ${have} a score above ${number(state.score)}; ` +
+        `${kit.counted(kept.length, "stay", "stays")}, ${kit.counted(removed, "are", "is")} removed.`;
+    } else if (!step) text = `Before the first step: ${kit.counted(taking.length, "boxes wait", "box waits")}, sorted by score.`;
     else {
       const list = fell.map((i) => iou[i].toFixed(2)).join(", ");
       text = `Step ${step} of ${kept.length}: ${title(current)} is the best that is left and stays; it removes ` +

@@ -126,7 +126,7 @@ const explore = (root, data) => {
 
     const now = core.countAmbiguous(claims, data.labels);
     const all = core.countAmbiguous(found.flatMap((one) => one.claims), data.labels);
-    kit.fill(title, { text: `P${level.name}: ${kit.comma(points.length)} locations, one every ${level.stride} px` });
+    kit.fill(title, { text: `P${level.name}: ${kit.counted(kit.comma(points.length), "locations", "location")}, one every ${level.stride} px` });
     [now.positive, now.ambiguous, now.different].forEach((value, k) => numbers[k](kit.comma(value)));
     share(now.positive ? now.ambiguous / now.positive : 0, kit.percent(now.ambiguous, now.positive));
     kit.fill(here, { text: `on P${level.name}` });
@@ -146,7 +146,7 @@ const explore = (root, data) => {
     kit.fill(total, { text: sentence });
     const losses = lost.length ? ` No location learns ${lost.join(" or ")}.` : "";
     view.say(
-      `P${level.name}: ${now.positive} positive locations, ${now.ambiguous} of them ambiguous ` +
+      `P${level.name}: ${kit.counted(now.positive, "positive locations", "positive location")}, ${now.ambiguous} of them ambiguous ` +
         `(${kit.percent(now.ambiguous, now.positive)}), ${now.different} of different classes.${losses}`,
     );
   }

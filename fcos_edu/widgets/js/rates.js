@@ -90,7 +90,7 @@ const explore = (root, data) => {
       ? `the run breaks after step ${many}, where it is ${number(last)}: the next one is not finite.`
       : `ends at ${number(last)}; the highest on the way was ${number(Math.max(...run.loss))}.`;
     text += ` The longest gradient was ${number(longest)}.`;
-    if (state.way[1]) text += ` ${clipped} of ${many} gradients were shortened.`;
+    if (state.way[1]) text += ` ${clipped} of ${kit.counted(many, "gradients", "gradient")} ${clipped === 1 ? "was" : "were"} shortened.`;
     kit.fill(view.canvas, { "aria-label": text });
     view.say(text);
   }

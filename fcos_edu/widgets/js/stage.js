@@ -41,6 +41,8 @@ const kit = (() => {
 
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
   const comma = (value) => Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ",");
+  // A number and what it counts, as text.counted of the package writes it.
+  const counted = (count, many, one) => `${count} ${String(count) === "1" ? one : many}`;
   // One digit after the point, none where it would be 0, and a true minus sign.
   const short = (value) => (Math.round(value * 10) / 10).toString().replace("-", "\u2212");
   const fixed = (value, digits) => value.toFixed(digits).replace("-", "\u2212");
@@ -366,7 +368,7 @@ const kit = (() => {
   }
 
   return {
-    fill, html, svg, soon, clamp, comma, short, fixed, percent, frame, chips, slider, toggle, button, drag, keys,
+    fill, html, svg, soon, clamp, comma, counted, short, fixed, percent, frame, chips, slider, toggle, button, drag, keys,
     picture, corners, dots, movable, chart, polyline, meter, figure,
   };
 })();

@@ -15,6 +15,7 @@ from typing import Any
 
 import nbformat
 
+from fcos_edu.text import counted
 from scripts import ROOT
 from scripts.course import chapter_notebooks
 from scripts.course.bank.items import ITEMS, Item, Option
@@ -35,8 +36,8 @@ def bank(root: Path = ROOT) -> list[Item]:
         kinds = QUIZ.get(chapter.stem, ())
         if len(asked) != len(kinds):
             raise ValueError(
-                f"notebooks/{chapter.stem}.ipynb asks {len(asked)} questions in its quiz, and QUIZ in "
-                f"scripts/course/bank/objectives.py has {len(kinds)} levels and objectives for them"
+                f"notebooks/{chapter.stem}.ipynb asks {counted(len(asked), 'questions')} in its quiz, and QUIZ in "
+                f"scripts/course/bank/objectives.py has {counted(len(kinds), 'levels')} and objectives for them"
             )
         for i, (question, (level, objective)) in enumerate(zip(asked, kinds, strict=True), start=1):
             found.append(of_quiz(f"quiz-{chapter.stem[:2]}-{i}", chapter.stem, level, objective, question))

@@ -23,6 +23,7 @@ if not __package__:  # run as a file: the folder of the repository is not on the
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from fcos_edu.atomic import atomic_write
+from fcos_edu.text import counted
 from scripts.course.bank.collect import arranged, bank
 from scripts.course.bank.items import CHAPTERS, Item
 
@@ -270,7 +271,7 @@ def exam(
         level = f"{item.level}, objective {item.objective}"
         solved.append(f'<li><strong>{letters}</strong> ({level})<span class="why">{why}</span></li>')
     paper = (
-        f"{_NAME}<p>{len(asked)} questions, one point each.</p>\n"
+        f"{_NAME}<p>{counted(len(asked), 'questions')}, one point each.</p>\n"
         + '<ol class="questions">\n'
         + "\n".join(asked)
         + "\n</ol>"
@@ -307,7 +308,9 @@ def choose(items: Sequence[Item], count: int, seed: str) -> list[Item]:
         ValueError: there are not so many.
     """
     if not 1 <= count <= len(items):
-        raise ValueError(f"{count} questions are wanted; there are {len(items)}, and at least one is needed")
+        raise ValueError(
+            f"{counted(count, 'questions')} are wanted; there are {len(items)}, and at least one is needed"
+        )
     chance = random.Random(seed)
     left = {
         chapter: [item for item in items if item.chapter == chapter]
