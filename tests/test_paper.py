@@ -270,7 +270,6 @@ ALLOWED = {
     ("fcos_edu/course/labs/training.py", "31.0"): "a value of a case",
     ("fcos_edu/data/shapes.py", "20.0"): "the smallest shape, in pixels",
     ("fcos_edu/figures/levels.py", "10.4"): "the end of an axis",
-    ("fcos_edu/figures/proposals.py", "10.4"): "the place of a box in a drawing",
     ("fcos_edu/gallery.py", "48.0"): "the least side of a close-up, in pixels",
     ("fcos_edu/training/recipes.py", "36.6"): "what users of the official code report; not the paper's",
     ("fcos_edu/training/recipes.py", "0.410"): "AdelaiDet's figure; the paper has none for this recipe",

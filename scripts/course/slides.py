@@ -40,7 +40,7 @@ ROOM = 540  # pixels below the title, for words in the smallest letters
 SMALLEST = 20  # pixels at 1280 x 720
 LARGE = 1.45  # times as large as in the chapter: letters of 9 points at 100 dots an inch have 18 pixels then
 BESIDE, ALONE = (868, 704), (1256, 672)  # pixels for a picture beside its words, and for one with its title at the foot
-GAP = 10  # white rows between the rows of panels of a picture
+GAP = 6  # white rows between the rows of panels of a picture; between a title and its panel there are fewer
 
 
 @dataclass

@@ -10,6 +10,7 @@ import torch
 from torchvision import tv_tensors
 
 from fcos_edu import figures
+from fcos_edu.text import counted
 
 from .support import BOXES, IMAGE, NAMES, RESULT, rectangles
 
@@ -88,5 +89,5 @@ class TestGallery:
 
     @pytest.mark.parametrize("images", [0, 2])
     def test_a_gallery_wants_a_result_for_each_image(self, images: int) -> None:
-        with pytest.raises(ValueError, match=f"{images} images and {min(images, 1)} results"):
+        with pytest.raises(ValueError, match=f"{images} images and {counted(min(images, 1), 'results', 'result')};"):
             figures.gallery([IMAGE] * images, [RESULT][:images], NAMES)

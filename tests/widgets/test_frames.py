@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from fcos_edu.figures import Picture
+from fcos_edu.text import counted
 from fcos_edu.widgets import MAX_FRAMES, Piece, stack
 
 from .reader import TELEPHONE, Reader, luminance, tap
@@ -108,7 +109,7 @@ def test_frames_are_asked_for_once_each() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, MAX_FRAMES + 1])
 def test_too_few_or_too_many_frames_are_refused(count: int) -> None:
-    with pytest.raises(ValueError, match=f"{count} frames; a stack takes 2 to 15"):
+    with pytest.raises(ValueError, match=f"{counted(count, 'frames')}; a stack takes 2 to 15"):
         stack(frame, count)
 
 
