@@ -22,8 +22,6 @@ from typing import Any, NamedTuple
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from .text import counted
-
 MAX_HEADER = 8 << 20  # bytes; the header of a ResNet-101 with a thousand class names has 0.1 MB
 _CHUNK = 1 << 20
 _ZEROS = b"0" * 64
@@ -135,9 +133,9 @@ def read_header(path: Path) -> Header:
         start = file.read(8)
         length = int.from_bytes(start, "little")
         if len(start) < 8 or length > size - 8:
-            raise ValueError(f"its header should have {counted(length, 'bytes')}, the file has {size}")
+            raise ValueError(f"the length of its header should be {length}, that of the file is {size}")
         if length > MAX_HEADER:
-            raise ValueError(f"its header has {counted(length, 'bytes')}; more than {MAX_HEADER} are not read")
+            raise ValueError(f"its header has {length} bytes; more than {MAX_HEADER} are not read")
         raw = file.read(length)
     values = strict_json(raw)
     if not isinstance(values, dict):

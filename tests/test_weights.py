@@ -225,7 +225,10 @@ def file_of(header: bytes, data: bytes = b"", length: int | None = None) -> byte
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (file_of(b"{}", length=2**63), "its header should have 9223372036854775808 bytes, the file has 10"),
+        (
+            file_of(b"{}", length=2**63),
+            "the length of its header should be 9223372036854775808, that of the file is 10",
+        ),
         (file_of(b" " * (9 << 20)), "its header has 9437184 bytes; more than 8388608 are not read"),
         (file_of(b'{"a":' * 100_000), "nested too deeply"),
         (file_of(b"[" * 100_000), "nested too deeply"),
@@ -245,8 +248,8 @@ def file_of(header: bytes, data: bytes = b"", length: int | None = None) -> byte
         (file_of(b'{"x":{"dtype":"F32","shape":[1e3],"data_offsets":[0,4]}}'), "the entry of 'x' has no dtype"),
         (file_of(b'{"x":{"dtype":"F32","shape":[' + b"9" * 5000 + b"]}}"), "Exceeds the limit"),
         (file_of(b"\xff\xfe{}"), "it is no Unicode text"),
-        (file_of(b"{}", length=3), "its header should have 3 bytes, the file has 10"),
-        (b"", "its header should have 0 bytes, the file has 0"),
+        (file_of(b"{}", length=3), "the length of its header should be 3, that of the file is 10"),
+        (b"", "the length of its header should be 0, that of the file is 0"),
     ],
 )
 def test_headers_that_lie_are_named(tmp_path: Path, content: bytes, sentence: str) -> None:
