@@ -52,8 +52,8 @@ from scripts.alone_environment import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-# One with a stack alone, one with explorers and a quiz, one that trains.
-SUBSET = ("03_levels", "07_loss", "09_training")
+# One with a stack alone, one with explorers and a quiz, one that trains and asks what the platform has.
+SUBSET = ("03_levels", "07_loss", "16_on_a_gpu")
 
 
 @dataclass

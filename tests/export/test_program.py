@@ -29,6 +29,7 @@ def test_what_is_exported_detects_the_same_for_every_preset(preset):
     assert found.images == 10 and found.detections > 50 and found.edges == 0
 
 
+@pytest.mark.weekly
 def test_the_program_of_a_file_detects_the_same_on_ten_sizes(tmp_path, monkeypatch):
     model = random_model(levels=(3, 4), level_bounds=(0.0, 64.0, float("inf")), class_names=("a", "b", "c"))
     content, found = export_torch(model)

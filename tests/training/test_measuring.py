@@ -28,7 +28,7 @@ def same(one, other, name="model.safetensors"):
     return all(torch.equal(a[key], b[key]) for key in a | b)
 
 
-@pytest.mark.parametrize("ema_decay", [0.0, 0.5])
+@pytest.mark.parametrize("ema_decay", [pytest.param(0.0, marks=pytest.mark.weekly), 0.5])
 def test_a_run_that_measures_has_the_weights_of_one_that_does_not(tmp_path, ema_decay):
     """In bf16, which is on the network only in a step; strong augmentation draws many random numbers."""
     config = small(test_split="val", augment="strong", precision="bf16", ema_decay=ema_decay, keep_checkpoints=9)

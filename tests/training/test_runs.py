@@ -91,6 +91,7 @@ def test_workers_stop_when_all_is_written(tmp_path):
     assert [(tmp_path / f"run.{worker}").read_text() for worker in (0, 1)] == ["[1]", "[1]"]
 
 
+@pytest.mark.weekly
 def test_more_workers_go_on_with_a_log_that_is_right(tmp_path):
     """What one worker had summed since the last line is not shared out to those that were not there."""
     for number, launcher in enumerate((ALONE, TWO)):
@@ -102,7 +103,7 @@ def test_more_workers_go_on_with_a_log_that_is_right(tmp_path):
     assert two == pytest.approx(one, rel=0.1)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.weekly), 1])
 def test_sigterm_saves_and_has_an_exit_code_of_its_own(tmp_path, whole, workers):
     """To all processes at once, as from a queue or a launcher; those that load images are among them."""
     process = start(["train", str(tmp_path), "--workers", str(workers)], session=True)
