@@ -387,8 +387,8 @@ were built. Here is when, how long it took, and with which versions.
 :::
 
 *Checks* are `assert` statements in the cells: the slow and the fast form of an idea are equal, a bound holds, an
-exercise is solved. *Processor* is the time of all cores together. It says more than the clock's where a machine
-had other work. A chapter may take 90 seconds on two cores.
+exercise is solved. *Processor* is the time of all cores together; where a machine had other work to do, it says more
+than the clock. A chapter may take 90 seconds on two cores.
 
 ## Machines and versions
 
@@ -396,10 +396,10 @@ had other work. A chapter may take 90 seconds on two cores.
 
 ## What is tested, and when
 
-`make test` runs each notebook again and compares what its cells print with what is stored here, cell by cell;
-pictures, times and trained figures are not compared, the data behind them is. The tests run with the oldest and the
-newest Python that the package supports, on every change, and once a week with the newest version of every library.
-Then the site is built, where each warning is an error.
+`make test` runs each notebook again and compares what its cells print with what is stored here, cell by cell.
+Pictures, times and trained figures are not compared; the cells' own checks hold the data behind them. On every change the
+tests run with the oldest and the newest Python that the package supports, and once a week with the newest version of
+every library. Then the site is built, and each warning is an error.
 
 To run the chapters yourself and write this page again:
 
@@ -444,11 +444,11 @@ INPUTS = """# What can be handed in
 
 {count} kinds of input, and what comes of each. A test hands in every one of them and holds the outcome to this table
 ([`tests/kinds`](tests/kinds/test_kinds.py)). Nothing is guessed in silence: an input is read as it was meant, or read
-and something is said about it in a warning, or refused in one sentence. In the sentences, … stands for a name, a
-number, or what another library says. [What fcos-edu promises](promises.md) says what that is good for.
+with a warning, or refused in one sentence. In the sentences, … stands for a name, a number, or what another library
+says. The three rules behind it stand on the page [What fcos-edu promises](promises.md).
 
 {tables}"""
-WAYS = {"right": "{}", "told": "read, and told: `{}`", "refused": "refused: `{}`"}
+WAYS = {"right": "{}", "told": "read, with a warning: `{}`", "refused": "refused: `{}`"}
 
 
 def kinds_of_input(root: Path) -> dict[str, list[tuple[str, str, str]]]:

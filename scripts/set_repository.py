@@ -81,8 +81,8 @@ BLOCKS = {
         "colab": (
             "**On Colab.** The rocket at the top of each chapter opens it there; its first cell installs everything. "
             "On Kaggle that cell does the same, once the notebook is uploaded and its session may use the internet.\n",
-            "**On Colab or Kaggle.** Upload the notebook of a chapter and a wheel or zip of the repository; the "
-            "notebook's first cell says how to install it.\n",
+            "**On Colab or Kaggle.** Upload the notebook of a chapter and a zip of the repository, or a wheel\n"
+            "(`pip wheel --no-deps .` in a clone makes one); the notebook's first cell says how to install it.\n",
         ),
     },
 }

@@ -145,7 +145,7 @@ def blocks(path: Path, language: str) -> list[str]:
 
 def shell_lines() -> Iterator[tuple[str, list[str]]]:
     """Each command of each page, split into words, without comments and environment variables."""
-    for path in HAND_WRITTEN:
+    for path in [*HAND_WRITTEN, ROOT / "book" / "folders.md"]:
         in_tables = re.findall(r"^\|.*\| `(fcos-edu [^`]+)` \|$", path.read_text("utf-8"), re.MULTILINE)
         for block in [*blocks(path, "bash"), *in_tables]:
             for line in block.replace("\\\n", " ").splitlines():

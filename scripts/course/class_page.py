@@ -35,11 +35,11 @@ def words(record: dict[str, Any] | None) -> str:
     minutes, seconds = divmod(round(metrics["seconds"]), 60)
     rows = {
         "submissions": f"{metrics['students']} ({kinds}), {metrics['questions']} questions each",
-        "grades that are not the ones that are due": metrics["wrong_grades"],
+        "wrong grades": metrics["wrong_grades"],
         "time": f"{minutes} min {seconds} s with {metrics['workers']} workers",
         "time when nothing has changed": f"{metrics['seconds_unchanged']:.0f} s",
         "memory of the grader": f"{metrics['memory_of_the_grader_mb']:.0f} MB",
-        "most memory of a process with a student's code": f"{metrics['peak_memory_of_a_process_mb']:.0f} MB",
+        "largest memory of a process with a student's code": f"{metrics['peak_memory_of_a_process_mb']:.0f} MB",
         "machine": record["hardware"],
         "what protected it": metrics["held"],
     }
@@ -47,7 +47,8 @@ def words(record: dict[str, Any] | None) -> str:
     return (
         f"{command} makes a class: right answers in three forms, mistakes as students make them, and functions that "
         "hang, crash, fork, fill the memory, read files, open sockets, print megabytes, import the answer or lie when "
-        f"they are compared. What is due to each is known. Measured on {record['date']}:\n\n| | |\n|---|---|\n{table}"
+        "they are compared. The right grade of each is known beforehand. Measured on "
+        f"{record['date']}:\n\n| | |\n|---|---|\n{table}"
     )
 
 

@@ -25,9 +25,9 @@ HEAD = """# Objectives
 
 <!-- Written by make pages from scripts/course/bank. Do not edit: change objectives.py there. -->
 
-What a student can do after each chapter, which function of the labs tests it, and which questions of the
-[bank](exams.md) do, by level. `all_questions.html` and Moodle have them under these names; every question carries the
-key of its objective.
+What a student can do after each chapter, which functions of the labs test it, and which questions of the
+[bank](exams.md), by level. `all_questions.html` and Moodle list the questions under these names; every question carries
+the key of its objective.
 
 """
 

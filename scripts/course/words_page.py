@@ -33,8 +33,8 @@ HEAD = """# Figures in words
 <!-- Written by make pages from the captions and alternative texts of the chapters. Do not edit: change them there. -->
 
 What each figure shows, for readers who do not see it, and for a lecture without a screen, in the order of the chapters.
-In the students' notebooks the same words open below each picture. A figure that moves says below itself in words what
-is set and what is seen; here stands what it asks.
+In the students' notebooks the same words open below each picture. A figure that moves has a line below it that says in
+words what is set and what is seen; this page gives the question that it asks.
 
 """
 

@@ -39,19 +39,20 @@ that a detector without anchors is as good as one with them, and say what each o
 | It beats RetinaNet, and improvements add up | Table 3 | eight changes, one after the other |
 | Center-ness is worth a branch | Table 4, Fig. 7 | scores with and without it |
 | It proposes boxes better than an RPN | Table 6 | average recall in Faster R-CNN |
-| Its boxes fit better | Table 7, Figs. 4 to 6 | class-agnostic AP up to an IoU of 0.9 |
+| Its boxes fit better | Table 7, Figs 4 to 6 | class-agnostic AP up to an IoU of 0.9 |
 | Each part gains something | Table 8 | anchors, P5, group norm, scalars, the IoU loss |
 
 Table 5 compares large backbones on a server's test set. The package trains all six rows; none was run here.
 
 ## Design
 
-The images of COCO were not to be had here, but the boxes of its 5,000 validation images were: so Tables 1 and 2 are
-counted on the paper's own data, or nearly (the ledger says what *nearly* does). What has to be trained is trained on
-smaller data, where only *comparisons* can be tried: differences of two configurations that have the same backbone,
+The images of COCO were not available here, but the boxes of its 5,000 validation images were. So Tables 1 and 2 are
+counted on the paper's own data, or nearly (the ledger says what *nearly* changes). What has to be trained is trained on
+smaller data, where only *comparisons* can be tried: differences between two configurations that have the same backbone,
 data, steps, batch, optimizer and seeds. Differences are paired by seed; their intervals (95 %, Student's t) are
-corrected for all that stand together in a table (Holm); the words follow from the intervals. What a study can show
-was written into its record before its other rows were trained, from the spread of one configuration over seeds.
+corrected for the number of comparisons in a table (Holm); the words follow from the intervals. What a study can show
+follows from the spread of one configuration over seeds, and was written into its record before its other rows were
+trained.
 
 The first studies, on BCCD and on shapes, were short and had no design. Where a claim has nothing better yet, they
 stand; in their Table 6 torchvision's RPN had no group norm.
@@ -69,26 +70,26 @@ stand; in their Table 6 torchvision's RPN had no group norm.
 - **The method itself.** Equations 1 to 3, the rules of the assignment and the losses fit on a page each. Loops that
   read like the paper and the fast forms give the same targets, bit for bit.
 - **An oracle.** torchvision has an FCOS of its own: with the same weights, detections and losses agree.
-- **Counts.** Tables 1 and 2 need boxes alone, minutes, and no luck.
+- **Counts.** Tables 1 and 2 need nothing but boxes and a few minutes, and no luck.
 
 ## What was hard
 
-- **Seeds.** Most rungs of Tables 3 and 8 are a few tenths of a point; single runs scatter by more. Few seeds see
-  nothing of that size, and we say so rather than choose.
+- **Seeds.** Most rungs of Tables 3 and 8 are a few tenths of a point; single runs scatter by more. A few seeds cannot
+  show a difference of that size, and we say so rather than pick seeds.
 - **The last pixel.** Our first counts of Table 1 were all too high. With boxes that end a pixel earlier, as in the
   code of that time, FCOS's rows come close to the paper's.
 - **Fair opponents.** torchvision's RetinaNet and RPN are not the paper's: its RPN has no group norm, and learning
   rates were carried over, not tuned.
-- **A study that can be cut off** at any moment and go on elsewhere: the record had to hold all that a run decides.
+- **A study that can be cut off** at any moment and go on elsewhere: the record has to hold everything that decides a run.
 
 ## What the paper does not say
 
 - How a box ends: at x + width, or a pixel before.
-- Which loss the rows of Table 8 have before the IoU loss, and their NMS. `smooth_l1` on the distances and 0.5 are our
-  readings.
+- Which loss the rows of Table 8 have before the IoU loss, and which NMS threshold. `smooth_l1` on the distances and 0.5
+  are our readings.
 - Whether *none* in Table 4 is a model without the branch, or one whose branch is not used. We measure both.
 - How the first stages of Table 6 were trained: steps, samples, losses, and when recall was read.
-- How large luck is: no row has a second seed.
+- How large a part luck plays: no row has a second seed.
 - Why the same configuration has two figures in Tables 3 and 8: they come from different states of the code.
 - Which locations the count of ambiguous detections leaves out, and at which score.
 
@@ -140,7 +141,7 @@ def _design(results: Results, data: str) -> str:
     design = record.get("design")
     title = DATA.get(data, data)
     if not design:
-        return f"**{title}**: no design yet. Not run yet; the command is `{study('design', data, record or None)}`."
+        return f"**{title}**: not designed yet; the command is `{study('design', data, record or None)}`."
     (_, last), (_, before) = list(design["curve"].items())[-1], list(design["curve"].items())[-2]
     effect = design["smallest_effect"][str(design["seeds"])]
     rungs = ", ".join(f"{name} {powers[str(design['seeds'])]:.2f}" for name, powers in design["power"].items())
@@ -149,7 +150,7 @@ def _design(results: Results, data: str) -> str:
         f"{design['seeds_at_most']}. The pilot ({len(design['pilot']['seeds'])} seeds) ends at "
         f"{100 * last['mean']:.1f} AP, and its last quarter gains {100 * design['gain']:.1f} "
         f"(from {100 * before['mean']:.1f}). Its ends scatter by {100 * design['sd']:.2f} AP. So a difference of "
-        f"{100 * effect['alone']:.1f} AP would be found four times of five if it stood alone, and one of "
+        f"{100 * effect['alone']:.1f} AP would be found four times out of five if it stood alone, and one of "
         f"{100 * effect['first of the ladder']:.1f} as the first of a ladder. The power for the paper's own "
         f"differences: {rungs}." + (f" A note of the design: {design['note']}" if design.get("note") else "")
     )
@@ -202,9 +203,9 @@ def _cost(results: Results) -> str:
         for name in names
         if not _has_runs(results, name, data)
     ]
-    told = f"All records together took {duration(total)} of one core, as far as they say.\n\n" + "\n".join(lines)
+    told = f"All records together took {duration(total)} of one core, as far as they record it.\n\n" + "\n".join(lines)
     if missing:
-        told += "\n\nNot run yet, or not to their end: " + ", ".join(dict.fromkeys(missing)) + "."
+        told += "\n\nNot run yet, or not to the end:\n\n" + "\n".join(f"- {one}" for one in dict.fromkeys(missing))
     return told
 
 

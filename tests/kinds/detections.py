@@ -247,7 +247,7 @@ def pictures(folder: Path, *names: str) -> Path:
     return folder / "in"
 
 
-@right("Commands", "detect: a folder with sub-folders", "its own pictures; the sub-folders are told of")
+@right("Commands", "detect: a folder with sub-folders", "its own pictures; a line names the sub-folders")
 def _(folder: Path) -> None:
     place = pictures(folder, "a.png", "b/c.png", "b/d.png")
     assert listed(folder, place) == (["a"], ["1 sub-folder (--recursive reads them)"])
@@ -259,7 +259,7 @@ def _(folder: Path) -> None:
     assert listed(folder, place, recursive=True) == (["a", "b/a", "b/c/d"], [])
 
 
-@right("Commands", "detect: ._a.jpg of macOS, a text and a film in a folder", "passed over, and told of")
+@right("Commands", "detect: ._a.jpg of macOS, a text and a film in a folder", "passed over, and a line says so")
 def _(folder: Path) -> None:
     place = pictures(folder, "a.jpg")
     for name in ("._a.jpg", "a.txt", "b.txt", "c.mp4", ".DS_Store"):

@@ -348,7 +348,7 @@ _ALSO_GIOU: Known = [  # less frequent ones
     _box_pairs,
     [
         ("hull minus intersection",
-         "The punished part is the hull without the union: for a perfect box it has to be 0.",
+         "The punished part is the hull without the union: where one box holds the other, it has to be 0.",
          _giou_with(lambda i, u, h: i / u - (h - i) / h)),
         ("plain IoU", "This is the IoU: the part of the hull that neither box covers is missing.",
          _giou_with(lambda i, u, h: i / u)),

@@ -34,7 +34,7 @@ def test_no_figure_is_typed_into_its_words() -> None:
 def test_without_records_everything_says_its_command() -> None:
     text = report({})
     assert "0 are reproduced" in text
-    assert "no design yet. Not run yet; the command is `fcos-edu study design --data bccd" in text
+    assert "not designed yet; the command is `fcos-edu study design --data bccd" in text
     for name in ("ladder", "parts", "centerness", "retinanet", "proposals", "score-iou"):
         assert f"`fcos-edu study {name} --data bccd --record fcos_edu/results/ladder_bccd.json`" in text
 
