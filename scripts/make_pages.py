@@ -397,9 +397,9 @@ than the clock. A chapter may take 90 seconds on two cores.
 ## What is tested, and when
 
 `make test` runs each notebook again and compares what its cells print with what is stored here, cell by cell.
-Pictures, times and trained figures are not compared; the cells' own checks hold the data behind them. On every change the
-tests run with the oldest and the newest Python that the package supports, and once a week with the newest version of
-every library. Then the site is built, and each warning is an error.
+Pictures, times and trained figures are not compared; the cells' own checks hold the data behind them. On every change
+the tests run with the oldest and the newest Python that the package supports, and once a week with the newest version
+of every library. Then the site is built, and each warning is an error.
 
 To run the chapters yourself and write this page again:
 

@@ -80,7 +80,8 @@ stand; in their Table 6 torchvision's RPN had no group norm.
   code of that time, FCOS's rows come close to the paper's.
 - **Fair opponents.** torchvision's RetinaNet and RPN are not the paper's: its RPN has no group norm, and learning
   rates were carried over, not tuned.
-- **A study that can be cut off** at any moment and go on elsewhere: the record has to hold everything that decides a run.
+- **A study that can be cut off** at any moment and go on elsewhere: the record has to hold everything that
+  decides a run.
 
 ## What the paper does not say
 
