@@ -130,7 +130,7 @@ def centerness(ltrb: Tensor) -> Tensor:
     """Eq. 3: sqrt( min(l, r) / max(l, r) * min(t, b) / max(t, b) ).
 
     Args:
-        ltrb: (..., 4) distances, not negative.
+        ltrb: (..., 4) distances, not negative. l and r, or t and b, are both 0 only where all four are.
 
     Returns:
         (...) in 0..1. Where all four distances are 0 (background) it is 0.

@@ -162,11 +162,12 @@ def clip_boxes(boxes: Tensor, height: int, width: int) -> Tensor:
     """Cut boxes off at the sides of their picture.
 
     Args:
-        boxes: (N, 4) x0, y0, x1, y1 in pixels; some reach beyond the picture, some may lie outside of it.
+        boxes: (N, 4) x0, y0, x1, y1 in pixels; some reach beyond the picture, some may lie outside of it. N may be 0.
         height, width: of the picture, in pixels.
 
     Returns:
-        (N, 4): every x in 0..width, every y in 0..height.
+        (N, 4): every x in 0..width, every y in 0..height, both ends included. A box that lies outside stays in the
+        list, without an area.
     """
     raise NotImplementedError
 
@@ -256,9 +257,9 @@ def select(scores: Tensor, threshold: float, top_k: int) -> Tensor:
     """The best pairs of a location and a class.
 
     Args:
-        scores: (L, C) in 0..1.
-        threshold: only scores above it count.
-        top_k: at most so many pairs.
+        scores: (L, C) in 0..1, no two equal.
+        threshold: only scores above it count, not one exactly at it.
+        top_k: at most so many pairs, of all locations and classes together.
 
     Returns:
         (K, 2): location and class of each pair, highest score first. K may be 0.
@@ -429,8 +430,8 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
 
     Args:
         boxes: (N, 4) x0, y0, x1, y1; N may be 0.
-        scores: (N,).
-        threshold: of the IoU.
+        scores: (N,); of boxes with equal scores any may come first.
+        threshold: of the IoU; exactly at it both boxes stay.
 
     Returns:
         (K,): the indices of the boxes that stay, highest score first.
@@ -553,9 +554,9 @@ def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float)
 
     Args:
         boxes: (N, 4) x0, y0, x1, y1; N may be 0.
-        scores: (N,).
+        scores: (N,); of boxes with equal scores any may come first.
         labels: (N,) the class of each box.
-        threshold: of the IoU; only a box of the same class suppresses.
+        threshold: of the IoU, as in ``nms``; only a box of the same class suppresses.
 
     Returns:
         (K,): the indices of the boxes that stay, highest score of all classes first.

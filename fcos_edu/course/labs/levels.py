@@ -62,6 +62,8 @@ def _smallest(d: Tensor) -> Tensor:
 _ALSO_IN_LEVEL: Known = [  # less frequent ones
     ("absolute values", "A negative distance lies beyond a side; without its sign it would be a large one.",
      _fits(lambda d: _largest(d.abs()))),
+    ("only inside the box", "Only the level is asked here: whether a location lies inside is asked elsewhere.",
+     lambda d, low, high: _fits(_largest)(d, low, high) & (d > 0).all(-1)),
     ("low and high swapped", "low is the smaller bound: the largest distance is at least low and at most high.",
      lambda d, low, high: (_largest(d) >= high) & (_largest(d) <= low)),
     ("the largest of all boxes", "Each box has four distances of its own: take the largest of the last axis.",
@@ -129,6 +131,8 @@ _ALSO_IN_LEVEL: Known = [  # less frequent ones
 )  # fmt: skip
 def in_level(distances: Tensor, low: float, high: float) -> Tensor:
     """Which boxes a level may learn at each location (section 3.2): low <= max(l, t, r, b) <= high.
+
+    Only the level is asked here: whether the location lies inside of the box does not matter.
 
     Args:
         distances: (L, M, 4) left, top, right, bottom in pixels, negative beyond a side; M may be 0.
@@ -227,6 +231,8 @@ def _chess(points: Tensor, boxes: Tensor) -> Tensor:
 )  # fmt: skip
 def near_center(locations: Tensor, boxes: Tensor, stride: int, radius: float) -> Tensor:
     """Center sampling: which locations lie near the centre of which boxes.
+
+    Only the centre is asked here: whether the location lies inside of the box does not matter.
 
     Args:
         locations: (L, 2) x and y in pixels.
@@ -421,7 +427,7 @@ def assign(locations: Tensor, boxes: Tensor, low: float, high: float) -> Tensor:
     """Which box each location of a level learns (sections 3.1 and 3.2).
 
     A location may learn a box if it lies strictly inside, and if low <= max(l, t, r, b) <= high. Of several such boxes
-    it learns the one with the smallest area.
+    it learns the one with the smallest area; no two areas are equal.
 
     Args:
         locations: (L, 2) x and y in pixels.

@@ -379,7 +379,7 @@ def _limited(top: float) -> Callable[..., Tensor]:
 def predicted_distances(x: Tensor, scale: float, stride: int) -> Tensor:
     """From the output of the regression layer to distances in pixels: exp(scale * x) * stride (section 3.2).
 
-    An untrained network may say anything, so the exponent, scale * x, is cut off at 12.
+    An untrained network may say anything, so a larger exponent scale * x than 12 counts as 12. There is no lower limit.
 
     Args:
         x: (L, 4), any numbers.
@@ -387,7 +387,7 @@ def predicted_distances(x: Tensor, scale: float, stride: int) -> Tensor:
         stride: of the level, in pixels.
 
     Returns:
-        (L, 4) distances in pixels, positive and finite.
+        (L, 4) distances in pixels, never negative and always finite.
     """
     raise NotImplementedError
 

@@ -119,9 +119,10 @@ def learning_rate(step: int, base: float, warmup: int, factor: float, milestones
         step: 0, 1, ...
         base: the rate after the warm-up.
         warmup: steps of the warm-up: the rate rises in a straight line from factor * base in step 0 to base in step
-            ``warmup``.
+            ``warmup``, which is at least 1.
         factor: where the warm-up begins.
-        milestones: steps from which on the rate is a tenth of what it was before.
+        milestones: steps from which on, themselves included, the rate is a tenth of what it was before; in rising
+            order, after the warm-up.
 
     Returns:
         The rate of this step.
