@@ -24,7 +24,8 @@ one page about it. What counts is whether a reader can believe you, not whether 
 **Time**: two to three weeks beside other work; this notebook runs in about a quarter of an hour with the numbers that
 stand in it. **You need**: the chapters *Training*, *How good is it* and *One change at a time*, and your labs.
 
-**Hand in**: this notebook as it ran, and the report as a PDF of one page."""
+**Hand in**: section 1 in the first week, before the first run; at the end this notebook as it ran, and the report as a
+PDF of one page."""
 
 _QUESTION = """\
 ## 1. The question

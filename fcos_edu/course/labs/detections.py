@@ -216,6 +216,8 @@ def _select(
         ("the threshold included", "A score exactly at the threshold is left out.",
          lambda s, t, k: _select(s, t, k, closed=True)),
         ("not sorted", "The highest score comes first.", lambda s, t, k: _select(s, t, k, order=False)),
+        ("not sorted", "Sort by the score before you cut the list off: the highest score comes first.",
+         lambda s, t, k: _select(s, t, 10**6, order=False)[:k]),
         ("the lowest first", "The highest score comes first.", lambda s, t, k: _select(s, t, k).flip(0)),
         ("the worst kept", "Of too many keep the best, not the worst.",
          lambda s, t, k: _select(s, t, 10**6)[-k:]),
@@ -537,6 +539,9 @@ def _within(b: Tensor, s: Tensor, y: Tensor, t: float) -> Tensor:
          lambda b, s, y, t: _nms(b * y[:, None], s, t) if len(b) else y),
         ("indices within the class", "The indices are those of all boxes, not those of the boxes of one class.",
          lambda b, s, y, t: _within(b, s, y, t)),
+        ("places in the joined list", "argsort gives places in the list that you joined: look the indices up in it.",
+         lambda b, s, y, t: s[torch.cat([y[:0], *(i[_nms(b[i], s[i], t)] for i in _by_class(y))])].argsort(
+             descending=True)),
         ("one class left out", "All classes count, the last one too.",
          lambda b, s, y, t: (k := class_wise_nms(b, s, y, t))[y[k] < y.max()] if len(b) else y),
         ("one class left out", "All classes count: class 0 is a class, not background.",
