@@ -204,7 +204,7 @@ def _tower_by(x: Tensor, weights: list[Tensor], biases: list[Tensor], layer: Cal
         ("the first convolution repeated", "Each layer has weights of its own.",
          lambda x, w, b: _tower(x, [w[0]] * len(w), [b[0]] * len(w))),
         ("the last layer left out", "Count the layers: one is missing.", lambda x, w, b: _tower(x, w[:-1], b[:-1])),
-        ("only the first layer", "Every layer counts: is the return inside of the loop?",
+        ("only the first layer", "Every layer counts: see that the return does not stand inside of the loop.",
          lambda x, w, b: _tower(x, w[:1], b[:1])),
         ("layers in the opposite order", "Start with the first weights.", lambda x, w, b: _tower(x, w[::-1], b[::-1])),
         ("the input added", "A tower has no shortcut: the input is not added.", lambda x, w, b: x + _tower(x, w, b)),
