@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._student import Odd, plain
+from ._student import Odd, kind_of, plain
 from .question import ORDINARY, Case, Question, close
 from .relations import PLAIN, REDUCED, relation
 
@@ -69,7 +69,7 @@ def behaviour(function: Any, question: Question, seed: str | int) -> tuple[Any, 
         try:
             answers.append(plain(function(*case.inputs)))
         except Exception as error:
-            answers.append(Failed(type(error).__name__))
+            answers.append(Failed(kind_of(error)))
     return tuple(answers)
 
 
@@ -190,8 +190,13 @@ def of_error(failed: Failed) -> tuple[str, str]:
             f"Your function uses {failed.undefined}, which is not defined when it is graded{where}: define it at the "
             "top level of your file. Packages that hold the answer cannot be imported.",
         )
-    if failed.error == "NotImplementedError":
+    if failed.error == "unwritten":
         return UNWRITTEN, "This function is not written yet."
+    if failed.error == "NotImplementedError":
+        return "raises NotImplementedError", (
+            f"Every call ends in an error, NotImplementedError{where}: something is not done with numbers of this "
+            "type. Comparisons that & or | joins need brackets."
+        )
     if failed.error == "timeout":
         return (
             "took too long",
@@ -222,7 +227,7 @@ def of_outside(known: Key, given: list[Any], wrong: list[int], kinds: tuple[str,
     first = wrong[0]
     expected, got = known.expected[first], given[first]
     only_edges = all(known.cases[i].kind != ORDINARY for i in wrong)
-    where = f"Ordinary inputs are right. Look at what happens where there is {' or '.join(kinds)}."
+    where = f"Ordinary inputs are right. Look at what happens here: {'; '.join(kinds)}."
     if isinstance(got, Failed):
         name, sentence = of_error(got)
         if got.error in ("stopped", "timeout", "MemoryError", "unreadable"):

@@ -29,7 +29,7 @@ class Case:
     """Inputs for one call."""
 
     inputs: tuple[Any, ...]
-    kind: str = ORDINARY  # or what is special, in words that complete "where there is ..."
+    kind: str = ORDINARY  # or what is special, in words that follow a colon
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,8 @@ You will write {len(names)} functions:
 **How it works.** Each task has a cell for your function and a cell with `check`, which says whether it is right, and
 helps if it is not. Hints open in three steps; try first. You may use PyTorch, NumPy and Python's own modules. When your
 work is graded, other inputs are used, and `fcos_edu` and torchvision are not there: write the function itself. You may
-add cells, and helpers at the top level of a cell. Do not rename the functions: they are found by name.
+add cells, and helpers at the top level of a cell; one function may call another. Do not rename the functions: they are
+found by name. Shape and order of an answer count; the type of its numbers does not (1 for `True`, a list for a tensor).
 
 **Hand in** this file, saved. The last section, in which you see it work, is not graded."""
 

@@ -191,8 +191,8 @@ PROMPTS = {
         (
             "What would one worker with the whole batch compute?",
             "It would sum all losses and divide once, by all positives.",
-            "A batch may have no object. The floor belongs to the number of positives of the whole batch, not to each "
-            "worker.",
+            "A batch may have no object. The floor, `clamp(min=1)`, belongs to the number of positives of the whole "
+            "batch, not to each worker.",
         ),
     ),
     # ---- lab 4 ----------------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ PROMPTS = {
         (
             "How many cells of 8 pixels are needed for 100 pixels, if the last one may be only partly used?",
             "Height first, then width, for each stride.",
-            "`math.ceil` rounds up; so does a whole-number division of a negative number, turned round.",
+            "`math.ceil` rounds up what `/` gives; so does `-(-7 // 2)`, which is 4. After `//` it is too late.",
         ),
     ),
     "flatten_map": Prompt(
@@ -281,7 +281,8 @@ PROMPTS = {
         ),
     ),
     "nms": Prompt(
-        "Many locations find the same object. One box is enough.",
+        "Many locations find the same object. One box is enough. You need the IoU of boxes, here and for `find_hits`: "
+        "write it once, as a helper of your own in the same file.",
         "nms(torch.tensor([[0.0, 0, 10, 10], [1, 0, 11, 10], [30, 0, 40, 10]]), torch.tensor([0.8, 0.9, 0.5]), 0.5)",
         "[1, 2]",
         (

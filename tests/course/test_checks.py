@@ -25,6 +25,7 @@ def test_a_right_function(capsys: pytest.CaptureFixture[str]) -> None:
         (lambda d: None, "is a return missing?"),
         (lambda d: undefined_name, "Your function uses undefined_name"),  # noqa: F821
         (lambda d: d[:, 99], "index 99 is out of bounds"),
+        (lambda d: d[..., 0] >= 0 & d[..., 1] <= 9, "joins need brackets"),  # torch's own NotImplementedError: no stub
     ],
 )
 def test_a_wrong_function_is_helped(

@@ -25,6 +25,7 @@ def _centerness_cases(draw: Draw) -> Iterator[Case]:
     d = draw.distances(4)
     d[0, [0, 2]] = d[0, [2, 0]]
     yield Case((d,))
+    yield Case((draw.distances(4, high=4) / 8,))  # in strides: all below 1
     edge = draw.distances(4)
     for side in range(4):
         edge[side, side] = 0
@@ -57,6 +58,12 @@ def _of(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
 _ALSO_CENTERNESS: Known = [  # less frequent ones
     ("1 added below the line", "Divide by the larger distance as it is: background is a case of its own.",
      _raw(lambda a, b, c, d: (a / (b + 1) * c / (d + 1)).sqrt())),
+    ("1 as the least below the line",
+     "A distance in strides may be smaller than 1: background is a case of its own, and the others stay as they are.",
+     _raw(lambda a, b, c, d: (a / b.clamp(min=1) * c / d.clamp(min=1)).sqrt())),
+    ("only for a list of locations",
+     "The four distances are the last axis, and several axes may stand before it: ltrb[..., 0], or unbind(-1).",
+     lambda d: room.centerness(d[:, [0, 1, 2, 3]])),
     ("1 added above and below the line", "Divide the distances as they are: background is a case of its own.",
      _raw(lambda a, b, c, d: ((a + 1) / (b + 1) * (c + 1) / (d + 1)).sqrt() * (b + d > 0))),
     ("over the sum instead of the larger", "Below the line stands the larger distance, not the sum of both.",
@@ -130,7 +137,7 @@ def centerness(ltrb: Tensor) -> Tensor:
     """Eq. 3: sqrt( min(l, r) / max(l, r) * min(t, b) / max(t, b) ).
 
     Args:
-        ltrb: (..., 4) distances, not negative.
+        ltrb: (..., 4) distances, not negative. l and r, or t and b, are both 0 only where all four are.
 
     Returns:
         (...) in 0..1. Where all four distances are 0 (background) it is 0.
@@ -158,6 +165,14 @@ def _bce(z: Tensor, c: Tensor) -> Tensor:
 
 def _mean(values: Tensor, y: Tensor, floor: int = 1) -> Tensor:
     return torch.where(y >= 0, values, 0.0).sum() / (y >= 0).sum().clamp(min=floor)
+
+
+def _of_probabilities(floor: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    def run(z: Tensor, d: Tensor, y: Tensor) -> Tensor:
+        z, c = z[y >= 0], room.centerness(d[y >= 0])
+        return F.binary_cross_entropy(z, c, reduction="sum") / max(len(z), floor)  # an error below 0 and above 1
+
+    return run
 
 
 @question(
@@ -209,6 +224,11 @@ def _mean(values: Tensor, y: Tensor, floor: int = 1) -> Tensor:
          lambda z, d, y: torch.where(y == 1, _bce(z, room.centerness(d)), 0.0).sum() / (y == 1).sum().clamp(min=1)),
         ("divided by the sum of the targets", "Divide by the number of positive locations, not by their center-ness.",
          lambda z, d, y: torch.where(y >= 0, _bce(z, c := room.centerness(d)), 0.0).sum() / c.sum().clamp(min=1e-6)),
+        *(("logits taken for probabilities",
+           "binary_cross_entropy takes probabilities: there is one that takes logits.",
+           _of_probabilities(floor)) for floor in (0, 1)),
+        ("prediction and target swapped", "The prediction, the logits, comes first; then the target.",
+         lambda z, d, y: _mean(_bce(room.centerness(d), z), y)),
         ("the logits compared with the target", "A logit is no center-ness: the cross-entropy takes logits.",
          lambda z, d, y: _mean((z - room.centerness(d)).abs(), y)),
         ("the logits compared with the target", "A logit is no center-ness: the cross-entropy takes logits.",

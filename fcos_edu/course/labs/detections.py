@@ -162,11 +162,12 @@ def clip_boxes(boxes: Tensor, height: int, width: int) -> Tensor:
     """Cut boxes off at the sides of their picture.
 
     Args:
-        boxes: (N, 4) x0, y0, x1, y1 in pixels; some reach beyond the picture, some may lie outside of it.
+        boxes: (N, 4) x0, y0, x1, y1 in pixels; some reach beyond the picture, some may lie outside of it. N may be 0.
         height, width: of the picture, in pixels.
 
     Returns:
-        (N, 4): every x in 0..width, every y in 0..height.
+        (N, 4): every x in 0..width, every y in 0..height, both ends included. A box that lies outside stays in the
+        list, without an area.
     """
     raise NotImplementedError
 
@@ -215,6 +216,8 @@ def _select(
         ("the threshold included", "A score exactly at the threshold is left out.",
          lambda s, t, k: _select(s, t, k, closed=True)),
         ("not sorted", "The highest score comes first.", lambda s, t, k: _select(s, t, k, order=False)),
+        ("not sorted", "Sort by the score before you cut the list off: the highest score comes first.",
+         lambda s, t, k: _select(s, t, 10**6, order=False)[:k]),
         ("the lowest first", "The highest score comes first.", lambda s, t, k: _select(s, t, k).flip(0)),
         ("the worst kept", "Of too many keep the best, not the worst.",
          lambda s, t, k: _select(s, t, 10**6)[-k:]),
@@ -256,9 +259,9 @@ def select(scores: Tensor, threshold: float, top_k: int) -> Tensor:
     """The best pairs of a location and a class.
 
     Args:
-        scores: (L, C) in 0..1.
-        threshold: only scores above it count.
-        top_k: at most so many pairs.
+        scores: (L, C) in 0..1, no two equal.
+        threshold: only scores above it count, not one exactly at it.
+        top_k: at most so many pairs, of all locations and classes together.
 
     Returns:
         (K, 2): location and class of each pair, highest score first. K may be 0.
@@ -429,8 +432,8 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
 
     Args:
         boxes: (N, 4) x0, y0, x1, y1; N may be 0.
-        scores: (N,).
-        threshold: of the IoU.
+        scores: (N,); of boxes with equal scores any may come first.
+        threshold: of the IoU; exactly at it both boxes stay.
 
     Returns:
         (K,): the indices of the boxes that stay, highest score first.
@@ -536,6 +539,9 @@ def _within(b: Tensor, s: Tensor, y: Tensor, t: float) -> Tensor:
          lambda b, s, y, t: _nms(b * y[:, None], s, t) if len(b) else y),
         ("indices within the class", "The indices are those of all boxes, not those of the boxes of one class.",
          lambda b, s, y, t: _within(b, s, y, t)),
+        ("places in the joined list", "argsort gives places in the list that you joined: look the indices up in it.",
+         lambda b, s, y, t: s[torch.cat([y[:0], *(i[_nms(b[i], s[i], t)] for i in _by_class(y))])].argsort(
+             descending=True)),
         ("one class left out", "All classes count, the last one too.",
          lambda b, s, y, t: (k := class_wise_nms(b, s, y, t))[y[k] < y.max()] if len(b) else y),
         ("one class left out", "All classes count: class 0 is a class, not background.",
@@ -553,9 +559,9 @@ def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float)
 
     Args:
         boxes: (N, 4) x0, y0, x1, y1; N may be 0.
-        scores: (N,).
+        scores: (N,); of boxes with equal scores any may come first.
         labels: (N,) the class of each box.
-        threshold: of the IoU; only a box of the same class suppresses.
+        threshold: of the IoU, as in ``nms``; only a box of the same class suppresses.
 
     Returns:
         (K,): the indices of the boxes that stay, highest score of all classes first.

@@ -62,6 +62,10 @@ def _smallest(d: Tensor) -> Tensor:
 _ALSO_IN_LEVEL: Known = [  # less frequent ones
     ("absolute values", "A negative distance lies beyond a side; without its sign it would be a large one.",
      _fits(lambda d: _largest(d.abs()))),
+    ("only inside the box", "Only the level is asked here: whether a location lies inside is asked elsewhere.",
+     lambda d, low, high: _fits(_largest)(d, low, high) & (d > 0).all(-1)),
+    ("the largest of all boxes", "The four distances are the last axis: take the largest along dim=-1.",
+     _fits(lambda d: d.amax(1))),
     ("low and high swapped", "low is the smaller bound: the largest distance is at least low and at most high.",
      lambda d, low, high: (_largest(d) >= high) & (_largest(d) <= low)),
     ("the largest of all boxes", "Each box has four distances of its own: take the largest of the last axis.",
@@ -129,6 +133,8 @@ _ALSO_IN_LEVEL: Known = [  # less frequent ones
 )  # fmt: skip
 def in_level(distances: Tensor, low: float, high: float) -> Tensor:
     """Which boxes a level may learn at each location (section 3.2): low <= max(l, t, r, b) <= high.
+
+    Only the level is asked here: whether the location lies inside of the box does not matter.
 
     Args:
         distances: (L, M, 4) left, top, right, bottom in pixels, negative beyond a side; M may be 0.
@@ -216,6 +222,10 @@ def _chess(points: Tensor, boxes: Tensor) -> Tensor:
          lambda p, b, s, r: (p[:, None] - b[:, 2:]).abs().amax(-1) < r * s),
         ("columns of the box mixed up", "The middle in x is that of columns 0 and 2, in y that of columns 1 and 3.",
          lambda p, b, s, r: _chess(p, b[:, [0, 1, 3, 2]]) < r * s),
+        ("columns of the box mixed up", "The middle in x is that of columns 0 and 2, in y that of columns 1 and 3.",
+         lambda p, b, s, r: _chess(p, b[:, [0, 2, 1, 3]]) < r * s),
+        ("both axes not joined", "One answer is asked for each box: a location is near if both x and y are.",
+         lambda p, b, s, r: _offset(p, b).abs() < r * s),
         ("the centre in whole pixels", "A centre may lie between pixels: divide by 2 with /.",
          lambda p, b, s, r: (p[:, None] - (b[:, :2] + b[:, 2:]) // 2).abs().amax(-1) < r * s),
         ("divided by the stride", "The radius is in strides: multiply it by the stride to have pixels.",
@@ -227,6 +237,8 @@ def _chess(points: Tensor, boxes: Tensor) -> Tensor:
 )  # fmt: skip
 def near_center(locations: Tensor, boxes: Tensor, stride: int, radius: float) -> Tensor:
     """Center sampling: which locations lie near the centre of which boxes.
+
+    Only the centre is asked here: whether the location lies inside of the box does not matter.
 
     Args:
         locations: (L, 2) x and y in pixels.
@@ -295,6 +307,7 @@ def _assign(
     cost: Callable[[Tensor, Tensor], Tensor] | None = None,
     background: int | None = -1,
     empty: bool = True,
+    forbidden: float = math.inf,
 ) -> Rule:
     """An assignment with one part exchanged: which boxes are allowed, what is smallest, what background is."""
 
@@ -303,7 +316,7 @@ def _assign(
             return torch.full((len(p),), -1)
         d = targets.ltrb(p, b)
         ok = allowed(p, b, low, high) if allowed else (d > 0).all(-1) & _fits(_largest)(d, low, high)
-        value = (cost(p, b) if cost else _area(b).expand(len(p), -1)).masked_fill(~ok, math.inf)
+        value = (cost(p, b) if cost else _area(b).expand(len(p), -1)).masked_fill(~ok, forbidden)
         best = value.argmin(1)
         return best if background is None else torch.where(ok.any(1), best, background)
 
@@ -358,6 +371,9 @@ _ALSO_ASSIGN: Known = [  # less frequent ones
      _assign(_with(_strictly, _fits(_smallest)))),
     ("large areas taken for infinity",
      "What stands for 'not allowed' has to be larger than any area: take infinity.",
+     _assign(forbidden=1e6)),
+    ("large areas taken for infinity",
+     "What stands for 'not allowed' has to be larger than any area: take infinity.",
      lambda p, b, low, high: torch.where(
          (a := _smallest_box(p, b, low, high)) >= 0,
          torch.where((_area(b) if len(b) else torch.zeros(1))[a] >= 1e5, -1, a), -1)),
@@ -385,6 +401,9 @@ _ALSO_ASSIGN: Known = [  # less frequent ones
         ("background learns box 0",
          "A location without any box should be -1: argmin of a row that is all infinite says 0.",
          _assign(background=None)),
+        ("background learns box 0",
+         "A location without any box should be -1, in an image without boxes too: argmin does not know it.",
+         _assign(background=None, empty=False)),
         ("background is the number of boxes", "A location without any box should be -1.",
          lambda p, b, low, high: torch.where((a := _smallest_box(p, b, low, high)) < 0, len(b), a)),
         ("areas that tie in float32", "1e8 - area rounds close areas to the same number: compare the areas themselves.",
@@ -421,7 +440,7 @@ def assign(locations: Tensor, boxes: Tensor, low: float, high: float) -> Tensor:
     """Which box each location of a level learns (sections 3.1 and 3.2).
 
     A location may learn a box if it lies strictly inside, and if low <= max(l, t, r, b) <= high. Of several such boxes
-    it learns the one with the smallest area.
+    it learns the one with the smallest area; no two areas are equal.
 
     Args:
         locations: (L, 2) x and y in pixels.
@@ -530,8 +549,9 @@ def _box_targets(p: Tensor, b: Tensor, m: Tensor, s: float) -> Tensor:
          lambda p, b, m, s: _box_targets(p, b, m, s * s)),
         ("background learns a box", "At background the four numbers should be 0, not the distances to some box.",
          lambda p, b, m, s: _box_targets(p, b, m.clamp(min=0), s) if len(b) else p.new_zeros(len(p), 4)),
-        ("-1 taken as an index", "boxes[-1] is the last box: background needs a case of its own, four zeros.",
-         lambda p, b, m, s: _box_targets(p, b, m % len(b), s) if len(b) else p.new_zeros(len(p), 4)),
+        *(("-1 taken as an index", "boxes[-1] is the last box: background needs a case of its own, four zeros.", rule)
+          for rule in (lambda p, b, m, s: _box_targets(p, b, m % len(b), s),
+                       lambda p, b, m, s: _box_targets(p, b, m % len(b), s) if len(b) else p.new_zeros(len(p), 4))),
         ("background is -1", "At background the four numbers should be 0.",
          lambda p, b, m, s: torch.where((m >= 0)[:, None], _box_targets(p, b, m, s), -1.0)),
         ("left and top with the wrong sign", "Inside a box all four distances are positive.",

@@ -84,6 +84,15 @@ def _both_clamped(eps: float) -> Callable[..., Tensor]:
 
 
 _ALSO_FOCAL: Known = [  # less frequent ones
+    ("one_hot of -1", "one_hot knows no class -1: the row of a background location is all zeros, made in another way.",
+     lambda z, y, a, g: _focal(z, F.one_hot(y, z.shape[1]).to(z.dtype), a, g).sum()),
+    ("the cross-entropy averaged too early",
+     "binary_cross_entropy_with_logits gives a mean unless told not to reduce: each entry has a weight of its own.",
+     lambda z, y, a, g: (_focal(z, t := _one_hot(z, y), a, g)
+                         / (bce := F.binary_cross_entropy_with_logits(z, t, reduction="none")) * bce.mean()).sum()),
+    ("other classes of an object left out",
+     "Where there is an object its other classes are negatives too: every entry of the table counts.",
+     lambda z, y, a, g: (_focal(z, t := _one_hot(z, y), a, g) * torch.where(y[:, None] >= 0, t, 1.0)).sum()),
     ("the logarithm of 0", "For large logits log(sigmoid(x)) becomes log(0): take logsigmoid.",
      lambda z, y, a, g: _two_terms(z.sigmoid(), _one_hot(z, y), a, g)),
     ("p for positives too", "Easy positives should weigh little: for them the factor is (1 - p) to the gamma.",
@@ -222,6 +231,10 @@ _ALSO_IOU: Known = [  # less frequent ones
      lambda a, b: -((i := _corners_only(torch.minimum(a, b))) / (_area(a) + _area(b) - i)).log()),
     ("l times t", "An area is width times height: (l + r) (t + b).",
      lambda a, b: -((i := _corners_only(torch.minimum(a, b))) / (_corners_only(a) + _corners_only(b) - i)).log()),
+    ("the smaller width for the intersection",
+     "Both boxes lie around one location, not in one corner: take the smaller of each two distances, then add.",
+     lambda a, b: -((i := torch.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:]).prod(1))
+                    / (_area(a) + _area(b) - i)).log()),
     ("Dice instead of IoU", "IoU is the intersection over the union, not twice over the sum of both areas.",
      lambda a, b: -(2 * _area(torch.minimum(a, b)) / (_area(a) + _area(b))).log()),
     *(("distances taken for corners", "l, t, r and b are distances: a width is l + r, not r - l.",
@@ -325,6 +338,12 @@ def _giou_with(rule: Callable[..., Tensor], floor: float | None = 0.0) -> Callab
 
 
 _ALSO_GIOU: Known = [  # less frequent ones
+    ("corners of the hull mixed up", "The hull goes from the smaller of both near corners to the larger far one.",
+     lambda a, b: (q := _parts(a, b), h := (
+         torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).prod(1),
+         q[0] / q[1] - (h - q[1]) / h)[-1]),
+    ("brackets left out", "Only the empty part, hull minus union, is divided by the hull: it needs brackets.",
+     _giou_with(lambda i, u, h: i / u - h - u / h)),
     ("boxes read as x, y, width, height", "The last two numbers of a box are its lower right corner, not its size.",
      lambda a, b: _giou_with(lambda i, u, h: i / u - (h - u) / h)(
          *(torch.cat([c[:, :2], c[:, :2] + c[:, 2:]], 1) for c in (a, b)))),

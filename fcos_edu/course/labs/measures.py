@@ -224,7 +224,7 @@ _ALSO_AVERAGE_PRECISION: Known = [  # less frequent ones
     ("precision at that recall or before", "What counts is the best precision at that recall or beyond it.",
      lambda h, n: float(np.mean([float(p[r <= x].min()) if (r <= x).any() else 1.0 for x in np.linspace(0, 1, 101)
                                  for r, p in [_precisions(h, n)]])) if len(h) else 0.0),
-    ("beyond a recall only", "What counts is the best precision at that recall or beyond it: at it, too.",
+    ("beyond a recall only", "The best precision at a recall or beyond it counts, at 1 too: ask 101 times, with >=.",
      lambda h, n: float(np.mean([float(p[r > x].max()) if (r > x).any() else 0.0 for x in np.linspace(0, 1, 101)
                                  for r, p in [_precisions(h, n)]]))),
     ("a straight line between the points", "The best precision at that recall or beyond counts: the curve is of steps.",

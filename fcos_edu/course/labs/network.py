@@ -70,6 +70,8 @@ def _over(side: int, strides: Sequence[int]) -> int:
          lambda h, w, s: room.feature_sizes(h, w, [s[0]] * len(s))),
         ("the strides not used", "Divide by the strides that are given: the first map is not the image itself.",
          lambda h, w, s: room.feature_sizes(h, w, [2**i for i in range(len(s))])),
+        ("the strides not used", "Divide by the strides that are given: the first map is not the first halving.",
+         lambda h, w, s: room.feature_sizes(h, w, [2 ** (i + 1) for i in range(len(s))])),
         ("only the height rounded up", "Both height and width are rounded up.",
          lambda h, w, s: [(math.ceil(h / one), w // one) for one in s]),
         ("only the width rounded up", "Both height and width are rounded up.",
@@ -202,6 +204,8 @@ def _tower_by(x: Tensor, weights: list[Tensor], biases: list[Tensor], layer: Cal
         ("the first convolution repeated", "Each layer has weights of its own.",
          lambda x, w, b: _tower(x, [w[0]] * len(w), [b[0]] * len(w))),
         ("the last layer left out", "Count the layers: one is missing.", lambda x, w, b: _tower(x, w[:-1], b[:-1])),
+        ("only the first layer", "Every layer counts: see that the return does not stand inside of the loop.",
+         lambda x, w, b: _tower(x, w[:1], b[:1])),
         ("layers in the opposite order", "Start with the first weights.", lambda x, w, b: _tower(x, w[::-1], b[::-1])),
         ("the input added", "A tower has no shortcut: the input is not added.", lambda x, w, b: x + _tower(x, w, b)),
         *(("another activation", "The activation is ReLU.", _with_activation(name))
@@ -379,7 +383,7 @@ def _limited(top: float) -> Callable[..., Tensor]:
 def predicted_distances(x: Tensor, scale: float, stride: int) -> Tensor:
     """From the output of the regression layer to distances in pixels: exp(scale * x) * stride (section 3.2).
 
-    An untrained network may say anything, so the exponent, scale * x, is cut off at 12.
+    An untrained network may say anything, so a larger exponent scale * x than 12 counts as 12. There is no lower limit.
 
     Args:
         x: (L, 4), any numbers.
@@ -387,7 +391,7 @@ def predicted_distances(x: Tensor, scale: float, stride: int) -> Tensor:
         stride: of the level, in pixels.
 
     Returns:
-        (L, 4) distances in pixels, positive and finite.
+        (L, 4) distances in pixels, never negative and always finite.
     """
     raise NotImplementedError
 

@@ -45,6 +45,10 @@ def _rate(
 
 
 _ALSO_RATE: Known = [  # less frequent ones
+    ("the larger of factor and progress", "The straight line begins to rise in step 0, from factor * base on.",
+     lambda s, b, w, f, m: _rate(s, b, w, f, m) if s >= w else b * max(f, s / w)),
+    ("the warm-up downwards", "The warm-up begins at factor * base and ends at base, not the other way round.",
+     lambda s, b, w, f, m: _rate(s, b, w, 1.0, m) * (1 - (1 - f) * min(1.0, s / w))),
     ("a milestone one step early", "The rate drops in the step that is the milestone, not before it.",
      lambda s, b, w, f, m: _rate(s, b, w, f, m, late=-1)),
     ("a warm-up one step too short", "In step warmup the rate is base: progress is step / warmup.",
@@ -119,9 +123,10 @@ def learning_rate(step: int, base: float, warmup: int, factor: float, milestones
         step: 0, 1, ...
         base: the rate after the warm-up.
         warmup: steps of the warm-up: the rate rises in a straight line from factor * base in step 0 to base in step
-            ``warmup``.
+            ``warmup``, which is at least 1.
         factor: where the warm-up begins.
-        milestones: steps from which on the rate is a tenth of what it was before.
+        milestones: steps from which on, themselves included, the rate is a tenth of what it was before; in rising
+            order, after the warm-up.
 
     Returns:
         The rate of this step.
@@ -168,6 +173,8 @@ def _averages(draw: Draw) -> Iterator[Case]:
          lambda a, w, d: (d * a + (1 - d) * w) / (1 - d)),
         ("the decay squared", "The share of the old average is the decay itself.",
          lambda a, w, d: d**2 * a + (1 - d**2) * w),
+        ("brackets left out", "The share of the new weights is 1 - decay, in brackets: * comes before -.",
+         lambda a, w, d: d * a + 1 - d * w),
         ("multiplied instead of added", "The two shares are added.",
          lambda a, w, d: a.abs() ** d * w.abs() ** (1 - d)),
     ],

@@ -35,5 +35,15 @@ def right(question: str) -> Callable[[Function], Function]:
     return note
 
 
-for name in ("locations", "levels", "losses", "network", "detections", "training", "strangers", "reimplementers"):
+for name in (
+    "locations",
+    "levels",
+    "losses",
+    "network",
+    "detections",
+    "training",
+    "strangers",
+    "reimplementers",
+    "students",
+):
     import_module(f"{__name__}.{name}")

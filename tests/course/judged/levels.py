@@ -21,7 +21,7 @@ def fits(d, low, high):
 
 
 # ---------------------------------------------------------------------- in_level
-@wrong("in_level", "a wrong shape")
+@wrong("in_level", "the largest of all boxes")
 def _(distances, low, high):
     if distances.shape[1] == 0:
         return distances.new_zeros(5, 0)

@@ -351,7 +351,7 @@ def _(first, second):
 
 
 # ---------------------------------------------------------------------- centerness
-@wrong("centerness", "raises IndexError")
+@wrong("centerness", "only for a list of locations")
 def _(ltrb):
     l, t, r, b = ltrb[:, 0], ltrb[:, 1], ltrb[:, 2], ltrb[:, 3]
     c = torch.min(l, r) * torch.min(t, b) / (torch.max(l, r) * torch.max(t, b)).clamp(min=1e-9)
