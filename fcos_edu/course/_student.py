@@ -316,10 +316,7 @@ def run_case(function: Any, inputs: Any) -> dict[str, Any]:
 
 
 def answer(job: dict[str, Any], write: Any) -> None:
-    """Run a job in this process: find each function, call it on each of its cases, write a line of JSON for each.
-
-    Before the answers of a question stands a line with its number, and with what could not be found or read.
-    """
+    """Run a job: each function on each of its cases, a line of JSON for each; before them what cannot be found."""
 
     def tell(entry: dict[str, Any]) -> None:
         write((json.dumps(entry) + "\n").encode())
@@ -546,8 +543,7 @@ def wait(child: int, seconds: float) -> tuple[int, bool]:
     """Until a child has ended, or is made to: its exit code (negative: the signal), and whether its time ran out."""
     watch = os.pidfd_open(child)
     try:
-        late = not select.select([watch], [], [], seconds)[0]
-        if late:
+        if late := not select.select([watch], [], [], seconds)[0]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ... import locations as room
-from ..question import Case, Draw, question
+from ..question import Case, Draw, Known, question
 
 CHAPTER = "06_network"
 
@@ -181,63 +181,66 @@ def _tower_by(x: Tensor, weights: list[Tensor], biases: list[Tensor], layer: Cal
     return x
 
 
+_TOWERS: Known = [
+    ("no ReLU after the last convolution",
+     "The last convolution needs its ReLU too: the output layer that follows is "
+     "linear, and two linear layers in a row are one.", lambda *a: _tower(*a, last=False)),
+    ("no ReLU at all", "Without ReLU a tower of convolutions is one large linear layer.",
+     lambda *a: _tower(*a, last=False, between=False)),
+    ("ReLU only at the end", "A ReLU belongs after each convolution.", lambda *a: _tower(*a, between=False)),
+    ("ReLU before the convolution", "The ReLU comes after its convolution.", lambda *a: _tower(*a, first=True)),
+    ("no bias", "The biases are missing.", lambda *a: _tower(*a, bias=False)),
+    ("no padding", "With padding 1 the map keeps its size.", lambda *a: _tower(*a, padding=0)),
+    ("another activation", "The activation is ReLU.", lambda *a: _tower(*a, act=torch.sigmoid)),
+    ("another activation", "The activation is ReLU, without a slope for negative numbers.",
+     lambda *a: _tower(*a, act=lambda x: F.leaky_relu(x, 0.1))),
+    ("another activation", "The activation is ReLU, without a slope for negative numbers.",
+     lambda *a: _tower(*a, act=lambda x: F.leaky_relu(x, 0.01))),
+    ("the first convolution repeated", "Each layer has weights of its own.",
+     lambda x, w, b: _tower(x, [w[0]] * len(w), [b[0]] * len(w))),
+    ("the last layer left out", "Count the layers: one is missing.", lambda x, w, b: _tower(x, w[:-1], b[:-1])),
+    ("only the first layer", "Every layer counts: see that the return does not stand inside of the loop.",
+     lambda x, w, b: _tower(x, w[:1], b[:1])),
+    ("layers in the opposite order", "Start with the first weights.", lambda x, w, b: _tower(x, w[::-1], b[::-1])),
+    ("the input added", "A tower has no shortcut: the input is not added.", lambda x, w, b: x + _tower(x, w, b)),
+    *(("another activation", "The activation is ReLU.", _with_activation(name))
+      for name in ("gelu", "silu", "elu", "softplus", "relu6", "tanh", "selu", "hardswish")),
+    ("another activation", "The activation is ReLU, not the absolute value.", lambda *a: _tower(*a, act=torch.abs)),
+    ("no ReLU after the first convolution", "A ReLU belongs after each convolution, the first one too.",
+     lambda x, w, b: _tower(F.conv2d(x, w[0], b[0], padding=1), w[1:], b[1:])),
+    ("kernels turned round", "conv2d does what is meant: leave the kernels as they are.",
+     lambda x, w, b: _tower(x, [one.flip(2, 3) for one in w], b)),
+    ("a transposed convolution", "A convolution is asked, conv2d: the transposed one goes the other way.",
+     lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: F.conv_transpose2d(x, w, b, padding=1).relu())),
+    ("channels of the weights swapped", "A weight is (out, in, 3, 3), as conv2d takes it.",
+     lambda x, w, b: _tower(x, [one.transpose(0, 1) for one in w], b)),
+    ("the bias after the ReLU", "The bias belongs to the convolution: it is added before the ReLU.",
+     lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: F.conv2d(x, w, padding=1).relu() + b[:, None, None])),
+    ("another padding", "Padding means zeros around the map.",
+     lambda x, w, b: _tower_by(
+         x, w, b, lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), w, b).relu())),
+    ("another padding", "Padding means zeros around the map.",
+     lambda x, w, b: _tower_by(
+         x, w, b, lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), w, b).relu())),
+    ("normalised", "No norm is asked here: convolution, then ReLU.",
+     lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: F.group_norm(F.conv2d(x, w, b, padding=1), 1).relu())),
+    ("the same input for each layer", "Each layer takes what the layer before it gives.",
+     lambda x, w, b: _tower(x, w[-1:], b[-1:])),
+    ("a shortcut in each layer", "A tower has no shortcuts: the input of a layer is not added.",
+     lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: x + F.conv2d(x, w, b, padding=1).relu())),
+    ("ReLU on the input too", "A ReLU comes after each convolution, none before the first.",
+     lambda x, w, b: _tower(F.relu(x), w, b)),
+    ("biases in the opposite order", "Each layer has weights and biases of its own: take them in the same order.",
+     lambda x, w, b: _tower(x, w, b[::-1])),
+]  # fmt: skip
+
+
 @question(
     4,
     "A tower of the head",
     _tower,
     _towers,
-    [
-        ("no ReLU after the last convolution",
-         "The last convolution needs its ReLU too: the output layer that follows is "
-         "linear, and two linear layers in a row are one.", lambda *a: _tower(*a, last=False)),
-        ("no ReLU at all", "Without ReLU a tower of convolutions is one large linear layer.",
-         lambda *a: _tower(*a, last=False, between=False)),
-        ("ReLU only at the end", "A ReLU belongs after each convolution.", lambda *a: _tower(*a, between=False)),
-        ("ReLU before the convolution", "The ReLU comes after its convolution.", lambda *a: _tower(*a, first=True)),
-        ("no bias", "The biases are missing.", lambda *a: _tower(*a, bias=False)),
-        ("no padding", "With padding 1 the map keeps its size.", lambda *a: _tower(*a, padding=0)),
-        ("another activation", "The activation is ReLU.", lambda *a: _tower(*a, act=torch.sigmoid)),
-        ("another activation", "The activation is ReLU, without a slope for negative numbers.",
-         lambda *a: _tower(*a, act=lambda x: F.leaky_relu(x, 0.1))),
-        ("another activation", "The activation is ReLU, without a slope for negative numbers.",
-         lambda *a: _tower(*a, act=lambda x: F.leaky_relu(x, 0.01))),
-        ("the first convolution repeated", "Each layer has weights of its own.",
-         lambda x, w, b: _tower(x, [w[0]] * len(w), [b[0]] * len(w))),
-        ("the last layer left out", "Count the layers: one is missing.", lambda x, w, b: _tower(x, w[:-1], b[:-1])),
-        ("only the first layer", "Every layer counts: see that the return does not stand inside of the loop.",
-         lambda x, w, b: _tower(x, w[:1], b[:1])),
-        ("layers in the opposite order", "Start with the first weights.", lambda x, w, b: _tower(x, w[::-1], b[::-1])),
-        ("the input added", "A tower has no shortcut: the input is not added.", lambda x, w, b: x + _tower(x, w, b)),
-        *(("another activation", "The activation is ReLU.", _with_activation(name))
-          for name in ("gelu", "silu", "elu", "softplus", "relu6", "tanh", "selu", "hardswish")),
-        ("another activation", "The activation is ReLU, not the absolute value.", lambda *a: _tower(*a, act=torch.abs)),
-        ("no ReLU after the first convolution", "A ReLU belongs after each convolution, the first one too.",
-         lambda x, w, b: _tower(F.conv2d(x, w[0], b[0], padding=1), w[1:], b[1:])),
-        ("kernels turned round", "conv2d does what is meant: leave the kernels as they are.",
-         lambda x, w, b: _tower(x, [one.flip(2, 3) for one in w], b)),
-        ("a transposed convolution", "A convolution is asked, conv2d: the transposed one goes the other way.",
-         lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: F.conv_transpose2d(x, w, b, padding=1).relu())),
-        ("channels of the weights swapped", "A weight is (out, in, 3, 3), as conv2d takes it.",
-         lambda x, w, b: _tower(x, [one.transpose(0, 1) for one in w], b)),
-        ("the bias after the ReLU", "The bias belongs to the convolution: it is added before the ReLU.",
-         lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: F.conv2d(x, w, padding=1).relu() + b[:, None, None])),
-        ("another padding", "Padding means zeros around the map.",
-         lambda x, w, b: _tower_by(
-             x, w, b, lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), w, b).relu())),
-        ("another padding", "Padding means zeros around the map.",
-         lambda x, w, b: _tower_by(
-             x, w, b, lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), w, b).relu())),
-        ("normalised", "No norm is asked here: convolution, then ReLU.",
-         lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: F.group_norm(F.conv2d(x, w, b, padding=1), 1).relu())),
-        ("the same input for each layer", "Each layer takes what the layer before it gives.",
-         lambda x, w, b: _tower(x, w[-1:], b[-1:])),
-        ("a shortcut in each layer", "A tower has no shortcuts: the input of a layer is not added.",
-         lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: x + F.conv2d(x, w, b, padding=1).relu())),
-        ("ReLU on the input too", "A ReLU comes after each convolution, none before the first.",
-         lambda x, w, b: _tower(F.relu(x), w, b)),
-        ("biases in the opposite order", "Each layer has weights and biases of its own: take them in the same order.",
-         lambda x, w, b: _tower(x, w, b[::-1])),
-    ],
+    _TOWERS,
     chapter=CHAPTER,
 )  # fmt: skip
 def tower(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:
