@@ -477,6 +477,7 @@ def test_with_an_address_every_chapter_has_its_badge(addressed: Path) -> None:
         assert re.findall(rf"{set_repository.COLAB}[^)\s]+\.ipynb", first) == [colab_of(path)], path.name
 
 
+@pytest.mark.weekly
 def test_with_an_address_a_chapter_has_its_launch_buttons(site: Path) -> None:
     for path in (path for path in NOTEBOOKS if path.stem in CHAPTERS):
         found = {link for link in links(site / "notebooks" / f"{path.stem}.html") if set_repository.COLAB in link}
