@@ -104,7 +104,6 @@ def without_times(value):
     return [without_times(one) for one in value] if isinstance(value, list) else value
 
 
-@pytest.mark.weekly
 def test_killed_five_times_and_continued_with_the_record_alone_it_ends_as_if_nothing_had_been(tmp_path, monkeypatch):
     """Killed in the middle of a run and between two; each time only the record is carried on."""
     names, recipe = ["centerness"], SMALL.replace(iterations=3)

@@ -76,7 +76,6 @@ def test_runs_killed_at_random_moments_give_the_same_weights(tmp_path, whole):
         assert_same_run(folder, whole)
 
 
-@pytest.mark.weekly
 def test_two_workers_killed_give_the_same_weights(tmp_path):
     """Both at once, or the one that writes. The last try is torchrun's own."""
     launch(TWO, "train", tmp_path / "whole")
