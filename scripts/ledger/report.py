@@ -125,9 +125,9 @@ _TRIED = (REPRODUCED, NOT_TOLD_APART, CONTRADICTED)
 def _short(rows: list[Row]) -> str:
     words = Counter(row.word for row in rows)
     text = (
-        f"Of {len(rows)} comparisons that the paper makes and that we try on data of our own, {words[REPRODUCED]} are "
-        f"reproduced, {words[NOT_TOLD_APART]} are not told apart, {words[CONTRADICTED]} are contradicted, and "
-        f"{words[TOO_FEW] + words[NOT_RUN]} are open: not run yet, or with too few seeds."
+        f"The paper makes {len(rows)} comparisons that we try on data of our own. So far, reproduced: "
+        f"{words[REPRODUCED]}; not told apart: {words[NOT_TOLD_APART]}; contradicted: {words[CONTRADICTED]}; open, "
+        f"because they are not run yet or have too few seeds: {words[TOO_FEW] + words[NOT_RUN]}."
     )
     return text
 

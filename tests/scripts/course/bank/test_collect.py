@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import nbformat
 import pytest
 
 from scripts import ROOT
+from scripts.course import chapter_notebooks
 from scripts.course.bank import collect
 from scripts.course.bank.items import CHAPTERS
 
@@ -137,3 +140,53 @@ def test_length_and_kind_are_told_from_a_cell() -> None:
     (asked,) = written(source, "x")
     assert asked == ("x, line 1", "multiple_choice", [("no", False), ("yes", True), ("two", False)])
     assert told_by_length(asked, max) == 0.5 and told_by_length(asked, min) == 0 and by_chance([asked]) == 1 / 3
+
+
+# ---- what a reader of the site, and the bank, get of it: the stored output -----------------------------------------
+
+
+def same(node: ast.expr, stored: Any) -> bool:
+    """Whether a stored value is what the source says; what the cell calculates may be anything."""
+    if isinstance(node, ast.Dict):
+        keys = [ast.literal_eval(key) for key in node.keys if key]
+        return keys == list(stored) and all(same(value, stored[key]) for key, value in zip(keys, node.values))
+    if isinstance(node, ast.List):
+        return len(node.elts) == len(stored) and all(map(same, node.elts, stored))
+    if isinstance(node, ast.JoinedStr):
+        parts = (re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".*" for part in node.values)
+        return re.fullmatch("".join(parts), stored, re.DOTALL) is not None
+    return not isinstance(node, ast.Constant) or bool(node.value == stored)
+
+
+def questions_of(source: str) -> list[ast.Dict]:
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Dict):
+            keys = {getattr(key, "value", None) for key in node.keys}
+            found += [node] if {"question", "type", "answers"} <= keys else []
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_stored_quiz_is_what_its_cell_says(path: Any) -> None:
+    """nbval does not compare it: jupyterquiz names each output anew."""
+    asked = 0
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and "display_quiz(" in cell.source:
+            written_, stored = questions_of(cell.source), chapter_notebooks.asked_in(cell)
+            assert len(written_) == len(stored)
+            for node, question in zip(written_, stored):
+                assert same(node, question), f"execute it again: {question['question']}"
+            asked += len(stored)
+    assert asked >= 3
+
+
+def test_a_quiz_that_was_not_executed_again_is_seen() -> None:
+    source = (
+        """display_quiz([{"question": f"{a} or b?", "type": "numeric", "answers": [{"type": "value", "value": 2}]}])"""
+    )
+    (node,) = questions_of(source)
+    stored = {"question": "1 or b?", "type": "numeric", "answers": [{"type": "value", "value": 2}]}
+    assert same(node, stored) and not same(node, stored | {"question": "1 or c?"})
+    assert not same(node, stored | {"answers": [{"type": "value", "value": 3}]})
+    assert not same(node, stored | {"answers": []}) and not same(node, stored | {"hint": "b"})
