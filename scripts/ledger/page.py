@@ -28,7 +28,10 @@ HEAD = """# The ledger
   .bd-article table th, .bd-article table td {{ padding: 0.25rem 0.35rem; overflow-wrap: break-word; }}
   .bd-article table td p, .bd-article table th p {{ margin: 0; }}
   .bd-article details li {{ font-size: 0.85rem; }}
-  @media (max-width: 600px) {{ .bd-article table {{ font-size: 0.75rem; }} }}
+  @media (max-width: 600px) {{
+    .bd-article table {{ font-size: 0.75rem; }}
+    .bd-article table :is(td, th) {{ padding-inline: 0.2rem; }}
+  }}
 </style>
 
 <!-- Written by make ledger from fcos_edu/results/*.json. Do not edit this page: change scripts/ledger/. -->

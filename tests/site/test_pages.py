@@ -32,6 +32,7 @@ PAGES = sorted(
 MADE = [name for name in PAGES if name.startswith(("api/", "_modules/"))]
 OPENED = [name for name in PAGES if name not in MADE] + MADE[::20]
 WIDE, TELEPHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+NARROWEST = {"width": 360, "height": 740}  # of telephones that many have
 
 # Which frame of a figure is seen.
 FRAME = """(figure) => [...figure.querySelectorAll(".fcx-pile > img")]
@@ -59,15 +60,24 @@ NARROW = """() => [...document.querySelectorAll(".cell_output :is(figure, .fcx-p
   .filter((image) => image.getBoundingClientRect().width < window.innerWidth - (image.closest("details") ? 20 : 1))
   .map((image) => `${image.getBoundingClientRect().width} pixels: ${image.alt}`)"""
 
-# Tables in whose frame one would have to scroll to the side.
-SCROLLED = """() => [...document.querySelectorAll("article .pst-scrollable-table-container")]
-  .filter((frame) => frame.scrollWidth > frame.clientWidth + 1)
-  .map((frame) => `${frame.scrollWidth} pixels in ${frame.clientWidth}: ${frame.innerText.slice(0, 200)}`)"""
+# Tables of which one would have to scroll a part into view, also those that are folded away.
+SCROLLED = """() => {
+  const folded = [...document.querySelectorAll("article details:not([open])")];
+  for (const each of folded) each.open = true;
+  const around = (node) => node.matches("article") ? [] : [node, ...around(node.parentElement)];
+  const found = [...document.querySelectorAll("article table")]
+    .flatMap((table) => around(table).filter((node) => node.scrollWidth > node.clientWidth + 1
+      && (node === table || getComputedStyle(node).overflowX !== "visible")))
+    .map((frame) => `${frame.scrollWidth} pixels in ${frame.clientWidth}: ${frame.innerText.slice(0, 200)}`);
+  for (const each of folded) each.open = false;
+  return found;
+}"""
 
-# Each column's head, and what stands before its cells on a narrow screen (custom.css).
-LABELS = """(table) => [...table.querySelectorAll("thead th")].map((head, column) => [head.textContent,
-  [...table.querySelectorAll(`tbody td:nth-child(${column + 1})`)].map((cell) =>
-    getComputedStyle(cell, "::before").content)])"""
+# Of each table with cards: each column's head, and of its cells what they say and what stands before them (custom.css).
+CARDS = """() => [...document.querySelectorAll("article table.cards")].map((table) =>
+  [...table.querySelectorAll("thead th")].map((head, column) => [head.textContent.trim(),
+    [...table.querySelectorAll(`tbody tr > :nth-child(${column + 1})`)].map((cell) =>
+      [cell.textContent.trim(), getComputedStyle(cell, "::before").content])]))"""
 
 HEAVIEST = 2_500_000  # bytes of a page and of all that it loads
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
@@ -296,20 +306,38 @@ class TestPage:
     def test_pictures_are_as_wide_as_a_telephone(self, visits: dict[int, Visit], name: str) -> None:
         assert not visits[390].open(name).evaluate(NARROW)
 
+    def test_no_table_scrolls_to_the_side_on_a_telephone(self, visits: dict[int, Visit], name: str) -> None:
+        page = visits[390].open(name)
+        assert not page.evaluate(SCROLLED)
+        page.set_viewport_size(NARROWEST)
+        assert not page.evaluate(SCROLLED)
 
-def test_the_plans_of_a_course_can_be_read_on_a_telephone(visits: dict[int, Visit]) -> None:
-    """Each week is a block there, and each of its cells has words of its head; at a desk it is a table."""
-    page, desk = (visits[width].open("teaching/plans.html") for width in (390, 1280))
-    assert not page.evaluate(SCROLLED) and not desk.evaluate(SCROLLED)
-    assert page.locator("table.plan").count() == 3
-    for number in range(3):
-        (_, first), *others = page.locator("table.plan").nth(number).evaluate(LABELS)
-        assert set(first) in ({'"Week"'}, {'"Session"'})
-        for head, (label, *more) in others:
-            words = label.strip('"').split()
-            assert words and set(words) <= set(head.split()) and set(more) == {label}
-        told = desk.locator("table.plan").nth(number).evaluate(LABELS)
-        assert {label for _, labels in told for label in labels} == {"none"}
+
+def test_rows_of_wide_tables_are_cards_on_a_telephone(visits: dict[int, Visit]) -> None:
+    """Each cell has the name of its column before it there; at a desk it is in a table as before."""
+    pages = [name for name in OPENED if 'class="cards ' in (SITE / name).read_text("utf-8")]
+    assert {"teaching/plans.html", "reproduction.html", "notebooks/14_coco.html"} <= set(pages)
+    for name in pages:
+        for columns in visits[390].open(name).evaluate(CARDS):
+            for number, (head, cells) in enumerate(columns):
+                title = number == 0 and " " in head  # too long to stand before the title of a card
+                for text, label in cells:
+                    # Not read out, as the column has that name already: / "".
+                    said = f'"{head}" / ""' if head and text and not title else "none"
+                    assert label == said, f"{name}: {text}"
+        told = [label for table in visits[1280].open(name).evaluate(CARDS) for _, cells in table for _, label in cells]
+        assert set(told) == {"none"}, name
+
+
+def test_a_table_of_cards_is_a_table_for_those_who_do_not_see_it(visits: dict[int, Visit]) -> None:
+    """With the names of its columns, which nobody sees there."""
+    table = visits[390].open("teaching/capstone.html").locator("table.cards").first
+    told = table.aria_snapshot()
+    heads = table.locator("thead th").all_inner_texts()
+    assert heads and [head.strip() for head in re.findall(r"- columnheader \"([^\"]*)\"", told)] == heads
+    rows, columns = table.locator("tbody tr").count(), len(heads)
+    assert told.count("- row ") == rows + 1 and told.count("- cell ") == rows * columns
+    assert visits[1280].open("teaching/capstone.html").locator("table.cards").first.aria_snapshot() == told
 
 
 @pytest.mark.parametrize("width", [1280, 390])
