@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import atomic_write
+from .text import counted
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("torch", "torchvision", "accelerate", "pycocotools", "numpy")
@@ -34,7 +35,7 @@ def hardware() -> str:
             line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
         ]
         name = names[0] if names else name
-    words = f"{name}, {os.cpu_count()} cores"
+    words = f"{name}, {counted(os.cpu_count() or 1, 'cores')}"
     if torch.cuda.is_available():
         words += f", {torch.cuda.get_device_name()}"
     return words

@@ -27,7 +27,10 @@ SWITCHES = (
 PATIENCE = 180_000  # ms; a limit for what never comes, and no measure of a busy machine
 
 # What a reader does to a page.
-ACTS = ("check", "click", "dispatch_event", "fill", "focus", "hover", "press", "select_option", "tap")
+ACTS = (
+    "check", "click", "dispatch_event", "fill", "focus", "hover", "press", "select_option", "set_input_files", "tap",
+    "uncheck",
+)  # fmt: skip
 OF_HANDS = ("click", "down", "move", "press", "tap", "up", "wheel")
 DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -65,7 +68,7 @@ def with_calm_hands(page: Any) -> None:
 def chromium() -> Iterator[Any]:
     """A browser of the machine (CHROMIUM names another one), driven by playwright, with a fresh profile.
 
-    Whatever is done to one of its pages is drawn before the test goes on (see `look_after_acts`).
+    Whatever is done to one of its pages is drawn before the test goes on (see :func:`drawn_after`).
     """
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
@@ -78,13 +81,19 @@ def chromium() -> Iterator[Any]:
         for name in ACTS:
             patch.setattr(Locator, name, drawn_after(getattr(Locator, name), lambda locator, *_: locator.page))
         browser = driver.chromium.launch(executable_path=path, args=list(SWITCHES), timeout=PATIENCE)
-        new_context = browser.new_context
+        new_context, new_page = browser.new_context, browser.new_page
+
+        def calm_page(**options: Any) -> Any:
+            page = new_page(**options)
+            with_calm_hands(page)
+            return page
 
         def calm_context(**options: Any) -> Any:
             context = new_context(**options)
             context.on("page", with_calm_hands)
             return context
 
+        patch.setattr(browser, "new_page", calm_page)
         patch.setattr(browser, "new_context", calm_context)
         yield browser
         browser.close()

@@ -21,8 +21,8 @@ NOUNS = dict(
     pair.split("/")
     for pair in """
     anchors/anchor annotations/annotation areas/area bins/bin blocks/block bounds/bound boxes/box bytes/byte
-    candidates/candidate channels/channel characters/character classes/class columns/column crops/crop
-    detections/detection differences/difference draws/draw entries/entry files/file frames/frame
+    candidates/candidate channels/channel characters/character classes/class columns/column cores/core crops/crop
+    detections/detection differences/difference draws/draw entries/entry epochs/epoch files/file frames/frame
     gradients/gradient groups/group images/image inputs/input labels/label levels/level locations/location
     losses/loss maps/map minutes/minute names/name negatives/negative numbers/number objects/object panels/panel
     parts/part passes/pass pictures/picture points/point positives/positive questions/question rates/rate

@@ -229,7 +229,7 @@ def _inside(folder: Path, own: OwnFiles, recursive: bool, left: Counter[str]) ->
             elif is_video(name):
                 left["videos, which are read if you name them"] += 1
             elif not name.startswith("."):
-                left[f"files that are no picture ({suffix or 'without a suffix'})"] += 1
+                left[f"files that are no picture ({printable(suffix) or 'without a suffix'})"] += 1
             elif is_picture(name.removeprefix("._")):
                 left["files of macOS beside a picture (._)"] += 1
 

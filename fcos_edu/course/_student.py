@@ -30,6 +30,7 @@ import numpy as np
 import torch
 
 LIMIT = 4_000_000  # bytes of an answer as JSON
+OF_TORCH = "NotImplementedError of torch"  # a name that no error has
 _KINDS = "biuf"
 
 
@@ -194,8 +195,9 @@ def is_stub(node: ast.stmt) -> bool:
 
 
 def kind_of(error: BaseException) -> str:
-    """The name of an error; ``"unwritten"`` for a stub's, as torch has a NotImplementedError of its own, with words."""
-    return "unwritten" if isinstance(error, NotImplementedError) and not error.args else type(error).__name__[:60]
+    """The name of an error; that of torch, where an operation does not take numbers of a type, is not a stub's."""
+    of_torch = isinstance(error, NotImplementedError) and " not implemented for '" in str(error)
+    return OF_TORCH if of_torch else type(error).__name__[:60]
 
 
 def bound(node: ast.stmt) -> set[str]:

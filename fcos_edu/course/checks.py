@@ -71,8 +71,6 @@ def judged(name: str, function: Callable[..., Any]) -> tuple[judge.Verdict, str]
             name_of = getattr(error, "name", "") if isinstance(error, NameError) else ""
             answers.append(judge.Failed(kind_of(error), own[0].lineno or 0 if own else 0, name_of or ""))
             shown = shown or f"{type(error).__name__}: {error}".splitlines()[0][:300]
-            if kind_of(error) == "unwritten":
-                break
     verdict = judge.judge(question, PUBLIC, answers)
     if verdict.right:
         text = (

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._student import Odd, kind_of, plain
+from ._student import OF_TORCH, Odd, kind_of, plain
 from .question import ORDINARY, Case, Question, close
 from .relations import PLAIN, REDUCED, relation
 
@@ -190,12 +190,12 @@ def of_error(failed: Failed) -> tuple[str, str]:
             f"Your function uses {failed.undefined}, which is not defined when it is graded{where}: define it at the "
             "top level of your file. Packages that hold the answer cannot be imported.",
         )
-    if failed.error == "unwritten":
-        return UNWRITTEN, "This function is not written yet."
     if failed.error == "NotImplementedError":
+        return UNWRITTEN, "This function is not written yet."
+    if failed.error == OF_TORCH:
         return "raises NotImplementedError", (
-            f"Every call ends in an error, NotImplementedError{where}: something is not done with numbers of this "
-            "type. Comparisons that & or | joins need brackets."
+            f"Every call ends in an error, {failed.error}{where}: something is not done with numbers of this type. "
+            "Comparisons that & or | joins need brackets."
         )
     if failed.error == "timeout":
         return (

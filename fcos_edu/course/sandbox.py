@@ -25,7 +25,7 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
-from ._student import HIDDEN, LIMIT, Odd, decode, encode
+from ._student import HIDDEN, LIMIT, OF_TORCH, Odd, decode, encode
 from .judge import Failed
 from .question import Case
 
@@ -298,7 +298,7 @@ def _answer(entry: Any) -> Any:
         return Odd(value.kind if value.kind in _TYPES else "an object") if isinstance(value, Odd) else value
     error, line, undefined = entry.get("error"), entry.get("line"), entry.get("undefined")
     return Failed(
-        error if error in _ERRORS else "an error of its own",
+        error if error in _ERRORS or error == OF_TORCH else "an error of its own",
         line if isinstance(line, int) else 0,
         undefined if isinstance(undefined, str) and undefined.isidentifier() else "",
     )

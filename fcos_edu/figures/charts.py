@@ -53,7 +53,7 @@ def bars(
     axes = figure.subplots()
     width = 0.8 / len(series)
     # Values that are wider than their bars stand upright.
-    own = (figure.get_size_inches()[0] - 0.9) / len(names) * (width if len(series) > 1 else 1)
+    own = (figure.get_size_inches()[0] - 0.9) / max(1, len(names)) * (width if len(series) > 1 else 1)
     words = [f"{value:.1f}" for values in series.values() for value in values]
     upright = max((inches(word, max(9, least_points(figure))) for word in words), default=0) > own
     for i, (name, values) in enumerate(series.items()):

@@ -18,6 +18,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
@@ -57,8 +58,13 @@ def least_points(figure: Figure, dpi: float = 100) -> float:
 def inches(words: str, points: float) -> float:
     """How wide the longest line of ``words`` is in letters of this size."""
     letters = FontProperties(size=points)
-    rows = words.split("\n")
-    return float(max(text_to_path.get_text_width_height_descent(row, letters, "$" in row)[0] for row in rows)) / 72
+
+    def width(row: str) -> float:
+        formula = is_math_text(row)
+        row = row if formula else row.replace(r"\$", "$")  # as matplotlib draws it
+        return float(text_to_path.get_text_width_height_descent(row, letters, formula)[0])
+
+    return max(map(width, words.split("\n"))) / 72
 
 
 def legend_outside(
@@ -95,11 +101,10 @@ def legend_outside(
 
 
 def folded(words: str, room: float, points: float) -> str:
-    """``words`` in lines of at most ``room`` inches, as even as can be; a single long word stays whole."""
-    width = inches(words, points)
-    if width <= room or "$" in words:
+    """``words`` in lines of at most ``room`` inches, as even as can be; a single long word and a formula stay whole."""
+    width, rows = inches(words, points), words.split("\n")
+    if width <= room or not room > 0 or any(map(is_math_text, rows)):
         return words
-    rows = words.split("\n")
     letters = max(1, int(max(map(len, rows)) * room / width))
     return "\n".join(part for row in rows for part in _even(row, letters))
 

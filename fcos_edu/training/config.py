@@ -131,7 +131,7 @@ class TrainConfig(Settings):
         told = f"{epochs:,.0f}" if epochs >= 10 else f"{epochs:.2g}"
         return (
             f"{counted(f'{images:,}', 'images')}, {counted(f'{self.iterations:,}', 'steps')} of {self.batch_size} = "
-            f"{told} epochs"
+            f"{counted(told, 'epochs')}"
         )
 
     @property

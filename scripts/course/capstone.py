@@ -120,8 +120,8 @@ Five short parts. A reader who has only this page must be able to repeat what yo
 _NOTES = """\
 **For the instructor.** Let students hand in section 1 in the first week, and answer each in two sentences: most
 trouble comes from questions that change two things at once, or that no small detector can answer. With 60 steps on
-pictures shrunk to 128 pixels the AP is low and scatters; three seeds tell hardly anything apart, and a report that says so
-deserves full marks for its conclusion. A group with a GPU may use `fcos-edu study` with its own design. Common
+pictures shrunk to 128 pixels the AP is low and scatters; three seeds tell hardly anything apart, and a report that says
+so deserves full marks for its conclusion. A group with a GPU may use `fcos-edu study` with its own design. Common
 mistakes: the best seed is reported; the test pictures were used to choose; two means are compared without a spread;
 "no significant difference" is read as "no difference"; the expectation was written afterwards."""
 

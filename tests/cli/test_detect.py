@@ -1,6 +1,7 @@
 """``fcos-edu detect``: what it leaves; its input stays as it is."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 from fcos_edu import data
 from fcos_edu.cli import detect as detect_file
 from fcos_edu.cli import detected
+from fcos_edu.ownership import OwnFiles
 from tests.cli.calls import run
 
 
@@ -107,6 +109,14 @@ def test_all_pictures_of_a_folder_are_read_and_the_rest_is_told(tmp_path, checkp
     assert "on 8 images: " in out
     assert "1 sub-folder (--recursive reads them)" in err and "1 file that is no picture (.txt)" in err
     assert "1 file of macOS beside a picture (._)" in err and "DS_Store" not in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_the_end_of_a_name_moves_no_cursor(tmp_path):
+    for name in ("a.\x1b[2jpeg", "b.jpg"):
+        (tmp_path / name).write_text("x")
+    _, left = detect_file.list_images([tmp_path], OwnFiles(tmp_path / "out"))
+    assert left == ["1 file that is no picture (.\\x1b[2jpeg)"]
 
 
 def test_recursive_reads_sub_folders_and_keeps_them_apart(tmp_path, checkpoint, folder):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import torch
 
 from fcos_edu.course import check
 from tests.course.right import loops
@@ -36,12 +37,24 @@ def test_a_wrong_function_is_helped(
     assert out.startswith("centerness: not yet.") and words in out and "Traceback" not in out
 
 
-def test_a_stub_is_not_written_yet(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("words", [(), ("to do",)])
+def test_a_stub_is_not_written_yet(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
     def stub(ltrb: object) -> object:
-        raise NotImplementedError
+        raise NotImplementedError(*words)
 
     assert not check("centerness", stub)
     assert capsys.readouterr().out == "centerness: not yet. This function is not written yet.\n"
+
+
+def test_an_edge_that_is_not_written_yet_has_its_name_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    def centerness(ltrb: torch.Tensor) -> torch.Tensor:
+        if ((ltrb == 0).any(-1) & (ltrb > 0).any(-1)).any():
+            raise NotImplementedError
+        return loops.centerness(ltrb)
+
+    assert not check("centerness", centerness)
+    out = capsys.readouterr().out
+    assert "Look at what happens here: a distance of 0. There it ends in an error, NotImplementedError." in out
 
 
 def test_wrong_calls() -> None:

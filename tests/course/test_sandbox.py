@@ -169,6 +169,14 @@ def test_a_function_that_is_not_there(server: Server, source: str, missing: str)
     assert server.run([source], "centerness", CASES).missing == missing
 
 
+@pytest.mark.parametrize("words", ["", "('to do')"])
+def test_a_function_with_no_more_than_a_beginning_is_not_written_yet(server: Server, words: str) -> None:
+    begun = f"def centerness(d):\n    sides = d.unbind(-1)\n    raise NotImplementedError{words}"
+    assert judge.judge(QUESTION, "s", answers(server, begun)).unwritten
+    other = judge.judge(QUESTION, "s", answers(server, "def centerness(d):\n    return d >= 0 & d <= 9"))
+    assert not other.unwritten and "joins need brackets" in other.help
+
+
 def test_a_cell_that_cannot_be_read_is_told(server: Server) -> None:
     run = server.run(["x = 1", "y = = 2", RIGHT], "centerness", CASES)
     assert run.faults == ((2, 1),) and judge.judge(QUESTION, "s", run.answers).right

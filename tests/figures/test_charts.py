@@ -36,6 +36,10 @@ class TestBars:
         series = {name: [1.0] * 6 for name in "abc"}
         assert figures.bars(list("uvwxyz"), series, ylabel="%").get_size_inches()[0] <= 7
 
+    def test_bars_of_nothing_are_an_empty_figure(self) -> None:
+        with np.errstate(all="raise"):
+            assert not figures.bars([], {"one": []}, ylabel="%").axes[0].patches
+
     def test_numbers_that_do_not_fit_the_names_are_refused(self) -> None:
         with pytest.raises(ValueError, match="1 value of 'one' for 2 names"):
             figures.bars(["a", "b"], {"one": [1]}, ylabel="%")

@@ -269,6 +269,11 @@ class TestWordsAtBoxes:
         assert visible == sorted(visible, reverse=True)
 
 
+@pytest.mark.filterwarnings("ignore:constrained_layout")
+def test_a_picture_as_thin_as_a_hair_is_drawn() -> None:
+    assert figures.png(figures.show_boxes(np.zeros((200, 1, 3), dtype=np.uint8), [[0, 0, 1, 9]], [0], ["a"]))
+
+
 class TestLines:
     def test_lines_are_about_as_long_as_each_other(self) -> None:
         rows = letters.folded("best possible recall of all boxes, %", letters.inches("best possible recall of", 10), 10)
@@ -277,6 +282,20 @@ class TestLines:
     def test_what_fits_what_has_no_blank_and_formulas_stay(self) -> None:
         for words in ("short", "a-word-without-any-blank", "$a + b + c + d$"):
             assert letters.folded(words, 10 if words == "short" else 0.1, 10) == words
+
+    def test_a_dollar_is_a_letter_where_it_has_no_partner(self) -> None:
+        """As in a name of a class: matplotlib takes two for a formula, and draws one as it is."""
+        assert letters.inches("in $", 10) > letters.inches("in", 10)
+        assert letters.inches(r"5 \$", 10) == letters.inches("5 $", 10)
+        assert letters.folded("best possible recall in US$", 1, 10).count("\n") > 0
+        figure = figures.bars(["a", "b"], {"in US$": [1, 2], "in €": [2, 3]}, ylabel="costs in $")
+        figure.axes[0].set_title("a drawing of US$ and €")
+        assert figures.png(figure)
+
+    @pytest.mark.parametrize("room", [0.0, -0.1, float("nan")])
+    def test_without_any_room_words_stay_as_they_are(self, room: float) -> None:
+        for words in ("", "two words"):
+            assert letters.folded(words, room, 10) == words
 
     def test_a_legend_has_as_many_columns_as_fit(self) -> None:
         def columns(names: list[str]) -> int:

@@ -128,6 +128,7 @@ def test_epochs_are_whole_batches_and_the_warm_up_fits():
     assert config.for_epochs(12, 118_287).warmup_iterations == 500
     assert config.for_epochs(10, 160).length(160) == "160 images, 100 steps of 16 = 10 epochs"
     assert config.replace(iterations=3).length(1600) == "1,600 images, 3 steps of 16 = 0.03 epochs"
+    assert config.replace(iterations=1).length(16) == "16 images, 1 step of 16 = 1 epoch"
 
 
 @pytest.mark.parametrize("tested", [1, 40, 1000, 5000, 10**6])

@@ -33,7 +33,7 @@ def test_no_figure_is_typed_into_its_words() -> None:
 
 def test_without_records_everything_says_its_command() -> None:
     text = report({})
-    assert "0 are reproduced" in text
+    assert "So far, reproduced: 0; not told apart: 0; contradicted: 0; open" in text
     assert "not designed yet; the command is `fcos-edu study design --data bccd" in text
     for name in ("ladder", "parts", "centerness", "retinanet", "proposals", "score-iou"):
         assert f"`fcos-edu study {name} --data bccd --record fcos_edu/results/ladder_bccd.json`" in text
