@@ -175,7 +175,7 @@ def test_trains_end_to_end(kind: Kind) -> None:
     model = build(kind).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     totals, reached = [], set()
-    for _ in range(30):
+    for _ in range(60):  # after 30, on one kind of processor, no score had reached 0.8 yet
         losses = model(images, targets)
         total = torch.stack(list(losses.values())).sum()
         optimizer.zero_grad()
