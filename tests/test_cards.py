@@ -43,6 +43,7 @@ def test_a_wide_table_has_cards_of_which_each_cell_knows_its_column() -> None:
     assert 'role="rowheader" data-head="b"' in with_cards(
         table("a|b|c|d", "1|2|3|4").replace("<td><p>2</p></td>", "<th>2</th>")
     )
+    assert "<tbody" in (made := with_cards(table("a|b|c|d", "1|2|3|4"))) and made.count("data-head") == 4, "cells alone"
     assert 'data-head="long name"' not in with_cards(table("long name|b|c|d", "1|2|3|4")), "a title stands alone"
 
 

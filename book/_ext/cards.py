@@ -104,7 +104,7 @@ def with_cards(match: re.Match[str]) -> str:
     def part(opening: re.Match[str]) -> str:
         nonlocal column
         tag, more = opening[1], opening[2]
-        column = -1 if tag == "tr" else column + (tag in ("th", "td"))
+        column = column + 1 if tag in ("th", "td") else -1
         if tag == "table":
             known = f"cards {classes[1]}" if classes else "cards"
             return f'<table class="{known}" style="--label:{table.label}" role="table"{CLASS.sub("", more).rstrip()}>'

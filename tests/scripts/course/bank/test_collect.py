@@ -69,16 +69,22 @@ class Offered(NamedTuple):
     answers: list[tuple[str, bool]]  # words, whether right
 
 
-def written(source: str, chapter: str) -> list[Offered]:
-    """The questions in the source of a cell that have answers to choose from; one may be put together (an f-string)."""
+def questions_of(source: str) -> list[ast.Dict]:
+    """The questions in the source of a cell, as they are written."""
     found = []
     for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.Dict):
-            continue
-        own = {
-            key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)
-        }
-        if {"question", "type", "answers"} <= set(own) and (kind := ast.literal_eval(own["type"])) != "numeric":
+        if isinstance(node, ast.Dict):
+            keys = {getattr(key, "value", None) for key in node.keys}
+            found += [node] if {"question", "type", "answers"} <= keys else []
+    return found
+
+
+def written(source: str, chapter: str) -> list[Offered]:
+    """Those that have answers to choose from; one may be put together (an f-string)."""
+    found = []
+    for node in questions_of(source):
+        own = {ast.literal_eval(key): value for key, value in zip(node.keys, node.values, strict=True) if key}
+        if (kind := ast.literal_eval(own["type"])) != "numeric":
             answers = [(one["answer"], one["correct"]) for one in ast.literal_eval(own["answers"])]
             found.append(Offered(f"{chapter}, line {node.lineno}", kind, answers))
     return found
@@ -156,15 +162,6 @@ def same(node: ast.expr, stored: Any) -> bool:
         parts = (re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".*" for part in node.values)
         return re.fullmatch("".join(parts), stored, re.DOTALL) is not None
     return not isinstance(node, ast.Constant) or bool(node.value == stored)
-
-
-def questions_of(source: str) -> list[ast.Dict]:
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Dict):
-            keys = {getattr(key, "value", None) for key in node.keys}
-            found += [node] if {"question", "type", "answers"} <= keys else []
-    return found
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
