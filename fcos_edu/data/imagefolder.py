@@ -98,9 +98,13 @@ def _of_numbers(names: set[str]) -> tuple[str, ...]:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    if (folder / _FILE).is_file():
-        return {"": folder / _FILE}
-    return {split: inner / _FILE for split, inner in split_folders(folder).items() if (inner / _FILE).is_file()}
+    for base in (folder, folder / "data"):  # where repositories of the Hub have their files
+        if (base / _FILE).is_file():
+            return {"": base / _FILE}
+        if found := {split: inner / _FILE for split, inner in split_folders(base).items()}:
+            if found := {split: file for split, file in found.items() if file.is_file()}:
+                return found
+    return {}
 
 
 def _entries(file: Path, found: Pictures) -> list[Entry]:

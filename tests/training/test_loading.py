@@ -155,13 +155,14 @@ def test_grouping_looks_at_the_sizes_of_the_annotations(tmp_path):
 
 
 def test_the_test_set_must_have_the_same_classes(tmp_path):
+    other = data.DetectionDataset(("thing",))
     with pytest.raises(ValueError, match="has the classes disc.*but train of shapes has thing"):
-        make_test_dataset(config(), ("thing",))
-    assert make_test_dataset(config(test_split=""), ("thing",)) is None
-    classes = data.load("shapes", "train").classes
-    assert len(make_test_dataset(config(test_split="test"), classes)) == 4
+        make_test_dataset(config(), other)
+    assert make_test_dataset(config(test_split=""), other) is None
+    shapes = data.load("shapes", "train")
+    assert len(make_test_dataset(config(test_split="test"), shapes)) == 4
     data.ShapesDataset(num_images=3, split="val").export_coco(tmp_path)
-    assert len(make_test_dataset(config(test_data=str(tmp_path)), classes)) == 3
+    assert len(make_test_dataset(config(test_data=str(tmp_path)), shapes)) == 3
 
 
 def test_images_are_read_as_the_configuration_says(tmp_path: Path) -> None:
@@ -184,10 +185,10 @@ def test_images_are_read_as_the_configuration_says(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert len(make_dataset(config)) == 1 and len(make_dataset(config.replace(keep_empty=True))) == 2
-    test = make_test_dataset(config, ("a",))
+    test = make_test_dataset(config, data.DetectionDataset(("a",)))
     assert test is not None and len(test) == 2 and test._turn.all()
     with pytest.raises(data.CorruptImageError, match="--max-pixels 3072"):
-        make_test_dataset(config.replace(max_pixels=100), ("a",))
+        make_test_dataset(config.replace(max_pixels=100), data.DetectionDataset(("a",)))
 
 
 @pytest.mark.parametrize(
