@@ -87,6 +87,8 @@ class WrappedDataset(DetectionDataset):
         sample = self.dataset[index]
         try:
             image, target = sample
+            if isinstance(target, dict) and set(target) == {"image_id"}:  # torchvision's wrapper of COCO without boxes
+                target = {**target, "boxes": torch.zeros(0, 4), "labels": torch.zeros(0).long()}
             boxes, labels = target["boxes"], target["labels"]
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ValueError(
