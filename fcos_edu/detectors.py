@@ -25,7 +25,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from . import weights
 from .config import ConfigError, Detector, FCOSConfig
-from .data import DetectionDataset
+from .data import DetectionDataset, FileDataset
 from .devices import pick_device
 from .images import by_size, check_thin
 from .model import FCOS
@@ -290,9 +290,13 @@ def load_for(
     model = load(source, device)
     config: FCOSConfig = model.config  # type: ignore[assignment]
     if config.class_names and tuple(config.class_names) != tuple(dataset.classes):
-        raise ValueError(
-            f"{source} detects {', '.join(config.class_names)}, but the data has {', '.join(dataset.classes)}"
-        )
+        told = f"{source} detects {', '.join(config.class_names)}, but the data has {', '.join(dataset.classes)}"
+        if not isinstance(dataset, FileDataset):
+            raise ValueError(told)
+        try:
+            dataset.relabel(config.class_names)  # by their names, whatever numbers they have in the data
+        except ValueError:
+            raise ValueError(told) from None
     if not config.class_names and config.num_classes != len(dataset.classes):
         raise ValueError(
             f"{source} detects {counted(config.num_classes, 'classes')} without names, but the data has "

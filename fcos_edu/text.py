@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import stat
 import unicodedata
 from pathlib import Path
@@ -72,6 +73,11 @@ def _singular(noun: str) -> str:
     if noun.endswith(("sses", "xes", "ches", "shes")):
         return noun[:-2]
     return noun[:-1]
+
+
+def quoted(path: object) -> str:
+    """A path as a command line has it: between quotation marks where it holds spaces or the like."""
+    return shlex.quote(printable(path))
 
 
 def read_bytes(path: str | Path) -> bytes:

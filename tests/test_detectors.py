@@ -313,3 +313,18 @@ def test_classes_without_names_must_be_as_many_as_those_of_the_data(tmp_path, cl
     dataset = data.ShapesDataset(num_images=1, split="val")
     with pytest.raises(ValueError, match=f"detects {classes} classes without names, but the data has 5: disc, ring"):
         detectors.load_for(tmp_path / "a.safetensors", dataset)
+
+
+def test_classes_of_the_data_go_by_their_names(tmp_path):
+    """The same names under other numbers are the same classes; of a class that is not there nothing is lost."""
+    FCOS(FCOSConfig.tiny(num_classes=6, class_names=("new", *data.shapes.CLASSES[::-1]))).save(
+        tmp_path / "a.safetensors"
+    )
+    data.ShapesDataset(num_images=2, split="val").export_coco(tmp_path / "set")
+    dataset = data.load(tmp_path / "set", "val")
+    before = [dataset.classes[label] for label in dataset.annotations().labels]
+    ids = [entry["category_id"] for entry in dataset.ground_truth()["annotations"]]
+    detectors.load_for(tmp_path / "a.safetensors", dataset)
+    assert dataset.classes == ("new", *data.shapes.CLASSES[::-1])
+    assert [dataset.classes[label] for label in dataset.annotations().labels] == before
+    assert [entry["category_id"] for entry in dataset.ground_truth()["annotations"]] == ids

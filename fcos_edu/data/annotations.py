@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -198,6 +198,31 @@ class Annotations:
             folder_index=None if self.folder_index is None else self.folder_index[images],
         )
 
+    def labelled_as(self, classes: Sequence[str]) -> Annotations:
+        """The same boxes with the labels that the names of their classes have in ``classes``.
+
+        Raises:
+            ValueError: boxes of a class that is not there; the text counts them.
+        """
+        lost = Counter(self.classes[label] for label in self.labels.tolist() if self.classes[label] not in classes)
+        if lost:
+            told = ", ".join(f"{counted(n, 'boxes')} of {shortened(name)}" for name, n in sorted(lost.items())[:5])
+            raise ValueError(f"{self.name} has {told}; the classes are {', '.join(classes)}")
+        label_of = {name: label for label, name in enumerate(classes)}
+        ids = dict(zip(self.classes, self.category_ids))
+        free = max(self.category_ids, default=0)
+        for name in classes:
+            if name not in ids:
+                free += 1
+                ids[name] = free
+        new = np.array([label_of.get(name, 0) for name in self.classes], dtype=np.int64)
+        return replace(
+            self,
+            classes=tuple(classes),
+            category_ids=tuple(ids[name] for name in classes),
+            labels=new[self.labels] if len(self.labels) else self.labels,
+        )
+
     def scaled(self, widths: NDArray[np.int64], heights: NDArray[np.int64]) -> Annotations:
         """With these sizes of the images; boxes that are shares of the sides are scaled with them."""
         made = replace(self, widths=widths, heights=heights)
@@ -310,6 +335,12 @@ def join(parts: Sequence[Annotations], name: str, *, renumber: bool = False, **m
         relative=all(part.relative for part in parts),
         **more,
     )
+
+
+def alike(parts: Mapping[str, Annotations]) -> dict[str, Annotations]:
+    """Splits with the same labels for the same names: the classes of the first, then those that others have too."""
+    classes = tuple(dict.fromkeys(name for part in parts.values() for name in part.classes))
+    return {name: part if part.classes == classes else part.labelled_as(classes) for name, part in parts.items()}
 
 
 def leads_outside(name: str) -> bool:

@@ -20,16 +20,16 @@ from typing import Any
 import numpy as np
 
 from ..text import counted, printable, read_bytes, shortened
-from .annotations import Annotations, join, repeated
+from .annotations import Annotations, join, leads_outside, repeated
 from .dataset import FolderDataset
 from .decoding import is_picture
-from .folders import choose, flag, split_folders
+from .folders import Pictures, choose, composed, files_of, flag, split_folders, split_in, split_of
 
 LAYOUT = (
     "COCO's (train.json and val.json with images/, or annotations/instances_*.json and image folders, or "
     "_annotations.coco.json or result.json beside pictures)"
 )
-_SPLIT_NAMES = ("train", "val", "valid", "test")
+_START = 65_536  # bytes of a file that tell its kind
 _FLAT_NAMES = ("_annotations.coco", "instances_default", "instances", "result", "annotations", "labels", "coco")
 
 
@@ -49,36 +49,48 @@ def coco_splits(folder: str | Path) -> dict[str, Path]:
     """Annotation file of each split of a folder; under "" where one file has all.
 
     Known layouts: <split>.json or annotations/<split>.json; annotations/instances_<split><year>.json, COCO's
-    own; <split>/_annotations.coco.json, as Roboflow writes. "valid" is called "val". Of one set alone:
+    own; <split>/_annotations.coco.json, as Roboflow writes; train_labels.json beside val_labels.json and the like.
+    "valid" and "Validation" are called "val". Of one set alone:
     _annotations.coco.json, instances_default.json (CVAT), result.json (Label Studio), or the only JSON file that says
     that it is COCO's, in the folder or in annotations/.
     """
     folder = Path(folder)
     found: dict[str, Path] = {}
     for base in (folder / "annotations", folder):
-        for file in sorted(base.glob("*.json"), reverse=True):  # a newer year first
-            match = re.fullmatch(r"(?:instances_)?([a-z]+)(?:\d{4})?", file.stem)
-            if match and (match[1] in _SPLIT_NAMES or file.stem.startswith("instances_")) and match[1] != "default":
-                found.setdefault(match[1], file)
+        others: dict[str, Path] = {}  # "valid" where there is no "val"
+        for file in reversed(files_of(base, ".json")):  # a newer year first
+            match = re.fullmatch(r"(instances_)?([a-z]+)(?:\d{4})?", file.stem.lower())
+            if match and (match[1] or split_of(match[2])) and match[2] != "default":
+                split = split_of(match[2]) or match[2]
+                (found if split == match[2] else others).setdefault(split, file)
+        for split, file in others.items():
+            found.setdefault(split, file)
     for split, inner in split_folders(folder).items():
         for name in ("_annotations.coco.json", "annotations.json", "result.json"):
             if split not in found and (inner / name).is_file() and (name.startswith("_") or _says_coco(inner / name)):
                 found[split] = inner / name
-    if "valid" in found:
-        found.setdefault("val", found.pop("valid"))
     if not found and (only := _only_file(folder)) is not None:
         found[""] = only
+    if not found and len(own := own_files(folder)) > 1:
+        named = {split: file for file in own if (split := split_in(file.stem))}
+        found = named if len(named) == len(own) else {}
     return found
+
+
+def own_files(folder: Path) -> list[Path]:
+    """The JSON files that say that they are COCO's; only some are looked at."""
+    files = [file for base in (folder, folder / "annotations") for file in files_of(base, ".json")]
+    return [file for file in files[:50] if _says_coco(file)]
 
 
 def _only_file(folder: Path) -> Path | None:
     """The annotation file of a folder without splits."""
-    files = [file for base in (folder, folder / "annotations") for file in sorted(base.glob("*.json"))]
+    files = [file for base in (folder, folder / "annotations") for file in files_of(base, ".json")]
     for name in _FLAT_NAMES:
         for file in files:
             if file.stem.lower() == name and (name == "_annotations.coco" or _says_coco(file)):
                 return file
-    others = [file for file in files[:50] if _says_coco(file)]
+    others = own_files(folder)
     return others[0] if len(others) == 1 else None
 
 
@@ -88,13 +100,15 @@ def _says_coco(path: Path) -> bool:
         if not path.is_file():
             return False
         with open(path, "rb") as file:
-            start = file.read(65_536)
+            start = file.read(_START)
     except OSError:
         return False
     text = start.decode(json.detect_encoding(start), "replace").lstrip("\ufeff \t\r\n")
     if not text.startswith("{"):
         return False
     keys = re.findall(r'"(images|annotations|categories)"\s*:\s*\[', text)
+    if len(start) < _START and "images" not in keys:  # Label Studio's notes.json lists categories alone
+        return False
     return bool(keys) and '"shapes"' not in text
 
 
@@ -133,6 +147,8 @@ def read(
                 if pictures:
                     raise
         columns["file_names"] = _with_slashes(columns["file_names"], *columns.get("folders", ()))
+        columns["file_names"] = _of_other_places(columns["file_names"], *columns.get("folders", ()))
+        columns["file_names"] = _as_stored(columns["file_names"], *columns.get("folders", ()))
         if twice := repeated(columns["file_names"]):
             columns["notes"] = (
                 f"{counted(len(twice), 'pictures stand', 'picture stands')} under several image ids, the first is "
@@ -370,13 +386,18 @@ def _image_folder(folder: Path, split: str, annotations: Path, images: Sequence[
     """The folder that holds the split's photographs."""
     with_year = annotations.stem.removeprefix("instances_")
     names = [f"images/{split}"] if split else []
-    names = list(dict.fromkeys([*names, f"images/{with_year}", with_year, *filter(None, [split]), "images"]))
+    names = list(dict.fromkeys([*names, f"images/{with_year}", with_year, *filter(None, [split]), "images", "data"]))
     candidates = [folder / name for name in names] + [annotations.parent / "images", annotations.parent, folder]
     if not images:
         raise ValueError(f"{annotations} lists no images.")
     for candidate in candidates:
         if any(_is_file(candidate / name) for name in {images[0], images[0].replace("\\", "/")}):
             return candidate
+    if elsewhere := [name for name in images[:20] if _is_elsewhere(name)]:
+        last = [re.split(r"[/\\]", name)[-1] for name in elsewhere]
+        for candidate in candidates:
+            if any(_is_file(candidate / name) for name in last):
+                return candidate
     # The first image may be the one that is missing: any folder with images will do, and the check of files
     # names what is not there.
     for candidate in candidates:
@@ -403,6 +424,44 @@ def _with_slashes(names: Sequence[str], folder: Path | None = None) -> tuple[str
         name.replace("\\", "/") if "\\" in name and not (folder is not None and _is_file(folder / name)) else name
         for name in names
     )
+
+
+def _is_elsewhere(name: str) -> bool:
+    """Whether a file_name is of another machine, or an address, as Label Studio writes."""
+    return leads_outside(name) or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", name) is not None
+
+
+def _of_other_places(names: Sequence[str], folder: Path | None = None) -> tuple[str, ...]:
+    """Names of files; one that leads to another place stands for the picture of its last part, if the folder has it."""
+    if folder is None or not any(map(_is_elsewhere, names)):
+        return tuple(names)
+    found = Pictures(folder)
+    return tuple(found.find(name, folder) if _is_elsewhere(name) else name for name in names)
+
+
+def _as_stored(names: Sequence[str], folder: Path | None = None) -> tuple[str, ...]:
+    """Names of files; of one that is not there, but for capital letters or accents, as it is stored."""
+    if folder is None:
+        return tuple(names)
+    listed: dict[str, dict[str, list[str]]] = {}  # files of each folder, by their names without capitals and accents
+    found = []
+    for name in names:
+        place, slash, last = name.rpartition("/")
+        if place not in listed:
+            inside = listed[place] = {}
+            if not leads_outside(name) and _is_folder(folder / place):
+                for own in os.listdir(folder / place):
+                    inside.setdefault(composed(own).casefold(), []).append(own)
+        alike = listed[place].get(composed(last).casefold(), [])
+        found.append(name if last in alike or len(alike) != 1 else f"{place}{slash}{alike[0]}")
+    return tuple(found)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _columns(

@@ -25,7 +25,7 @@ import numpy as np
 
 from ..atomic import named_error
 from ..text import counted, printable, shortened
-from .annotations import Annotations
+from .annotations import Annotations, alike
 from .dataset import FileDataset
 from .folders import sizes_of
 from .formats import splits_of
@@ -87,11 +87,9 @@ def convert(
     parts = {name: _read(source, name or "train", reading) for name in _splits(source, split)}
     done = Conversion(target, to)
     found = {name: _readable(dataset.annotations(), reading, done) for name, dataset in parts.items()}
-    first = next(iter(found.values()))
+    found = alike(found)
     for name, dataset in parts.items():
         annotations = found[name]
-        if annotations.classes != first.classes:
-            raise ValueError(f"the splits have other classes: {first.classes} and {annotations.classes}")
         done.images += annotations.images
         done.lost.update(annotations.left_out)
         turned = int(dataset.turned.sum())

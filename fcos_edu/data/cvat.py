@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 from ..text import printable, shortened
 from .annotations import Annotations
 from .dataset import FolderDataset
-from .folders import Entry, Pictures, annotations_of, number, split_of, whole_side
+from .folders import Entry, Pictures, annotations_of, files_of, number, split_of, whole_side
 from .voc import outermost, parse_xml
 
 LAYOUT = "CVAT's (annotations.xml of CVAT for images)"
@@ -90,7 +90,7 @@ CVATDataset.read_folder = staticmethod(read)
 def _file(path: Path) -> Path | None:
     if path.is_file():
         return path if path.suffix.lower() == ".xml" and outermost(path) == "annotations" else None
-    files = [path / "annotations.xml", *(file for file in sorted(path.glob("*.xml"))[:20])] if path.is_dir() else []
+    files = [path / "annotations.xml", *files_of(path, ".xml")[:20]]
     return next((file for file in files if file.is_file() and outermost(file) == "annotations"), None)
 
 

@@ -241,6 +241,15 @@ class FileDataset(DetectionDataset):
         """Of the images that are not left out, with all their boxes."""
         return self._annotations
 
+    def relabel(self, classes: Sequence[str]) -> None:
+        """Give each class the label that its name has in ``classes``, as the classes of a detector.
+
+        Raises:
+            ValueError: boxes of a class that is not there.
+        """
+        self._annotations = self._annotations.labelled_as(classes)
+        self.classes, self.category_ids = self._annotations.classes, self._annotations.category_ids
+
     @property
     def turned(self) -> NDArray[np.bool_]:
         """``(N,)``: which pictures are turned upright, as their EXIF asks."""

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import json
 import math
+import posixpath
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ..text import counted, printable, read_bytes, read_text, shortened
+from ..text import counted, printable, quoted, read_bytes, read_text, shortened
 from .annotations import Annotations, Record, leads_outside, repeated
 from .decoding import CorruptImageError, is_picture, read_header
 
@@ -56,6 +59,27 @@ def split_of(name: str) -> str | None:
     return next((split for split, names in SPLITS.items() if name.lower() in names), None)
 
 
+def split_in(name: str) -> str | None:
+    """The only split that one of a name's words is: "train_labels" and "instances_Train2017" are "train"."""
+    found = {split_of(word) for word in re.split("[^A-Za-z]+", name)} - {None}
+    return found.pop() if len(found) == 1 else None
+
+
+def files_of(folder: Path, suffix: str) -> list[Path]:
+    """The files of a folder with this suffix, in capitals or not, sorted; not those that a system hides (``._a.txt``).
+
+    macOS leaves a hidden file beside each file that it packs.
+    """
+    if not folder.is_dir():
+        return []
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() == suffix and not file.name.startswith("."))
+
+
+def composed(name: str) -> str:
+    """A name with each accent in its letter. macOS writes names of files with accents of their own, labels do not."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
 def split_folders(folder: Path) -> dict[str, Path]:
     """The sub-folders that are named as splits, in the order train, val, test."""
     found: dict[str, Path] = {}
@@ -88,7 +112,7 @@ def choose(present: Mapping[str, T], split: str | None, folder: Path) -> dict[st
             return dict(present)
         raise ValueError(
             f"{printable(folder)} has no split {split!r}: all its pictures are one set, which is read as train. Divide "
-            f"it with fcos-edu data split {printable(folder)}, which writes lists and moves nothing."
+            f"it with fcos-edu data split {quoted(folder)}, which writes lists and moves nothing."
         )
     for part in parts:
         if part not in present:
@@ -115,12 +139,16 @@ class Pictures:
             links = sorted(path.name for path in folder.rglob("*") if path.is_symlink() and path.is_dir())
             told = f"; links to folders are not followed ({printable(', '.join(links[:3]))})" if links else ""
             raise FileNotFoundError(f"{printable(folder)} holds no pictures beside its labels{told}.")
-        self._known = set(self.names)
+        self._known = {composed(name): name for name in self.names}
+        self._folded: dict[str, list[str]] = {}  # without regard to capital letters, as Windows has names
         self._stems: dict[str, list[str]] = {}
         self._last: dict[str, list[str]] = {}
+        self._meant: dict[str, str] = {}  # what a label called each picture that was found
         for name in self.names:
-            self._stems.setdefault(name.rpartition(".")[0], []).append(name)
-            self._last.setdefault(name.rpartition("/")[2], []).append(name)
+            whole = composed(name)
+            self._folded.setdefault(whole.casefold(), []).append(name)
+            self._stems.setdefault(whole.rpartition(".")[0], []).append(name)
+            self._last.setdefault(whole.rpartition("/")[2].casefold(), []).append(name)
 
     def below(self, folder: Path) -> list[str]:
         """Those of a sub-folder."""
@@ -133,7 +161,7 @@ class Pictures:
         Raises:
             ValueError: several.
         """
-        found = self._stems.get(stem, [])
+        found = self._stems.get(composed(stem), [])
         if len(found) > 1:
             told = " or ".join(shortened(name) for name in found)
             raise ValueError(f"{printable(self.folder)}: a label may belong to {told}; rename or remove one of them.")
@@ -144,29 +172,47 @@ class Pictures:
 
         A name that leads outside of the folder, as one of another machine does, stands for the picture of its last
         part. Of a picture that is not there the name comes back, below ``near``.
+
+        Raises:
+            ValueError: several pictures fit; or this one was found by another name, of another picture.
         """
-        name = told.strip()
+        name = composed(told.strip())
         if "\\" in name and name not in self._known:
             name = name.replace("\\", "/")
         name = name.removeprefix("file://").removeprefix("./")
         start = "" if near == self.folder else f"{near.relative_to(self.folder).as_posix()}/"
         inside = not leads_outside(name)
-        if inside:
-            for whole in (start + name, name, f"{start}images/{name}", f"images/{name}"):
-                if whole in self._known:
-                    return whole
-        last = self._last.get(name.rpartition("/")[2], [])
+        beside = "" if name.startswith("/") else posixpath.normpath(start + name)  # "../images/a.jpg" of labels/a.json
+        if inside or beside in self._known:
+            places = (start + name, beside, name, f"{start}images/{name}", f"images/{name}")
+            exact = [[self._known[whole]] for whole in places if whole in self._known]
+            for found in (*exact, *(self._folded.get(whole.casefold(), []) for whole in places)):
+                if len(found) == 1:
+                    return self._only(found[0], name, near)
+        last = self._last.get(name.rpartition("/")[2].casefold(), [])
         own = [one for one in last if one.startswith(start)]
-        ending = [one for one in own or last if inside and one.endswith(f"/{name}")]
-        for found in (ending, own, last):
+        ending = [one for one in own or last if inside and composed(one).casefold().endswith(f"/{name}".casefold())]
+        same = [one for one in last if composed(one).endswith(name.rpartition("/")[2])]
+        for found in (ending, own, same, last):
             if len(found) == 1:
-                return found[0]
+                return self._only(found[0], name, near)
         if len(last) > 1:
             raise ValueError(
                 f"{printable(near)}: a label names the picture {shortened(told)}, which may be "
                 f"{' or '.join(shortened(one) for one in last[:3])}; name it from the folder on."
             )
         return start + name if inside else name
+
+    def _only(self, found: str, name: str, near: Path) -> str:
+        """``found``, unless labels of two pictures lead to it, and one is not there: ``a/1.png`` and ``b/1.png``."""
+        before = self._meant.setdefault(found, name)
+        if before != name and not f"/{before}".endswith(f"/{name}") and not f"/{name}".endswith(f"/{before}"):
+            raise ValueError(
+                f"{printable(near)}: labels name the pictures {shortened(before)} and {shortened(name)}, and for both "
+                f"there is only {shortened(found)}: add the other picture, or take its labels out."
+            )
+        self._meant[found] = max(before, name, key=len)
+        return found
 
 
 def sizes_of(folder: Path, pictures: Iterable[str]) -> dict[str, tuple[int, int]]:
@@ -250,6 +296,15 @@ def annotations_of(
     )
 
 
+def without_label(pictures: Iterable[str], labelled: Iterable[str]) -> tuple[str, ...]:
+    """What to say of pictures that no label is about: they are not known to be empty, so they are left out."""
+    alone = sorted(set(pictures) - set(labelled))
+    if not alone:
+        return ()
+    one, more = "picture has no label, and is left out", "pictures have no label, and are left out"
+    return (f"{counted(len(alone), more, one)} (the first is {shortened(alone[0])})",)
+
+
 def number(value: Any, where: str) -> float:
     """A coordinate: a number, or a text that is one; what is not finite is left to the checks of boxes.
 
@@ -328,8 +383,22 @@ def listed(annotations: Annotations, files: Mapping[str, Path], split: str) -> A
         raise ValueError(f"{printable(folder)} has no picture in {split}: make the lists anew.")
     several = {i for i, name in enumerate(annotations.file_names) if index[name] != i}
     names = {annotations.file_names[i] for i in chosen}
+    annotations = replace(annotations, notes=annotations.notes + _unlisted(annotations.file_names, files))
     chosen += [i for i in several if annotations.file_names[i] in names]  # pictures under several ids stay together
     return annotations.chosen(np.unique(np.array(chosen, dtype=np.int64)))
+
+
+def _unlisted(names: Sequence[str], files: Mapping[str, Path]) -> tuple[str, ...]:
+    """What to say of labelled pictures that no list names, as of those that were added later."""
+    known = {line.strip() for file in files.values() for line in read_text(file).split("\n")}
+    alone = sorted(set(names) - known)
+    if not alone:
+        return ()
+    one, more = "labelled picture stands", "labelled pictures stand"
+    return (
+        f"{counted(len(alone), more, one)} in no list of {LISTS}/ (the first is {shortened(alone[0])}): "
+        f"write such names into one, or make the lists anew (remove {LISTS}/, then fcos-edu data split)",
+    )
 
 
 __all__ = [
@@ -339,6 +408,8 @@ __all__ = [
     "SPLITS",
     "annotations_of",
     "choose",
+    "composed",
+    "files_of",
     "flag",
     "list_files",
     "listed",
@@ -346,7 +417,9 @@ __all__ = [
     "read_json",
     "sizes_of",
     "split_folders",
+    "split_in",
     "split_of",
     "sub_folder",
     "whole_side",
+    "without_label",
 ]

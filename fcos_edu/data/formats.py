@@ -16,12 +16,15 @@ To add one, write the module, add it to ``FORMATS``, and its name to `sources.FO
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from ..text import printable
+from ..text import printable, shortened
 from . import coco, cvat, imagefolder, labelme, tables, voc, yolo
 from .annotations import Annotations
 from .folders import SPLITS, list_files, listed
@@ -86,7 +89,53 @@ def format_of(path: Path) -> Format:
     if found:
         return next(iter(found.values()))
     *others, last = (known.LAYOUT for known in FORMATS.values())
-    raise ValueError(f"{printable(path)} has neither {', '.join(others)} nor {last}.")
+    raise ValueError(f"{printable(path)} has neither {', '.join(others)} nor {last}. {_seen(path)}")
+
+
+_UNREAD = {  # of formats that are not read: what a file must have, and what to do
+    "via": (r'"shape_attributes"|region_shape_attributes', "in VIA's own format: export its annotations as COCO"),
+    "supervisely": (r'"classTitle"', "in Supervisely's own format: export as COCO, Pascal VOC or YOLO"),
+    "createml": (r'"coordinates"\s*:', "in CreateML's format: export as COCO, Pascal VOC or YOLO"),
+    "label studio": (
+        r'"annotations"\s*:\s*\[.*"data"\s*:|"rectanglelabels"',
+        "in Label Studio's own format: export as COCO, Pascal VOC or YOLO",
+    ),
+    "open images": (r"^ImageID,Source,LabelName", "a list of Open Images, which has shares of the sides"),
+    "keras": (r"^\S+\.\w+ \d+,\d+,\d+,\d+,\d+", "a list for keras-yolo: export as COCO, Pascal VOC or YOLO"),
+}
+_LOOKED_AT = 200  # files below a folder
+
+
+def _seen(path: Path) -> str:
+    """What there is instead, and what the likeliest file of labels is, as far as that can be told."""
+    if path.is_file():
+        return "It is a file; give its folder."
+    files = [
+        file for file in islice(path.rglob("*"), 20 * _LOOKED_AT)
+        if file.is_file() and not any(part.startswith((".", "__MACOSX")) for part in file.relative_to(path).parts)
+    ]  # fmt: skip
+    if not files:
+        return "It holds no file."
+    kinds = Counter(file.suffix.lower() or "no ending" for file in files)
+    most = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))[:5]
+    told = ", ".join(f"{count} {printable(kind)}" for kind, count in most)
+    if len(own := coco.own_files(path)) > 1:
+        names = printable(", ".join(file.name for file in own[:3])) + (", ..." if len(own) > 3 else "")
+        return f"It holds {told}: {names} are of COCO's format; keep one, or call them train.json, val.json, test.json."
+    for file in sorted(file for file in files if file.suffix.lower() in (".json", ".csv", ".txt"))[:_LOOKED_AT]:
+        try:
+            with open(file, "rb") as opened:
+                start = opened.read(65_536).decode("utf-8", "replace")
+        except OSError:
+            continue
+        name = printable(file.relative_to(path))
+        for pattern, what in _UNREAD.values():
+            if re.search(pattern, start, re.DOTALL | re.MULTILINE):
+                return f"It holds {told}: {name} is {what}."
+        if file.suffix.lower() == ".csv":
+            line = start.lstrip("\ufeff").split("\n")[0].strip()
+            return f"It holds {told}: {name} begins with {shortened(line)}."
+    return f"It holds {told}."
 
 
 def splits_of(path: Path) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from .folders import Entry, Pictures, annotations_of, flag, number, split_folder
 
 LAYOUT = "Hugging Face's imagefolder (metadata.jsonl beside the pictures, also below train/, validation/, test/)"
 _FILE = "metadata.jsonl"
-_CLASS_KEYS = ("category", "categories", "label", "labels", "category_id", "class")
+_CLASS_KEYS = ("category", "categories", "label", "labels", "category_id", "class", "classes")
 _BOX_KEYS = ("bbox", "bboxes", "boxes", "box")
 _BOX_WORDS = "in an imagefolder bbox is [x, y, width, height], not two corners"
 
@@ -98,9 +98,13 @@ def _of_numbers(names: set[str]) -> tuple[str, ...]:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    if (folder / _FILE).is_file():
-        return {"": folder / _FILE}
-    return {split: inner / _FILE for split, inner in split_folders(folder).items() if (inner / _FILE).is_file()}
+    for base in (folder, folder / "data"):  # where repositories of the Hub have their files
+        if (base / _FILE).is_file():
+            return {"": base / _FILE}
+        if found := {split: inner / _FILE for split, inner in split_folders(base).items()}:
+            if found := {split: file for split, file in found.items() if file.is_file()}:
+                return found
+    return {}
 
 
 def _entries(file: Path, found: Pictures) -> list[Entry]:
@@ -138,7 +142,11 @@ def _add_objects(entry: Entry, objects: Any, where: str, names: Sequence[str] = 
         raise ValueError(f"{where} has objects {shortened(objects)}; it must have bbox and categories.")
     if not columns:
         return
+    columns = {key: _plain(values) for key, values in columns.items()}
     boxes, kinds = (next((columns[key] for key in keys if key in columns), None) for keys in (_BOX_KEYS, _CLASS_KEYS))
+    if boxes is None or kinds is None:
+        told = printable(", ".join(map(str, columns)))
+        raise ValueError(f"{where} has objects with {told}; it must have bbox and categories.")
     crowds = columns.get("iscrowd") or []
     if not isinstance(boxes, list) or not isinstance(kinds, list) or len(boxes) != len(kinds):
         raise ValueError(f"{where} has objects {shortened(objects)}; it must have as many categories as bbox.")
@@ -157,6 +165,13 @@ def _add_objects(entry: Entry, objects: Any, where: str, names: Sequence[str] = 
         if crowd is None:
             raise ValueError(f"{where} has iscrowd {shortened(crowds[i])}; it must be 0 or 1.")
         entry.add((x, y, x + w, y + h), name, crowd)
+
+
+def _plain(values: Any) -> Any:
+    """A column as a list; a data set with a format, as of numpy or torch, hands out arrays."""
+    if isinstance(values, (list, tuple)):
+        return [_plain(value) for value in values]
+    return values.tolist() if hasattr(values, "tolist") else values
 
 
 class HuggingFaceDataset(DetectionDataset):

@@ -19,7 +19,18 @@ from typing import Any
 from ..text import counted, printable, shortened
 from .annotations import Annotations
 from .dataset import FolderDataset
-from .folders import Entry, Pictures, annotations_of, flag, number, read_json, split_folders, sub_folder, whole_side
+from .folders import (
+    Entry,
+    Pictures,
+    annotations_of,
+    flag,
+    number,
+    read_json,
+    split_folders,
+    sub_folder,
+    whole_side,
+    without_label,
+)
 
 LAYOUT = "labelme's (a .json with shapes for each picture)"
 _WITHOUT_BOX = ("point", "points", "line", "linestrip")
@@ -69,7 +80,10 @@ def read(
         part: [_entry(file, found, lost, joined) for file in files if _is_labelme(file) or _has_picture(file, found)]
         for part, files in _places(path).items()
     }  # fmt: skip
-    notes = ("shapes of one label and one group_id are one object, and get one box",) if joined else ()
+    notes: tuple[str, ...] = ()
+    if joined:
+        notes = ("shapes of one label and one group_id are one object, and get one box",)
+    notes += without_label(found.names, (entry.picture for entries in parts.values() for entry in entries))
     left_out = {f"shapes without a box ({', '.join(sorted(lost))})": lost.total()} if lost else {}
     return annotations_of(
         parts, split, folder=path, classes=classes, left_out=left_out, ignored_reason="shapes marked difficult",
@@ -94,7 +108,9 @@ def _places(folder: Path) -> dict[str, list[Path]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*.json") if not file.name.startswith("."))
+    return sorted(
+        file for file in folder.rglob("*") if file.suffix.lower() == ".json" and not file.name.startswith(".")
+    )
 
 
 def _is_labelme(file: Path) -> bool:
@@ -104,12 +120,12 @@ def _is_labelme(file: Path) -> bool:
             return False
         with open(file, "rb") as opened:
             start = opened.read(65_536)
-            opened.seek(max(0, file.stat().st_size - 4096))
+            opened.seek(max(0, file.stat().st_size - 65_536))
             end = opened.read()
     except OSError:
         return False
-    text = start.replace(b"\0", b"")  # so that UTF-16 is seen too
-    return b'"shapes"' in text and (b'"imagePath"' in text or b'"imagePath"' in end.replace(b"\0", b""))
+    text = (start + b"\n" + end).replace(b"\0", b"")  # so that UTF-16 is seen too
+    return b'"shapes"' in text and b'"imagePath"' in text
 
 
 def _stem(file: Path, folder: Path) -> str:

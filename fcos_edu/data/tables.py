@@ -18,7 +18,20 @@ from pathlib import Path
 from ..text import printable, read_text, shortened
 from .annotations import Annotations
 from .dataset import FolderDataset
-from .folders import Entry, Pictures, annotations_of, flag, number, split_folders, split_of, whole_side
+from .folders import (
+    SPLITS,
+    Entry,
+    Pictures,
+    annotations_of,
+    files_of,
+    flag,
+    number,
+    split_folders,
+    split_in,
+    split_of,
+    whole_side,
+    without_label,
+)
 from .imagefolder import in_order
 
 LAYOUT = "a CSV file (picture, x0, y0, x1, y1, class, with or without a header)"
@@ -51,8 +64,8 @@ class TableDataset(FolderDataset):
     """Photographs and boxes of CSV files.
 
     Args:
-        folder: with train.csv, val.csv and test.csv, or train/_annotations.csv and the like (Roboflow), or one CSV file
-            of boxes; or that file itself.
+        folder: with train.csv, val.csv and test.csv, or train_labels.csv and the like, or train/_annotations.csv
+            (Roboflow), or one CSV file of boxes; or that file itself.
         split: "train", "val" or "test"; one file alone is read as "train".
         classes: names in the order of the labels; by default all that occur, sorted, numbers by their value.
         options: see `FileDataset`. Pictures that no line names are not labelled, and left out.
@@ -93,6 +106,7 @@ def read(
         parts, split, folder=folder, classes=classes, known=in_order(names),
         box_words="in a CSV file a box is two corners, x0, y0, x1, y1",
         ignored_reason="boxes marked crowd or difficult",
+        notes=without_label(found.names, (entry.picture for entries in parts.values() for entry in entries)),
     )  # fmt: skip
 
 
@@ -119,8 +133,7 @@ def _checked(path: Path) -> dict[str, Path]:
 
 def _tables(folder: Path) -> list[Path]:
     """The CSV files of boxes in a folder; only a few are looked at."""
-    files = [file for file in sorted(folder.glob("*.csv"))[:20] if not file.name.startswith(".")]
-    return [file for file in files if _columns(file) is not None]
+    return [file for file in files_of(folder, ".csv")[:20] if _columns(file) is not None]
 
 
 def _files(path: Path) -> dict[str, Path]:
@@ -129,19 +142,22 @@ def _files(path: Path) -> dict[str, Path]:
         return {"": path} if path.suffix.lower() == ".csv" and _columns(path) is not None else {}
     if not path.is_dir():
         return {}
-    files = [file for file in sorted(path.glob("*.csv")) if not file.name.startswith(".")]
+    files = files_of(path, ".csv")
     named = {split: file for file in files if (split := split_of(file.stem)) and _columns(file) is not None}
     if named:
-        return {split: named[split] for split in ("train", "val", "test") if split in named}
+        return {split: named[split] for split in SPLITS if split in named}
     below = {}
     for split, inner in split_folders(path).items():
-        own = [file for file in sorted(inner.glob("*.csv"))[:20] if _columns(file) is not None]
+        own = _tables(inner)
         if len(own) == 1:
             below[split] = own[0]
     if below:
         return below
     own = _tables(path)
-    return {"": own[0]} if len(own) == 1 else {}
+    if len(own) == 1:
+        return {"": own[0]}
+    named = {split: file for file in own if (split := split_in(file.stem))}
+    return {split: named[split] for split in SPLITS if split in named} if len(named) == len(own) else {}
 
 
 def _columns(file: Path) -> tuple[type[csv.Dialect], dict[str, int], bool] | None:

@@ -34,7 +34,16 @@ def resize(min_size: int | Sequence[int], max_size: int | None = 1333) -> v2.Tra
     sizes = [min_size] if isinstance(min_size, int) else list(min_size)
     if not sizes or min(sizes) < 1:
         raise ValueError(f"min_size is {min_size!r}; it must be one or several positive numbers of pixels.")
-    return v2.RandomShortestSize(min_size=sizes, max_size=max_size)
+    return _ShortestSize(min_size=sizes, max_size=max_size)
+
+
+class _ShortestSize(v2.RandomShortestSize):
+    """torchvision's, but for pictures so thin that nothing would be left of a side: a pixel is, as in the detector."""
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """The size and the way to get there."""
+        params = super().make_params(flat_inputs)
+        return {**params, "size": tuple(max(1, side) for side in params["size"])}
 
 
 def train_transforms(

@@ -23,7 +23,7 @@ from ..text import counted, printable, read_bytes, read_text, shortened
 from .annotations import Annotations, Record, join, leads_outside, repeated
 from .dataset import FolderDataset
 from .decoding import IMAGE_SUFFIXES, is_picture
-from .folders import choose, split_folders, sub_folder
+from .folders import choose, composed, files_of, split_folders, split_of, sub_folder, without_label
 from .sources import SOURCES, VOC_CLASSES
 
 LAYOUT = (
@@ -42,8 +42,11 @@ class Place:
 
     @classmethod
     def of_year(cls, folder: Path) -> Place:
-        """VOC's own layout."""
-        return cls(folder, folder / "Annotations", folder / "JPEGImages")
+        """VOC's own layout; Label Studio calls its folder of pictures images/."""
+        pictures = folder / "JPEGImages"
+        if not pictures.is_dir():
+            pictures = sub_folder(folder, *_SHOWN) or pictures
+        return cls(folder, folder / "Annotations", pictures)
 
 
 def recognises(path: Path) -> bool:
@@ -55,14 +58,21 @@ def splits(path: Path) -> tuple[str, ...]:
     """Names of its splits; none where all its annotations are one set."""
     folder = inside_devkit(path)
     if _is_year(folder):
-        return tuple(_present(folder / "ImageSets" / "Main"))
+        return tuple(_lists(folder))
     return tuple(filter(None, places(folder)))
 
 
 def _is_year(folder: Path) -> bool:
     # Where the file system knows no case, a COCO folder has "Annotations" too.
     inner = folder / "Annotations"
-    return inner.is_dir() and ((folder / "ImageSets").is_dir() or any(inner.glob("*.xml")))
+    if not inner.is_dir():
+        return False
+    return (
+        (folder / "ImageSets").is_dir()
+        or bool(files_of(inner, ".xml"))
+        or not (split_folders(inner) or _has_voc(folder))
+        and any(not file.name.startswith(".") for file in inner.rglob("*.xml"))
+    )
 
 
 def places(folder: Path) -> dict[str, Place]:
@@ -98,8 +108,7 @@ def _place(folder: Path) -> Place | None:
 
 def _has_voc(folder: Path) -> bool:
     """Whether it holds an XML file whose outermost element is VOC's; a few are looked at."""
-    files = [path for path in sorted(folder.glob("*.xml"))[:20] if not path.name.startswith("._")]
-    return any(outermost(path) == "annotation" for path in files)
+    return any(outermost(path) == "annotation" for path in files_of(folder, ".xml")[:20])
 
 
 def outermost(path: Path) -> str:
@@ -130,7 +139,7 @@ def read(
     folder = inside_devkit(path)
     found = {} if _is_year(folder) else places(folder)
     if not found:
-        if split is not None and not (folder / "ImageSets").is_dir():
+        if split is not None and not _lists(folder):
             choose({"": folder}, split, folder)  # without lists, all are one set
             annotations = _read_place(folder, Place.of_year(folder), None, classes, pictures)
             return replace(annotations, name=f"{folder.name} ({split})", split=split)
@@ -167,6 +176,13 @@ def _read_place(
     records = [
         _record(place, name, image_id, images, label_of, unknown) for image_id, name in enumerate(names, start=1)
     ]
+    if twice := repeated(record.file_name for record in records):
+        notes += (
+            f"{counted(len(twice), 'pictures have', 'picture has')} several annotations, the first is "
+            f"{shortened(twice[0])}: each counts",
+        )
+    if split is None:  # of a list it is asked which pictures it names
+        notes += without_label({file for files in images.values() for file in files}, {r.file_name for r in records})
     told = ", ".join(shortened(name) for name in sorted(unknown))
     return Annotations.of(
         records,
@@ -230,27 +246,43 @@ def inside_devkit(folder: Path) -> Path:
 def annotation_names(place: Place) -> list[str]:
     """Names of all annotations, without ``.xml``, in alphabetical order; of those in sub-folders ``sub/name``."""
     inner = place.annotations
-    files = [file for file in inner.rglob("*.xml") if not file.name.startswith("._")]  # which macOS leaves
+    files = [
+        file for file in inner.rglob("*") if file.suffix.lower() == ".xml" and not file.name.startswith("._")
+    ]  # such files macOS leaves
     return sorted(file.relative_to(inner).as_posix()[: -len(".xml")] for file in files)
 
 
-def _present(lists: Path) -> list[str]:
-    # VOC itself has "cat_train.txt" and the like; those are lists for classification, not splits.
-    return sorted(f.stem for f in lists.glob("*.txt") if "_" not in f.stem) if lists.is_dir() else []
+def _xml(place: Place, name: str) -> Path:
+    """The file of an annotation, whose ending may be in capitals."""
+    path = place.annotations / f"{name}.xml"
+    capitals = place.annotations / f"{name}.XML"
+    return capitals if not path.exists() and capitals.exists() else path
+
+
+def _lists(folder: Path) -> dict[str, Path]:
+    """VOC's lists by split; CVAT writes Train.txt and Validation.txt, and default.txt where it has no splits.
+
+    VOC itself has "cat_train.txt" and the like; those are lists for classification, not splits.
+    """
+    files = [file for file in files_of(folder / "ImageSets" / "Main", ".txt") if "_" not in file.stem]
+    found = {file.stem: file for file in files}
+    if [name.lower() for name in found] == ["default"]:
+        return {}
+    own = {name: file for name, file in found.items() if split_of(name) in (None, name)}
+    others = {str(split_of(name)): file for name, file in found.items() if name not in own}
+    return dict(sorted((others | own).items()))
 
 
 def split_names(folder: Path, split: str, known: Sequence[str] | None = None) -> list[str]:
     """Image names of a split, in the file's order; ``known`` are the names of all annotations."""
-    lists = folder / "ImageSets" / "Main"
-    files = [lists / f"{split}.txt"]
+    lists = _lists(folder)
+    parts = [split]
     if split in ("train+val", "trainval"):
-        files = [lists / "trainval.txt"]
-        if not files[0].is_file():
-            files = [lists / "train.txt", lists / "val.txt"]
-    if not all(file.is_file() for file in files):
-        present = _present(lists)
-        told = printable(", ".join(present)) if present else "no split at all: it needs ImageSets/Main/train.txt"
+        parts = ["trainval"] if "trainval" in lists else ["train", "val"]
+    if not set(parts) <= set(lists):
+        told = printable(", ".join(lists)) if lists else "no split at all: it needs ImageSets/Main/train.txt"
         raise ValueError(f"{printable(folder)} has no split {split!r}; it has {told}.")
+    files = [lists[part] for part in parts]
     annotated = set(annotation_names(Place.of_year(folder)) if known is None else known)
     lines = [line.strip() for file in files for line in read_text(file).split("\n")]
     names = [_annotation_name(line, annotated) for line in lines if line]
@@ -287,9 +319,9 @@ def _image_files(folder: Path, *, required: bool) -> dict[str, list[str]]:
         for file in folder.rglob("*"):
             if is_picture(file):
                 name = file.relative_to(folder).as_posix()
-                found.setdefault(name[: -len(file.suffix)], []).append(name)
+                found.setdefault(composed(name[: -len(file.suffix)]), []).append(name)
                 if "/" in name:
-                    found.setdefault(f"*/{file.stem}", []).append(name)
+                    found.setdefault(f"*/{composed(file.stem)}", []).append(name)
     if required and not found:
         raise FileNotFoundError(f"{printable(folder)} holds no images; VOC's layout has the photographs there.")
     return found
@@ -337,7 +369,7 @@ def _parse(path: Path) -> ElementTree.Element:
 def _names_of_classes(place: Place) -> set[str]:
     found = set()
     for name in annotation_names(place):
-        path = place.annotations / f"{name}.xml"
+        path = _xml(place, name)
         found |= {_text(item, "name", path) for item in _parse(path).findall("object")}
     return found
 
@@ -359,7 +391,7 @@ def _record(
     unknown: Counter[str],
 ) -> Record:
     """Read one annotation file; names that are no class are counted in `unknown`."""
-    path = place.annotations / f"{name}.xml"
+    path = _xml(place, name)
     root = _parse(path)
     boxes: list[list[float]] = []
     labels: list[int] = []
@@ -384,7 +416,8 @@ def _record(
 
 def _picture(name: str, told: str, images: dict[str, list[str]], path: Path) -> str:
     """The picture of an annotation: the one of its name; where there are several, the one that it tells itself."""
-    told = told.replace("\\", "/")
+    told = composed(told.replace("\\", "/"))
+    name = composed(name)
     found = images.get(name)
     if found is None:  # pictures in sub-folders, annotations in one: by the path that is told, or the name alone
         own = told.rpartition(".")[0]
@@ -392,7 +425,7 @@ def _picture(name: str, told: str, images: dict[str, list[str]], path: Path) -> 
         found = [] if leads_outside(told) else images.get(own, [])
         found = found or images.get(f"*/{name}") or images.get(base) or []
     if len(found) > 1:
-        matching = [file for file in found if file == told or file.rpartition("/")[2] == told.rpartition("/")[2]]
+        matching = [file for file in found if composed(file).rpartition("/")[2] == told.rpartition("/")[2]]
         if len(matching) != 1:
             raise ValueError(
                 f"{printable(path)} may belong to {' or '.join(sorted(shortened(file) for file in found))}, and its "

@@ -6,6 +6,7 @@ them, and against what torchvision's reference recipe for detection does with a 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -16,7 +17,8 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional
 
 from ..images import as_xyxy
-from ..text import counted, printable
+from ..settings import Message, setting
+from ..text import counted, printable, shortened
 from .annotations import Annotations, Record
 from .dataset import DetectionDataset, Sample, Transforms, make_target
 
@@ -46,8 +48,9 @@ class WrappedDataset(DetectionDataset):
         classes: names in the order of the labels; by default the data set's own `classes` (or those of what it
             is a `Subset` of), or their numbers. Labels count from 0, as for this package's detectors; they may
             count from 1 (0 for the background, as in torchvision's tutorials) where they go up to the number of
-            classes and none is 0.
+            classes and none is 0. Where neither the first nor the last label occurs, a warning says how they are read.
         transforms: called with (image, target), after the data set's own.
+        first_label: 0 or 1, where it is known what the labels count from.
 
     Raises:
         ValueError: no image, a sample that is not of the convention, or labels that do not fit the classes.
@@ -59,13 +62,14 @@ class WrappedDataset(DetectionDataset):
         classes: Sequence[str] | None = None,
         *,
         transforms: Transforms | None = None,
+        first_label: int | None = None,
     ) -> None:
         self.dataset, self.name, self.split = dataset, type(dataset).__name__, ""
         records = [self._record(index) for index in range(len(dataset))]
         if not records:
             raise ValueError(f"{self.name} has no image")
-        names = _classes_of(dataset) if classes is None else tuple(classes)
-        self.first_label = _first_label(self.name, records, names)
+        names = classes_of(dataset) if classes is None else tuple(classes)
+        self.first_label = _first_label(self.name, records, names, first_label)
         if names is None:
             most = max((int(record.labels.max()) for record in records if len(record.labels)), default=0)
             names = tuple(str(label) for label in range(most + 1))
@@ -83,6 +87,8 @@ class WrappedDataset(DetectionDataset):
         sample = self.dataset[index]
         try:
             image, target = sample
+            if isinstance(target, dict) and set(target) == {"image_id"}:  # torchvision's wrapper of COCO without boxes
+                target = {**target, "boxes": torch.zeros(0, 4), "labels": torch.zeros(0).long()}
             boxes, labels = target["boxes"], target["labels"]
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ValueError(
@@ -158,7 +164,7 @@ def _crowd(target: dict[str, Any]) -> Any:
     return torch.as_tensor(crowd).detach().cpu().numpy().astype(np.bool_).reshape(-1)
 
 
-def _classes_of(dataset: Any) -> tuple[str, ...] | None:
+def classes_of(dataset: Any) -> tuple[str, ...] | None:
     """The names that a data set has of its classes, or the one that it is a part of."""
     for _ in range(10):
         if (names := getattr(dataset, "classes", None)) is not None:
@@ -167,15 +173,31 @@ def _classes_of(dataset: Any) -> tuple[str, ...] | None:
     return None
 
 
-def _first_label(name: str, records: Sequence[Record], classes: Sequence[str] | None) -> int:
+def _first_label(name: str, records: Sequence[Record], classes: Sequence[str] | None, known: int | None) -> int:
     """0 or 1: what the labels count from."""
+    if known not in (None, 0, 1):
+        raise ValueError(f"first_label is {shortened(known)}; it must be 0 or 1")
     used = {int(label) for record in records for label in record.labels}
     low, high = min(used, default=0), max(used, default=0)
     count = high + 1 if classes is None else len(classes)
-    if low < 0 or high > count or (high == count and low == 0):
+    first = int(high == count) if known is None else known
+    if low < 0 or high > count or (used and not first <= low <= high < first + count):
         raise ValueError(
             f"{name} has labels from {low} to {high}, and {counted(count, 'classes')}: they must go from 0 to "
             f"{count - 1}, or "
             f"from 1 to {count}"
         )
-    return int(high == count)
+    if known is None and used and classes is not None and 0 < low <= high < count and not _is_background(classes[0]):
+        warnings.warn(
+            Message(  # type: ignore[arg-type]
+                f"{name} has labels from {low} to {high}, and {counted(count, 'classes')}: they are taken to count "
+                f"from 0, so that {low} is {shortened(classes[low])}; if {low} is {shortened(classes[low - 1])}, "
+                f"give it as WrappedDataset(dataset, {setting('first_label', 1)})"
+            ),
+            stacklevel=3,
+        )
+    return first
+
+
+def _is_background(name: str) -> bool:
+    return name.strip("_ ").lower() == "background"

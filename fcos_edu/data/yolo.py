@@ -13,15 +13,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..text import counted, printable, read_text, shortened
 from .annotations import Annotations, leads_outside, repeated
 from .dataset import FolderDataset
-from .folders import Entry, Pictures, annotations_of, number, sizes_of, split_folders, split_of, sub_folder
+from .folders import (
+    Entry,
+    Pictures,
+    annotations_of,
+    composed,
+    files_of,
+    number,
+    sizes_of,
+    split_folders,
+    split_of,
+    sub_folder,
+)
 
 LAYOUT = (
     "YOLO's (data.yaml or classes.txt, and a .txt for each picture, in labels/ beside images/ or beside the picture)"
@@ -52,8 +64,12 @@ class YOLODataset(FolderDataset):
 
 
 def recognises(path: Path) -> bool:
-    """Whether it is a folder with a data.yaml, or with label files of such lines."""
-    return path.is_dir() and (_settings_file(path) is not None or any(map(_is_label, _some_labels(path))))
+    """Whether it is a folder with a data.yaml, with Darknet's obj.names, or with label files of such lines."""
+    return path.is_dir() and (
+        _settings_file(path) is not None
+        or any((base / "obj.names").is_file() for base in _bases(path))
+        or any(map(_is_label, _some_labels(path)))
+    )
 
 
 def splits(path: Path) -> tuple[str, ...]:
@@ -75,7 +91,7 @@ def read(
     found = Pictures(path, required=True)
     settings = _settings(path)
     names = _names(path, settings)
-    labels = {name: file for name in found.names if (file := _label_of(path, name)) is not None}
+    labels = _labels(path, found)
     if twice := repeated(labels.values()):
         told = " or ".join(shortened(name) for name, file in labels.items() if file == twice[0])
         raise ValueError(f"{printable(path / twice[0])} may belong to {told}; rename or remove one of them.")
@@ -106,7 +122,7 @@ def read(
         background = one if without == 1 else more
         notes.append(f"{without} of {counted(len(found.names), 'pictures')} {background}")
     used = set(labels.values())
-    alone = [file for file in _all_labels(path) if file not in used]
+    alone = [file for file in _without_picture(path) if file not in used]
     if alone:
         notes.append(
             f"{counted(len(alone), 'label files have', 'label file has')} no picture, the first is "
@@ -215,18 +231,32 @@ def _names(folder: Path, settings: dict[str, Any]) -> tuple[str, ...]:
                 f"{printable(settings['file'])} says nc: {int(number)} and has {counted(len(told), 'names')}."
             )
         return tuple(name.strip() for name in told)
-    inner = [path for path in (*split_folders(folder).values(), sub_folder(folder, "labels")) if path is not None]
-    for place in (folder, *inner):
+    found: dict[tuple[str, ...], Path] = {}
+    for place in (*_bases(folder), *_label_folders(folder)):
         for name in _NAMES_FILES:
             if (place / name).is_file():
-                lines = [line.strip() for line in read_text(place / name).rstrip().split("\n")]
-                if "" in lines[:-1]:  # with it, every name behind it would be that of another number
-                    raise ValueError(
-                        f"{printable(place / name)}, line {lines.index('') + 1}, is empty; it must be the name of "
-                        f"class {lines.index('')}."
-                    )
-                return tuple(filter(None, lines))
-    return ()
+                found.setdefault(_names_of(place / name), place / name)
+                break
+    if len(found) > 1:  # LabelImg counts the classes of each folder anew
+        (one, first), (two, second) = list(found.items())[:2]
+        k = next((k for k, (a, b) in enumerate(zip(one, two)) if a != b), min(len(one), len(two)))
+        if k < min(len(one), len(two)):
+            raise ValueError(
+                f"{printable(first)} calls class {k} {shortened(one[k])}, and {printable(second)} calls it "
+                f"{shortened(two[k])}: make the names of all such files the same, with the numbers in the labels, or "
+                "write a data.yaml with the right ones."
+            )
+    return max(found, key=len, default=())
+
+
+def _names_of(file: Path) -> tuple[str, ...]:
+    """The names that a file has, one a line."""
+    lines = [line.strip() for line in read_text(file).rstrip().split("\n")]
+    if "" in lines[:-1]:  # with it, every name behind it would be that of another number
+        raise ValueError(
+            f"{printable(file)}, line {lines.index('') + 1}, is empty; it must be the name of class {lines.index('')}."
+        )
+    return tuple(filter(None, lines))
 
 
 # ---------------------------------------------------------------------- which pictures a split has
@@ -247,11 +277,15 @@ def _told_parts(folder: Path, found: Pictures, settings: dict[str, Any]) -> dict
         if split is None:
             continue
         for one in value if isinstance(value, list) else [value]:
-            place = _below(folder, base, one) if isinstance(one, str) else None
+            place = _below(folder, base, one) if isinstance(one, str) and one.strip() else None
             if place is not None:
                 pictures = _of_list(place, found) if place.is_file() else found.below(place)
                 parts[split] = list(dict.fromkeys([*parts.get(split, []), *pictures]))
-    # Where all point to one place, as in a data.yaml of a first try, they are no splits.
+    return _parted(parts)
+
+
+def _parted(parts: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The splits; none where all point to one place, as in the data.yaml of a first try."""
     told = list(parts.values())
     return {} if len(told) > 1 and all(one == told[0] for one in told) else parts
 
@@ -285,11 +319,20 @@ def _of_list(file: Path, found: Pictures) -> list[str]:
 
 
 def _listed_parts(folder: Path, found: Pictures) -> dict[str, list[str]]:
-    """train.txt and the like beside obj.data, as darknet and CVAT have them."""
-    if not (folder / "obj.data").is_file() and not (folder / "obj.names").is_file():
-        return {}
-    files = {split_of(file.stem): file for file in sorted(folder.glob("*.txt")) if split_of(file.stem)}
-    return {str(split): _of_list(file, found) for split, file in files.items()}
+    """The lists that obj.data names, and train.txt and the like beside it, as Darknet and CVAT have them."""
+    files: dict[str, Path] = {}
+    for base in _bases(folder):
+        if (settings := base / "obj.data").is_file():
+            for line in read_text(settings).split("\n"):
+                key, _, value = line.partition("=")
+                place = _below(folder, "", value.strip()) if value.strip() else None
+                if (split := split_of(key.strip())) and place is not None and place.is_file():
+                    files.setdefault(split, place)  # Darknet's "valid" may well be a test.txt
+        if settings.is_file() or (base / "obj.names").is_file():
+            for file in files_of(base, ".txt"):
+                if (split := split_of(file.stem)) and file not in files.values():
+                    files.setdefault(split, file)
+    return _parted({split: _of_list(file, found) for split, file in files.items()})
 
 
 def _folder_parts(folder: Path, found: Pictures) -> dict[str, list[str]]:
@@ -301,19 +344,41 @@ def _folder_parts(folder: Path, found: Pictures) -> dict[str, list[str]]:
 
 
 # ---------------------------------------------------------------------- labels
-def _some_labels(folder: Path) -> Iterator[Path]:
-    """A few files that may be labels, of each place where they may lie."""
+def _bases(folder: Path) -> tuple[Path, ...]:
+    """Where lists and names may lie: the folder itself, and data/, where Darknet has them."""
+    return folder, folder / "data"
+
+
+def _label_folders(folder: Path) -> list[Path]:
+    """The folders where labels may lie, but for the folder itself."""
     inner = (*split_folders(folder).values(), sub_folder(folder, "labels"), sub_folder(folder, "obj_train_data"))
-    for place in (folder, *filter(None, inner)):
-        for one in (place, place / "labels", *split_folders(place).values()):
-            files = sorted(file for file in one.glob("*.txt") if file.name.lower() not in _NO_LABELS)
-            yield from files[:20]
+    found = []
+    for place in filter(None, inner):
+        found += [place, *filter(None, [sub_folder(place, "labels")]), *split_folders(place).values()]
+    return found
 
 
-def _all_labels(folder: Path) -> list[str]:
-    """All files below a folder labels/, which must be labels."""
-    files = (file.relative_to(folder) for file in folder.rglob("*.txt") if file.name.lower() not in _NO_LABELS)
-    return sorted(file.as_posix() for file in files if "labels" in file.parts[:-1] and not file.name.startswith("."))
+def _some_labels(folder: Path) -> Iterator[Path]:
+    """A few files that may be labels, of each place where they may lie; empty ones tell nothing."""
+    for place in (folder, *_label_folders(folder)):
+        files = (file for file in files_of(place, ".txt") if file.name.lower() not in _NO_LABELS)
+        yield from islice((file for file in files if file.is_file() and file.stat().st_size), 20)
+
+
+def _texts(folder: Path) -> Iterator[str]:
+    """All files that may be labels, below the folder."""
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder)
+        if file.suffix.lower() == ".txt" and not any(part.startswith(".") for part in name.parts):
+            yield name.as_posix()
+
+
+def _without_picture(folder: Path) -> Iterator[str]:
+    """Files that are labels whether a picture has them or not: all below a folder labels/, others by their content."""
+    for name in _texts(folder):
+        *places, last = name.lower().split("/")
+        if last not in _NO_LABELS and "__macosx" not in places and ("labels" in places or _is_label(folder / name)):
+            yield name
 
 
 def _is_label(file: Path) -> bool:
@@ -324,16 +389,43 @@ def _is_label(file: Path) -> bool:
     return bool(lines[0]) and _LINE.fullmatch(lines[0]) is not None
 
 
-def _label_of(folder: Path, picture: str) -> str | None:
-    """The label file of a picture: images/ becomes labels/, or it lies beside."""
+def _labels(folder: Path, found: Pictures) -> dict[str, str]:
+    """The label file of each picture that has one: of its very name, or of one with other capitals or accents."""
+    labels = {}
+    for name in found.names:
+        exact = next((label for label in _names_of_label(name) if _is_there(folder / label)), None)
+        if exact is not None:
+            labels[name] = exact
+    if len(labels) < len(found.names):
+        used = set(labels.values())
+        others = {composed(name).casefold(): name for name in _texts(folder) if name not in used}
+        labels |= _by_other_case((name for name in found.names if name not in labels), others)
+    return labels
+
+
+def _by_other_case(pictures: Iterator[str], others: Mapping[str, str]) -> dict[str, str]:
+    told = ((name, (composed(label).casefold() for label in _names_of_label(name))) for name in pictures)
+    found = ((name, next((others[label] for label in labels if label in others), None)) for name, labels in told)
+    return {name: label for name, label in found if label is not None}
+
+
+def _names_of_label(picture: str) -> Iterator[str]:
+    """What the label file of a picture may be called, the likeliest first.
+
+    images/ becomes labels/; it lies beside the picture; a folder of another name beside labels/; or in labels/ itself.
+    """
     stem = picture.rpartition(".")[0]
     pieces = stem.split("/")
-    for i in range(len(pieces) - 2, -1, -1):
-        if pieces[i].lower() in ("images", "jpegimages"):
-            name = "/".join([*pieces[:i], "labels", *pieces[i + 1 :]]) + ".txt"
-            if _is_there(folder / name):
-                return name
-    return f"{stem}.txt" if _is_there(folder / f"{stem}.txt") else None
+    places = range(len(pieces) - 2, -1, -1)
+    shown = [i for i in places if pieces[i].lower() in ("images", "jpegimages")]
+    others = [i for i in places if i not in shown and split_of(pieces[i]) is None]
+    for i in shown:
+        yield "/".join([*pieces[:i], "labels", *pieces[i + 1 :]]) + ".txt"
+    yield f"{stem}.txt"
+    for i in others:
+        yield "/".join([*pieces[:i], "labels", *pieces[i + 1 :]]) + ".txt"
+    for i in range(len(pieces) - 1, -1, -1):
+        yield "/".join([*pieces[:i], "labels", *pieces[i:]]) + ".txt"
 
 
 def _is_there(file: Path) -> bool:

@@ -21,13 +21,13 @@ import torch
 from torchvision.ops import box_iou
 
 from ..config import FCOSConfig
-from ..data.annotations import Annotations, join
+from ..data.annotations import Annotations, alike, join
 from ..data.boxes import Boxes
 from ..data.division import equal_pictures
 from ..data.formats import splits_of
 from ..data.loading import load
 from ..data.sources import NAMES, SOURCES, located, named
-from ..text import counted, printable
+from ..text import counted, printable, quoted
 from .ambiguity import ambiguity
 from .recall import best_possible_recall
 
@@ -143,7 +143,7 @@ def read_parts(
             parts[part] = load(source, part or "train", keep_empty=True, **reading).annotations()
         told = [str(w.message).partition(": ")[2] for w in caught if issubclass(w.category, UserWarning)]
         notes[part] = told
-    return parts, notes
+    return alike(parts), notes
 
 
 def check_data(
@@ -173,7 +173,9 @@ def check_data(
             larger[str(wider.min_size)] = best_possible_recall(boxes, wider, progress=progress).recall
     name = str(source) if str(source) in NAMES else named(source)[1].name
     report = DataReport(printable(name), config.min_size, config.max_size, reports, copies, larger, [])
-    report.advice = _advice(report, first.classes, parted=config.center_sampling_radius is not None)
+    report.advice = _advice(
+        report, first.classes, quoted(named(source)[1]), parted=config.center_sampling_radius is not None
+    )
     return report
 
 
@@ -242,8 +244,15 @@ def _duplicates(parts: dict[str, Annotations]) -> dict[str, list[list[str]]]:
     return found
 
 
-def _advice(report: DataReport, classes: Sequence[str], *, parted: bool) -> list[str]:
-    """A sentence for each finding, the gravest first; ``parted`` where center sampling is on already."""
+def _advice(report: DataReport, classes: Sequence[str], place: str, *, parted: bool) -> list[str]:
+    """A sentence for each finding, the gravest first.
+
+    Args:
+        report: with everything else.
+        classes: in the order of their labels.
+        place: of the data, as a command has it.
+        parted: center sampling is on already.
+    """
     advice = []
     between, within = report.duplicates["between"], report.duplicates["within"]
     if between:
@@ -290,8 +299,7 @@ def _advice(report: DataReport, classes: Sequence[str], *, parted: bool) -> list
             )
     advice += _of_boxes(report)
     if report.splits[0].split == "":
-        name = printable(report.name)
-        advice.append(f"there are no splits: fcos-edu data split {name} writes lists of train, val and test")
+        advice.append(f"there are no splits: fcos-edu data split {place} writes lists of train, val and test")
     return advice
 
 

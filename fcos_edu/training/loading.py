@@ -28,9 +28,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from .. import data
 from ..data import CorruptImageError
+from ..data.combined import CachedDataset
+from ..data.wrapped import classes_of
 from ..images import as_xyxy, check_images, check_targets
 from ..settings import ConfigError, Message, setting
-from ..text import counted
+from ..text import counted, printable
 from .config import TrainConfig
 
 SHARED_MEMORY = "/dev/shm"
@@ -99,11 +101,18 @@ def make_dataset(config: TrainConfig, given: Any = None) -> data.DetectionDatase
     return dataset
 
 
-def _plain(given: Any) -> data.DetectionDataset:
-    """A data set that somebody has made, as one of ours without transforms; theirs belong to what it reads."""
-    if isinstance(given, data.DetectionDataset) and given.transforms is None:
-        return copy.copy(given)  # it gets the run's transforms
-    return data.WrappedDataset(given)
+def _plain(given: Any, like: data.DetectionDataset | None = None) -> data.DetectionDataset:
+    """A data set that somebody has made, as one of ours without transforms; theirs belong to what it reads.
+
+    Its labels mean what those of ``like`` mean, if that was made by somebody too.
+    """
+    if isinstance(given, data.DetectionDataset):
+        return copy.copy(given) if given.transforms is None else data.WrappedDataset(given, first_label=0)
+    like = like.dataset if isinstance(like, CachedDataset) else like
+    if not isinstance(like, data.WrappedDataset):
+        return data.WrappedDataset(given)
+    names = like.classes if classes_of(given) is None else None
+    return data.WrappedDataset(given, names, first_label=like.first_label)
 
 
 def named(config: TrainConfig, dataset: Any, test: Any) -> TrainConfig:
@@ -138,31 +147,41 @@ def look(config: TrainConfig) -> Seen:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = _read(config)
-        test = make_test_dataset(config, dataset.classes)
+        test = make_test_dataset(config, dataset)
     return Seen(len(dataset), dataset.classes, 0 if test is None else len(test))
 
 
-def make_test_dataset(config: TrainConfig, classes: Sequence[str], given: Any = None) -> data.DetectionDataset | None:
-    """What is measured.
+def make_test_dataset(
+    config: TrainConfig, trained: data.DetectionDataset, given: Any = None
+) -> data.DetectionDataset | None:
+    """What is measured. Classes are those of the training set by their names, whatever numbers they have.
 
     Args:
         config: names the data.
-        classes: of the training set.
-        given: the data set itself.
+        trained: the training set.
+        given: the data set itself. Its labels count from what the training set's count from.
 
     Raises:
-        ValueError: other classes than the training set's, no such split, or one without boxes.
+        ValueError: boxes of classes that the training set does not have, no such split, or one without boxes.
     """
     if not config.test_split:
         return None
     name = config.test_data or config.data
-    test = data.load(name, config.test_split, **config.reading) if given is None else _plain(given)
+    test = data.load(name, config.test_split, **config.reading) if given is None else _plain(given, trained)
     test.transforms = data.transforms.eval_transforms()
-    if tuple(test.classes) != tuple(classes):
-        raise ValueError(
+    if tuple(test.classes) != tuple(trained.classes):
+        told = (
             f"{config.test_split} of {name} has the classes {', '.join(test.classes)}, but {config.split} of "
-            f"{config.data} has {', '.join(classes)}"
+            f"{config.data} has {', '.join(trained.classes)}"
         )
+        if not isinstance(test, data.FileDataset):
+            raise ValueError(told)
+        try:
+            test.relabel(trained.classes)
+        except ValueError as error:
+            raise ValueError(
+                f"{told}. {printable(error)}: label such objects for training too, or take these boxes out"
+            ) from None
     if test.annotations().ignored.all():  # told now, not after all steps
         raise ValueError(
             f"{config.test_split} of {name} has no box to measure with: name another split (--set test_split=NAME), or "

@@ -99,7 +99,7 @@ def train(
         stop.release()  # there is nothing to save yet
         set_seed(config.seed)
         data = first_on_each_machine(accelerator, lambda: make_dataset(config, dataset))
-        tested = make_test_dataset(config, data.classes, test)  # now: a missing split is told before hours of training
+        tested = make_test_dataset(config, data, test)  # now: a missing split is told before hours of training
         config = config.replace(**{"model.class_names": data.classes, "model.num_classes": len(data.classes)})
         at_the_end.callback(run.unlock)
         on_main(accelerator, run.lock)

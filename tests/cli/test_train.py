@@ -210,7 +210,7 @@ def test_a_run_without_a_recipe_reads_each_header_once(form, mine, tmp_path, mon
 
     def train(config, *_, **__):
         training = make_dataset(config)
-        return {"seconds": 1.0, "iterations": len(training), "AP": len(make_test_dataset(config, training.classes))}
+        return {"seconds": 1.0, "iterations": len(training), "AP": len(make_test_dataset(config, training))}
 
     monkeypatch.setattr(decoding, "_opened", counted)
     monkeypatch.setattr(loop, "train", train)

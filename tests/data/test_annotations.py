@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcos_edu.data.annotations import Annotations, Record, join
+from fcos_edu.data.annotations import Annotations, Record, alike, join
 
 
 def some(name: str = "some", first_id: int = 1, **more: object) -> Annotations:
@@ -117,3 +117,18 @@ def test_sizes_come_from_the_pictures_where_nothing_says_them(tmp_path: Path) ->
     assert (made.widths.tolist(), made.heights.tolist()) == ([40, 17], [30, 11])
     with pytest.raises(ValueError, match="was read without its pictures"):
         Annotations.of(records, ("a",), name="a").sized()
+
+
+def test_labels_follow_the_names() -> None:
+    made = some()
+    other = made.labelled_as(("c", "b", "a"))
+    assert [other.classes[k] for k in other.labels] == [made.classes[k] for k in made.labels]
+    assert other.category_ids == (3, 2, 1) and np.array_equal(other.boxes, made.boxes)
+    assert {a["category_id"] for a in other.ground_truth()["annotations"]} <= {1, 2}, "the ids of the file stay"
+    with pytest.raises(ValueError, match=r"some has \d box(es)? of 'b'; the classes are a"):
+        made.labelled_as(("a",))
+    without = replace(made, labels=np.zeros(5, np.int64))
+    assert without.labelled_as(("a",)).classes == ("a",), "a class without a box is no loss"
+    both = alike({"train": made, "val": other})
+    assert both["train"].classes == both["val"].classes == ("a", "b", "c")
+    assert np.array_equal(both["train"].labels, both["val"].labels)

@@ -197,3 +197,17 @@ def test_a_target_that_cannot_be_written_is_named_itself(tmp_path: Path) -> None
         with pytest.raises(ValueError, match="lies inside of .*/a, and would be read with it"):
             convert(tmp_path / "a", inside, "coco")
     assert not (tmp_path / "a" / "c").exists()
+
+
+def test_splits_that_number_their_classes_otherwise_become_one(tmp_path: Path) -> None:
+    """As each export of a tool counts the classes of its own pictures."""
+    entry = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 3, 10, 12]}
+    for split, names in (("train", ("nut", "bolt")), ("val", ("ring", "nut"))):
+        categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
+        image = {"id": 1, "file_name": f"{split}.png", "width": 40, "height": 30}
+        write(tmp_path / "source", {"images": [image], "annotations": [entry], "categories": categories}, split)
+    convert(tmp_path / "source", tmp_path / "new", "yolo")
+    for split, name in (("train", "nut"), ("val", "ring")):
+        made = load(tmp_path / "new", split)
+        assert made.classes == ("nut", "bolt", "ring")
+        assert [made.classes[label] for label in made[0][1]["labels"]] == [name]

@@ -71,7 +71,7 @@ def test_pictures_are_found_by_what_labels_call_them(tmp_path: Path) -> None:
         ("gone.jpg", "train", "train/gone.jpg"),
         ("/etc/hostname", "", "/etc/hostname"),  # which reading refuses
     ):
-        assert found.find(told, tmp_path / near) == wanted, told
+        assert Pictures(tmp_path).find(told, tmp_path / near) == wanted, told
     with pytest.raises(ValueError, match=r"names the picture 'x\.jpg', which may be 'train/x\.jpg' or 'val/x\.jpg'"):
         found.find("x.jpg", tmp_path)
     assert found.of_stem("a") == "a.jpg" and found.of_stem("b") is None

@@ -67,7 +67,7 @@ def test_splits_crowds_and_numbers(tmp_path: Path) -> None:
         ("[]", "holds a list; it must be an object"),
         (row(name=7), "has the file_name 7"),
         (row(objects=7), "has objects 7"),
-        (row(objects={"bbox": [[1, 2, 3, 4]]}), "must have as many categories as bbox"),
+        (row(objects={"bbox": [[1, 2, 3, 4]]}), "has objects with bbox; it must have bbox and categories"),
         (row(objects={"bbox": [[1, 2, 3, 4]], "category": []}), "must have as many categories as bbox"),
         (row(objects={"bbox": [[1, 2, 3]], "category": [0]}), "must be .x, y, width, height"),
         (row(objects={"bbox": [[1, 2, 3, None]], "category": [0]}), "has None where a number"),
@@ -152,3 +152,19 @@ def test_rows_that_are_none_are_refused() -> None:
     with pytest.raises(ValueError, match="none of the rows has a usable box"):
         load(empty)
     assert np.isfinite(load(empty, keep_empty=True).annotations().boxes).all()
+
+
+def test_columns_may_be_arrays_and_tuples() -> None:
+    """As a data set of the library hands them out once it has a format."""
+    boxes, labels = OBJECTS["bbox"], [1, 0]
+    for make in (tuple, np.array, torch.tensor):
+        objects = {"bbox": make(boxes), "category": make(labels), "iscrowd": make([0, 0])}
+        rows = Rows([{"image": Image.new("RGB", (40, 30)), "width": 40, "height": 30, "objects": objects}])
+        made = load(rows)
+        assert made[0][1]["boxes"].tolist() == BOXES and made[0][1]["labels"].tolist() == labels
+
+
+def test_a_column_that_is_missing_is_named(tmp_path: Path) -> None:
+    write(tmp_path, row(objects={"bbox": [[5, 6, 10, 12]], "kind": ["nut"]}))
+    with pytest.raises(ValueError, match="line 1, has objects with bbox, kind; it must have bbox and categories"):
+        load(tmp_path)

@@ -127,3 +127,11 @@ def test_bad_arguments_are_named() -> None:
         train_transforms(augment="mosaic")
     with pytest.raises(ValueError, match=r"flip is 1\.5"):
         train_transforms(flip=1.5)
+
+
+def test_a_thin_picture_keeps_a_side() -> None:
+    """3000 × 20 with a long side of at most 64: torchvision leaves nothing of the short one, in the middle of a run."""
+    image, target = resize(64, 64)(*sample([[10, 2, 40, 15]], 20, 3000))
+    assert image.shape == (3, 1, 64) and target["boxes"].canvas_size == (1, 64)
+    for augment in ("none", "flip", "strong"):
+        assert train_transforms((64,), 64, augment=augment)(*sample([[10, 2, 40, 15]], 20, 3000))[0].shape == (3, 1, 64)

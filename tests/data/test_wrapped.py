@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -194,3 +195,44 @@ def test_the_reference_recipe_trains_and_measures_without_a_wrapper() -> None:
     run.accumulate()
     run.summarize()
     assert run.stats[0] == pytest.approx(evaluate(model, dataset, progress=False)["AP"], abs=1e-6)
+
+
+class Counted(Dataset):  # type: ignore[type-arg]
+    """A picture for each label, of three classes."""
+
+    classes: tuple[str, ...] | None = ("nut", "bolt", "ring")
+
+    def __init__(self, *labels: int) -> None:
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Any:
+        boxes = torch.tensor([[1.0, 2, 20, 20]])
+        return Image.new("RGB", (40, 30)), {"boxes": boxes, "labels": torch.tensor([self.labels[index]])}
+
+
+def test_labels_that_may_count_from_0_or_1_are_told() -> None:
+    """A part without the last class would be read one class off, in silence."""
+    with pytest.warns(
+        UserWarning, match=r"from 1 to 2, and 3 classes.*so that 1 is 'bolt'; if 1 is 'nut'.*first_label=1"
+    ):
+        told = data.WrappedDataset(Counted(1, 2))
+    assert told.annotations().labels.tolist() == [1, 2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert data.WrappedDataset(Counted(1, 2), first_label=1).annotations().labels.tolist() == [0, 1]
+        assert data.WrappedDataset(Counted(1, 2, 3)).annotations().labels.tolist() == [0, 1, 2]
+        assert data.WrappedDataset(Counted(0, 1)).annotations().labels.tolist() == [0, 1]
+        named = ("__background__", "nut", "bolt", "ring")
+        assert data.WrappedDataset(Counted(1, 2), named).annotations().labels.tolist() == [1, 2]
+    with pytest.raises(ValueError, match="labels from 0 to 1, and 3 classes"):
+        data.WrappedDataset(Counted(0, 1), first_label=1)
+    with pytest.raises(ValueError, match="first_label is 2; it must be 0 or 1"):
+        data.WrappedDataset(Counted(1, 2), first_label=2)
+
+
+def test_an_image_without_boxes_as_torchvisions_wrapper_of_coco_has_it() -> None:
+    made = data.WrappedDataset(Somebodys(lambda image, target: (image, {"image_id": 7})), ("a",))
+    assert len(made) == 5 and len(made.annotations()) == 0 and len(made[0][1]["boxes"]) == 0

@@ -114,3 +114,22 @@ def test_a_folder_without_splits_and_drawn_shapes(tmp_path: Path) -> None:
     assert parts["val"].images == 3
     with pytest.raises(FileNotFoundError, match="'nowhere' is neither a folder nor a known data set"):
         check_data("nowhere", TINY)
+
+
+def test_splits_may_number_their_classes_otherwise(tmp_path: Path) -> None:
+    write(tmp_path, {"a.png": [(1, [4, 4, 20, 20])]})
+    write(tmp_path, {"b.png": [(1, [4, 4, 20, 20])]}, "val", first=7)
+    file = tmp_path / "val.json"
+    document = json.loads(file.read_text())
+    names = [category["name"] for category in document["categories"]]
+    document["categories"] = [{"id": i, "name": name} for i, name in enumerate((*names[::-1], "new"), start=1)]
+    file.write_text(json.dumps(document))
+    train, val = check_data(tmp_path, TINY).splits
+    assert list(train.per_class) == list(val.per_class) == [*names, "new"]
+    assert train.per_class[names[0]] == 1 and val.per_class[names[-1]] == 1
+
+
+def test_what_is_to_be_typed_can_be_copied(tmp_path: Path) -> None:
+    folder = write(tmp_path / "my folder", {"a.png": [(1, [4, 4, 20, 20])]})
+    (folder / "train.json").rename(folder / "instances_default.json")
+    assert f"fcos-edu data split '{folder}' writes lists" in str(check_data(folder, TINY))

@@ -506,7 +506,9 @@ def _(folder: Path) -> None:
 
 
 @refused(
-    "Labels of tools", "a folder of pictures without labels", "FOLDER has neither VOC's layout (…) nor a CSV file (…)."
+    "Labels of tools",
+    "a folder of pictures without labels",
+    "FOLDER has neither VOC's layout (…) nor a CSV file (…). It holds 1 .png.",
 )
 def _(folder: Path) -> None:
     Image.new("RGB", (4, 3)).save(folder / "a.png")

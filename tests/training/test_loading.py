@@ -11,11 +11,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from fcos_edu import ConfigError, FCOSConfig, data
 from fcos_edu.training import loading
 from fcos_edu.training.config import TrainConfig
 from fcos_edu.training.loading import CheckedCollate, StepSampler, Stream, make_dataset, make_loader, make_test_dataset
+from tests.data.test_wrapped import Counted
 
 SMALL = FCOSConfig.tiny(num_classes=5, min_size=64, max_size=64, fpn_channels=16, num_head_convs=1)
 
@@ -155,19 +157,54 @@ def test_grouping_looks_at_the_sizes_of_the_annotations(tmp_path):
 
 
 def test_the_test_set_must_have_the_same_classes(tmp_path):
+    other = data.DetectionDataset(("thing",))
     with pytest.raises(ValueError, match="has the classes disc.*but train of shapes has thing"):
-        make_test_dataset(config(), ("thing",))
-    assert make_test_dataset(config(test_split=""), ("thing",)) is None
-    classes = data.load("shapes", "train").classes
-    assert len(make_test_dataset(config(test_split="test"), classes)) == 4
+        make_test_dataset(config(), other)
+    assert make_test_dataset(config(test_split=""), other) is None
+    shapes = data.load("shapes", "train")
+    assert len(make_test_dataset(config(test_split="test"), shapes)) == 4
     data.ShapesDataset(num_images=3, split="val").export_coco(tmp_path)
-    assert len(make_test_dataset(config(test_data=str(tmp_path)), classes)) == 3
+    assert len(make_test_dataset(config(test_data=str(tmp_path)), shapes)) == 3
+
+
+def test_classes_of_the_test_set_go_by_their_names(tmp_path: Path) -> None:
+    """Tools number the classes of each export anew; a box of a class that is not trained on is named."""
+    (tmp_path / "images").mkdir()
+    for split, names in (("train", ("nut", "bolt")), ("val", ("bolt", "nut", "ring"))):
+        document = {
+            "images": [{"id": 1, "file_name": f"{split}.png"}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 4, 20, 20]}],
+            "categories": [{"id": i, "name": name} for i, name in enumerate(names, start=1)],
+        }
+        Image.new("RGB", (64, 48)).save(tmp_path / "images" / f"{split}.png")
+        (tmp_path / f"{split}.json").write_text(json.dumps(document))
+    own = TrainConfig(data=str(tmp_path), augment="none")
+    trained = make_dataset(own)
+    test = make_test_dataset(own, trained)
+    assert test is not None and test.classes == trained.classes == ("nut", "bolt")
+    assert test[0][1]["labels"].tolist() == [1] and test.ground_truth()["categories"][1] == {"id": 1, "name": "bolt"}
+    document["annotations"][0]["category_id"] = 3  # type: ignore[index]
+    (tmp_path / "val.json").write_text(json.dumps(document))
+    with pytest.raises(ValueError, match=r"has nut, bolt\. .* has 1 box of 'ring'.*: label such objects"):
+        make_test_dataset(own, trained)
+
+
+def test_labels_of_the_test_set_count_as_those_of_the_training_set() -> None:
+    """Without its last class, a test set that counts from 1 looks as if it counted from 0."""
+    for cache in (False, True):
+        own = TrainConfig(data="mine", augment="none", test_split="given", cache=cache)
+        trained = make_dataset(own, Counted(1, 2, 3))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            test = make_test_dataset(own, trained, Counted(1, 2))
+        assert test is not None and test.annotations().labels.tolist() == [0, 1]
+        nameless, part = Counted(1, 2, 3), Counted(1, 2)
+        nameless.classes = part.classes = None
+        assert len(make_test_dataset(own, make_dataset(own, nameless), part).classes) == 4  # type: ignore[union-attr]
 
 
 def test_images_are_read_as_the_configuration_says(tmp_path: Path) -> None:
     """Background is kept, pictures are turned and bounded, in training and in what is measured."""
-    from PIL import Image
-
     exif = Image.Exif()
     exif[274] = 3
     (tmp_path / "images").mkdir()
@@ -184,10 +221,10 @@ def test_images_are_read_as_the_configuration_says(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert len(make_dataset(config)) == 1 and len(make_dataset(config.replace(keep_empty=True))) == 2
-    test = make_test_dataset(config, ("a",))
+    test = make_test_dataset(config, data.DetectionDataset(("a",)))
     assert test is not None and len(test) == 2 and test._turn.all()
     with pytest.raises(data.CorruptImageError, match="--max-pixels 3072"):
-        make_test_dataset(config.replace(max_pixels=100), ("a",))
+        make_test_dataset(config.replace(max_pixels=100), data.DetectionDataset(("a",)))
 
 
 @pytest.mark.parametrize(
