@@ -274,7 +274,12 @@ def load(source: str | Path, device: str | None = None) -> nn.Module:
 
 
 def load_for(
-    source: str | Path, dataset: DetectionDataset, kind: type[nn.Module] = nn.Module, device: str | None = None
+    source: str | Path,
+    dataset: DetectionDataset,
+    kind: type[nn.Module] = nn.Module,
+    device: str | None = None,
+    *,
+    by_name: bool = False,
 ) -> nn.Module:
     """The same, refused if it cannot be measured on ``dataset``.
 
@@ -283,6 +288,8 @@ def load_for(
         dataset: whose classes the detector must have.
         kind: what the measure needs, such as :class:`~fcos_edu.model.FCOS`.
         device: as for :func:`load`.
+        by_name: classes of the same names in another order are no others: those of ``dataset``, which must be one of
+            files, are numbered anew.
 
     Raises:
         ValueError: other classes, another kind of detector, or there is no such device.
@@ -291,10 +298,10 @@ def load_for(
     config: FCOSConfig = model.config  # type: ignore[assignment]
     if config.class_names and tuple(config.class_names) != tuple(dataset.classes):
         told = f"{source} detects {', '.join(config.class_names)}, but the data has {', '.join(dataset.classes)}"
-        if not isinstance(dataset, FileDataset):
+        if not by_name or not isinstance(dataset, FileDataset):
             raise ValueError(told)
         try:
-            dataset.relabel(config.class_names)  # by their names, whatever numbers they have in the data
+            dataset.relabel(config.class_names)
         except ValueError:
             raise ValueError(told) from None
     if not config.class_names and config.num_classes != len(dataset.classes):

@@ -143,7 +143,7 @@ def run_detections(arguments: argparse.Namespace) -> None:
     dataset = _dataset(arguments)
     runs = []
     for source in arguments.checkpoint:
-        model = load_for(source, dataset, FCOS)
+        model = load_for(source, dataset, FCOS, by_name=True)
         assert isinstance(model, FCOS)
         found, clear = ambiguous_detections_above((0.0, _CLEAR), model, dataset, **_loading(arguments))
         runs.append({**found, f"score at least {_CLEAR}": {k: v for k, v in clear.items() if k != "samples"}})
@@ -188,7 +188,7 @@ def run_centerness(arguments: argparse.Namespace) -> None:
     from ..model import FCOS
 
     dataset = _dataset(arguments)
-    model = load_for(arguments.checkpoint, dataset, FCOS)
+    model = load_for(arguments.checkpoint, dataset, FCOS, by_name=True)
     assert isinstance(model, FCOS)
     ways = four_ways(model, dataset, **_loading(arguments))
     paper = STUDIES["centerness"].paper
@@ -222,7 +222,7 @@ def run_score_iou(arguments: argparse.Namespace) -> None:
     dataset = _dataset(arguments)
     points, runs = [], []
     for source in arguments.checkpoint:
-        model = load_for(source, dataset, FCOS)
+        model = load_for(source, dataset, FCOS, by_name=True)
         assert isinstance(model, FCOS)
         points.append(score_iou(model, dataset, **_loading(arguments)))
         run = {}
@@ -285,7 +285,7 @@ def _results(source: str, arguments: argparse.Namespace, dataset: Any, truth: di
 
     if arguments.detections:
         return read_detections(source, truth)
-    return predict(load_for(source, dataset), dataset, **_loading(arguments))
+    return predict(load_for(source, dataset, by_name=True), dataset, **_loading(arguments))
 
 
 def _short(source: str, taken: dict[str, Any]) -> str:
@@ -330,7 +330,7 @@ def run_proposals(arguments: argparse.Namespace) -> None:
         if arguments.detections:
             results = read_detections(source, truth)
         else:
-            model = load_for(source, dataset, TwoStage)
+            model = load_for(source, dataset, TwoStage, by_name=True)
             assert isinstance(model, TwoStage)
             results = predict(FirstStage(model), dataset, **_loading(arguments))
         rows[_short(source, rows)] = proposal_recall(truth, results)

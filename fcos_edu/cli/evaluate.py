@@ -126,7 +126,7 @@ def _of_detector(arguments: argparse.Namespace) -> Measured:
         arguments.data, arguments.split or "test", transforms=eval_transforms(), on_corrupt=arguments.on_corrupt,
         keep_empty=True, **picture_options(arguments),
     )  # fmt: skip
-    model = load_for(arguments.checkpoint, dataset, device=arguments.device)
+    model = load_for(arguments.checkpoint, dataset, device=arguments.device, by_name=True)
     print(
         f"{arguments.data}, {arguments.split or 'test'}: {len(dataset)} image{'s' * (len(dataset) != 1)}",
         file=sys.stderr,
