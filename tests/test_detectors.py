@@ -324,7 +324,11 @@ def test_classes_of_the_data_go_by_their_names(tmp_path):
     dataset = data.load(tmp_path / "set", "val")
     before = [dataset.classes[label] for label in dataset.annotations().labels]
     ids = [entry["category_id"] for entry in dataset.ground_truth()["annotations"]]
-    detectors.load_for(tmp_path / "a.safetensors", dataset)
+    given = dataset.classes
+    with pytest.raises(ValueError, match="detects new, cross, .*but the data has"):  # a reader's own is left alone
+        detectors.load_for(tmp_path / "a.safetensors", dataset)
+    assert dataset.classes == given
+    detectors.load_for(tmp_path / "a.safetensors", dataset, by_name=True)
     assert dataset.classes == ("new", *data.shapes.CLASSES[::-1])
     assert [dataset.classes[label] for label in dataset.annotations().labels] == before
     assert [entry["category_id"] for entry in dataset.ground_truth()["annotations"]] == ids
