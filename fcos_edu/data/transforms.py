@@ -17,7 +17,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-AUGMENTATIONS = ("none", "flip", "strong")
+AUGMENTATIONS = ("none", "flip", "strong", "jitter")
 
 
 def _finish() -> list[v2.Transform]:
@@ -64,7 +64,9 @@ def train_transforms(
         max_size: upper bound of the long side in pixels.
         flip: probability of mirroring left and right.
         augment: "none" resizes only; "flip" is the paper's recipe; "strong" is for small sets: also `scale`
-            and `colour`, at the values given here or else (0.7, 1.4) and 0.3.
+            and `colour`, at the values given here or else (0.7, 1.4) and 0.3; "jitter" is for long trainings from
+            random weights: a square window instead of the whole picture (`RandomWindow`), by a factor of `scale`, or
+            else of (0.6, 2), and `colour`.
         vertical_flip: probability of mirroring top and bottom; right for photographs without an above and
             below, as from a microscope.
         scale: zoom the picture by a factor of this range and shift it by up to a tenth; the canvas stays
@@ -86,11 +88,11 @@ def train_transforms(
             steps.append(v2.RandomHorizontalFlip(flip))
         if vertical_flip > 0:
             steps.append(v2.RandomVerticalFlip(vertical_flip))
-        if augment == "strong":
-            scale = (0.7, 1.4) if scale is None else scale
+        if augment in ("strong", "jitter"):
+            scale = scale or ((0.7, 1.4) if augment == "strong" else (0.6, 2.0))
             colour = 0.3 if colour is None else colour
         if scale is not None:
-            steps.append(RandomZoom(scale))
+            steps.append(RandomWindow(scale) if augment == "jitter" else RandomZoom(scale))
         if colour:
             steps.append(v2.ColorJitter(brightness=colour, contrast=colour, saturation=colour, hue=colour / 10))
     return v2.Compose([*steps, *_finish()])
@@ -144,3 +146,47 @@ class RandomZoom(v2.Transform):
         inside = ((centres > 0) & (centres < 2 * middle)).all(dim=1)
         boxes = tv_tensors.wrap(moved[inside], like=target["boxes"])
         return zoomed, {**target, "boxes": boxes, "labels": target["labels"][inside]}
+
+
+class RandomWindow(v2.Transform):
+    """A square window of random size, place and shape onto a picture, brought to the picture's short side S.
+
+    Large-scale jittering (Ghiasi et al. 2021) with a change of shape, as Inception's crops have it. All pictures become
+    (3, S, S): batches need no padding. A window that is larger than the picture shows grey beside it. As for
+    `RandomZoom`, a box whose centre is not in the window is dropped with its label.
+
+    Args:
+        scale: smallest and largest factor by which the picture is magnified, > 0; drawn evenly in its logarithm.
+        stretch: at most so many times wider, or higher, does the window make things; >= 1.
+        fill: grey value 0..255 of bare pixels.
+    """
+
+    def __init__(self, scale: tuple[float, float] = (0.6, 2.0), stretch: float = 1.25, fill: int = 124) -> None:
+        super().__init__()
+        if not 0 < scale[0] <= scale[1]:
+            raise ValueError(f"scale is {scale}; 0 < smallest <= largest must hold.")
+        if stretch < 1:
+            raise ValueError(f"stretch is {stretch}; it must be at least 1.")
+        self.scale, self.stretch, self.fill = scale, stretch, fill
+
+    def forward(self, image: torch.Tensor, target: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any]]:
+        """(3, H, W) becomes (3, S, S), S the smaller of H and W, and boxes follow."""
+        height, width = image.shape[-2:]
+        side = min(height, width)
+        unit = torch.rand(4).tolist()
+        factor = self.scale[0] * (self.scale[1] / self.scale[0]) ** unit[0]
+        wider = self.stretch ** (unit[1] - 0.5)
+        window = [max(1, round(side / (factor * wider))), max(1, round(side / (factor / wider)))]  # width, height
+        # Inside of the picture, or around it.
+        left, top = (round(u * (have - want)) for u, have, want in zip(unit[2:], (width, height), window, strict=True))
+        border = [max(0, -left), max(0, -top), max(0, left + window[0] - width), max(0, top + window[1] - height)]
+        padded = functional.pad(image, border, fill=self.fill) if any(border) else image
+        shown = functional.resized_crop(padded, max(0, top), max(0, left), window[1], window[0], size=[side, side])
+
+        factors = side / torch.tensor(window)
+        xyxy = target["boxes"].as_subclass(torch.Tensor)  # (M, 4)
+        moved = (xyxy - torch.tensor([left, top]).repeat(2)) * factors.repeat(2)
+        centres = (moved[:, :2] + moved[:, 2:]) / 2
+        inside = ((centres > 0) & (centres < side)).all(dim=1)
+        boxes = tv_tensors.BoundingBoxes(moved[inside], format="XYXY", canvas_size=(side, side))  # type: ignore[call-overload]
+        return shown, {**target, "boxes": boxes, "labels": target["labels"][inside]}

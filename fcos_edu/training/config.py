@@ -70,7 +70,7 @@ class TrainConfig(Settings):
     compile: bool = False  # torch.compile of backbone, pyramid, head and losses (FCOS.compile)
 
     # -- images
-    augment: Literal["none", "flip", "strong"] = "flip"
+    augment: Literal["none", "flip", "strong", "jitter"] = "flip"
     vertical_flip: Share = 0.0  # probability; for photographs without an above and below
     zoom: tuple[Positive, ...] = ()  # smallest and largest random zoom; empty: none, or what augment says
     train_sizes: tuple[
