@@ -35,7 +35,7 @@ Detector = Literal[
     "fcos", "torchvision_fcos", "retinanet", "retinanet_one_anchor", "faster_rcnn", "faster_rcnn_gn",
     "faster_rcnn_gn_all", "faster_rcnn_fcos", "faster_rcnn_fcos_256",
 ]  # fmt: skip
-PACKAGED = ("shapes", "bccd")
+PACKAGED = ("shapes", "bccd", "people")
 
 
 @dataclass(frozen=True)

@@ -251,8 +251,9 @@ def load(source: str | Path, device: str | None = None) -> nn.Module:
     """A trained detector, in evaluation mode, on the GPU if there is one.
 
     Args:
-        source: a checkpoint file of any detector that :func:`build` makes, or a run's folder; ``shapes`` or ``bccd``
-            for the ones that come with the package; ``torchvision:COCO_V1`` for torchvision's published FCOS.
+        source: a checkpoint file of any detector that :func:`build` makes, or a run's folder; ``shapes``,
+            ``bccd`` or ``people`` for the ones that come with the package; ``torchvision:COCO_V1`` for torchvision's
+            published FCOS.
         device: as for :func:`~fcos_edu.devices.pick_device`.
 
     Raises:

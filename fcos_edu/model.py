@@ -324,7 +324,10 @@ class FCOS(nn.Module):
 
     @classmethod
     def pretrained(cls, name: str) -> FCOS:
-        """A small detector that comes with the package: ``"shapes"`` or ``"bccd"``. Works offline, in a second."""
+        """A small detector that comes with the package: ``"shapes"``, ``"bccd"`` or ``"people"``.
+
+        Works offline, in a second.
+        """
         return cls.load(weights.packaged(name))
 
     @classmethod

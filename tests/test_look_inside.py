@@ -25,6 +25,7 @@ from fcos_edu import FCOS, FCOSConfig
 from fcos_edu.centerness import centerness
 from fcos_edu.config import PACKAGED
 from fcos_edu.data import load
+from fcos_edu.data.photographs import PHOTOGRAPHS
 from fcos_edu.images import resized_size, scale_boxes
 from fcos_edu.locations import Grid
 from fcos_edu.targets import candidates, ltrb_to_boxes, make_targets, pad_boxes
@@ -132,10 +133,22 @@ def cells(number: int, height: int, width: int) -> NDArray[np.uint8]:
     return (picture + generator.normal(0, 5, picture.shape)).clip(0, 255).astype(np.uint8)
 
 
+def people(number: int, height: int, width: int) -> NDArray[np.uint8]:
+    """A window onto one of the photographs that may be shown, made larger or smaller: (H, W, 3)."""
+    here = [photograph for photograph in PHOTOGRAPHS.values() if photograph.path]
+    image, _ = here[number % len(here)].read()
+    picture = Image.fromarray(image.permute(1, 2, 0).numpy())
+    generator = np.random.default_rng(number)
+    share = generator.uniform(0.7, 1) * min(picture.width / width, picture.height / height)
+    left, top = generator.uniform(0, (picture.width - share * width, picture.height - share * height))
+    window = (left, top, left + share * width, top + share * height)
+    return np.array(picture.resize((width, height), Image.Resampling.BILINEAR, box=window))
+
+
 @functools.cache
 def given_pictures(name: str) -> list[NDArray[np.uint8]]:
     """What a detector looks at: 20 pictures of three sizes, (H, W, 3) each."""
-    draw = shapes if name == "shapes" else cells
+    draw = {"shapes": shapes, "bccd": cells, "people": people}[name]
     return [draw(number, *SIZES[number % len(SIZES)]) for number in range(PICTURES)]
 
 
@@ -369,13 +382,19 @@ def test_the_page_is_given_checkpoints_and_pictures(extension: ModuleType, tmp_p
         given = read_script(tmp_path / "out" / f"{name}.js")
         assert base64.b64decode(given["checkpoint"]) == Path(packaged(name)).read_bytes()
         sizes = [Image.open(io.BytesIO(base64.b64decode(one["data"]))).size for one in given["pictures"]]
-        assert sizes == ([(256, 256)] * len(extension.SHAPES) if name == "shapes" else []), "no data, no photograph"
+        photographs = [(512, 600), (512, 512), (512, 512)]
+        wanted = {"shapes": [(256, 256)] * len(extension.SHAPES), "people": photographs}
+        assert sizes == wanted.get(name, []), "no data, no photograph of blood cells"
+        if name == "people":
+            assert [one["truth"]["labels"] for one in given["pictures"]] == [[0]] * 3
+            continue
         for index, one in zip(extension.SHAPES, given["pictures"]):
             _, target = load("shapes", "test", num_images=index + 1)[index]
             assert one["truth"] == {key: target[key].tolist() for key in ("boxes", "labels")}
-    assert Image.open(tmp_path / "out" / "first.jpg").size == (256, 256), "what the landing page shows"
+    assert Image.open(tmp_path / "out" / "first.jpg").size == (512, 600), "what the landing page shows"
     landing = extension.LookHere.run(None)[0].astext()
-    assert "A generated picture" in landing and 'data-detector="shapes"' in landing and "BCCD" not in landing
+    assert "A photograph" in landing and 'data-detector="people"' in landing and "BCCD" not in landing
+    assert "Grace Hopper" in landing and "public domain" in landing, "whose it is"
     assert all((tmp_path / "out" / name).is_file() for name in re.findall(r"_static/look_inside/([\w.]+)", landing))
     others = {*(f"{name}.js" for name in PACKAGED), "first.jpg"}
     assert sum(path.stat().st_size for path in (tmp_path / "out").iterdir() if path.name not in others) < 120_000

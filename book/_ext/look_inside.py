@@ -2,12 +2,12 @@
 
 - The scripts and ``page.css`` in ``_static/look_inside``, from ``book/_look_inside``: out of
   ``book/_static`` Jupyter Book would load them on every page.
-- ``shapes.js`` and ``bccd.js``: the checkpoints that come with the package, and prepared pictures, as base64, because
-  from a disk a page may load scripts and nothing else.
-
+- ``shapes.js``, ``bccd.js`` and ``people.js``: the checkpoints that come with the package, and prepared pictures, as
+  base64, because from a disk a page may load scripts and nothing else.
 - ``first.jpg``: what the landing page's copy (the directive ``look-here``) shows before it is started.
 
 BCCD's photographs are no part of the repository: where they do not lie in the data folder, the page is built without.
+Those of people come with matplotlib and scikit-image.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from sphinx.application import Sphinx
 from fcos_edu import FCOS
 from fcos_edu.config import PACKAGED
 from fcos_edu.data import load
+from fcos_edu.data.photographs import PHOTOGRAPHS
 from fcos_edu.data.sources import SOURCES, data_root
 from fcos_edu.data.voc import VOCDataset
 from fcos_edu.drawing import draw_detections
@@ -42,8 +43,9 @@ from fcos_edu.widgets.piece import style
 PAGE = "look_inside"
 SOURCE = Path(__file__).resolve().parents[1] / "_look_inside"
 SHAPES = (11, 28, 36)  # of the test split, which no training run sees
-PHOTOGRAPHS = 3  # of BCCD's test split
-LANDING = 1  # which of the pictures the landing page shows
+SMEARS = 3  # photographs of BCCD's test split
+LANDING = 1  # which of BCCD's the landing page shows
+PORTRAIT = "hopper"  # the photograph of a person that is on every machine
 THRESHOLD = 0.3  # of scores, as the page begins
 SCRIPTS = ("network", "truth", "maps", "page")  # in the order in which they need each other
 
@@ -70,9 +72,22 @@ def bccd_pictures(folder: Path) -> list[dict[str, Any]]:
         warnings.simplefilter("ignore")  # of the boxes that are left out, which whoever trains on them hears of
         photographs = VOCDataset(folder, "test", classes=SOURCES["bccd"].classes)
     pictures = []
-    for number, index in enumerate(range(0, len(photographs), len(photographs) // PHOTOGRAPHS)[:PHOTOGRAPHS], start=1):
+    for number, index in enumerate(range(0, len(photographs), len(photographs) // SMEARS)[:SMEARS], start=1):
         data = (folder / "JPEGImages" / photographs.file_name(index)).read_bytes()
         pictures.append(_picture(f"Blood {number}", "image/jpeg", data, photographs[index][1]))
+    return pictures
+
+
+def people_pictures() -> list[dict[str, Any]]:
+    """Photographs of people that may be shown, with their boxes: those that are on this machine."""
+    pictures = []
+    for photograph in PHOTOGRAPHS.values():
+        if photograph.path is None:
+            continue
+        image, target = photograph.read()
+        file = io.BytesIO()
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=90)
+        pictures.append(_picture(photograph.title, "image/jpeg", file.getvalue(), target))
     return pictures
 
 
@@ -99,21 +114,26 @@ def blood() -> Path:
 def still(folder: Path) -> tuple[str, bytes, str]:
     """What the landing page shows before its reader starts the detector: its name, a JPEG file, and what is seen.
 
-    A photograph of BCCD, or a generated picture where there is none.
+    A photograph of BCCD with its many cells; where there is none, one of a person.
     """
-    photographs = bccd_pictures(folder)
-    name, pictures = ("bccd", photographs) if photographs else ("shapes", shapes_pictures())
-    data = base64.b64decode(pictures[LANDING]["data"])
+    name, pictures, kind = "bccd", bccd_pictures(folder), "A photograph of stained blood cells"
+    if not pictures:
+        name, pictures, kind = "people", people_pictures(), f"The photograph {PHOTOGRAPHS[PORTRAIT].title}"
+    data = base64.b64decode(pictures[first_of(name)]["data"])
     image = torch.from_numpy(np.array(Image.open(io.BytesIO(data)).convert("RGB"))).permute(2, 0, 1)
     model = FCOS.pretrained(name).set_inference(score_threshold=THRESHOLD)
     (found,) = model([image])
     names = model.config.class_names
     counts = Counter(names[label] for label in found["labels"].tolist())
     told = ", ".join(f"{count} {word}" for word, count in counts.items()) or "nothing"
-    kind = "A photograph of stained blood cells" if photographs else "A generated picture with shapes"
     file = io.BytesIO()
     Image.fromarray(draw_detections(image, found, names).permute(1, 2, 0).numpy()).save(file, "JPEG", quality=88)
     return name, file.getvalue(), f"{kind} with the boxes and scores of the detector: {told}"
+
+
+def first_of(name: str) -> int:
+    """Which of a detector's pictures the landing page shows."""
+    return LANDING if name == "bccd" else 0
 
 
 class LookHere(Directive):
@@ -122,9 +142,8 @@ class LookHere(Directive):
     def run(self) -> list[nodes.Node]:
         """Called by docutils."""
         name, _, seen = still(blood())
-        kind = "photograph" if name == "bccd" else "generated picture"
         credit = (
-            f"A {kind} that the detector was not trained on, with all that it finds at a class score above "
+            "A photograph that the detector was not trained on, with all that it finds at a class score above "
             f"{THRESHOLD}, its mistakes too."
         )
         if name == "bccd":
@@ -133,10 +152,13 @@ class LookHere(Directive):
                 licence = f'<a href="_static/{PAGE}/bccd_license.txt">{licence}</a>'
             source = '<a href="https://github.com/Shenggan/BCCD_Dataset">BCCD dataset</a>'
             credit += f" From the test split of the {source}, © 2017 shenggan, {licence}."
+        else:
+            shown = PHOTOGRAPHS[PORTRAIT]
+            credit += f' <a href="{shown.link}">{escape(shown.credit)}</a>.'
         scripts = "".join(f'<script src="_static/{PAGE}/{each}.js"></script>' for each in SCRIPTS)
         html = f"""<link rel="stylesheet" href="_static/{PAGE}/page.css">
 <div class="look-small" role="group" aria-label="The detector in this page" data-detector="{name}"
- data-picture="{LANDING}" data-lm-suppress-shortcuts="true">
+ data-picture="{first_of(name)}" data-lm-suppress-shortcuts="true">
 <img src="_static/{PAGE}/first.jpg" alt="{escape(seen)}">
 <button type="button" class="look-go" hidden>Run the detector here</button>
 </div>
@@ -153,9 +175,9 @@ def write(folder: Path) -> None:
         shutil.copyfile(path, folder / path.name)
     own = (SOURCE / "page.css").read_text("utf-8")
     (folder / "page.css").write_text("\n".join([style("base"), style("explore"), own]), "utf-8")
-    pictures = {"shapes": shapes_pictures(), "bccd": bccd_pictures(blood())}
+    pictures = {"shapes": shapes_pictures(), "bccd": bccd_pictures(blood()), "people": people_pictures()}
     for name in PACKAGED:
-        (folder / f"{name}.js").write_text(script(name, pictures.get(name, [])), "utf-8")
+        (folder / f"{name}.js").write_text(script(name, pictures[name]), "utf-8")
     if pictures["bccd"] and (blood() / "LICENSE").is_file():  # MIT: the notice goes with the photographs
         shutil.copyfile(blood() / "LICENSE", folder / "bccd_license.txt")
 

@@ -5,9 +5,10 @@
   const SVG = "http://www.w3.org/2000/svg";
   const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"];
   const SIDES = [["l", "#0072b2"], ["t", "#d55e00"], ["r", "#009e73"], ["b", "#cc79a7"]];
-  const NAMES = { shapes: "Shapes", bccd: "Blood cells" };
+  const NAMES = { people: "People", bccd: "Blood cells", shapes: "Shapes" };
+  const WANTED = { people: "one of people", bccd: "one of a blood smear" }; // of the reader, where there is no picture
   const DRAWN = ["disc", "ring", "triangle", "square", "cross"];
-  const LARGEST = 1600; // a larger picture is made smaller first: the network sees 400 pixels at most
+  const LARGEST = 1600; // a larger picture is made smaller first: the networks see 544 pixels at most
   const script = document.currentScript;
 
   // ---- small helpers
@@ -106,7 +107,7 @@
     const blob = new Blob([`(${work})(${fcosInThePage})`], { type: "text/javascript" });
     const worker = new Worker(URL.createObjectURL(blob));
     const state = {
-      name: root.dataset.detector ?? "shapes", level: 4, heat: "none", label: -1, picture: 0, draw: "", chosen: -1, place: [128, 128],
+      name: root.dataset.detector ?? "people", level: 4, heat: "none", label: -1, picture: 0, draw: "", chosen: -1, place: [128, 128],
       threshold: 0.3, nms: 0.6, centerness: true, seen: null, found: [], job: 0, busy: false, waits: false,
       truth: null, // {boxes, labels} in pixels of the picture, where it is known
       shown: false, ticket: 0,
@@ -205,7 +206,7 @@
       if (pictures.length) show(Number(root.dataset.picture ?? 0));
       else {
         blank();
-        write(say, "No prepared photograph was at hand when this page was built: drop one of a blood smear here.");
+        write(say, `No prepared photograph was at hand when this page was built: drop ${WANTED[state.name]} here.`);
       }
     }
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         imagefolder,
         labelme,
         loading,
+        photographs,
         processes,
         shapes,
         sources,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from .imagefolder import HuggingFaceDataset, ImagefolderDataset
     from .labelme import LabelmeDataset
     from .loading import load, load_annotations
+    from .photographs import PHOTOGRAPHS, Photograph
     from .shapes import ShapesDataset
     from .sources import BCCD_CLASSES, NAMES, SHAPES_CLASSES, VOC_CLASSES, data_root
     from .statistics import Summary, summary
@@ -81,6 +83,7 @@ else:
             "imagefolder": ("HuggingFaceDataset", "ImagefolderDataset"),
             "labelme": ("LabelmeDataset",),
             "loading": ("load", "load_annotations"),
+            "photographs": ("PHOTOGRAPHS", "Photograph"),
             "shapes": ("ShapesDataset",),
             "sources": ("BCCD_CLASSES", "NAMES", "SHAPES_CLASSES", "VOC_CLASSES", "data_root"),
             "statistics": ("Summary", "summary"),
@@ -106,6 +109,7 @@ else:
             "imagefolder",
             "labelme",
             "loading",
+            "photographs",
             "processes",
             "shapes",
             "sources",
@@ -135,6 +139,8 @@ __all__ = [
     "JoinedDataset",
     "LabelmeDataset",
     "NAMES",
+    "PHOTOGRAPHS",
+    "Photograph",
     "SHAPES_CLASSES",
     "ShapesDataset",
     "Summary",
@@ -169,6 +175,7 @@ __all__ = [
     "load",
     "load_annotations",
     "loading",
+    "photographs",
     "processes",
     "read_image",
     "shapes",

@@ -47,7 +47,7 @@ class TrainConfig(Settings):
     split: str = "train"
     test_data: str = ""  # measured at the end; "" for the same as data
     test_split: str = "val"  # "" for no measurement
-    start_from: str = ""  # fine-tune this detector: a checkpoint, shapes, bccd, or torchvision:COCO_V1
+    start_from: str = ""  # fine-tune this detector: a checkpoint, a packaged one, or torchvision:COCO_V1
 
     # -- steps
     iterations: Count = 90_000  # optimizer steps
@@ -145,7 +145,7 @@ class TrainConfig(Settings):
         The classes are the new data's.
 
         Args:
-            source: a checkpoint of FCOS, ``shapes`` or ``bccd`` for the ones that come with the package, or
+            source: a checkpoint of FCOS, ``shapes``, ``bccd`` or ``people`` for the ones that come with the package, or
                 ``torchvision:COCO_V1``, of which nothing is fetched yet.
             keep_sizes: the sizes of images stay those of this configuration, as they always do where ``train_sizes``
                 are drawn.

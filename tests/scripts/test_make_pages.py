@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fcos_edu.config import PACKAGED
 from scripts import ROOT, make_pages
 
 from ..test_site import NOTEBOOKS, TOC, toc_files
@@ -198,3 +199,27 @@ def test_packages_inside_packages_have_pages_below_each_other(tree: Path) -> Non
     assert "| [`wing.one`](fcos_edu.wing.one.md) | The first one |" in api_pages["fcos_edu.wing"]
     assert "wing.deep.two" not in api_pages["fcos_edu.wing"], "that is said on the page of wing.deep"
     assert "{py:obj}`b <fcos_edu.wing.one.b>`, {py:obj}`other <fcos_edu.thing.a>`" in api_pages["fcos_edu"]
+
+
+def test_the_packaged_detectors_have_their_figures(tree: Path) -> None:
+    block = "<!-- pages: detectors -->\n<!-- /pages: detectors -->\n"
+    (tree / "book" / "detectors.md").write_text(f"# Detectors\n\n{block}", "utf-8")
+    checkpoints, results = tree / "fcos_edu" / "checkpoints", tree / "fcos_edu" / "results"
+    checkpoints.mkdir()
+    results.mkdir(exist_ok=True)
+    figures = {"AP": 0.5, "AP50": 0.75, "APS": 0.125, "APM": 0.25, "APL": 1.0, "images": 7, "split": "val"}
+    (results / "train_people.json").write_text(json.dumps({"metrics": figures}), "utf-8")
+    (checkpoints / "people.safetensors").write_bytes(b"")
+    make_pages.main(["--root", str(tree)])
+    row = "| `people` | 50.0 | 75.0 | 12.5 | 25.0 | 100.0 | 7 images of its val split |"
+    page = (tree / "book" / "detectors.md").read_text("utf-8")
+    assert row in page and page.count("\n| `") == 1, "one without a record has no row"
+    (checkpoints / "strange.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"strange\.safetensors has no line"):
+        make_pages.pages(tree)
+
+
+def test_each_packaged_detector_has_a_card_and_a_record() -> None:
+    page = (ROOT / "book" / "detectors.md").read_text("utf-8")
+    for name in PACKAGED:
+        assert f"\n## `{name}`\n" in page and f"\n| `{name}` | " in page
