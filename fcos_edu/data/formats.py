@@ -122,6 +122,12 @@ def _seen(path: Path) -> str:
     if len(own := coco.own_files(path)) > 1:
         names = printable(", ".join(file.name for file in own[:3])) + (", ..." if len(own) > 3 else "")
         return f"It holds {told}: {names} are of COCO's format; keep one, or call them train.json, val.json, test.json."
+    for file in files:
+        if file.suffix.lower() in (".parquet", ".arrow"):
+            return (
+                f"It holds {told}: {printable(file.relative_to(path))} is Hugging Face's: read it with the library "
+                "datasets, and give what it returns to load_dataset, train or evaluate."
+            )
     for file in sorted(file for file in files if file.suffix.lower() in (".json", ".csv", ".txt"))[:_LOOKED_AT]:
         try:
             with open(file, "rb") as opened:

@@ -10,20 +10,25 @@ pixels, and ``category`` (or ``categories``, ``label``, ``labels``), a list as l
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import torch
+from PIL import ImageOps
 from torchvision import tv_tensors
 
 from ..settings import Message, setting
 from ..text import printable, read_text, shortened
 from .annotations import Annotations
 from .dataset import DetectionDataset, FolderDataset, Sample, Transforms, clip, make_target
+from .decoding import CorruptImageError
 from .folders import Entry, Pictures, annotations_of, flag, number, split_folders, whole_side
 
 LAYOUT = "Hugging Face's imagefolder (metadata.jsonl beside the pictures, also below train/, validation/, test/)"
@@ -93,8 +98,8 @@ def _are_numbers(names: set[str]) -> bool:
     return bool(names) and all(re.fullmatch("0|[1-9][0-9]*", name) for name in names)
 
 
-def _of_numbers(names: set[str]) -> tuple[str, ...]:
-    return ("the classes are numbers: the folder does not tell their names",) if _are_numbers(names) else ()
+def _of_numbers(names: set[str], who: str = "the folder does") -> tuple[str, ...]:
+    return (f"the classes are numbers: {who} not tell their names",) if _are_numbers(names) else ()
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -205,12 +210,18 @@ class HuggingFaceDataset(DetectionDataset):
         image: str = "image",
         objects: str = "objects",
     ) -> None:
-        columns = list(rows.column_names)
+        columns = list(rows.column_names or ())
+        if not hasattr(rows, "__len__"):
+            raise ValueError("the data set is streamed, and has no length: load it without streaming=True")
         for name in (image, objects):
             if name not in columns:
                 raise ValueError(
                     f"the data set has no column {name!r}; it has {printable(', '.join(map(str, columns)))}"
                 )
+        if hasattr(rows, "with_format"):  # of numpy, torch, pandas; what is asked for here are Python's own values
+            if (getattr(rows, "format", None) or {}).get("type") == "custom":
+                warnings.warn("the data set's own transform is not applied: give transforms=", stacklevel=2)
+            rows = rows.with_format(None)
         self.rows, self.image, self.objects = rows, image, objects
         names = _class_names(getattr(rows, "features", None), objects)
         plain = rows.remove_columns([image]) if hasattr(rows, "remove_columns") else rows
@@ -218,14 +229,14 @@ class HuggingFaceDataset(DetectionDataset):
         entries = []
         for i in range(len(rows)):
             row = plain[i] if sized else rows[i]
-            width, height = (row["width"], row["height"]) if sized else row[image].size
+            width, height = (row["width"], row["height"]) if sized else _picture(row[image], f"row {i}").size
             entry = Entry(f"row {i}", whole_side(width), whole_side(height))
             _add_objects(entry, row[objects], f"row {i}", names)
             entries.append(entry)
         found = {name for entry in entries for name in entry.names}
         made = annotations_of(
             {"": entries}, None, folder=Path("datasets"), classes=classes, known=names or in_order(found),
-            box_words=_BOX_WORDS,
+            box_words=_BOX_WORDS, notes=() if names or classes else _of_numbers(found, "the data set does"),
         )  # fmt: skip
         cut = made.cut()
         usable = ~made.ignored & (cut[:, 2:] - cut[:, :2] > 1).all(axis=1)
@@ -245,7 +256,7 @@ class HuggingFaceDataset(DetectionDataset):
     def read(self, index: int) -> Sample:
         """The picture of a row, as RGB, and its usable boxes, cut at the border."""
         index = range(len(self))[index]
-        picture = self.rows[int(self._rows[index])][self.image]
+        picture = _picture(self.rows[int(self._rows[index])][self.image], self.file_name(index))
         pixels = np.array(picture.convert("RGB") if hasattr(picture, "convert") else picture, dtype=np.uint8)
         if pixels.ndim != 3 or pixels.shape[2] != 3:
             raise ValueError(f"row {self._rows[index]} has a picture of the shape {pixels.shape}; it must be (H, W, 3)")
@@ -263,6 +274,23 @@ class HuggingFaceDataset(DetectionDataset):
     def annotations(self) -> Annotations:
         """Of all rows that are not left out."""
         return self._annotations
+
+
+def _picture(value: Any, where: str) -> Any:
+    """The picture of a row; with `Image(decode=False)` a row has bytes, or a path.
+
+    Raises:
+        CorruptImageError: those cannot be read.
+    """
+    if not (isinstance(value, Mapping) and {"bytes", "path"} & set(value)):
+        return value
+    try:
+        picture = PIL.Image.open(io.BytesIO(value["bytes"]) if value.get("bytes") else value["path"])
+        return ImageOps.exif_transpose(picture)  # as `datasets` does when it decodes
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise errors of every kind
+        raise CorruptImageError(value.get("path") or where, str(error)) from error
 
 
 def is_hugging_face(value: Any) -> bool:

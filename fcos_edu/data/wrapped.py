@@ -6,6 +6,7 @@ them, and against what torchvision's reference recipe for detection does with a 
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from ..settings import Message, setting
 from ..text import counted, printable, shortened
 from .annotations import Annotations, Record
 from .dataset import DetectionDataset, Sample, Transforms, make_target
+from .imagefolder import is_hugging_face, of_hugging_face
 
 
 class Convention(Protocol):
@@ -53,6 +55,7 @@ class WrappedDataset(DetectionDataset):
         first_label: 0 or 1, where it is known what the labels count from.
 
     Raises:
+        TypeError: it cannot be asked for its length and its samples by place; a path.
         ValueError: no image, a sample that is not of the convention, or labels that do not fit the classes.
     """
 
@@ -64,6 +67,13 @@ class WrappedDataset(DetectionDataset):
         transforms: Transforms | None = None,
         first_label: int | None = None,
     ) -> None:
+        if isinstance(dataset, str | os.PathLike):
+            raise TypeError(f"a path is no data set: load_dataset({str(dataset)!r}) makes one of a folder or a name")
+        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+            raise TypeError(
+                f"a {type(dataset).__name__} is no data set that is asked by place: it needs len(dataset) and "
+                "dataset[i], which gives (image, target)"
+            )
         self.dataset, self.name, self.split = dataset, type(dataset).__name__, ""
         records = [self._record(index) for index in range(len(dataset))]
         if not records:
@@ -92,8 +102,8 @@ class WrappedDataset(DetectionDataset):
             boxes, labels = target["boxes"], target["labels"]
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ValueError(
-                f"{self.name}[{index}] is not (image, target) with boxes and labels in the target, but a "
-                f"{printable(type(sample).__name__)}"
+                f"{self.name}[{index}] is not (image, target) with boxes and labels in the target, but "
+                f"{_told(sample)}{_way(self.dataset)}"
             ) from error
         if isinstance(image, Image.Image):
             image = functional.pil_to_tensor(image.convert("RGB"))
@@ -147,14 +157,41 @@ class WrappedDataset(DetectionDataset):
         return self._annotations
 
 
-def as_dataset(dataset: Any, classes: Sequence[str] | None = None) -> DetectionDataset:
-    """The data set itself if it is one of this package's, otherwise a :class:`WrappedDataset`.
+def as_dataset(dataset: Any, classes: Sequence[str] | None = None, *, split: str = "test") -> DetectionDataset:
+    """The data set itself if it is one of this package's, otherwise it is made one.
 
     Args:
-        dataset: any map-style data set of torchvision's detection convention.
+        dataset: any map-style data set of torchvision's detection convention, or a ``datasets.Dataset``, or one split
+            of a ``DatasetDict``.
         classes: as for :class:`WrappedDataset`.
+        split: which of a ``DatasetDict``; "train" leaves out pictures without a usable box of Hugging Face's.
+
+    Raises:
+        TypeError, ValueError: see :class:`WrappedDataset` and :class:`~fcos_edu.data.imagefolder.HuggingFaceDataset`.
     """
-    return dataset if isinstance(dataset, DetectionDataset) else WrappedDataset(dataset, classes)
+    if isinstance(dataset, DetectionDataset):
+        return dataset
+    if is_hugging_face(dataset):
+        return of_hugging_face(dataset, split, classes=classes)
+    return WrappedDataset(dataset, classes)
+
+
+def _told(sample: Any) -> str:
+    """What a sample is, in words."""
+    if isinstance(sample, tuple) and len(sample) == 2:
+        target = sample[1]
+        with_keys = f" of {printable(', '.join(map(str, target))) or 'nothing'}" if isinstance(target, dict) else ""
+        return f"(image, a {printable(type(target).__name__)}{with_keys})"
+    return f"a {printable(type(sample).__name__)}"
+
+
+def _way(dataset: Any) -> str:
+    """How torchvision's own data sets come to the convention."""
+    for _ in range(10):
+        if type(dataset).__module__.startswith("torchvision.datasets"):
+            return ": torchvision.datasets.wrap_dataset_for_transforms_v2(dataset) gives that"
+        dataset = getattr(dataset, "dataset", None)
+    return ""
 
 
 def _crowd(target: dict[str, Any]) -> Any:

@@ -19,6 +19,7 @@ from pycocotools.cocoeval import COCOeval
 from torch import Tensor, nn
 
 from ..data import DetectionDataset, as_dataset, collate
+from ..data.imagefolder import is_hugging_face
 from ..data.processes import samples
 from ..data.transforms import eval_transforms
 from ..progress import bar as progress_bar
@@ -119,7 +120,7 @@ def predict(model: nn.Module, dataset: Any, **options: Any) -> list[dict[str, An
         One dict for each detection, with ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) in pixels of the
         original image, ``score``.
     """
-    return predict_seen(model, _ours(dataset), **options)[0]
+    return predict_seen(model, _ours(model, dataset), **options)[0]
 
 
 def predict_seen(model: nn.Module, dataset: DetectionDataset, **options: Any) -> tuple[list[dict[str, Any]], list[int]]:
@@ -251,14 +252,18 @@ def evaluate(model: nn.Module, dataset: Any, **options: Any) -> dict[str, float 
         CorruptImageError: an image that cannot be read, unless the dataset skips such images.
         EvaluationError: as :func:`coco_metrics`.
     """
-    dataset = _ours(dataset)
+    dataset = _ours(model, dataset)
     results, seen = predict_seen(model, dataset, **options)
     return coco_metrics(truth_of(dataset, seen), results)
 
 
-def _ours(dataset: Any) -> DetectionDataset:
-    """The data set itself, or as one of this package's, with images as floats."""
-    known = as_dataset(dataset)
+def _ours(model: nn.Module, dataset: Any) -> DetectionDataset:
+    """The data set itself, or as one of this package's, with images as floats.
+
+    A split of Hugging Face's may lack a class, so that names decide which of the model's labels a class is.
+    """
+    names = getattr(getattr(model, "config", None), "class_names", None) if is_hugging_face(dataset) else None
+    known = as_dataset(dataset, names or None)
     if known is not dataset:
         known.transforms = eval_transforms()
     return known

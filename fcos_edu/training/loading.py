@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from .. import data
 from ..data import CorruptImageError
 from ..data.combined import CachedDataset
+from ..data.imagefolder import is_hugging_face
 from ..data.wrapped import classes_of
 from ..images import as_xyxy, check_images, check_targets
 from ..settings import ConfigError, Message, setting
@@ -83,18 +84,20 @@ def make_dataset(config: TrainConfig, given: Any = None) -> data.DetectionDatase
 
     Args:
         config: names the data.
-        given: the data set itself, of torchvision's detection convention; its own transforms come first.
+        given: the data set itself, of torchvision's detection convention; its own transforms come first. They may draw
+            anew each time, so that nothing of somebody's data set stays in memory.
     """
     sizes = config.train_sizes or (config.model.min_size,)
+    dataset = _read(config) if given is None else _plain(given)
+    cache = config.cache and not isinstance(dataset, data.WrappedDataset)
     transforms = data.transforms.train_transforms(
-        None if config.cache and len(sizes) == 1 else sizes,
+        None if cache and len(sizes) == 1 else sizes,
         config.model.max_size,
         augment=config.augment,
         vertical_flip=config.vertical_flip,
         scale=(config.zoom[0], config.zoom[1]) if config.zoom else None,
     )
-    dataset = _read(config) if given is None else _plain(given)
-    if config.cache:
+    if cache:
         prepare = data.transforms.resize(max(sizes), config.model.max_size)
         return data.cached(dataset, prepare=prepare, transforms=transforms)
     dataset.transforms = transforms
@@ -108,6 +111,10 @@ def _plain(given: Any, like: data.DetectionDataset | None = None) -> data.Detect
     """
     if isinstance(given, data.DetectionDataset):
         return copy.copy(given) if given.transforms is None else data.WrappedDataset(given, first_label=0)
+    if is_hugging_face(given):
+        if like is None:
+            return data.as_dataset(given, split="train")
+        return data.as_dataset(given, like.classes, split="val")
     like = like.dataset if isinstance(like, CachedDataset) else like
     if not isinstance(like, data.WrappedDataset):
         return data.WrappedDataset(given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from fcos_edu.data import load, load_annotations
+from fcos_edu import FCOS, FCOSConfig, evaluate
+from fcos_edu.data import CorruptImageError, load, load_annotations
 from fcos_edu.data.formats import format_of, splits_of
 from fcos_edu.data.imagefolder import HuggingFaceDataset, ImagefolderDataset, in_order
+from fcos_edu.evaluation import coco_ap
+from fcos_edu.training.config import TrainConfig
+from fcos_edu.training.loading import make_dataset, make_test_dataset
 from tests.data.test_folders import picture
 
 OBJECTS = {"bbox": [[5, 6, 10, 12], [1, 2, 2, 2.5]], "categories": ["nut", "bolt"]}
@@ -127,6 +132,69 @@ def test_a_data_set_object(sized: bool) -> None:
     assert len(val) == 2 and int(val[1][0].max()) == 90 and len(val[1][1]["boxes"]) == 0
     assert len(val.ground_truth()["annotations"]) == 2 and val.file_name(1) == "row 1"
     assert load(given, transforms=lambda image, target: (image, {**target, "mark": 7}))[0][1]["mark"] == 7
+
+
+class Formatted(Rows):
+    """A data set that hands out another library's values, until it is asked for Python's own."""
+
+    def __init__(self, given: Rows, kind: str) -> None:
+        super().__init__(given.rows, given.features)
+        self.format = {"type": kind}
+
+    def __getitem__(self, index: int) -> Any:
+        return {"pixel_values": torch.zeros(3)}
+
+    def with_format(self, kind: None) -> Rows:
+        return Rows(self.rows, self.features)
+
+
+def test_a_format_that_is_set_on_a_data_set_changes_nothing() -> None:
+    assert load(Formatted(rows(), "torch"))[0][1]["boxes"].tolist() == BOXES
+    with pytest.warns(UserWarning, match="own transform is not applied"):
+        assert load(Formatted(rows(), "custom"))[0][0].shape == (3, 30, 40)
+
+
+def test_pictures_that_are_not_decoded_yet(tmp_path: Path) -> None:
+    given, content = rows(False), io.BytesIO()
+    exif = Image.Exif()
+    exif[274] = 6  # stored on its side: 40 x 30 becomes 30 x 40
+    given.rows[0]["image"].save(content, "png", exif=exif)
+    given.rows[1]["image"].save(tmp_path / "b.png")
+    given.rows[0]["image"] = {"bytes": content.getvalue(), "path": None}
+    given.rows[1]["image"] = {"bytes": None, "path": str(tmp_path / "b.png")}
+    dataset = load(given, "val")
+    assert dataset[0][0].shape == (3, 40, 30) and dataset[1][0].shape == (3, 30, 40)
+    given.rows[0]["image"]["bytes"] = b"no picture"
+    with pytest.raises(CorruptImageError, match="row 0"):
+        load(given, "val")
+
+
+def test_what_the_columns_do_not_say_is_told() -> None:
+    with pytest.warns(UserWarning, match="classes are numbers: the data set does not tell their names"):
+        assert load(rows()).classes == ("0", "1")
+
+    class Streamed:
+        column_names = None
+        __getitem__ = None
+
+    with pytest.raises(ValueError, match="is streamed.*without streaming=True"):
+        load(Streamed())
+
+
+def test_a_data_set_object_is_trained_on_and_measured() -> None:
+    """By names: a split that lacks the first class would be read one class off."""
+    named = rows(features={"objects": {"bbox": None, "category": [ClassLabel]}})
+    config = TrainConfig(data="given", augment="none", test_split="given")
+    trained = make_dataset(config, named)
+    assert len(trained) == 1 and trained.classes == ("nut", "bolt")
+    words = rows()
+    words.rows[0]["objects"] = {"bbox": [[5, 6, 10, 12]], "category": ["bolt"]}
+    test = make_test_dataset(config, trained, words)
+    assert test is not None and len(test) == 2 and test[0][1]["labels"].tolist() == [1]
+    model = FCOS(FCOSConfig.tiny(num_classes=2, class_names=("nut", "bolt"), min_size=64, max_size=64))
+    ours = coco_ap._ours(model, words)
+    assert ours.classes == ("nut", "bolt") and ours.annotations().labels.tolist() == [1]
+    assert "AP" in evaluate(model, words, progress=False)
 
 
 def test_a_dictionary_of_splits() -> None:

@@ -7,6 +7,7 @@ import math
 import pickle
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import tv_tensors
+from torchvision.datasets import CocoDetection
 
 from fcos_edu import FCOS, FCOSConfig, data, evaluate
 from fcos_edu.data.dataset import ImageId
@@ -236,3 +238,24 @@ def test_labels_that_may_count_from_0_or_1_are_told() -> None:
 def test_an_image_without_boxes_as_torchvisions_wrapper_of_coco_has_it() -> None:
     made = data.WrappedDataset(Somebodys(lambda image, target: (image, {"image_id": 7})), ("a",))
     assert len(made) == 5 and len(made.annotations()) == 0 and len(made[0][1]["boxes"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "told"),
+    [
+        ("my_folder", TypeError, r"load_dataset\('my_folder'\) makes one"),
+        (iter([]), TypeError, r"a list_iterator is no data set.*needs len\(dataset\)"),
+        ([(torch.zeros(3, 8, 8), [])], ValueError, r"list\[0\] is not .*, but \(image, a list\)$"),
+        ([(torch.zeros(3, 8, 8), {"masks": 1})], ValueError, r"but \(image, a dict of masks\)$"),
+    ],
+)
+def test_what_is_no_data_set_is_told(given: Any, error: type[Exception], told: str) -> None:
+    with pytest.raises(error, match=told):
+        data.as_dataset(given)
+
+
+def test_torchvisions_own_data_sets_are_shown_the_way(tmp_path: Path) -> None:
+    data.ShapesDataset(num_images=1, split="train", size=(64, 64)).export_coco(tmp_path)
+    raw = CocoDetection(tmp_path / "images", tmp_path / "train.json")
+    with pytest.raises(ValueError, match=r"\(image, a list\): torchvision\.datasets\.wrap_dataset_for_transforms_v2"):
+        data.as_dataset(torch.utils.data.Subset(raw, [0]))
