@@ -5,10 +5,14 @@ Taught in the chapter *Your own boxes*. Checked against the data sets they are m
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import torch
 
 from .annotations import Annotations, join
 from .dataset import DetectionDataset, Sample, Transforms
@@ -90,9 +94,10 @@ class CachedDataset(DetectionDataset):
     def read(self, index: int) -> Sample | None:
         """The stored sample; the same tensors each time, so do not write into them."""
         if not self._seen[index]:
-            sample = self.dataset.read(index)
-            if sample is not None and self.prepare is not None:
-                sample = self.prepare(*sample)
+            with chance_kept():
+                sample = self.dataset.read(index)
+                if sample is not None and self.prepare is not None:
+                    sample = self.prepare(*sample)
             self._samples[index], self._seen[index] = sample, True
         stored = self._samples[index]
         if stored is None:
@@ -121,6 +126,21 @@ class CachedDataset(DetectionDataset):
     def ground_truth(self) -> dict[str, Any]:
         """The same in COCO's format."""
         return self.dataset.ground_truth()
+
+
+@contextlib.contextmanager
+def chance_kept() -> Iterator[None]:
+    """Whatever is drawn inside, random numbers go on as if nothing had been.
+
+    torchvision draws a size even from a list of one. A picture that is read for the first time would then be augmented
+    otherwise than one that is stored, and a run that was resumed, whose cache is empty, otherwise than one in a piece.
+    """
+    own = random.getstate()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(own)
 
 
 def cached(

@@ -47,6 +47,27 @@ def test_epochs_and_seeds_differ_and_repeat_themselves():
     assert StepSampler(100, config(seed=1)).order(0) != first.order(0)
 
 
+@pytest.mark.parametrize("changes", [{"augment": "flip"}, {"zoom": (0.8, 1.25)}, {"train_sizes": (48, 64)}])
+def test_what_a_place_of_the_stream_gives_does_not_depend_on_what_is_stored(changes):
+    """A resumed run begins with an empty cache: reading a picture for the first time must draw nothing."""
+    used, fresh = (Stream(make_dataset(config(cache=True, **changes)), 0) for _ in range(2))
+    for place in range(20):
+        used[place, place % 10]
+    for place in (23, 26):
+        (image, target, _), (other, same, _) = used[place, place % 10], fresh[place, place % 10]
+        assert torch.equal(image, other) and torch.equal(target["boxes"], same["boxes"])
+
+
+def test_a_data_set_that_draws_by_itself_is_not_frozen():
+    class Changing(Counted):
+        def __getitem__(self, index):
+            image, target = super().__getitem__(index)
+            return torch.rand(3, image.height, image.width), target
+
+    stream = Stream(make_dataset(config(cache=True, augment="none"), Changing(0, 2)), 0)
+    assert not torch.equal(stream[0, 0][0], stream[1, 0][0]) and torch.equal(stream[0, 0][0], stream[0, 0][0])
+
+
 @pytest.mark.parametrize(("workers", "accumulate"), [(1, 2), (2, 1), (2, 2), (4, 1)])
 def test_workers_and_passes_share_out_what_one_would_see(workers, accumulate):
     alone = list(StepSampler(10, config()))
