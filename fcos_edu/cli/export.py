@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
         "runs with torch and torchvision, without this package.",
     )  # fmt: skip
     parser.add_argument("checkpoint", type=place, help=f"{OURS}; torchvision:COCO_V1")
-    parser.add_argument("--to", choices=TARGETS, default="onnx", help="the kind of file (default: onnx)")
+    parser.add_argument("--to", choices=TARGETS, help="the kind of file (default: as --out ends, else onnx)")
     parser.add_argument(
         "--out", type=OUT_ASKED, metavar="FILE", told=False, help="default: the detector's name in the current folder"
     )
@@ -68,6 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ..model import FCOS
     from ..ownership import OwnFiles
 
+    arguments.to = _kind(arguments.to, arguments.out)
     target = arguments.out or Path(f"{_name(arguments.checkpoint)}{_SUFFIXES[arguments.to]}")
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; --out names the file")
@@ -82,6 +83,18 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{printable(target)}: {len(content) / 1e6:.1f} MB. {_told(agreement)}")
     if arguments.time:
         _time(arguments, model, content)
+
+
+def _kind(to: str | None, out: Path | None) -> str:
+    """What is written: as asked for, or as the file's name ends.
+
+    Raises:
+        ValueError: the name ends as that of another kind.
+    """
+    ends = {suffix: kind for kind, suffix in _SUFFIXES.items()}.get(out.suffix.lower()) if out else None
+    if to and ends not in (None, to):
+        raise ValueError(f"{printable(out)} ends as a file of --to {ends}; with --to {to} it is {_SUFFIXES[to]}")
+    return to or ends or "onnx"
 
 
 def _name(checkpoint: str) -> str:

@@ -77,8 +77,15 @@ class Detector(nn.Module):
         boxes = torch.minimum(boxes.clamp(min=0), limit).double()
         # As class_wise_nms: each class at a place of its own. The side is that of the largest image.
         apart = (labels * float(config.max_size + 1))[:, None]
-        kept = torch.ops.torchvision.nms(boxes + apart, scores.double(), config.nms_threshold)
-        kept = kept[: config.detections_per_image]
+        # torchvision tells torch.export that two boxes or more come out of NMS, and a program refuses what is less: two
+        # more go in, left of all others and with lower scores, so that they come out as the last two.
+        far = torch.tensor([[-2.0, 0.0, -1.0, 1.0], [-4.0, 0.0, -3.0, 1.0]], dtype=torch.float64)
+        kept = torch.ops.torchvision.nms(
+            torch.cat([boxes + apart, far]),
+            torch.cat([scores.double(), torch.tensor([-1.0, -2.0], dtype=torch.float64)]),
+            config.nms_threshold,
+        )
+        kept = kept[:-2][: config.detections_per_image]
         back = (given / size).flip(0).repeat(2)
         return (boxes[kept] * back).float(), scores[kept], labels[kept]
 

@@ -83,3 +83,13 @@ def test_a_program_of_torch_export(tmp_path, small, monkeypatch, capsys):
     assert run("export", small, "--to", "torch") == 0
     assert (tmp_path / "x.pt2").read_bytes() == b"program"
     assert "2 on an edge, which only one of them has" in capsys.readouterr().out
+
+
+def test_the_end_of_the_name_says_what_is_written(tmp_path, small, monkeypatch, capsys):
+    from fcos_edu.export import program
+
+    monkeypatch.setattr(program, "export_torch", lambda *_: (b"program", agreement.Agreement(10, 9, 0.0, 0.0, 0)))
+    assert run("export", small, "--out", tmp_path / "y.pt2") == 0 and (tmp_path / "y.pt2").read_bytes() == b"program"
+    assert run("export", small, "--to", "torch", "--out", tmp_path / "y.onnx") == 1
+    assert "ends as a file of --to onnx; with --to torch it is .pt2" in capsys.readouterr().err
+    assert not (tmp_path / "y.onnx").exists()

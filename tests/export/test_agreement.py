@@ -39,7 +39,7 @@ def test_images_are_of_ten_sizes_around_the_models(model):
 def shifted(found, name, by):
     changed = dict(found)
     changed[name] = found[name].clone()
-    changed[name][0] += by
+    changed[name][:1] += by
     return changed
 
 
@@ -105,4 +105,18 @@ def test_a_detector_that_finds_little_is_compared_below_its_threshold():
         return by_the_model(sure)(image, score_threshold)
 
     assert check_agreement(detect, sure).detections > 50
-    assert len(asked) == 20 and min(asked) < 0.9
+    assert len(asked) == 22 and min(asked) < 0.9
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_export_that_is_wrong_about_few_detections_is_refused(model, count):
+    """Programs that are compiled take sizes of 0 and 1 for impossible."""
+
+    def detect(image, score_threshold):
+        found = by_the_model(model)(image, score_threshold)
+        if len(found["scores"]) == count:
+            raise RuntimeError("u5 >= 2")
+        return found
+
+    with pytest.raises(ExportError, match=rf"fails where the model finds {count} detections? of an image.*u5 >= 2"):
+        check_agreement(detect, model)
