@@ -122,7 +122,7 @@ def train(
 
         with state.in_training(), Journal(run, state, progress, len(data), track) as journal:
             save = Saver(run, state, journal, kind)
-            measured = Measurements(run, state, tested, stop, keep=save.best, tell=journal.tell)
+            measured = Measurements(run, state, tested, stop, keep=save.best, tell=journal.tell, track=journal.measured)
             duties = (
                 Duty(journal.step, 1),
                 Duty(journal.report, config.log_every),
@@ -216,10 +216,13 @@ class Journal:
         self.bar.set_postfix(shown)
         self.pass_on(entry)
 
-    def tell(self, text: str, entry: Mapping[str, Any]) -> None:
-        """A line for people, and the figures behind it for other programs; for the main process."""
+    def tell(self, text: str) -> None:
+        """A line for people; for the main process."""
         if self.progress:
             say(text)
+
+    def measured(self, entry: Mapping[str, Any]) -> None:
+        """The figures of a measurement for other programs; for the main process."""
         self.pass_on({name: value for name, value in entry.items() if value is not None and name != "seconds"})
 
     def pass_on(self, entry: Mapping[str, Any]) -> None:

@@ -51,7 +51,8 @@ class Measurements:
         test: what on; None measures nothing.
         stop: what may ask the run to stop.
         keep: writes the weights of now to ``run.best``; called in the main process.
-        tell: gets a line for people, and what was measured; called in the main process.
+        tell: gets a line for people; called in the main process.
+        track: gets what was measured, for other programs; called in the main process.
 
     Raises:
         ConfigError: ``measured.json`` is none of a run's.
@@ -65,10 +66,11 @@ class Measurements:
         stop: StopRequest,
         *,
         keep: Callable[[], None],
-        tell: Callable[[str, dict[str, Any]], None],
+        tell: Callable[[str], None],
+        track: Callable[[dict[str, Any]], None],
     ) -> None:
         self.run, self.state, self.test = run, state, test
-        self.stop, self.keep, self.tell = stop, keep, tell
+        self.stop, self.keep, self.tell, self.track = stop, keep, tell, track
         self.main = state.accelerator.is_main_process
         self.entries = [entry for entry in run.measurements() if entry["step"] <= state.done]
         self.held = run.step_of_best()  # the step of the weights that are kept
@@ -105,11 +107,12 @@ class Measurements:
         self.entries.append(entry)
         if self.main:
             self.run.require()
+            self.track(entry)  # before it is noted: what a kill cuts off here is measured, and told, once more
             self.run.write_measurements(self.entries)
         best = self._keep_if_best()
         if self.main:
             told = f"step {entry['step']:,}: AP {_percent(metrics['AP'])}, AP50 {_percent(metrics['AP50'])}"
-            self.tell(f"{told}{', the best so far' if best else ''}", entry)
+            self.tell(f"{told}{', the best so far' if best else ''}")
 
     def enough(self) -> bool:
         """Whether the last ``patience`` measurements were no better than one before. At AP 0 nothing is awaited yet."""

@@ -63,7 +63,11 @@ class Table(GeneralTracker):
         """Nothing: it lies in ``config.json``."""
 
     def log(self, values: Mapping[str, Any], step: int | None = None, **_: Any) -> None:
-        """One line more; the table is written anew, so that it is whole at any time."""
+        """One line more; the table is written anew, so that it is whole at any time.
+
+        A measurement that is taken again, because a kill came before it was noted, replaces its line.
+        """
+        self.rows = [row for row in self.rows if int(float(row["step"])) != step or set(told(row)) != {"step", *values}]
         self.rows.append({"step": step, **values})
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
@@ -71,6 +75,11 @@ class Table(GeneralTracker):
         table.writeheader()
         table.writerows(self.rows)
         atomic_write(self.path, lambda path: path.write_text(text.getvalue(), "utf-8"))
+
+
+def told(row: Mapping[str, Any]) -> list[str]:
+    """The columns of which a line says something."""
+    return [name for name, value in row.items() if value != ""]
 
 
 def make_trackers(names: Sequence[str], folder: Path, done: int) -> list[GeneralTracker]:

@@ -9,6 +9,8 @@ import pytest
 from fcos_edu import ConfigError
 from fcos_edu.training import state, tracking
 from fcos_edu.training.loop import train
+from fcos_edu.training.measuring import Measurements
+from fcos_edu.training.runs import Run
 from fcos_edu.training.signals import PreemptedError
 from tests.training.parts import log_of, small
 
@@ -43,6 +45,26 @@ def test_a_run_that_goes_on_is_one_run_in_the_table_and_in_tensorboard(tmp_path,
     assert [event.step for event in seen] == [1, 2, 3, 4, 5, 6]
     assert [event.value for event in seen] == pytest.approx([entry["loss"] for entry in log_of(tmp_path)], rel=1e-5)
     assert [event.step for event in events.Scalars("AP")] == [3, 6]
+
+
+def test_a_measurement_that_a_kill_cuts_off_before_it_is_noted_is_in_the_table_once(tmp_path, monkeypatch):
+    config = small(iterations=6, save_every=3, test_split="val", measure_every=3)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    for moment in ("write_measurements", "step_of_best"):  # while it is noted; when it is
+        folder = tmp_path / moment
+        with monkeypatch.context() as patch:
+            if moment == "write_measurements":
+                patch.setattr(Run, moment, killed)
+            else:
+                patch.setattr(Measurements, "_keep_if_best", lambda self: self.entries and killed())
+            with pytest.raises(KeyboardInterrupt):
+                train(config, folder, progress=False, track=("csv",))
+        train(config, folder, resume=True, progress=False, track=("csv",))
+        with open(folder / "log.csv", newline="") as file:
+            assert [int(row["step"]) for row in csv.DictReader(file) if row["AP"]] == [3, 6], moment
 
 
 def test_what_cannot_be_tracked_is_told_before_anything_is_trained(tmp_path, monkeypatch):
