@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..ownership import OwnFiles
 from ..text import counted, printable
-from .detected import FORMS, Failures, NamedFile, Results, own_names
+from .detected import FORMS, Failures, NamedFile, Results, below, own_names
 from .options import (
     COUNT,
     OURS,
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
         left_out = f", {counted(len(failed), 'unreadable images')} skipped" if failed else ""
         told = f"{counted(above, 'detections')} on {counted(results.images, 'images')}{left_out}: "
         if some and (not failed or arguments.on_corrupt == "skip"):
-            print(told + str(printable(arguments.out)))
+            print(told + str(printable(arguments.out)) + below(results.found - above, arguments.threshold))
     if films:
         from .detect_video import detect_videos
 
@@ -195,9 +195,10 @@ def list_images(paths: Sequence[Path], own: OwnFiles, *, recursive: bool = False
         elif path.exists():
             inside = [NamedFile(path, path.stem)]
         elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+:[\\/]", str(path)):
-            raise ValueError(f"{path} is an address: download the picture first, and give its file")
+            address = re.sub(r":[\\/]+", "://", str(path), count=1)  # a path has lost one of the two
+            raise ValueError(f"{address} is an address: download the picture or video first, and give its file")
         else:
-            raise FileNotFoundError(f"there is no image or folder {path}")
+            raise FileNotFoundError(f"there is no image, video or folder {path}")
         for picture in inside:
             pictures.setdefault(picture.file, picture)
     return list(pictures.values()), _words(left)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ownership import OwnFiles
 from ..text import counted, printable
-from .detected import LABELS, Failures, NamedFile, drawn, png
+from .detected import LABELS, Failures, NamedFile, below, drawn, png
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -123,7 +123,7 @@ class VideoResults:
         self.arguments, self.own, self.film, self.name = arguments, own, film, name
         self.classes, self.count = config.class_names, config.num_classes
         self.rate = 1.0  # frames a second of what is drawn
-        self.number = self.above = 0
+        self.number = self.above = self.found = 0
         form = arguments.format or "json"
         self.table = None if form == "yolo" else table(form, self.classes, self.count, str(film.file))
         self.growing: dict[str, Path] = {}  # by name, what takes its place at the end
@@ -172,6 +172,7 @@ class VideoResults:
             self.lines.flush()
         self.number += 1
         self.above += above
+        self.found += len(found["scores"])
 
     def _open(self) -> None:
         from ..data.videos import VideoWriter
@@ -190,4 +191,5 @@ class VideoResults:
         files = f"{LABELS}{self.name}/" if self.table is None else f"{self.name}{self.table.suffix}"
         where = f"{printable(self.own.folder / drawing)} and {printable(files)}"
         found = f"{counted(self.above, 'detections')} on {counted(self.number, 'frames')}"
-        return f"{found} of {printable(self.film.file)}: {where}"
+        rest = below(self.found - self.above, self.arguments.threshold)
+        return f"{found} of {printable(self.film.file)}: {where}{rest}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ownership import OwnFiles
-from ..text import printable
+from ..text import counted, printable
 from .options import in_options
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Results:
         self.most_waiting = 2 * encoders
         self.own, self.names, self.taken = own, config.class_names, taken
         self.given: set[str] = set()
-        self.images = 0
+        self.images = self.found = 0  # how many were seen, and all detections on them
         (self.file,) = own_names(form)
         # Of labels, the names are the one file for all; each picture has its own.
         self.table = None if form == "yolo" else table(form, config.class_names, config.num_classes)
@@ -90,6 +90,7 @@ class Results:
         from ..evaluation.written_detections import Seen
 
         image, above = drawn(pixels, found, self.names, threshold)
+        self.found += len(found["scores"])
         seen = Seen(number, str(picture.file), pixels.shape[-2], pixels.shape[-1], found)
         if self.encoders is None:
             future: Future[bytes] = Future()
@@ -148,6 +149,13 @@ def drawn(pixels: Tensor, found: dict[str, Tensor], names: Sequence[str], thresh
     shown = found["scores"] >= threshold
     picture = draw_detections(pixels, {k: v[shown] for k, v in found.items()}, names)
     return fromarray(picture.permute(1, 2, 0).numpy()), int(shown.sum())
+
+
+def below(count: int, threshold: float) -> str:
+    """What to say of detections that are written and not drawn; nothing where there are none."""
+    if not count:
+        return ""
+    return f" (and {counted(count, 'detections')} below {threshold:g}, written but not drawn)"
 
 
 def png(image: Image) -> bytes:

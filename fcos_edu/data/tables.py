@@ -15,7 +15,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..text import printable, read_text, shortened
+from ..text import counted, printable, read_text, shortened
 from .annotations import Annotations
 from .dataset import FolderDataset
 from .folders import (
@@ -56,6 +56,7 @@ _COLUMNS = {
     "width": ("width", "image_width", "img_width"),
     "height": ("height", "image_height", "img_height"),
     "ignored": ("iscrowd", "is_crowd", "difficult"),
+    "score": ("score", "confidence", "conf"),
 }
 _PLAIN = ("picture", "x0", "y0", "x1", "y1", "class")
 
@@ -100,13 +101,16 @@ def read(
     files = _checked(path)
     folder = path if path.is_dir() else path.parent
     found = Pictures(folder, required=pictures)
-    parts = {part: _entries(file, found) for part, file in files.items()}
+    tables = {part: _entries(file, found) for part, file in files.items()}
+    parts = {part: entries for part, (entries, _) in tables.items()}
+    scored = sum(count for _, count in tables.values())
+    told = (f"{counted(scored, 'boxes')} with a score, as a detector has found them",) if scored else ()
     names = {name for entries in parts.values() for entry in entries for name in entry.names}
     return annotations_of(
         parts, split, folder=folder, classes=classes, known=in_order(names),
         box_words="in a CSV file a box is two corners, x0, y0, x1, y1",
         ignored_reason="boxes marked crowd or difficult",
-        notes=without_label(found.names, (entry.picture for entries in parts.values() for entry in entries)),
+        notes=(*told, *without_label(found.names, (entry.picture for entries in parts.values() for entry in entries))),
     )  # fmt: skip
 
 
@@ -202,13 +206,15 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _entries(file: Path, found: Pictures) -> list[Entry]:
+def _entries(file: Path, found: Pictures) -> tuple[list[Entry], int]:
+    """What a table says, and how many of its boxes have a score."""
     text = read_text(file)
     form = _columns_of(text)
     if form is None:
         raise ValueError(f"{printable(file)} is no table of boxes: it needs the columns {', '.join(_PLAIN)}.")
     dialect, columns, header = form
     entries: dict[str, Entry] = {}
+    scored = 0
     rows = csv.reader(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), dialect)
     try:
         for row in rows:
@@ -229,6 +235,7 @@ def _entries(file: Path, found: Pictures) -> list[Entry]:
             entry.width, entry.height = (
                 own or whole_side(told.get(key)) for own, key in ((entry.width, "width"), (entry.height, "height"))
             )
+            scored += bool(told.get("score"))
             corners = [told[key] for key in ("x0", "y0", "x1", "y1")]
             if not any(corners) and not told["class"]:
                 continue
@@ -240,7 +247,7 @@ def _entries(file: Path, found: Pictures) -> list[Entry]:
             entry.add([number(corner, where) for corner in corners], told["class"], ignored)
     except csv.Error as error:
         raise ValueError(f"{printable(file)}, line {rows.line_num}, cannot be read ({error}).") from None
-    return list(entries.values())
+    return list(entries.values()), scored
 
 
 __all__ = ["LAYOUT", "TableDataset", "read", "recognises", "splits"]

@@ -18,6 +18,7 @@ from ..text import read_bytes
 from .coco_ap import EvaluationError
 
 Parts = tuple[str, ...]
+_WRITTEN = ": fcos-edu detect --format coco writes what is read here"
 
 
 def read_detections(path: str | Path, truth: dict[str, Any]) -> list[dict[str, Any]]:
@@ -39,6 +40,8 @@ def read_detections(path: str | Path, truth: dict[str, Any]) -> list[dict[str, A
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no file of detections {path}") from error
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        if path.suffix.lower() in (".csv", ".txt"):
+            raise EvaluationError(f"{path} is no JSON{_WRITTEN}") from error
         raise EvaluationError(f"{path} is not JSON: {error}") from error
     except ValueError as error:  # a number of thousands of digits, or no regular file
         raise EvaluationError(f"{path} cannot be read: {error}") from error
@@ -46,7 +49,7 @@ def read_detections(path: str | Path, truth: dict[str, Any]) -> list[dict[str, A
     results = own.get("annotations") if own else results
     if not isinstance(results, list):
         plain = isinstance(own.get("images"), list) or isinstance(own.get("frames"), list)
-        hint = ": fcos-edu detect --format coco writes what is read here" if plain else ""
+        hint = _WRITTEN if plain else ""
         raise EvaluationError(f"{path} holds no list of detections{hint}")
     for i, entry in enumerate(results):
         if fault := _fault(entry):

@@ -198,9 +198,17 @@ def test_a_photograph_is_turned_as_its_camera_asks(tmp_path, checkpoint):
     assert (image["width"], image["height"]) == (48, 64) == Image.open(tmp_path / "out" / "a.png").size
 
 
+def test_what_is_written_but_not_drawn_is_told(tmp_path, checkpoint, photograph, capsys):
+    assert run("detect", checkpoint, photograph, "--out", tmp_path, "--threshold", "1", "--format", "csv") == 0
+    lines = len((tmp_path / "detections.csv").read_text().splitlines()) - 1
+    assert f"0 detections on 1 image: {tmp_path} (and {lines} detections below 1, written" in capsys.readouterr().out
+    assert run("evaluate", "--detections", tmp_path / "detections.csv", "--data", "shapes") == 1
+    assert "detections.csv is no JSON: fcos-edu detect --format coco writes what is read" in capsys.readouterr().err
+
+
 def test_an_address_is_refused(tmp_path, checkpoint, capsys):
     assert run("detect", checkpoint, "https://a.example/b.jpg", "--out", tmp_path / "out") == 1
-    assert "is an address: download the picture first" in capsys.readouterr().err
+    assert "https://a.example/b.jpg is an address: download the picture or video first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), (MemoryError, 1)])

@@ -16,7 +16,7 @@ from tests.test_fcos_edu import SLOW
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["detect", "CHECKPOINT", "nowhere"], "there is no image or folder nowhere"),
+        (["detect", "CHECKPOINT", "nowhere"], "there is no image, video or folder nowhere"),
         (["detect", "CHECKPOINT", "EMPTY"], "has no images"),
         (["detect", "no.safetensors", "EMPTY"], "no checkpoint at no.safetensors"),
         (["evaluate", "CHECKPOINT", "--data", "bccdd"], "neither a folder nor a known dataset"),

@@ -100,3 +100,12 @@ def test_other_tables_are_not_boxes(tmp_path: Path) -> None:
         load(tmp_path)  # which of them, nobody knows
     with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
         load(write(tmp_path / "b", "gone.jpg,1,2,3,4,nut\n"))
+
+
+def test_boxes_of_a_detector_are_told(tmp_path: Path) -> None:
+    """fcos-edu detect --format csv, beside its pictures, was read as labels without a word."""
+    picture(tmp_path / "a.jpg")
+    lines = "filename,class,xmin,ymin,xmax,ymax,score\na.jpg,nut,1,2,10,20,0.9\na.jpg,nut,1,2,10,22,\n"
+    (tmp_path / "boxes.csv").write_text(lines)
+    with pytest.warns(UserWarning, match="1 box with a score, as a detector has found them"):
+        assert len(load(tmp_path)[0][1]["boxes"]) == 2

@@ -294,7 +294,7 @@ def _(folder: Path) -> None:
     assert [picture.name for picture in found] == ["a"] and left == ["1 picture that an earlier run has drawn"]
 
 
-@refused("Commands", "detect: an address", "https:/a.example/b.jpg is an address: download the picture first, and …")
+@refused("Commands", "detect: an address", "https://a.example/b.jpg is an address: download the picture or video …")
 def _(folder: Path) -> None:
     listed(folder, "https://a.example/b.jpg")
 
@@ -308,7 +308,7 @@ def _(folder: Path) -> None:
     listed(folder, folder / "in")
 
 
-@refused("Commands", "detect: a path that is not there", "there is no image or folder nowhere.jpg")
+@refused("Commands", "detect: a path that is not there", "there is no image, video or folder nowhere.jpg")
 def _(folder: Path) -> None:
     listed(folder, folder / "nowhere.jpg")
 
