@@ -28,7 +28,7 @@ from .drawing import draw_detections
 from .images import check_images
 from .text import counted, printable
 
-AnyPicture: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[np.uint8] | Tensor"
+AnyPicture: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor"
 
 SHOWN = 0.3  # lowest score that is drawn, as `fcos-edu detect` has it
 _WIDEST = 640  # pixels of a picture in a notebook
@@ -170,9 +170,9 @@ def detect(
 
     Args:
         model: any detector of :mod:`fcos_edu.detectors`.
-        images: a picture, or a list or tuple of them: the path of a file; an image of Pillow; an array (H, W, 3) of
-            uint8, red, green and blue (OpenCV has them the other way round: ``array[..., ::-1]``); a tensor (3, H, W)
-            of uint8, or of floats in 0..1. Files and Pillow's images are turned upright where a camera asks for it
+        images: a picture, or a list or tuple of them: the path of a file; an image of Pillow; an array (H, W, 3),
+            red, green and blue (OpenCV has them the other way round: ``array[..., ::-1]``), or a tensor (3, H, W), of
+            uint8 or of floats in 0..1. Files and Pillow's images are turned upright where a camera asks for it
             (EXIF); boxes are in pixels of the upright picture.
 
     Returns:
@@ -238,11 +238,7 @@ def _pixels(image: Any) -> Tensor:
         except Exception as error:  # decoders raise errors of every kind at a damaged file
             raise CorruptImageError(getattr(image, "filename", "") or "the image given", str(error)) from error
     if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(
-                f"an array of shape {image.shape} and {image.dtype}; it must be (H, W, 3), uint8, red, green and blue"
-            )
-        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        return _of_array(image)
     if isinstance(image, Tensor):
         if image.dim() == 4:
             raise ValueError(f"a tensor of shape {tuple(image.shape)}; give several images as a list: list(tensor)")
@@ -252,6 +248,25 @@ def _pixels(image: Any) -> Tensor:
         f"a picture is a path, an image of Pillow, an array (H, W, 3) or a tensor (3, H, W); this is a "
         f"{type(image).__module__}.{type(image).__qualname__}"
     )
+
+
+def _of_array(image: NDArray[Any]) -> Tensor:
+    """An array as ``(3, H, W)``: bytes as they are; floats, as of skimage and matplotlib, are tested as a tensor's."""
+    if image.ndim != 3 or image.shape[2] != 3 or not (image.dtype == np.uint8 or image.dtype.kind == "f"):
+        hint = ""
+        if image.ndim == 3 and image.shape[0] == 3:
+            hint = ": channels come last, try array.transpose(1, 2, 0)"
+        elif image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 4)):
+            hint = ", as Image.fromarray(array) makes it of grey or transparent pictures"
+        raise ValueError(
+            f"an array of shape {image.shape} and {image.dtype}; it must be (H, W, 3), red, green and blue, of uint8 "
+            f"or of floats in 0..1{hint}"
+        )
+    if image.dtype == np.uint8:
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))
+    check_images([pixels])
+    return pixels
 
 
 def _of_file(path: Path, given: str) -> Tensor:

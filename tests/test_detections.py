@@ -139,7 +139,10 @@ def test_the_mode_of_the_model_stays_and_other_detectors_are_taken(model, pixels
         (3, TypeError, r"a picture is a path, .* this is a builtins.int"),
         (b"bytes", TypeError, "builtins.bytes"),
         (np.zeros((4, 5), np.uint8), ValueError, r"an array of shape \(4, 5\) and uint8; it must be \(H, W, 3\)"),
-        (np.zeros((4, 5, 3)), ValueError, "float64; it must be"),
+        (np.zeros((4, 5, 4)), ValueError, "float64; it must be .*Image.fromarray"),
+        (np.zeros((4, 5, 3), np.int64), ValueError, "int64; it must be"),
+        (np.zeros((3, 4, 5), np.uint8), ValueError, r"channels come last, try array.transpose\(1, 2, 0\)"),
+        (np.full((40, 50, 3), 200.0), ValueError, "must lie in 0..1: divide by 255"),
         (np.zeros((0, 5, 3), np.uint8), ValueError, r"\(3, 0, 5\)"),
         (torch.zeros(1, 3, 8, 8), ValueError, r"give several images as a list: list\(tensor\)"),
         (torch.zeros(3, 8, 8) + 7, ValueError, "divide by 255"),
@@ -158,6 +161,12 @@ def test_what_is_no_picture_is_refused_in_a_sentence(model, image, error, messag
         model.detect(image)
     with pytest.raises(error, match=message):
         model.detect([image])
+
+
+def test_an_array_of_floats_is_taken_as_a_tensor_of_floats(model, pixels):
+    array = (pixels.permute(1, 2, 0).double() / 255).numpy()
+    found, wanted = model.detect(array), model.detect(pixels.float() / 255)
+    assert len(found) and torch.equal(found.boxes, wanted.boxes) and torch.equal(found.image, wanted.image)
 
 
 def test_supervision_gets_arrays_and_is_named_where_it_is_missing(model, pixels, monkeypatch):
