@@ -145,6 +145,27 @@ class DetectionDataset(Dataset):  # type: ignore[type-arg]
         """COCO's `categories` list."""
         return [{"id": i, "name": name} for i, name in zip(self.category_ids, self.classes, strict=True)]
 
+    def _weigh(self, annotations: Annotations, notes: Sequence[str] = ()) -> tuple[NDArray[np.bool_], list[str]]:
+        """Which boxes ``(M,)`` can be learnt, and what to say of all of them; counts those that are left out."""
+        cut = annotations.cut()
+        with np.errstate(invalid="ignore"):
+            sides = cut[:, 2:] - cut[:, :2]
+            solid = np.isfinite(annotations.boxes).all(axis=1) & (sides > 0).all(axis=1)
+            usable = solid & ~annotations.ignored & (sides > 1).all(axis=1)
+        self.counts.update(annotations.left_out)
+        self.counts[annotations.ignored_reason] += int(annotations.ignored.sum())
+        self.counts["degenerate boxes"] += int((~solid & ~annotations.ignored).sum())
+        return usable, [
+            *annotations.notes, *notes, *_over_the_border(annotations, solid), *_shares(annotations, solid),
+        ]  # fmt: skip
+
+    def _tell(self, name: str, notes: Sequence[str]) -> None:
+        """Warn once: of what is left out, and what else there is to say."""
+        told = ", ".join(counted(count, reason) for reason, count in self.warning_counts.items())
+        notes = [*([f"left out of the targets: {told}"] if told else []), *notes]
+        if notes:
+            warnings.warn(Message(f"{name}: {'; '.join(notes)}."), UserWarning, stacklevel=4)  # type: ignore[arg-type]
+
 
 def clip(boxes: NDArray[np.float64], width: float, height: float) -> NDArray[np.float64]:
     """Boxes (M, 4) xyxy cut at the image's border."""
@@ -203,7 +224,6 @@ class FileDataset(DetectionDataset):
         super().__init__(annotations.classes, category_ids=annotations.category_ids, transforms=transforms)
         self.on_corrupt, self.max_pixels = on_corrupt, max_pixels
         self.name, self.split = printable(annotations.name), annotations.split
-        self.counts.update(annotations.left_out)
         self._told: set[tuple[int, str]] = set()
         annotations = replace(annotations, allow_outside=allow_outside or annotations.allow_outside)
         if on_corrupt == "error":
@@ -213,14 +233,7 @@ class FileDataset(DetectionDataset):
             annotations = annotations.sized()
         else:
             annotations, turn, notes = _measured(annotations, orientation, on_corrupt, max_pixels)
-        cut = annotations.cut()
-        with np.errstate(invalid="ignore"):
-            sides = cut[:, 2:] - cut[:, :2]
-            solid = np.isfinite(annotations.boxes).all(axis=1) & (sides > 0).all(axis=1)
-            usable = solid & ~annotations.ignored & (sides > 1).all(axis=1)
-        self.counts[annotations.ignored_reason] += int(annotations.ignored.sum())
-        self.counts["degenerate boxes"] += int((~solid & ~annotations.ignored).sum())
-        notes = [*annotations.notes, *notes, *_over_the_border(annotations, solid), *_shares(annotations, solid)]
+        usable, notes = self._weigh(annotations, notes)
         chosen = np.arange(annotations.images)
         if not keep_empty:
             chosen = np.unique(annotations.image_index[usable])
@@ -231,11 +244,7 @@ class FileDataset(DetectionDataset):
         self.image_ids = self._annotations.image_ids.tolist()
         if not self.image_ids:
             raise ValueError(_nothing_usable(self.name, annotations, self.warning_counts))
-        if self.warning_counts:
-            told = ", ".join(counted(count, reason) for reason, count in self.warning_counts.items())
-            notes.insert(0, f"left out of the targets: {told}")
-        if notes:
-            warnings.warn(Message(f"{self.name}: {'; '.join(notes)}."), UserWarning, stacklevel=3)  # type: ignore[arg-type]
+        self._tell(self.name, notes)
 
     def annotations(self) -> Annotations:
         """Of the images that are not left out, with all their boxes."""

@@ -238,11 +238,12 @@ class HuggingFaceDataset(DetectionDataset):
             {"": entries}, None, folder=Path("datasets"), classes=classes, known=names or in_order(found),
             box_words=_BOX_WORDS, notes=() if names or classes else _of_numbers(found, "the data set does"),
         )  # fmt: skip
-        cut = made.cut()
-        usable = ~made.ignored & (cut[:, 2:] - cut[:, :2] > 1).all(axis=1)
+        super().__init__(made.classes, transforms=transforms)
+        usable, told = self._weigh(made)
         self._rows = np.arange(made.images)
         if not ("train" not in split if keep_empty is None else keep_empty):
             self._rows = np.unique(made.image_index[usable])
+            self.counts["images without a usable box"] += made.images - len(self._rows)
             made = made.chosen(self._rows)
         if not made.images:
             raise ValueError(
@@ -251,7 +252,8 @@ class HuggingFaceDataset(DetectionDataset):
                 )
             )
         self._annotations = made
-        super().__init__(made.classes, image_ids=made.image_ids.tolist(), transforms=transforms)
+        self.image_ids = made.image_ids.tolist()
+        self._tell(f"the rows ({split})", told)
 
     def read(self, index: int) -> Sample:
         """The picture of a row, as RGB, and its usable boxes, cut at the border."""
