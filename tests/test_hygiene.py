@@ -136,6 +136,11 @@ class TestNotebook:
     def test_every_code_cell_was_run_in_order_without_error(self, path: Path) -> None:
         assert not run_faults(read_notebook(path)), f"run: make notebooks NB={relative(path)}"
 
+    def test_it_ends_as_every_chapter_does(self, path: Path) -> None:
+        text = "\n".join(source(cell) for cell in read_notebook(path)["cells"] if cell["cell_type"] == "markdown")
+        frame = ("Summary", "Exercises", "Solutions", "Quiz", "Where this stands")
+        assert [title for title in re.findall(r"^## (.+)$", text, re.MULTILINE) if title in frame] == list(frame)
+
     def test_is_not_above_one_and_a_half_megabytes(self, path: Path) -> None:
         assert path.stat().st_size <= 1500 * KIB
 
