@@ -32,17 +32,20 @@ def stack(
     description: str = "frame",
     caption: str = "",
     dpi: int = 100,
+    seen: Callable[[int], str] | None = None,
 ) -> Piece:
     """A slider over prepared figures.
 
     Args:
         frame: pure function of the slider's position 0..count-1. All its figures must have the same size in inches, so
-            that the page does not jump. Their titles become the words for those who do not see the picture.
+            that the page does not jump. Their titles become the words for those who do not see the picture, unless
+            ``seen`` says more.
         count: number of frames, 2 to 15.
         start: the frame that is shown first.
         description: text at the left of the slider: what it moves.
         caption: a sentence above the slider: what to look for.
         dpi: resolution; at 100 the frames are as large as the figure alone, less keeps pictures of noise small.
+        seen: what is seen in frame k, in words; for figures without a title.
 
     Returns:
         One piece of HTML: the caption (if any), the slider and the pictures.
@@ -62,7 +65,7 @@ def stack(
         sizes.add(tuple(float(side) for side in figure.get_size_inches()))
         if len(sizes) > 1:
             raise ValueError(f"frames of different sizes, {sorted(sizes)} inches; give all the same figsize")
-        title = _title(figure)
+        title = seen(k) if seen else _title(figure)
         words.append(f"{description}, frame {k + 1} of {count}" + (f": {title}" if title else ""))
         pictures.append(_picture(png(figure, dpi=dpi), words[-1], hidden=k != start))
     text = f"{counted(count, 'pictures')} with a slider: {description}"

@@ -83,6 +83,13 @@ def test_the_same_frames_give_the_same_text_and_names_do_not_depend_on_pictures(
     assert len(names) == 1
 
 
+def test_a_figure_without_a_title_is_told_in_words_of_its_own() -> None:
+    assert stack(frame, 2).data["words"][1] == "frame, frame 2 of 2"
+    piece = stack(frame, 2, seen=lambda k: f"{k} bars in colour")
+    assert piece.data["words"] == ["frame, frame 1 of 2: 0 bars in colour", "frame, frame 2 of 2: 1 bars in colour"]
+    assert 'alt="frame, frame 2 of 2: 1 bars in colour"' in piece.html
+
+
 def test_words_cannot_end_the_script_or_an_attribute() -> None:
     evil = '</script><b>"'
     piece = stack(lambda k: frame(k, title=evil), 2, description=evil, caption=evil)
