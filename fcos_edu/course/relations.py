@@ -21,9 +21,15 @@ def near(one: Any, other: Any) -> bool:
     return one.shape == other.shape and bool(np.allclose(one, other, rtol=1e-3, atol=1e-5, equal_nan=True))
 
 
-def _where(test: Callable[[np.ndarray], np.ndarray]) -> Callable[[list[Pair]], bool]:
-    """A relation that changes every number in the same way; it has to change some of them in each pair."""
-    return lambda pairs: all(near(test(right), given) and not near(right, given) for right, given in pairs)
+def _where(test: Callable[[np.ndarray], np.ndarray], *, to_zero: bool = False) -> Callable[[list[Pair]], bool]:
+    """A relation that changes every number in the same way; it has to change some of them in each pair.
+
+    Where 0 is given everywhere, that says nothing: small numbers are 0 when they are rounded, or squared.
+    """
+    return lambda pairs: (
+        all(near(test(right), given) and not near(right, given) for right, given in pairs)
+        and (to_zero or any(np.abs(given).max(initial=0) > 1e-4 for _, given in pairs))
+    )
 
 
 def _factor(pairs: list[Pair], *, one: bool) -> bool:
@@ -124,8 +130,28 @@ def _one_sided(sign: int) -> Callable[[list[Pair]], bool]:
     return test
 
 
+def _only_at(pairs: list[Pair]) -> str:
+    """The one right answer, 0 or -1, where numbers are wrong while all others are right, in words; empty if none is."""
+    if any(right.shape != given.shape for right, given in pairs):
+        return ""
+    right, given = (np.concatenate([pair[k].ravel() for pair in pairs]) for k in (0, 1))
+    wrong = ~np.isclose(right, given, rtol=1e-3, atol=1e-5)
+    asked = np.unique(right[wrong])
+    if len(pairs) < 2 or wrong.sum() < 3 or len(asked) != 1 or asked[0] not in (0, -1) or (~wrong).sum() < 3:
+        return ""
+    return f"{asked[0] + 0:g}"  # no -0
+
+
+def _single_numbers(pairs: list[Pair]) -> str:
+    """As :func:`_some_columns`, of answers that are no table but the same two to four numbers each time."""
+    length = pairs[0][0].shape
+    if len(pairs) < 3 or any(right.shape != length or given.shape != length for right, given in pairs):
+        return ""
+    return _some_columns([(right[None], given[None]) for right, given in pairs]) if len(length) == 1 else ""
+
+
 def _some_columns(pairs: list[Pair]) -> str:
-    """Which numbers of each row are right in every pair, in words; empty if none or all are."""
+    """Which numbers of each row are wrong in some pair, in words; empty if none or all are."""
     width = pairs[0][0].shape[-1] if pairs[0][0].ndim > 1 else 0
     if not 2 <= width <= 4 or any(right.shape != given.shape or right.shape[-1] != width for right, given in pairs):
         return ""
@@ -154,7 +180,7 @@ RELATIONS: tuple[tuple[str, str, Callable[[list[Pair]], bool]], ...] = (
     ("the sign", "The numbers are right, but each has the opposite sign.", _where(lambda a: -a)),
     ("absolute values", "Negative numbers have lost their sign: they mean something here.", _where(np.abs)),
     ("negative numbers cut off", "Negative numbers were cut off at zero: they mean something here.",
-     _where(lambda a: np.maximum(a, 0))),
+     _where(lambda a: np.maximum(a, 0), to_zero=True)),
     ("rounded to whole numbers", "The answer is rounded: keep what stands behind the point.", _where(np.round)),
     ("cut to whole numbers", "What stands behind the point is cut off: is there a // or an integer type?",
      lambda pairs: _where(np.floor)(pairs) or _where(np.trunc)(pairs)),
@@ -195,6 +221,9 @@ PLAIN = (
     "the mean of all", "the sum of all", "not summed", "no mean taken", "columns in another order",
 )  # fmt: skip
 
+# Of answers that are yes or no; an index, too, may be 0 or 1.
+YES_OR_NO = ("true and false swapped", "yes too often", "yes too seldom")
+
 REDUCED = ("the mean of all", "the sum of all")  # of two numbers alone they prove little
 
 
@@ -209,6 +238,7 @@ def relation(
         among: names of relations; None for all.
     """
     pairs: list[Pair] = []
+    yes_or_no = all(isinstance(one, np.ndarray) and one.dtype == bool for one in expected)
     for one, other in zip(expected, given, strict=True):
         if not isinstance(one, np.ndarray) or not isinstance(other, np.ndarray):
             return None
@@ -219,8 +249,14 @@ def relation(
     if any(one.size and not other.size and one.ndim for one, other in pairs) or not told:
         return None
     for name, sentence, holds in RELATIONS:
-        if (among is None or name in among) and holds(told):
+        if (among is None or name in among) and (yes_or_no or name not in YES_OR_NO) and holds(told):
             return name, sentence
-    if among is None and (names := _some_columns(told)):
+    if among is not None:
+        return None
+    if names := _some_columns(told):
         return f"{names} of each row", f"Of each row all numbers are right but the {names}."
+    if names := _single_numbers(told):
+        return f"the {names} of the answer", f"All numbers of the answer are right but the {names}."
+    if value := _only_at(told):
+        return f"wrong where {value} is asked", f"All numbers are right but where {value} is asked."
     return None

@@ -47,6 +47,13 @@ ONE = [np.array(value) for value in (0.3, 1.7, 0.9)]
         ("another shape", ROWS, np.ravel),
         ("yes too often", YES, lambda a: a | (np.cumsum(a).reshape(a.shape) > 1)),
         ("yes too seldom", YES, lambda a: a & (np.cumsum(a).reshape(a.shape) > 1)),
+        ("the second of the answer", [one[:2] for one in SHARES[:1] * 4], lambda a: a * [1, 2]),
+        (
+            "wrong where -1 is asked",
+            [np.array([-1.0, 3, -1, 2]), np.array([0.0, -1, 4, 1])],
+            lambda a: a - 99 * (a < 0),
+        ),
+        ("wrong where 0 is asked", [one * (one > 0) for one in ROWS], lambda a: np.where(a == 0, 7, a)),
         ("third of each row", ROWS, lambda a: a * [1, 1, 2, 1]),
         ("second and fourth of each row", ROWS, lambda a: a**2 * [0, 1, 0, 1] + a * [1, 0, 1, 0]),
     ],
@@ -64,6 +71,20 @@ def test_parts_that_are_not_put_together() -> None:
     parts = [np.array([1.0, 2, 4]), np.array([3.0, 5])]
     assert relation([np.asarray(one.sum()) for one in parts], parts)[0] == "not summed"  # type: ignore[index]
     assert relation([np.asarray(one.mean()) for one in parts], parts)[0] == "no mean taken"  # type: ignore[index]
+
+
+def test_an_index_of_0_or_1_is_no_yes_or_no() -> None:
+    """Which box a location learns: a box that is missed is told of in no words of yes and no."""
+    right, given = [np.array([1, 1]), np.array([1, 0])], [np.array([0, 0]), np.array([0, 0])]
+    assert relation(right, given) is None
+    assert relation([one == 1 for one in right], [one == 1 for one in given])[0] == "yes too seldom"  # type: ignore[index]
+
+
+def test_small_numbers_that_are_missing_are_not_called_rounded() -> None:
+    small = np.array([0.03, 0.02, 0.04])
+    assert relation([small], [0 * small]) is None
+    assert relation([small / 10], [0 * small]) is None, "nor squared"
+    assert relation([small + 3], [np.round(small + 3)])[0] == "rounded to whole numbers"  # type: ignore[index]
 
 
 def test_what_has_no_relation_gets_none() -> None:
