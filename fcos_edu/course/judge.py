@@ -248,6 +248,10 @@ def of_outside(known: Key, given: list[Any], wrong: list[int], kinds: tuple[str,
             return "a wrong shape", "The answer has another number of axes than the docstring says."
         if expected.shape != got.shape and expected.shape == got.shape[::-1]:
             return "axes swapped", "The axes of the answer are the wrong way round."
+        if expected.ndim and expected.shape[1:] == got.shape[1:] and len(expected) != len(got):
+            return "a wrong number of answers", (
+                "For some inputs there are too many answers, or too few: work a small example out by hand and count."
+            )
         if expected.shape != got.shape:
             return "a wrong shape", "The answer has another shape than the docstring says."
         if expected.size and not np.isfinite(got.astype(np.float64)).all() and np.isfinite(expected).all():

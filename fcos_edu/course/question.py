@@ -141,8 +141,8 @@ class Draw(random.Random):
         return torch.tensor(rows).reshape(-1, 4)
 
     def points(self, count: int, width: float = 160, height: float = 96) -> Tensor:
-        """Places ``(count, 2)`` xy."""
-        rows = [[self.number(1, width), self.number(1, height)] for _ in range(count)]
+        """Places ``(count, 2)`` xy, never exactly on a border of :meth:`boxes`: that is an edge, not chance."""
+        rows = [[self.number(1, width) + 1 / 32, self.number(1, height) + 1 / 32] for _ in range(count)]
         return torch.tensor(rows).reshape(-1, 2)
 
     def distances(self, *shape: int, low: float = 0.5, high: float = 60) -> Tensor:

@@ -59,6 +59,12 @@ def _outputs(draw: Draw) -> Iterator[Case]:
         ("sigmoid twice", "One sigmoid is enough.",
          lambda z, c: z.sigmoid() * c.sigmoid().sigmoid()[:, None]),
         ("softmax", "Each class has a sigmoid of its own.", lambda z, c: z.softmax(0) * c.sigmoid()[:, None]),
+        ("softmax", "Each location has a center-ness of its own: take its sigmoid.",
+         lambda z, c: z.sigmoid() * c.softmax(0)[:, None]),
+        ("center-ness as yes or no", "The center-ness is a number between 0 and 1: do not compare it with anything.",
+         lambda z, c: z.sigmoid() * (c > 0)[:, None]),
+        ("one center-ness for all", "Each location has a center-ness of its own: take no mean.",
+         lambda z, c: z.sigmoid() * c.sigmoid().mean()),
         ("tanh", "A probability is between 0 and 1: take the sigmoid.",
          lambda z, c: z.tanh() * c.tanh()[:, None]),
         ("the smaller of both", "The score is the product.",
@@ -96,9 +102,15 @@ def scores(logits: Tensor, centerness: Tensor) -> Tensor:
 
 
 # ---------------------------------------------------------------------- clip_boxes
+def _over_the_picture(draw: Draw, height: int, width: int) -> Tensor:
+    """A box of which a part, and not only its side, lies in the picture."""
+    x0, y0 = draw.number(-20, width - 12), draw.number(-15, height - 12)
+    return torch.tensor([x0, y0, draw.number(max(x0, 0) + 8, width + 25), draw.number(max(y0, 0) + 8, height + 20)])
+
+
 def _boxes_on_pictures(draw: Draw) -> Iterator[Case]:
     for height, width in (draw.size(40, 90), draw.size(60, 120)):
-        boxes = draw.boxes(5, 150, 150) - torch.tensor([20.0, 15.0, 20, 15])
+        boxes = torch.stack([_over_the_picture(draw, height, width) for _ in range(5)])
         sides = torch.tensor([[-5.0, 3, width + 7, height - 2], [2, -4, width - 3, height + 9]])
         yield Case((torch.cat([boxes, sides]), height, width))
     wide = torch.tensor([[5.0, 5, 180, 30], [100, -3, 150, 70]])
@@ -145,6 +157,10 @@ def _clip(b: Tensor, h: float, w: float, low: float | None = 0, last: float = 0)
             torch.tensor([False, True, False, True]), _clip(b, h, w), b)),
         ("both cut at the longer side", "x goes up to the width, y up to the height: each has a limit of its own.",
          lambda b, h, w: b.clamp(0, max(h, w))),
+        ("both cut at the shorter side", "x goes up to the width, y up to the height: each has a limit of its own.",
+         lambda b, h, w: b.clamp(0, min(h, w))),
+        ("boxes that reach beyond set to zero", "Cut off what lies outside, and keep the part that lies inside.",
+         lambda b, h, w: b * (_clip(b, h, w) == b).all(1, keepdim=True)),
         ("moved instead of cut", "Cut what lies outside: the side that lies inside stays where it is.",
          lambda b, h, w: b + ((-b[:, :2]).clamp(min=0)
                               - (b[:, 2:] - torch.tensor([w, h])).clamp(min=0)).repeat(1, 2)),
@@ -181,7 +197,9 @@ def _ranked(draw: Draw, count: int, classes: int) -> Tensor:
 def _selections(draw: Draw) -> Iterator[Case]:
     yield Case((_ranked(draw, 6, 3), 0.25, 100))
     yield Case((_ranked(draw, 8, 4), 0.125, 6))
-    yield Case((_ranked(draw, 7, 3), 0.125, 2))
+    several = _ranked(draw, 7, 3)
+    several[draw.randrange(7)] = torch.tensor([0.98, 0.99, 0.985])  # more than two in one place
+    yield Case((several, 0.125, 2))
     both = _ranked(draw, 4, 3) / 4
     both[2, [0, 2]] = torch.tensor([0.875, 0.9375])
     yield Case((both, 0.5, 10), "two classes in one place")
@@ -233,6 +251,11 @@ def _select(
          lambda s, t, k: (p := torch.cat([torch.stack([(o := s[:, c].argsort(descending=True)[:max(1, k // 2)]),
                                                         torch.full_like(o, c)], 1) for c in range(s.shape[1])]),
                           p := p[s[p[:, 0], p[:, 1]] > t], p[s[p[:, 0], p[:, 1]].argsort(descending=True)])[-1]),
+        ("a limit for each class", "top_k counts all candidates together, not those of each class.",
+         lambda s, t, k: (p := _select(s, t, 10**6))[
+             (s[:, p[:, 1]] > s[p[:, 0], p[:, 1]]).sum(0) < k]),
+        ("the location no whole number", "A flat index is location * C + class: the location is the quotient of //.",
+         lambda s, t, k: (p := _select(s, t, k)) + torch.stack([p[:, 1] / s.shape[1], torch.zeros(len(p))], 1)),
         ("topk of more than there are", "There may be fewer than top_k pairs: topk of more than there are is an error.",
          lambda s, t, k: _select(s, t, k) + 0 * s.flatten().topk(k).indices.sum()),
         ("flat indices", "Give location and class of each pair: a flat index holds both.",
@@ -280,6 +303,7 @@ def _cluster(draw: Draw, count: int) -> Tensor:
     return torch.stack(rows)
 
 
+_STACK = torch.tensor([[0.0, 0, 40, 40], [1, 0, 41, 40], [2, 0, 42, 40], [90, 0, 120, 30]])  # one found three times
 # Of a chain a - b - c the middle one goes, so the last one stays, although it overlaps the middle one.
 _CHAIN = torch.tensor([[0.0, 0, 40, 20], [10, 0, 50, 20], [20, 0, 60, 20], [30, 0, 70, 20]])
 
@@ -289,6 +313,7 @@ def _nms_cases(draw: Draw) -> Iterator[Case]:
         yield Case((_cluster(draw, count), draw.scores(count), threshold))
     chain = torch.tensor([0.9, 0.8, 0.7, 0.6])
     yield Case((_CHAIN, chain, 0.5))
+    yield Case((_STACK, draw.scores(4), 0.5))
     shuffled = torch.tensor(draw.sample(range(4), 4))
     yield Case((_CHAIN[shuffled], chain[shuffled], 0.5))
     close_by = torch.tensor([[0.0, 0, 4, 4], [2, 0, 6, 4], [20, 20, 24, 24]])
@@ -355,12 +380,25 @@ def _same_survivors(inputs: tuple[Any, ...], expected: Any, got: Any) -> bool:
     return close(scores[expected.astype(np.int64)], scores[got.astype(np.int64)]) if expected.size else True
 
 
+def _walked_over(b: Tensor, left: list[int], t: float) -> Tensor:
+    kept = []
+    while left:
+        kept.append(left.pop(0))
+        for j in left:
+            if box_iou(b[[kept[-1]]], b[[j]]) > t:
+                left.remove(j)  # the mistake
+    return torch.tensor(kept, dtype=torch.int64)
+
+
 _ALSO_NMS: Known = [  # less frequent ones
     ("the boxes instead of their indices", "Asked are indices: whoever has them finds scores and classes too.",
      lambda b, s, t: b[_nms(b, s, t)]),
     ("the suppressed ones", "Asked are the boxes that stay, not those that go.",
      lambda b, s, t: torch.tensor([i for i in s.argsort(descending=True, stable=True).tolist()
                                    if i not in _nms(b, s, t).tolist()], dtype=torch.int64)),
+    ("the list changed while it is walked over",
+     "A for loop over a list from which it removes leaves out the next one: make a new list of those that stay.",
+     lambda b, s, t: _walked_over(b, s.argsort(descending=True, stable=True).tolist(), t)),
     ("stops at the first that goes", "A box that goes does not end the walk: go on with the next one.",
      lambda b, s, t: (o := s.argsort(descending=True, stable=True))[
          : int(torch.isin(o, _nms(b, s, t)).long().cumprod(0).sum())]),
@@ -449,6 +487,10 @@ def _class_cases(draw: Draw) -> Iterator[Case]:
     # Three of one class and three of the other, each a chain: the middle one goes, the last one stays.
     chains = torch.cat([_CHAIN[:3], _CHAIN[:3] + 100])
     yield Case((chains, torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]), torch.tensor([0, 0, 0, 1, 1, 1]), 0.5))
+    yield Case((_STACK, draw.scores(4), torch.tensor([1, 1, 1, 0]), 0.5))
+    # Moved by 100, or by the longest side, a box of class 1 would lie on one of class 0.
+    apart = torch.tensor([[100.0, 100, 140, 140], [90, 60, 120, 90], [0, 30, 60, 90], [0, 0, 40, 40], [30, 0, 60, 30]])
+    yield Case((apart, draw.scores(5), torch.tensor([0, 0, 0, 1, 1]), 0.5))
     # Class 1 twice as far and as large would lie on class 0.
     doubled = torch.tensor([[20.0, 30, 60, 50], [40, 60, 120, 100], [100, 60, 140, 80]])
     yield Case((doubled, torch.tensor([0.6, 0.9, 0.7]), torch.tensor([1, 0, 0]), 0.5))
@@ -550,6 +592,11 @@ def _within(b: Tensor, s: Tensor, y: Tensor, t: float) -> Tensor:
          lambda b, s, y, t: _with_labels(torch.zeros(len(b), 4) + torch.tensor([0.0, 0, 9, 9]), s, y, t, lambda e: e)),
         ("suppressed boxes suppress others", "A box that has gone suppresses nothing: compare with those that stay.",
          lambda b, s, y, t: _nms(b + (y * 4096)[:, None], s, t, greedy=False)),
+        ("the list changed while it is walked over",
+         "A for loop over a list from which it removes leaves out the next one: make a new list of those that stay.",
+         lambda b, s, y, t: (k := torch.cat([y[:0], *(
+             _walked_over(b, i[s[i].argsort(descending=True, stable=True)].tolist(), t) for i in _by_class(y))]))[
+                 s[k].argsort(descending=True, stable=True)]),
     ],
     same=_same_survivors,
     chapter=CHAPTER,

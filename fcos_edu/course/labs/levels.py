@@ -1,7 +1,7 @@
-"""Lab 2: levels and assignment (sections 3.1 and 3.2).
+"""Lab 2, first part: levels and assignment (sections 3.1 and 3.2).
 
 Taught in the chapter *Levels of the pyramid*. Checked against: the package's assignment; mutants and right variants in
-the tests.
+the tests. What a matched location is to predict is in :mod:`fcos_edu.course.labs.matches`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from ... import targets
 from ...centerness import centerness
 from ...config import FCOSConfig
 from ..question import Case, Draw, Known, question
+from .matches import EMPTY, box_targets, class_targets
 
 CHAPTER = "03_levels"
 BOUND = "a distance exactly on a bound of the level"
 BORDER = "a location exactly on the border of a box"
-EMPTY = "an image without boxes"
 
 
 # ---------------------------------------------------------------------- in_level
 def _ranges(draw: Draw) -> Iterator[Case]:
-    for low, high in ((0.0, 24.0), (24.0, 48.0), (40.0, math.inf)):
+    for low, high in ((0.0, 24.125), (24.125, 48.125), (40.125, math.inf)):  # no distance is exactly on a bound
         d = draw.distances(6, 3)
         d[5] = draw.distances(3, low=max(low, 1), high=min(high, 60))  # all four of them in the range
+        d[3, 0] = torch.tensor([52.0, 55.25, 60, 58.5])  # all of them above the two upper bounds
         d[4, 0] = torch.tensor([20.0, 15, 20.5, 15.25])  # a box of 40.5 and 30.25, whose diagonal is above 50
         yield Case((d, low, high))
     d = draw.distances(4, 3, high=30)
@@ -68,6 +69,10 @@ _ALSO_IN_LEVEL: Known = [  # less frequent ones
      _fits(lambda d: d.amax(1))),
     ("low and high swapped", "low is the smaller bound: the largest distance is at least low and at most high.",
      lambda d, low, high: (_largest(d) >= high) & (_largest(d) <= low)),
+    ("the smallest for the upper bound", "Both bounds are for the largest distance, the upper one too.",
+     lambda d, low, high: (_largest(d) >= low) & (_smallest(d) <= high)),
+    ("the length of all four", "It is the largest of the four distances that is compared, not their length together.",
+     _fits(lambda d: d.norm(dim=-1))),
     ("the largest of all boxes", "Each box has four distances of its own: take the largest of the last axis.",
      _fits(lambda d: _largest(d.flatten(1))[:, None].expand(d.shape[:2]))),
 ]  # fmt: skip
@@ -157,7 +162,8 @@ def _centers(draw: Draw) -> Iterator[Case]:
         middle = center + torch.tensor([[0.7, -0.7]]) * reach
         close = center + torch.tensor([[0.5, -0.75]])  # within the radius, if that were in pixels
         inner = center + torch.tensor([[-0.4, 0.3]]) * reach  # beyond it, but not halfway to the end
-        yield Case((torch.cat([*near, diagonal, middle, close, inner]), boxes, stride, radius))
+        # Never exactly at the end of the radius of any box: what is added, no radius and no centre is a multiple of.
+        yield Case((torch.cat([*near, diagonal, middle, close, inner]) + 1 / 32, boxes, stride, radius))
     half = torch.tensor([[0.0, 0, 41, 31]])  # its centre lies between two pixels
     yield Case((torch.tensor([[32.25, 15.5], [8.75, 15.5], [20.5, 27.25], [32.75, 15.5]]), half, 8, 1.5))
     boxes = torch.tensor([[8.0, 4, 40, 28], [0, 0, 64, 48]])
@@ -173,6 +179,11 @@ def _offset(points: Tensor, boxes: Tensor) -> Tensor:
 def _chess(points: Tensor, boxes: Tensor) -> Tensor:
     d = _offset(points, boxes).abs()
     return torch.maximum(d[..., 0], d[..., 1])
+
+
+def _from_one_half(axis: int) -> Callable[..., Tensor]:
+    """The centre from half of one side alone."""
+    return lambda p, b, s, r: (p[:, None] - b[:, :2] - ((b[:, 2:] - b[:, :2]) / 2)[:, [axis]]).abs().amax(-1) < r * s
 
 
 _FAR: Known = [
@@ -227,6 +238,12 @@ _FAR: Known = [
      lambda p, b, s, r: _chess(p, b) < r / s),
     ("boxes read as x, y, width, height", "The last two numbers of a box are its lower right corner, not its size.",
      lambda p, b, s, r: (p[:, None] - (b[:, :2] + b[:, 2:] / 2)).abs().amax(-1) < r * s),
+    *(("one half for both axes",
+       "The centre lies half the width from the left side, and half the height from the upper one.",
+       _from_one_half(axis)) for axis in (0, 1)),
+    *(("one end of the radius included", "Both ends of the square are outside: <, and neither <= nor >=.", rule)
+      for rule in (lambda p, b, s, r: (_chess(p, b) <= r * s) & (_offset(p, b) < r * s).all(-1),
+                   lambda p, b, s, r: (_chess(p, b) <= r * s) & (_offset(p, b) > -r * s).all(-1))),
 ]  # fmt: skip
 
 
@@ -256,8 +273,8 @@ def _scenes(draw: Draw) -> Iterator[Case]:
         small = (boxes[:2, :2] + boxes[:2, 2:]) / 2
         small = torch.cat([small - torch.tensor([6.0, 5.0]), small + torch.tensor([5.25, 6.5])], 1)
         boxes = torch.cat([small[1:], boxes, small[:1] - torch.tensor([0.25, 0.25, 0, 0])])  # no two areas are equal
-        middles = (boxes[:, :2] + boxes[:, 2:]) / 2 + 1.25
-        off = boxes[:, :2] + (boxes[:, 2:] - boxes[:, :2]) * torch.tensor([0.25, 0.75])
+        middles = (boxes[:, :2] + boxes[:, 2:]) / 2 + 1.25 + 1 / 32  # on no border of another box
+        off = boxes[:, :2] + (boxes[:, 2:] - boxes[:, :2]) * torch.tensor([0.25, 0.75]) + 1 / 64
         yield Case((torch.cat([draw.points(8), middles, off]), boxes, low, high))
     thin = torch.tensor([[10.0, 10, 60, 60], [0, 30, 140, 40.5]])  # the long one has the smaller area
     yield Case((torch.tensor([[33.0, 35.0], [20, 31], [100, 33]]), thin, 0.0, math.inf))
@@ -265,6 +282,18 @@ def _scenes(draw: Draw) -> Iterator[Case]:
     yield Case((torch.tensor([[20, 10], [42, 15]], dtype=torch.float32), wide, 0.0, math.inf))
     tall = torch.tensor([[0.0, 0, 20, 44], [0, 0, 24, 20]])  # the narrower one has the larger area
     yield Case((torch.tensor([[10.0, 12], [8, 15]]), tall, 0.0, math.inf))
+    low = torch.tensor([[0.0, 0, 60, 20], [0, 0, 20, 44]])  # the higher one has the smaller area
+    yield Case((torch.tensor([[10.0, 12], [8, 15]]), low, 0.0, math.inf))
+    far = torch.tensor([[99.0, 0, 129, 15], [100, 2, 110, 32]])  # of the smaller one x1 y1 - x0 y0 is the larger number
+    yield Case((torch.tensor([[105.0, 8], [103, 10]]), far, 0.0, math.inf))
+    near = torch.tensor(
+        [[20.0, 60, 110, 88], [100, 80, 112, 90]]
+    )  # of the smaller one x1 y1 alone is the larger number
+    yield Case((torch.tensor([[105.0, 85], [103, 82]]), near, 0.0, math.inf))
+    sides = torch.tensor([[0.0, 0, 20, 44], [100, 0, 160, 20]])  # beyond the bound in one axis alone
+    yield Case((torch.tensor([[10.0, 10], [110, 10]]), sides, 0.0, 20.25))
+    flat = torch.tensor([[0.0, 0, 50, 8]])  # longer than the bound, and the root of its area is below it
+    yield Case((torch.tensor([[25.0, 4], [5, 4]]), flat, 0.0, 30.0))
     middle = torch.tensor([[0.0, 0, 50, 40]])  # longer than the bound, but not half of it
     yield Case((torch.tensor([[25.0, 20], [10, 12]]), middle, 0.0, 30.0))
     large = torch.tensor([[5.0, 5, 65, 65], [0, 0, 40, 40]])  # of the small one the right side is farther away
@@ -365,6 +394,13 @@ _ALSO_ASSIGN: Known = [  # less frequent ones
      _assign(cost=lambda p, b: b[:, 2:].prod(1).expand(len(p), -1))),
     ("the smallest distance for the level", "It is the largest distance that is compared with the bounds.",
      _assign(_with(_strictly, _fits(_smallest)))),
+    ("root of the area for the level", "The largest distance from this location decides the level, not the area.",
+     lambda p, b, low, high: _assign(lambda p, b, low, high: _strictly(targets.ltrb(p, b))
+                                     & (_area(b).sqrt() >= low) & (_area(b).sqrt() <= high))(p, b, low, high)),
+    *(("two sides alone for the level", "The largest of all four distances is compared with the bounds.",
+       _assign(_with(_strictly, _fits(lambda d, first=first: _largest(d[..., first::2]))))) for first in (0, 1)),
+    ("corners multiplied for the area", "The area is width times height: subtract first, then multiply.",
+     _assign(cost=lambda p, b: (b[:, 2:].prod(1) - b[:, :2].prod(1)).expand(len(p), -1))),
     ("large areas taken for infinity",
      "What stands for 'not allowed' has to be larger than any area: take infinity.",
      _assign(forbidden=1e6)),
@@ -445,151 +481,6 @@ def assign(locations: Tensor, boxes: Tensor, low: float, high: float) -> Tensor:
 
     Returns:
         (L,): the index of the box, or -1 for background.
-    """
-    raise NotImplementedError
-
-
-# ---------------------------------------------------------------------- class_targets
-def _matches(draw: Draw, count: int, boxes: int) -> Tensor:
-    found = [draw.randrange(-1, boxes) for _ in range(count)]
-    found[:3] = [-1, boxes - 1, 0]
-    return torch.tensor(found)
-
-
-def _class_cases(draw: Draw) -> Iterator[Case]:
-    for count, boxes, classes in ((9, 4, 6), (6, 3, 20)):
-        labels = 1 + torch.tensor(draw.sample(range(classes - 1), boxes))
-        yield Case((_matches(draw, count, boxes), labels))
-    yield Case((torch.tensor([1, -1, 0, 1]), torch.tensor([3, 0])), "an object of class 0")
-    yield Case((torch.full((5,), -1), torch.zeros(0, dtype=torch.int64)), EMPTY)
-
-
-def _classes(matched: Tensor, labels: Tensor) -> Tensor:
-    return torch.tensor([-1 if m < 0 else int(labels[m]) for m in matched.tolist()])
-
-
-@question(
-    2,
-    "Targets of the classes",
-    _classes,
-    _class_cases,
-    [
-        ("background is class 0", "Background has no class: 0 is the first real class, so background has to be -1.",
-         lambda m, y: _classes(m, y).clamp(min=0)),
-        ("background learns box 0", "At background the index is -1: clamped to 0 it gives the class of the first box.",
-         lambda m, y: y[m.clamp(min=0)] if len(y) else m),
-        ("-1 taken as an index", "labels[-1] is the label of the last box: background needs a case of its own.",
-         lambda m, y: y[m]),
-        ("the index of the box", "Answer with the class of the box, not with its index.", lambda m, y: m),
-        ("labels counted from one", "Classes are counted from 0 here: do not add 1.",
-         lambda m, y: torch.where((c := _classes(m, y)) >= 0, c + 1, c)),
-        ("labels counted from one, 0 is background", "Classes are counted from 0, and background is -1.",
-         lambda m, y: _classes(m, y) + 1),
-        ("no case for an image without boxes", "An image may have no boxes: then everything is background.",
-         lambda m, y: torch.where(m >= 0, y[m.clamp(min=0)], -1)),
-        ("background left out", "Every location gets an answer, background too: the length should stay L.",
-         lambda m, y: y[m[m >= 0]]),
-        ("box 0 taken for background", "Box 0 is a box too: background is where the index is below 0.",
-         lambda m, y: torch.where(m > 0, _classes(m, y), -1)),
-        ("class 0 taken for background", "Class 0 is a real class: background is where the index is below 0.",
-         lambda m, y: torch.where((c := _classes(m, y)) > 0, c, -1)),
-        ("background is the number of classes", "Background is -1.",
-         lambda m, y: torch.where(m >= 0, _classes(m, y), int(y.max()) + 1 if len(y) else 0)),
-        ("only whether there is a box", "Give the class of the box, not just whether there is one.",
-         lambda m, y: (m >= 0).long()),
-        ("a row for each location", "Asked is the class as a number, not a row with a 1 in it.",
-         lambda m, y: (_classes(m, y)[:, None] == torch.arange(int(y.max()) + 1 if len(y) else 1)).float()),
-    ],
-    chapter=CHAPTER,
-)  # fmt: skip
-def class_targets(matched: Tensor, labels: Tensor) -> Tensor:
-    """The class that each location is to predict.
-
-    Args:
-        matched: (L,) the index of the box that each location learns, or -1 for background.
-        labels: (M,) the class of each box, counted from 0; M may be 0.
-
-    Returns:
-        (L,): the class, or -1 for background.
-    """
-    raise NotImplementedError
-
-
-# ---------------------------------------------------------------------- box_targets
-def _box_cases(draw: Draw) -> Iterator[Case]:
-    for stride, count in ((8, 3), (32, 4)):
-        boxes, matched = draw.boxes(count), _matches(draw, 7, count)
-        shares = torch.tensor([[draw.randint(1, 15) / 16 for _ in range(2)] for _ in matched])
-        within = boxes[matched, :2] + shares * (boxes[matched, 2:] - boxes[matched, :2])  # of the box that is learned
-        yield Case((torch.where((matched >= 0)[:, None], within, draw.points(7)), boxes, matched, stride))
-    yield Case((draw.points(4), torch.zeros(0, 4), torch.full((4,), -1), 16), EMPTY)
-
-
-def _box_targets(p: Tensor, b: Tensor, m: Tensor, s: float) -> Tensor:
-    b = torch.cat([b, torch.zeros(1, 4)])
-    own = b[m]  # -1 is the empty box at the end
-    return torch.where((m >= 0)[:, None], torch.cat([p - own[:, :2], own[:, 2:] - p], 1) / s, 0.0)
-
-
-@question(
-    2,
-    "Targets of the distances",
-    _box_targets,
-    _box_cases,
-    [
-        ("in pixels", "The targets are in strides: divide by the stride of the level.",
-         lambda p, b, m, s: _box_targets(p, b, m, 1)),
-        ("multiplied by the stride", "Divide by the stride; multiplying makes the distances larger, not smaller.",
-         lambda p, b, m, s: _box_targets(p, b, m, 1 / s)),
-        ("divided by the stride twice", "One division by the stride is enough.",
-         lambda p, b, m, s: _box_targets(p, b, m, s * s)),
-        ("background learns a box", "At background the four numbers should be 0, not the distances to some box.",
-         lambda p, b, m, s: _box_targets(p, b, m.clamp(min=0), s) if len(b) else p.new_zeros(len(p), 4)),
-        *(("-1 taken as an index", "boxes[-1] is the last box: background needs a case of its own, four zeros.", rule)
-          for rule in (lambda p, b, m, s: _box_targets(p, b, m % len(b), s),
-                       lambda p, b, m, s: _box_targets(p, b, m % len(b), s) if len(b) else p.new_zeros(len(p), 4))),
-        ("background is -1", "At background the four numbers should be 0.",
-         lambda p, b, m, s: torch.where((m >= 0)[:, None], _box_targets(p, b, m, s), -1.0)),
-        ("left and top with the wrong sign", "Inside a box all four distances are positive.",
-         lambda p, b, m, s: _box_targets(p, b, m, s) * torch.tensor([-1.0, -1, 1, 1])),
-        ("x and y swapped", "x belongs to left and right, y to top and bottom.",
-         lambda p, b, m, s: _box_targets(p.flip(1), b, m, s)),
-        ("the corners of the box", "The targets are distances from the location, not the corners of the box.",
-         lambda p, b, m, s: torch.where((m >= 0)[:, None], torch.cat([b, b.new_zeros(1, 4)])[m] / s, 0.0)),
-        ("no case for an image without boxes", "An image may have no boxes: then everything is background.",
-         lambda p, b, m, s: torch.where((m >= 0)[:, None], _box_targets(p, b, m, s) + 0 * b[m.clamp(min=0)], 0.0)),
-        ("box 0 taken for background", "Box 0 is a box too: background is where the index is below 0.",
-         lambda p, b, m, s: _box_targets(p, b, m, s) * (m > 0)[:, None]),
-        ("only one corner divided", "All four distances are divided by the stride.",
-         lambda p, b, m, s: _box_targets(p, b, m, s) * torch.tensor([1.0, 1, s, s])),
-        ("only one corner divided", "All four distances are divided by the stride.",
-         lambda p, b, m, s: _box_targets(p, b, m, s) * torch.tensor([s, s, 1.0, 1])),
-        ("in shares of the box", "Divide by the stride of the level, not by the size of the box.",
-         lambda p, b, m, s: _box_targets(p, b, m, 1) / torch.cat([b, b.new_ones(1, 4).cumsum(1)])[m].view(-1, 2, 2)
-         .diff(dim=1).repeat(1, 2, 1).flatten(1)),
-        ("the first box for all", "Each location has a box of its own: take the one that it is matched with.",
-         lambda p, b, m, s: _box_targets(p, b, m.clamp(max=0), s)),
-        ("the logarithm", "The targets are the distances themselves: exp is a matter of the network.",
-         lambda p, b, m, s: torch.where((m >= 0)[:, None], _box_targets(p, b, m, s).clamp(min=1e-9).log(), 0.0)),
-        ("centre and size", "Asked are distances from the location to the four sides, not the box's centre and size.",
-         lambda p, b, m, s: torch.cat([((d := _box_targets(p, b, m, s))[:, 2:] - d[:, :2]) / 2,
-                                       d[:, :2] + d[:, 2:]], 1)),
-        ("background left out", "Every location gets an answer, background too: the length should stay L.",
-         lambda p, b, m, s: _box_targets(p, b, m, s)[m >= 0]),
-    ],
-    chapter=CHAPTER,
-)  # fmt: skip
-def box_targets(locations: Tensor, boxes: Tensor, matched: Tensor, stride: int) -> Tensor:
-    """The four distances that each location is to predict, in strides.
-
-    Args:
-        locations: (L, 2) x and y in pixels.
-        boxes: (M, 4) x0, y0, x1, y1 in pixels; M may be 0.
-        matched: (L,) the index of the box that each location learns, or -1 for background.
-        stride: of the level, in pixels.
-
-    Returns:
-        (L, 4): left, top, right, bottom divided by the stride; four zeros at background.
     """
     raise NotImplementedError
 

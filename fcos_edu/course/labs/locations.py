@@ -83,6 +83,16 @@ _ALSO_LOCATIONS: Known = [  # less frequent ones
         lambda h, w, s: _grid(h, w, s).reshape(h, w, 2).flip(0).reshape(-1, 2),
     ),
     (
+        "from right to left",
+        "x grows to the right: the first location of each row is the left one.",
+        lambda h, w, s: _grid(h, w, s).reshape(h, w, 2).flip(1).reshape(-1, 2),
+    ),
+    (
+        "a row and a column too many",
+        "There are height rows and width columns: arange and range leave their end out.",
+        lambda h, w, s: _grid(h + 1, w + 1, s),
+    ),
+    (
         "half a stride on one axis only",
         "Both x and y begin half a stride from the corner.",
         lambda h, w, s: _grid(h, w, s) - torch.tensor([0.0, s / 2]),
@@ -185,6 +195,8 @@ _ALSO_LTRB: Known = [  # less frequent ones
      lambda p, b: targets.ltrb(p, b)[..., [2, 1, 0, 3]]),
     ("top and bottom swapped", "The order is left, top, right, bottom.",
      lambda p, b: targets.ltrb(p, b)[..., [0, 3, 2, 1]]),
+    ("order l t b r", "The order is left, top, right, bottom: x1 comes before y1.",
+     lambda p, b: targets.ltrb(p, b)[..., [0, 1, 3, 2]]),
     ("outside set to zero", "Keep the numbers outside of a box too: their signs say on which side one is.",
      lambda p, b: (d := targets.ltrb(p, b)) * (d > 0).all(-1, keepdim=True)),
     ("one pixel added", "r is x1 - x: these boxes have no last pixel to add.",
@@ -278,6 +290,8 @@ def _decode(points: Tensor, d: Tensor, signs: tuple[int, int, int, int] = (-1, -
 
 
 _ALSO_BOXES: Known = [  # less frequent ones
+    ("order l t b r", "The distances come as left, top, right, bottom: r belongs to x1, b to y1.",
+     lambda p, d: _decode(p, d[:, [0, 1, 3, 2]])),
     ("half of the distances", "A distance goes from the location to the side: nothing is halved.",
      lambda p, d: _decode(p, d / 2)),
     ("the location taken for the centre", "A location lies somewhere inside its box: left and right may differ.",
@@ -393,8 +407,11 @@ def _inside_cases(draw: Draw) -> Iterator[Case]:
         ("only left and right", "Top and bottom have to be positive too.", lambda d: (d[..., ::2] > 0).all(-1)),
         ("the product instead of each side", "Two negative distances multiply to a positive number: test each side.",
          lambda d: d.prod(-1) > 0),
-        ("absolute values", "The sign is what tells inside from outside: do not take absolute values.",
+        ("the sign not looked at",
+         "The sign is what tells inside from outside: a negative distance is not 0 either, and it is outside.",
          lambda d: (d.abs() > 0).all(-1)),
+        ("one axis is enough", "All four distances have to be positive, those of x and those of y.",
+         lambda d: (d > 0).sum(-1) >= 3),
         ("inside and outside swapped", "True means inside; yours says where it is outside.",
          lambda d: ~(d > 0).all(-1)),
         ("only top and bottom", "Left and right have to be positive too.", lambda d: (d[..., 1::2] > 0).all(-1)),

@@ -102,6 +102,12 @@ _ALSO_FOCAL: Known = [  # less frequent ones
      lambda z, y, a, g: (_focal(z, t := _one_hot(z, y), a, g) * t + _focal(z, t, a, 0) * (1 - t)).sum()),
     ("no 1 - alpha for the negatives", "Negatives weigh 1 - alpha, not 1.",
      lambda z, y, a, g: (_focal(z, t := _one_hot(z, y), a, g) * (t + (1 - t) / (1 - a))).sum()),
+    ("one alpha for all classes of a location",
+     "Each entry of the table has its own weight: alpha for the location's own class, 1 - alpha for every other one.",
+     lambda z, y, a, g: (_focal(z, t := _one_hot(z, y), a, g) / (a * t + (1 - a) * (1 - t))
+                         * torch.where(y >= 0, a, 1 - a)[:, None]).sum()),
+    ("alpha under the power too", "Only the factor 1 - p_t is raised to gamma; alpha is multiplied afterwards.",
+     lambda z, y, a, g: (_focal(z, t := _one_hot(z, y), a, g) * (a * t + (1 - a) * (1 - t)) ** (g - 1)).sum()),
     ("labels counted from one", "Labels are counted from 0: class k is column k of the logits.",
      lambda z, y, a, g: _focal(z, _one_hot(z, y - 1), a, g).sum()),
     ("alpha and gamma written down", "alpha and gamma are given: use them, whatever the paper's are.",
@@ -199,6 +205,8 @@ def focal_loss(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Te
 def _pairs(draw: Draw) -> Iterator[Case]:
     for count in (5, 3):
         yield Case((draw.distances(count), draw.distances(count)))
+    target = draw.distances(4, low=10)
+    yield Case((target + draw.distances(4, low=0.5, high=1.5) / 16, target))  # nearly perfect, and its loss is not 0
     small = draw.distances(3, low=1, high=9)
     yield Case((small, small + draw.distances(3)), "a box inside the other")
     yield Case((small, small.clone()), "a perfect box")
@@ -235,6 +243,10 @@ _ALSO_IOU: Known = [  # less frequent ones
      "Both boxes lie around one location, not in one corner: take the smaller of each two distances, then add.",
      lambda a, b: -((i := torch.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:]).prod(1))
                     / (_area(a) + _area(b) - i)).log()),
+    ("1 added under the logarithm", "The loss of a perfect box is 0: it is the logarithm of the IoU as it is.",
+     lambda a, b: -(_iou(a, b) + 1).log()),
+    ("weighted by the IoU", "The loss is the logarithm alone: boxes that overlap little have to cost most.",
+     lambda a, b: -_iou(a, b) * _iou(a, b).log()),
     ("Dice instead of IoU", "IoU is the intersection over the union, not twice over the sum of both areas.",
      lambda a, b: -(2 * _area(torch.minimum(a, b)) / (_area(a) + _area(b))).log()),
     *(("distances taken for corners", "l, t, r and b are distances: a width is l + r, not r - l.",
@@ -311,8 +323,10 @@ def iou_loss(predicted: Tensor, target: Tensor) -> Tensor:
 def _box_pairs(draw: Draw) -> Iterator[Case]:
     for count in (4, 6):
         a = draw.boxes(count)
-        yield Case((a, a + draw.distances(count, high=10)))
-    yield Case((draw.boxes(5), draw.boxes(5)))
+        yield Case((a, a + draw.distances(count, high=5)))  # so close that no GIoU is below 0
+    a = draw.boxes(5)
+    yield Case((a, a - draw.distances(5, high=5)))
+    yield Case((a, a + draw.distances(5, high=5) * torch.tensor([1, 1, -1, -1])))
     a = draw.boxes(3)
     # Not at the same height: then the hull of both would hide an overlap of negative sides.
     yield Case((a, a + torch.tensor([[300.0, 4, 300, 4]])), "two boxes side by side")
@@ -342,6 +356,14 @@ _ALSO_GIOU: Known = [  # less frequent ones
      lambda a, b: (q := _parts(a, b), h := (
          torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).prod(1),
          q[0] / q[1] - (h - q[1]) / h)[-1]),
+    ("moved to 0..1", "GIoU goes from -1 to 1: leave it as it is.",
+     _giou_with(lambda i, u, h: (1 + i / u - (h - u) / h) / 2)),
+    ("the larger box instead of the hull", "The hull is the box around both: neither of them need be as large.",
+     lambda a, b: (q := _parts(a, b), h := torch.maximum(*((c[:, 2:] - c[:, :2]).prod(1) for c in (a, b))),
+                   q[0] / q[1] - (h - q[1]) / h)[-1]),
+    ("the hull measured from 0", "The hull has a near corner too: the smaller x0 and y0 of both.",
+     lambda a, b: (q := _parts(a, b), h := torch.maximum(a[:, 2:], b[:, 2:]).prod(1),
+                   q[0] / q[1] - (h - q[1]) / h)[-1]),
     ("brackets left out", "Only the empty part, hull minus union, is divided by the hull: it needs brackets.",
      _giou_with(lambda i, u, h: i / u - h - u / h)),
     ("boxes read as x, y, width, height", "The last two numbers of a box are its lower right corner, not its size.",
@@ -453,8 +475,10 @@ def _worker_cases(draw: Draw) -> Iterator[Case]:
          lambda s, n: s.mean() / n.sum().clamp(min=1)),
         ("the mean of N_pos", "Here the sums are joined, so N_pos is the sum over the workers too, not the mean.",
          lambda s, n: s.sum() / n.float().mean().clamp(min=1)),
-        ("the mean of both, with a floor", "The floor of 1 belongs to N_pos of the whole batch, not to its mean.",
+        ("a floor that grows with the workers", "The floor of N_pos is 1, however many workers share the batch.",
          lambda s, n: s.mean() / n.float().mean().clamp(min=1)),
+        ("1 added for each worker", "At least 1 is a floor (max) of the sum, not one more for each worker.",
+         lambda s, n: s.sum() / (n + 1).sum()),
         ("not divided", "Divide by N_pos.", lambda s, n: s.sum()),
         ("divided by the number of workers instead", "Divide by N_pos, the number of positive locations.",
          lambda s, n: s.mean()),

@@ -22,7 +22,9 @@ CHAPTER = "11_average_precision"
 # ---------------------------------------------------------------------- find_hits
 def _judged(draw: Draw) -> Iterator[Case]:
     for threshold in (0.5, 0.6):
-        truth = draw.boxes(4, least=30)
+        # One in each quarter of the picture: no detection fits two of them, but where that is what is asked.
+        quarters = torch.tensor([[0.0, 0, 0, 0], [80, 0, 80, 0], [0, 48, 0, 48], [80, 48, 80, 48]])
+        truth = torch.cat([draw.boxes(1, 80, 48, least=30) for _ in range(4)]) + quarters
         near = torch.cat([truth + torch.tensor([draw.number(-5, 5) for _ in range(4)]) for _ in range(2)])
         found = torch.cat([near, draw.boxes(3)])
         order = torch.tensor(draw.sample(range(len(found)), len(found)))
@@ -37,6 +39,9 @@ def _judged(draw: Draw) -> Iterator[Case]:
     # Apart in both directions: two negative sides would multiply to a large area.
     apart = torch.tensor([[0.0, 0, 10, 10], [60, 40, 70, 50]])
     yield Case((apart, draw.scores(2), torch.tensor([[19.0, 19, 29, 29]]), 0.5))
+    # The best one is a miss, far from both objects; two hits follow.
+    after = torch.tensor([[300.0, 90, 320, 99], [0, 0, 30, 10], [50, 0, 80, 10]])
+    yield Case((after, torch.tensor([0.9, 0.7, 0.8]), wide, 0.5))
     one = torch.tensor([[10.0, 10, 50, 50]])
     three = one + torch.tensor([[4.0, 0, 4, 0], [1, 0, 1, 0], [90, 0, 90, 0]])
     yield Case((three, torch.tensor([0.6, 0.9, 0.7]), one, 0.5), "an object that is found twice")
@@ -97,6 +102,19 @@ def _claims_all(boxes: Tensor, scores: Tensor, truth: Tensor, threshold: float) 
     return hit
 
 
+def _nearest_first(b: Tensor, s: Tensor, truth: Tensor, t: float) -> Tensor:
+    hit, overlap = torch.zeros(len(b), dtype=torch.bool), box_iou(b, truth)
+    while overlap.numel() and overlap.max() >= t:
+        i, j = divmod(int(overlap.argmax()), len(truth))
+        hit[i], overlap[i], overlap[:, j] = True, -1, -1
+    return hit
+
+
+def _until_a_miss(scores: Tensor, hits: Tensor) -> Tensor:
+    order = scores.argsort(descending=True)
+    return torch.zeros_like(hits).scatter(0, order, hits[order].long().cumprod(0).bool())
+
+
 @question(
     5,
     "Hits and misses",
@@ -144,6 +162,12 @@ def _claims_all(boxes: Tensor, scores: Tensor, truth: Tensor, threshold: float) 
          lambda b, s, g, t: _hits(b, s, g, t, measure=_unclamped)),
         ("a detection claims all that it fits", "A detection claims one object, the one that it fits best.",
          _claims_all),
+        ("by IoU instead of score", "The detection with the highest score claims its object first, not the nearest.",
+         _nearest_first),
+        ("stops at the first miss", "A miss does not end the walk: go on with the next detection.",
+         lambda b, s, g, t: _until_a_miss(s, _hits(b, s, g, t))),
+        ("only one hit", "Each object may have its hit: go on after the first one.",
+         lambda b, s, g, t: (h := _hits(b, s, g, t)) & (s >= (h * s).amax()) if len(b) else s > 1),
         ("indices of the hits", "Asked is a yes or no for each detection, not which ones are hits.",
          lambda b, s, g, t: _hits(b, s, g, t).nonzero()[:, 0]),
     ],
@@ -218,12 +242,21 @@ def _straight(hits: Tensor, total: int) -> float:
     return float(np.mean(np.interp(np.linspace(0, 1, 101), recall.numpy(), precision.numpy(), right=0.0)))
 
 
+def _to_the_end(hits: Tensor, total: int) -> float:
+    if not len(hits):
+        return 0.0
+    missing = sum(x > float(_precisions(hits, total)[0][-1]) for x in np.linspace(0, 1, 101).tolist())
+    return average_precision_of(hits, total) + missing * float(_precisions(hits, total)[1][-1]) / 101
+
+
 _ALSO_AVERAGE_PRECISION: Known = [  # less frequent ones
     ("the area by trapezoids", "Ask at 101 recalls: the curve is made of steps, and it is made falling first.",
      lambda h, n: _area_under(h, n, 1.0)),
     ("precision at that recall or before", "What counts is the best precision at that recall or beyond it.",
      lambda h, n: float(np.mean([float(p[r <= x].min()) if (r <= x).any() else 1.0 for x in np.linspace(0, 1, 101)
                                  for r, p in [_precisions(h, n)]])) if len(h) else 0.0),
+    ("the last precision where the recall is never reached", "A recall that is never reached counts with precision 0.",
+     lambda h, n: _to_the_end(h, n)),
     ("beyond a recall only", "The best precision at a recall or beyond it counts, at 1 too: ask 101 times, with >=.",
      lambda h, n: float(np.mean([float(p[r > x].max()) if (r > x).any() else 0.0 for x in np.linspace(0, 1, 101)
                                  for r, p in [_precisions(h, n)]]))),

@@ -52,7 +52,10 @@ def _over(side: int, strides: Sequence[int]) -> int:
     [
         ("rounded down", "A stride-2 convolution with padding 1 rounds up: a part of a cell is a cell.",
          _sizes(math.floor)),
-        ("rounded to the nearest", "A stride-2 convolution with padding 1 always rounds up.", _sizes(round)),
+        *(("rounded to the nearest", "A stride-2 convolution with padding 1 always rounds up.", _sizes(rounding))
+          for rounding in (round, lambda x: math.floor(x + 0.5))),
+        ("rounded up to an even number", "A map may have an odd number of cells: round up, to the next whole number.",
+         _sizes(lambda x: 2 * math.ceil(math.ceil(x) / 2))),
         ("one too many", "Round up only where something is left over: a whole number of cells stays as it is.",
          _sizes(lambda x: math.floor(x) + 1)),
         ("width before height", "Each pair is height, width.",
@@ -134,6 +137,8 @@ def _feature_maps(draw: Draw) -> Iterator[Case]:
          lambda x: x.flip(3).permute(0, 2, 3, 1).flatten(1, 2)),
         ("the channels turned round", "The channels keep their order.",
          lambda x: x.permute(0, 2, 3, 1).flatten(1, 2).flip(-1)),
+        ("the first image for all", "Each image has a map of its own: nothing is taken from the first one alone.",
+         lambda x: x[:1].permute(0, 2, 3, 1).flatten(1, 2).repeat(len(x), 1, 1)),
         ("the locations before the images", "The batch stays the first axis.", lambda x: x.flatten(2).permute(2, 0, 1)),
     ],
     chapter=CHAPTER,
@@ -230,6 +235,10 @@ _TOWERS: Known = [
      lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: x + F.conv2d(x, w, b, padding=1).relu())),
     ("ReLU on the input too", "A ReLU comes after each convolution, none before the first.",
      lambda x, w, b: _tower(F.relu(x), w, b)),
+    ("dilated", "A 3x3 convolution with padding 1 looks at the next cells, without gaps.",
+     lambda x, w, b: _tower_by(x, w, b, lambda x, w, b: F.conv2d(x, w, b, padding=2, dilation=2).relu())),
+    ("the bias added twice", "conv2d adds the bias that it is given: do not add it again.",
+     lambda x, w, b: _tower(x, w, [2 * one for one in b])),
     ("biases in the opposite order", "Each layer has weights and biases of its own: take them in the same order.",
      lambda x, w, b: _tower(x, w, b[::-1])),
 ]  # fmt: skip
@@ -280,6 +289,7 @@ def _priors(draw: Draw) -> Iterator[Case]:
         ("log2 or log10", "ln is the natural logarithm.", lambda p: -math.log2((1 - p) / p)),
         ("1 over the prior", "It is (1 - p) / p under the logarithm.", lambda p: -math.log(1 / p - 1 + 1 + p)),
         ("no logarithm", "The bias is the logarithm of the odds.", lambda p: p / (1 - p)),
+        ("no logarithm", "The bias is a logarithm, not the odds themselves.", lambda p: -(1 - p) / p),
         ("two logarithms divided", "The logarithm goes over the quotient; two logarithms are not divided.",
          lambda p: math.log(p) / math.log(1 - p)),
         ("always the same number", "The bias follows from the prior: compute it, do not write it down.",
@@ -316,7 +326,8 @@ def prior_bias(prior: float) -> float:
 # ---------------------------------------------------------------------- predicted_distances
 def _raw(draw: Draw) -> Iterator[Case]:
     for stride, scale in ((8, 0.75), (32, 1.5), (64, 1.25)):
-        yield Case((draw.normal(5, 4), scale, stride))
+        large = torch.tensor([[3.5, -1.25, 4.5, -2.75]])  # far from the limit, and their exp is above it
+        yield Case((torch.cat([draw.normal(5, 4), large]), scale, stride))
     far = torch.tensor([[20.0, 3, -2, 1], [0, 90, 500, -400]])
     yield Case((far, 1.0, 8), "an output of an untrained network, 20 or 500")
     yield Case((far, 0.5, 128), "an output of an untrained network, 20 or 500")

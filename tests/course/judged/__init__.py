@@ -45,5 +45,10 @@ for name in (
     "strangers",
     "reimplementers",
     "students",
+    "ada",
+    "bob",
+    "cleo",
+    "fay",
+    "gus",
 ):
     import_module(f"{__name__}.{name}")

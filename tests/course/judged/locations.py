@@ -345,7 +345,7 @@ def _(distances):
     return (l > 0) & (t > 0) & (r > 0)
 
 
-@wrong("inside", "yes too often")
+@wrong("inside", "one axis is enough")
 def _(distances):
     l, t, r, b = distances.unbind(-1)
     return (l * r > 0) | (t * b > 0)

@@ -601,7 +601,7 @@ def _(b, s, t):
     return b[k]
 
 
-@wrong("nms", "a wrong shape")
+@wrong("nms", "a wrong number of answers")
 def _(b, s, t):
     k = []
     c = (b[:, :2] + b[:, 2:]) / 2
