@@ -183,7 +183,7 @@ def two_at_once(known: Key, seed: str | int, given: list[Any]) -> tuple[str, str
 
 def of_error(failed: Failed) -> tuple[str, str]:
     """Words for a function that never gives an answer."""
-    where = f" in line {failed.line} of its cell" if failed.line else ""
+    where = f" in line {failed.line} of its cell or file" if failed.line else ""
     if failed.undefined:
         return (
             f"the name {failed.undefined} is not known",
@@ -235,7 +235,7 @@ def of_outside(known: Key, given: list[Any], wrong: list[int], kinds: tuple[str,
         if only_edges:
             return f"an error at an edge: {kinds[0]}", f"{where} There it ends in an error, {got.error}."
         return name, f"Some calls end in an error, {got.error}" + (
-            f", in line {got.line} of its cell." if got.line else "."
+            f", in line {got.line} of its cell or file." if got.line else "."
         )
     if isinstance(got, Odd):
         if got.kind == "None":

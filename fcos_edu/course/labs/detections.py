@@ -488,9 +488,10 @@ def _class_cases(draw: Draw) -> Iterator[Case]:
     chains = torch.cat([_CHAIN[:3], _CHAIN[:3] + 100])
     yield Case((chains, torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]), torch.tensor([0, 0, 0, 1, 1, 1]), 0.5))
     yield Case((_STACK, draw.scores(4), torch.tensor([1, 1, 1, 0]), 0.5))
-    # Moved by 100, or by the longest side, a box of class 1 would lie on one of class 0.
-    apart = torch.tensor([[100.0, 100, 140, 140], [90, 60, 120, 90], [0, 30, 60, 90], [0, 0, 40, 40], [30, 0, 60, 30]])
-    yield Case((apart, draw.scores(5), torch.tensor([0, 0, 0, 1, 1]), 0.5))
+    # Moved by 1, 10, 100 or the longest side, a box of class 1 would lie on one of class 0.
+    zero = [[100.0, 100, 140, 140], [90, 60, 120, 90], [0, 30, 60, 90], [2, 2, 42, 42], [10, 10, 50, 50]]
+    apart = torch.tensor([*zero, [0, 0, 40, 40], [30, 0, 60, 30]])
+    yield Case((apart, draw.scores(7), torch.tensor([0, 0, 0, 0, 0, 1, 1]), 0.5))
     # Class 1 twice as far and as large would lie on class 0.
     doubled = torch.tensor([[20.0, 30, 60, 50], [40, 60, 120, 100], [100, 60, 140, 80]])
     yield Case((doubled, torch.tensor([0.6, 0.9, 0.7]), torch.tensor([1, 0, 0]), 0.5))
