@@ -28,7 +28,7 @@ from ..settings import Message, setting
 from ..text import printable, read_text, shortened
 from .annotations import Annotations
 from .dataset import DetectionDataset, FolderDataset, Sample, Transforms, clip, make_target
-from .decoding import CorruptImageError
+from .decoding import FORMATS, CorruptImageError
 from .folders import Entry, Pictures, annotations_of, flag, number, split_folders, whole_side
 
 LAYOUT = "Hugging Face's imagefolder (metadata.jsonl beside the pictures, also below train/, validation/, test/)"
@@ -287,7 +287,8 @@ def _picture(value: Any, where: str) -> Any:
     if not (isinstance(value, Mapping) and {"bytes", "path"} & set(value)):
         return value
     try:
-        picture = PIL.Image.open(io.BytesIO(value["bytes"]) if value.get("bytes") else value["path"])
+        given = io.BytesIO(value["bytes"]) if value.get("bytes") else value["path"]
+        picture = PIL.Image.open(given, formats=FORMATS)
         return ImageOps.exif_transpose(picture)  # as `datasets` does when it decodes
     except MemoryError:
         raise
