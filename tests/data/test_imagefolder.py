@@ -175,7 +175,8 @@ def test_what_the_columns_do_not_say_is_told() -> None:
 
     corners = rows()
     corners.rows[1]["objects"] = {"bbox": [[25, 20, 38, 29], [1, 1, 0, 5]], "category": [0, 1]}
-    with pytest.warns(UserWarning, match=r"the rows \(val\): left out of the targets: 1 degenerate box.*over the border"):
+    told = r"the rows \(val\): left out of the targets: 1 degenerate box.*over the border"
+    with pytest.warns(UserWarning, match=told):
         load(corners, "val")
     with pytest.warns(UserWarning, match=r"the rows \(train\): left out of the targets: 1 image without a usable box"):
         load(rows())
