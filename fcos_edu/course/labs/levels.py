@@ -282,8 +282,8 @@ def _scenes(draw: Draw) -> Iterator[Case]:
     yield Case((torch.tensor([[20, 10], [42, 15]], dtype=torch.float32), wide, 0.0, math.inf))
     tall = torch.tensor([[0.0, 0, 20, 44], [0, 0, 24, 20]])  # the narrower one has the larger area
     yield Case((torch.tensor([[10.0, 12], [8, 15]]), tall, 0.0, math.inf))
-    low = torch.tensor([[0.0, 0, 60, 20], [0, 0, 20, 44]])  # the higher one has the smaller area
-    yield Case((torch.tensor([[10.0, 12], [8, 15]]), low, 0.0, math.inf))
+    higher = torch.tensor([[0.0, 0, 60, 20], [0, 0, 20, 44]])  # the higher one has the smaller area
+    yield Case((torch.tensor([[10.0, 12], [8, 15]]), higher, 0.0, math.inf))
     far = torch.tensor([[99.0, 0, 129, 15], [100, 2, 110, 32]])  # of the smaller one x1 y1 - x0 y0 is the larger number
     yield Case((torch.tensor([[105.0, 8], [103, 10]]), far, 0.0, math.inf))
     near = torch.tensor(
@@ -368,6 +368,14 @@ def _then_level(p: Tensor, b: Tensor, low: float, high: float) -> Tensor:
     return torch.where((best >= 0) & fits, best, -1)
 
 
+def _left_and_right(d: Tensor) -> Tensor:
+    return _largest(d[..., ::2])
+
+
+def _top_and_bottom(d: Tensor) -> Tensor:
+    return _largest(d[..., 1::2])
+
+
 _ALSO_ASSIGN: Known = [  # less frequent ones
     ("indices of the sorted list", "Give the index of the box as it was given, not its place after sorting.",
      lambda p, b, low, high: torch.where((a := _smallest_box(p, b, low, high)) >= 0,
@@ -398,7 +406,7 @@ _ALSO_ASSIGN: Known = [  # less frequent ones
      lambda p, b, low, high: _assign(lambda p, b, low, high: _strictly(targets.ltrb(p, b))
                                      & (_area(b).sqrt() >= low) & (_area(b).sqrt() <= high))(p, b, low, high)),
     *(("two sides alone for the level", "The largest of all four distances is compared with the bounds.",
-       _assign(_with(_strictly, _fits(lambda d, first=first: _largest(d[..., first::2]))))) for first in (0, 1)),
+       _assign(_with(_strictly, _fits(two)))) for two in (_left_and_right, _top_and_bottom)),
     ("corners multiplied for the area", "The area is width times height: subtract first, then multiply.",
      _assign(cost=lambda p, b: (b[:, 2:].prod(1) - b[:, :2].prod(1)).expand(len(p), -1))),
     ("large areas taken for infinity",
