@@ -1,4 +1,4 @@
-"""Lab 5, second part: how good detections are, hits and average precision (section 4).
+"""Lab 5, third part: how good detections are, hits and average precision (section 4).
 
 Taught in the chapter *How good is it*. Checked against: pycocotools' average precision; mutants and right variants in
 the tests.

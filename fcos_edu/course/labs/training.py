@@ -294,6 +294,14 @@ def _paired(a: Tensor, b: Tensor) -> Tensor:
     return torch.stack([d.mean(), d.std() / len(d) ** 0.5])
 
 
+_ALSO_PAIRED: Known = [
+    ("half an interval of 95 %", "Asked is the standard error itself, not the interval that is made of it.",
+     lambda a, b: _paired(a, b) * torch.tensor([1, 1.96])),
+    ("half an interval of 95 %", "Asked is the standard error itself, not twice that.",
+     lambda a, b: _paired(a, b) * torch.tensor([1, 2.0])),
+]  # fmt: skip
+
+
 @question(
     6,
     "A gain and how sure it is",
@@ -324,10 +332,7 @@ def _paired(a: Tensor, b: Tensor) -> Tensor:
          lambda a, b: torch.stack([((b - a) / a).mean(), ((b - a) / a).std() / len(a) ** 0.5])),
         ("the answers swapped", "The mean comes first, then its standard error.",
          lambda a, b: _paired(a, b).flip(0)),
-        ("half an interval of 95 %", "Asked is the standard error itself, not the interval that is made of it.",
-         lambda a, b: _paired(a, b) * torch.tensor([1, 1.96])),
-        ("half an interval of 95 %", "Asked is the standard error itself, not twice that.",
-         lambda a, b: _paired(a, b) * torch.tensor([1, 2.0])),
+        *_ALSO_PAIRED,
         ("the mean over its error", "Asked is the standard error itself, not t.",
          lambda a, b: (p := _paired(a, b)) / torch.stack([torch.ones(()), p[1] ** 2 / p[0]])),
         ("the difference of the spreads", "The spread of the differences is asked, not the difference of the spreads.",

@@ -1,4 +1,4 @@
-"""Lab 5, second part: hits and average precision are pycocotools'."""
+"""Lab 5, third part: hits and average precision are pycocotools'."""
 
 from __future__ import annotations
 
