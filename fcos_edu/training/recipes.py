@@ -121,9 +121,10 @@ RECIPES: dict[str, Recipe] = {
             save_every=500,
             model=FCOSConfig.tiny(num_classes=1, min_size=320, max_size=544),
         ),
-        source="not measured",
-        cost="about 90 minutes of two CPU cores with bf16",
-        memory="about 3 GB",
+        source="measured: fcos_edu/results/train_people.json, one seed",
+        cost="under two hours of two CPU cores that compute in bf16, with other work beside",
+        memory="about 4 GB by two workers",
+        expected={"AP": 0.200, "AP50": 0.439},
     ),
     "colab-t4": Recipe(
         "torchvision's FCOS for COCO, fine-tuned to blood cells on a free GPU of 15 GB",

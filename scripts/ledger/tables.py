@@ -371,6 +371,7 @@ def packaged(results: Results) -> list[Row]:
         "train_shapes": ("the packaged detector of shapes", {"AP": ("AP",), "AP50": ("AP50",)}),
         "recipe_shapes": ("the recipe of shapes, today", {"AP": ("AP",), "AP50": ("AP50",)}),
         "train_bccd": ("the packaged detector of BCCD", {"AP": ("AP",), "AP50": ("AP50",)}),
+        "train_people": ("the packaged detector of people", {"AP": ("AP",), "AP50": ("AP50",)}),
         "bench_cpu": (
             "our time as a share of torchvision's, float32",
             {
