@@ -212,7 +212,7 @@ class HuggingFaceDataset(DetectionDataset):
     ) -> None:
         columns = list(rows.column_names or ())
         if not hasattr(rows, "__len__"):
-            raise ValueError("the data set is streamed, and has no length: load it without streaming=True")
+            raise ValueError("the data set is streamed, and has no length: load it whole")
         for name in (image, objects):
             if name not in columns:
                 raise ValueError(

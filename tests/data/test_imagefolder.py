@@ -185,7 +185,7 @@ def test_what_the_columns_do_not_say_is_told() -> None:
         column_names = None
         __getitem__ = None
 
-    with pytest.raises(ValueError, match="is streamed.*without streaming=True"):
+    with pytest.raises(ValueError, match="is streamed.*load it whole"):
         load(Streamed())
 
 

@@ -98,7 +98,7 @@ def test_crowds_are_ignored_and_boxes_without_a_side_left_out() -> None:
     ("change", "classes", "message"),
     [
         (lambda i, t: i, None, r"Somebodys\[0\] is not .image, target. with boxes"),
-        (lambda i, t: (i, {"boxes": t["boxes"]}), None, "with boxes and labels in the target, but a tuple"),
+        (lambda i, t: (i, {"boxes": t["boxes"]}), None, r"labels in the target, but \(image, a dict of boxes\)"),
         (lambda i, t: (i[0], t), None, r"has the image Tensor .64, 96.; it must be a PIL image or"),
         (lambda i, t: (i, {**t, "labels": t["labels"][:0]}), None, r"boxes of shape .\d, 4. and labels of shape .0,."),
         (
