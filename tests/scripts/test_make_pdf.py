@@ -54,12 +54,57 @@ details.hide { overflow: hidden }
 .cell_input, .highlight-python, .highlight { display: flex; flex-direction: column }
 .highlight-python, .highlight { break-inside: avoid }
 pre { overflow: auto }
+.bd-main .bd-content table { break-inside: avoid }
+.pst-scrollable-table-container { overflow-x: auto }
+details[open] > summary ~ * { animation: fade-in 100s }
+@keyframes fade-in { 0% { opacity: 0 } 100% { opacity: 1 } }
 """
+STYLE = THEME + (make_pdf.ROOT / "book" / "_static" / "print.css").read_text("utf-8")
+
+
+def printed_pages(chromium: Any, folder: Path, body: str) -> list[Any]:
+    """The pages of a site of one page, with the theme's style and our own for paper."""
+    (folder / "intro.html").write_text(
+        f'<!DOCTYPE html><meta charset="utf-8"><style>{STYLE}</style><main class="bd-main"><div class="bd-content">'
+        f'<article class="bd-article"><h1>Page</h1>{body}</article></div></main>',
+        "utf-8",
+    )
+    return list(PdfReader(io.BytesIO(make_pdf.make(chromium, folder, {"root": "intro"}))).pages)
+
+
+def alphas(resources: Any) -> set[float]:
+    """The opacities that a page draws with, its groups' too."""
+    resources = resources.get_object()
+    found = {float(state.get_object().get("/ca", 1)) for state in resources.get("/ExtGState", {}).values()}
+    for group in resources.get("/XObject", {}).values():
+        found |= alphas(group.get_object().get("/Resources", {}))
+    return found
+
+
+def test_a_solution_is_not_printed_while_it_fades_in(chromium: Any, tmp_path: Path) -> None:
+    (page,) = printed_pages(
+        chromium, tmp_path, "<details><summary>Solution</summary><p>Forty-two.</p></details><p>Words.</p>"
+    )
+    assert "Forty-two." in page.extract_text()
+    assert alphas(page["/Resources"]) <= {1.0}
+
+
+def test_a_long_table_begins_below_what_stands_before_it(chromium: Any, tmp_path: Path) -> None:
+    rows = "".join(f"<tr><td>row {number}.</td></tr>" for number in range(60))
+    table = f'<div class="pst-scrollable-table-container"><table>{rows}</table></div>'
+    first, *_, last = printed_pages(chromium, tmp_path, f"{'<p>Words.</p>' * 12}{table}")
+    assert "row 0." in first.extract_text() and "row 59." in last.extract_text()
+
+
+def test_an_explorer_leaves_room_for_words(chromium: Any, tmp_path: Path) -> None:
+    """On a screen it is four fifths as high as a page of paper."""
+    explorer = '<div class="fcx" style="height: 800px">Drag it.</div>'
+    pages = printed_pages(chromium, tmp_path, f"{'<p>Words.</p>' * 9}{explorer}")
+    assert len(pages) == 1
 
 
 @pytest.mark.parametrize("fold", ["", ' class="admonition hide above-input" open'])
 def test_long_code_begins_below_what_stands_before_it(chromium: Any, tmp_path: Path, fold: str) -> None:
-    style = THEME + (make_pdf.ROOT / "book" / "_static" / "print.css").read_text("utf-8")
     code = "\n".join(f"line_{number} = {number}" for number in range(55))
     cell = (
         '<div class="cell_input"><div class="highlight-python"><div class="highlight">'
@@ -68,12 +113,7 @@ def test_long_code_begins_below_what_stands_before_it(chromium: Any, tmp_path: P
     if fold:
         cell = f"<details{fold}><summary>Solution</summary>{cell}</details>"
     closed = '<details class="hide"><summary>Code · Check</summary><p>Hidden.</p></details>'
-    (tmp_path / "intro.html").write_text(
-        f'<!DOCTYPE html><meta charset="utf-8"><style>{style}</style><article class="bd-article"><h1>Page</h1>'
-        f"{'<p>Words.</p>' * 20}{cell}{closed}</article>",
-        "utf-8",
-    )
-    first, *_, last = PdfReader(io.BytesIO(make_pdf.make(chromium, tmp_path, {"root": "intro"}))).pages
+    first, *_, last = printed_pages(chromium, tmp_path, f"{'<p>Words.</p>' * 20}{cell}{closed}")
     assert "line_0 = 0" in first.extract_text() and "line_54 = 54" in last.extract_text()
     assert "Code · Check" not in last.extract_text()  # a fold that cannot be opened on paper
 
