@@ -70,7 +70,7 @@ def train_transforms(
         vertical_flip: probability of mirroring top and bottom; right for photographs without an above and
             below, as from a microscope.
         scale: zoom the picture by a factor of this range and shift it by up to a tenth; the canvas stays
-            as large as it is. Boxes with their centre outside the canvas fall out.
+            as large as it is. With "jitter", of the window. Boxes with their centre outside fall out.
         colour: change brightness, contrast and saturation by up to this share, and hue by a tenth of it.
 
     Raises ValueError for an unknown `augment` or a probability outside 0..1.
