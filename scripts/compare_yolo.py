@@ -1,8 +1,8 @@
 """FCOS by this package's recipe, and ultralytics' smallest model, on the same images for the same processor seconds.
 
-    python -m scripts.compare_yolo ours --record yolo_bccd.json
-    python -m scripts.compare_yolo trials --peer ENVIRONMENT/bin/yolo --record yolo_bccd.json
-    python -m scripts.compare_yolo best --peer ENVIRONMENT/bin/yolo --record yolo_bccd.json
+    python -m scripts.compare_yolo ours --record yolo_bccd.json --folder BCCD
+    python -m scripts.compare_yolo trials --peer ENVIRONMENT/bin/yolo --record yolo_bccd.json --folder BCCD
+    python -m scripts.compare_yolo best --peer ENVIRONMENT/bin/yolo --record yolo_bccd.json --folder BCCD
 
 Both start from random weights, see images of the same size and compute with one thread; what they find is scored by
 the same code. First our runs, one for each seed; their mean processor time is the peer's. Then the peer with each of
@@ -83,13 +83,13 @@ def score(found: Path, data: str, place: Path) -> dict[str, float]:
     return {name: measured[name] for name in FIGURES}
 
 
-def ours(data: str, seed: int, place: Path, more: Sequence[str]) -> dict[str, Any]:
-    """One run of this package's recipe for the data, its detections scored as the peer's are."""
+def ours(recipe: str, data: str, seed: int, place: Path, more: Sequence[str]) -> dict[str, Any]:
+    """One run of this package's recipe on the data, its detections scored as the peer's are; the run is place/run."""
     program = [sys.executable, "-m", "fcos_edu.cli"]
     run, log = place / "run", place / "log"
     _, wall = timed(
-        [*program, "train", "--recipe", data, "--seed", str(seed), "--measure-every", "0", "--device", "cpu",
-         "--out", str(run), *more], log,
+        [*program, "train", "--recipe", recipe, "--data", data, "--seed", str(seed), "--measure-every", "0",
+         "--device", "cpu", "--out", str(run), *(word for change in more for word in ("--set", change))], log,
     )  # fmt: skip
     measured = json.loads((run / "metrics.json").read_text("utf-8"))
     return {
@@ -192,14 +192,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("part", choices=["ours", "trials", "best"])
     parser.add_argument("--record", type=Path, required=True, help="the figures so far, and from now on")
     parser.add_argument("--data", default="bccd", help="a data set with a recipe of that name")
+    parser.add_argument("--folder", help="of the data, read by both as a reader's own (default: by name)")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep our runs there, as SEED/run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--peer", metavar="PROGRAM", help="ultralytics' yolo, in an environment of its own")
     parser.add_argument("--seconds", type=float, help="of the peer's training (default: the mean of our runs)")
     parser.add_argument(
-        "--set", dest="more", nargs="+", default=[], metavar="WORD", help="more words for fcos-edu train"
+        "--set",
+        dest="more",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="as for fcos-edu train, of our runs",
     )
     arguments = parser.parse_args(argv)
     path: Path = arguments.record
+    folder: str = arguments.folder or arguments.data
     entry = json.loads(path.read_text("utf-8")) if path.is_file() else {"runs": []}
     runs: list[dict[str, Any]] = entry["runs"]
     if arguments.part == "ours":
@@ -216,23 +224,28 @@ def main(argv: Sequence[str] | None = None) -> int:
                 parser.error("there is no best before there are trials")
             names, seeds = [max(tried, key=lambda run: run["AP"])["settings"]], arguments.seeds
         todo = [("peer", name, seed) for name in names for seed in seeds]
+        told = subprocess.run([arguments.peer, "version"], capture_output=True, text=True, check=True)
+        entry["peer"] = f"ultralytics {told.stdout.split()[-1]}"
     for side, name, seed in todo:
         if any((run["side"], run["settings"], run["seed"]) == (side, name, seed) for run in runs):
             continue
         print(f"{side}, {name}, seed {seed}", flush=True)
         with tempfile.TemporaryDirectory() as place:
             if side == "ours":
-                figures = ours(arguments.data, seed, Path(place), arguments.more)
+                kept = Path(place) if arguments.keep is None else arguments.keep / str(seed)
+                kept.mkdir(parents=True, exist_ok=True)
+                figures = ours(arguments.data, folder, seed, kept, arguments.more)
             else:
                 due = [run["cpu_seconds"] for run in runs if run["side"] == "ours"]
                 seconds = arguments.seconds or statistics.mean(due)
-                figures = peer(arguments.peer, SETTINGS[name], arguments.data, seed, seconds, Path(place))
+                figures = peer(arguments.peer, SETTINGS[name], folder, seed, seconds, Path(place))
         runs.append({"side": side, "settings": name, "seed": seed, **figures, "commit": commit()})
         write_json(path, {
             "what": f"FCOS by the recipe {arguments.data} and ultralytics' smallest model, from random weights, "
                     f"images of {SIDE} pixels, the same processor seconds, scored by the same code",
             "command": "python -m scripts.compare_yolo ours, then trials, then best",
-            "data": arguments.data, "settings": SETTINGS, "hardware": hardware(), "versions": versions(), "runs": runs,
+            "data": arguments.data, "peer": entry.get("peer"), "settings": SETTINGS, "hardware": hardware(),
+            "versions": versions(), "runs": runs,
         })  # fmt: skip
         print(json.dumps(figures), flush=True)
     return 0

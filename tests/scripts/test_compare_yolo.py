@@ -16,6 +16,9 @@ from scripts import compare_yolo
 PEER = """#!{python}
 import json, os, sys
 from pathlib import Path
+if sys.argv[1:] == ["version"]:
+    print("8.4.0")
+    sys.exit()
 task, mode, *words = sys.argv[1:]
 told = dict(word.split("=", 1) for word in words)
 place = Path(told["project"]) / told["name"]
@@ -78,6 +81,7 @@ def test_a_run_that_stands_in_the_record_is_not_trained_again(
         compare_yolo.main(["best", *words])  # nothing was tried
     assert compare_yolo.main(["trials", *words]) == 0 and compare_yolo.main(["best", *words]) == 0
     first = record.read_bytes()
+    assert json.loads(first)["peer"] == "ultralytics 8.4.0"
     runs = [(run["settings"], run["seed"]) for run in json.loads(first)["runs"]]
     assert runs == [("defaults", 0), ("other", 0), ("defaults", 1)]
     assert compare_yolo.main(["best", *words]) == 0 and record.read_bytes() == first
@@ -105,3 +109,12 @@ def test_what_is_found_is_read(tmp_path: Path) -> None:
         compare_yolo.read_found(labels, [image, other], ["cell", "disc"])
     with pytest.raises(ValueError, match=r"has c\.txt"):
         compare_yolo.read_found(labels, [image], ["cell", "disc"])
+
+
+def test_our_runs_read_the_folder_and_are_kept(tmp_path: Path, folder: str) -> None:
+    record, kept = tmp_path / "record.json", tmp_path / "kept"
+    words = ["ours", "--data", "shapes", "--folder", folder, "--keep", str(kept), "--record", str(record)]
+    assert compare_yolo.main([*words, "--seeds", "3", "--set", "iterations=2"]) == 0
+    (run,) = json.loads(record.read_text("utf-8"))["runs"]
+    assert run["side"] == "ours" and run["steps"] == 2 and run["cpu_seconds"] > 0
+    assert json.loads((kept / "3" / "run" / "config.json").read_text("utf-8"))["data"] == folder
