@@ -7,7 +7,7 @@
 Both start from random weights, see images of the same size and compute with one thread; what they find is scored by
 the same code. First our runs, one for each seed; their mean processor time is the peer's. Then the peer with each of
 ``SETTINGS`` once. Then the best of these with all seeds. The record is written after each run, and a run that stands
-in it is not trained again.
+in it is not trained again: two of these may share a record, side by side, with settings of their own (``--only``).
 
 ultralytics is under the AGPL: it stays in an environment of its own (``pip install ultralytics``), and only its command
 line is used.
@@ -131,11 +131,13 @@ def peer(
         json.dumps(read_found(place / "found" / "labels", sorted((folder / "images" / "test").iterdir()), names)),
         encoding="utf-8",
     )
+    told = subprocess.run([program, "version"], capture_output=True, text=True, check=True)
     epochs = sum(1 for line in (place / "run" / "results.csv").read_text("utf-8").splitlines() if line.strip()) - 1
     return {
         "cpu_seconds": round(cpu, 1),
         "seconds": round(wall, 1),
         "epochs": epochs,
+        "version": told.stdout.split()[-1],
         **score(results, data, place),
     }
 
@@ -186,6 +188,11 @@ def read_found(labels: Path, images: Sequence[Path], names: Sequence[str]) -> di
     }
 
 
+def recorded(path: Path) -> list[dict[str, Any]]:
+    """The runs that stand in a record; none where there is no record."""
+    return json.loads(path.read_text("utf-8"))["runs"] if path.is_file() else []
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Train what the record lacks; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -196,6 +203,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep our runs there, as SEED/run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--peer", metavar="PROGRAM", help="ultralytics' yolo, in an environment of its own")
+    parser.add_argument(
+        "--only", nargs="+", choices=list(SETTINGS), metavar="NAME", help="trials: these settings alone"
+    )
     parser.add_argument("--seconds", type=float, help="of the peer's training (default: the mean of our runs)")
     parser.add_argument(
         "--set",
@@ -208,8 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     path: Path = arguments.record
     folder: str = arguments.folder or arguments.data
-    entry = json.loads(path.read_text("utf-8")) if path.is_file() else {"runs": []}
-    runs: list[dict[str, Any]] = entry["runs"]
+    runs = recorded(path)
     if arguments.part == "ours":
         todo = [("ours", "recipe", seed) for seed in arguments.seeds]
     else:
@@ -217,17 +226,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error("the peer's runs need --peer, ultralytics' yolo")
         if arguments.seconds is None and not any(run["side"] == "ours" for run in runs):
             parser.error("the peer is trained as long as ours: train ours first, or name --seconds")
-        names, seeds = list(SETTINGS), arguments.seeds[:1]
+        names, seeds = arguments.only or list(SETTINGS), arguments.seeds[:1]
         if arguments.part == "best":
             tried = [run for run in runs if run["side"] == "peer" and run["seed"] == seeds[0]]
             if not tried:
                 parser.error("there is no best before there are trials")
             names, seeds = [max(tried, key=lambda run: run["AP"])["settings"]], arguments.seeds
         todo = [("peer", name, seed) for name in names for seed in seeds]
-        told = subprocess.run([arguments.peer, "version"], capture_output=True, text=True, check=True)
-        entry["peer"] = f"ultralytics {told.stdout.split()[-1]}"
     for side, name, seed in todo:
-        if any((run["side"], run["settings"], run["seed"]) == (side, name, seed) for run in runs):
+        if any((run["side"], run["settings"], run["seed"]) == (side, name, seed) for run in recorded(path)):
             continue
         print(f"{side}, {name}, seed {seed}", flush=True)
         with tempfile.TemporaryDirectory() as place:
@@ -239,13 +246,13 @@ def main(argv: Sequence[str] | None = None) -> int:
                 due = [run["cpu_seconds"] for run in runs if run["side"] == "ours"]
                 seconds = arguments.seconds or statistics.mean(due)
                 figures = peer(arguments.peer, SETTINGS[name], folder, seed, seconds, Path(place))
-        runs.append({"side": side, "settings": name, "seed": seed, **figures, "commit": commit()})
+        done = {"side": side, "settings": name, "seed": seed, **figures, "commit": commit()}
         write_json(path, {
             "what": f"FCOS by the recipe {arguments.data} and ultralytics' smallest model, from random weights, "
                     f"images of {SIDE} pixels, the same processor seconds, scored by the same code",
             "command": "python -m scripts.compare_yolo ours, then trials, then best",
-            "data": arguments.data, "peer": entry.get("peer"), "settings": SETTINGS, "hardware": hardware(),
-            "versions": versions(), "runs": runs,
+            "data": arguments.data, "settings": SETTINGS, "hardware": hardware(), "versions": versions(),
+            "runs": [*recorded(path), done],  # another one may have written meanwhile
         })  # fmt: skip
         print(json.dumps(figures), flush=True)
     return 0

@@ -79,9 +79,11 @@ def test_a_run_that_stands_in_the_record_is_not_trained_again(
     monkeypatch.setattr(compare_yolo, "SETTINGS", {"defaults": {}, "other": {"batch": 8}})
     with pytest.raises(SystemExit):
         compare_yolo.main(["best", *words])  # nothing was tried
+    assert compare_yolo.main(["trials", *words, "--only", "defaults"]) == 0
+    assert [run["settings"] for run in compare_yolo.recorded(record)] == ["defaults"]
     assert compare_yolo.main(["trials", *words]) == 0 and compare_yolo.main(["best", *words]) == 0
     first = record.read_bytes()
-    assert json.loads(first)["peer"] == "ultralytics 8.4.0"
+    assert {run["version"] for run in json.loads(first)["runs"]} == {"8.4.0"}
     runs = [(run["settings"], run["seed"]) for run in json.loads(first)["runs"]]
     assert runs == [("defaults", 0), ("other", 0), ("defaults", 1)]
     assert compare_yolo.main(["best", *words]) == 0 and record.read_bytes() == first
