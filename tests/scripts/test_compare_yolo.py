@@ -14,7 +14,7 @@ from scripts import compare_yolo
 
 # Finds every true box of the test images, but for those of the first image.
 PEER = """#!{python}
-import json, os, sys
+import json, os, sys, time
 from pathlib import Path
 if sys.argv[1:] == ["version"]:
     print("8.4.0")
@@ -25,6 +25,12 @@ place = Path(told["project"]) / told["name"]
 if mode == "train":
     assert os.environ["OMP_NUM_THREADS"] == "1" and told["pretrained"] == "False"
     assert json.loads(Path(told["data"]).read_text())["names"][0]
+    before, used = time.time(), time.process_time()
+    time.sleep(0.5)
+    idle = time.time() - before
+    while time.process_time() < used + 0.5:
+        pass
+    assert idle < 0.25 < time.time() - before, "the clock is processor time"
     (place / "weights").mkdir(parents=True)
     (place / "weights" / "last.pt").write_text(json.dumps(told))
     (place / "results.csv").write_text("epoch,loss\\n1,2.0\\n2,1.0\\n")
