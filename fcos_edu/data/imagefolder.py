@@ -1,4 +1,4 @@
-"""Reader for Hugging Face's imagefolder (metadata.jsonl or .csv), and for a ``datasets.Dataset`` (Sec. 4, training data).
+"""Reader for Hugging Face's imagefolder (metadata.jsonl, .csv) and ``datasets.Dataset`` (Sec. 4, training data).
 
 Taught in the chapter *Your own boxes*. Checked against hand-written folders, a stand-in with the columns of
 ``datasets``, and thousands of broken files (`scripts/fuzz.py`).
