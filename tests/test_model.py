@@ -852,7 +852,7 @@ def test_what_a_detection_rests_on_lies_inside_its_box() -> None:
     model, maps = FCOS.pretrained("shapes").eval(), []
     model.gradients = True
     model.pyramid.register_forward_hook(lambda module, given, made: maps.append(made))
-    dataset, inside = load_dataset("shapes", "val"), []
+    dataset, inside = data.load("shapes", "val"), []
     for index in range(4):
         image = dataset[index][0].as_subclass(torch.Tensor).float() / 255
         maps.clear()
@@ -861,7 +861,7 @@ def test_what_a_detection_rests_on_lies_inside_its_box() -> None:
             level = int(found["levels"][k]) - 3
             features = maps[0][level]
             (gradient,) = torch.autograd.grad(found["scores"][k], features, retain_graph=True)
-            shown = torch.nn.functional.interpolate(
+            shown = F.interpolate(
                 (gradient * features).sum(dim=1, keepdim=True).relu(), size=image.shape[-2:], mode="bilinear"
             )[0, 0].detach()
             x0, y0, x1, y1 = found["boxes"][k].detach().round().int().tolist()
