@@ -2,28 +2,21 @@
 
 The boxes are torchvision's ``draw_bounding_boxes``, the text is Pillow's. Checked against: the pixels that must and
 must not change.
-
-Words are written in DejaVu Sans, which comes with matplotlib and has Latin, Greek, Cyrillic and some more. What it
-lacks, such as Chinese, is written in a font of the system that has all of it; where there is none, a class is written
-as its number, because empty squares say nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
-from matplotlib import font_manager
-from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes
 
-from .text import printable
+from .fonts import OURS, font_file, in_pictures
 
 # Okabe and Ito's colours: apart for colour-blind readers, and of different brightness.
 COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
@@ -77,7 +70,7 @@ def draw_labels(
     size = max(9, round(min(picture.size) / 40))
     for (x0, y0, _, _), text, color in zip(boxes, words, colors, strict=True):
         if font_file(text) is None:
-            text = "".join(c if font_file(c) == _DEJAVU else "?" for c in text)
+            text = "".join(c if font_file(c) == OURS else "?" for c in text)
         font = label_font(size, text)
         left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
         x = max(0.0, min(x0, picture.width - (right + 4)))  # inside the picture, above the box where there is room
@@ -89,72 +82,9 @@ def draw_labels(
 
 def label_font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
     """The font of words in pictures, ``size`` pixels high: one that has all letters of the text, where there is one."""
-    return _font(font_file(text) or _DEJAVU, size)
+    return _font(font_file(text) or OURS, size)
 
 
 @cache
 def _font(file: Path, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(file), size)
-
-
-def in_pictures(name: str, label: int) -> str:
-    """A class's name as it can be written into a picture: ``class 3`` where no font has its letters.
-
-    Args:
-        name: of the class.
-        label: its number, 0..C-1.
-    """
-    told = printable(name)
-    return told if font_file(told + _WITH) is not None else f"class {label}"
-
-
-_DEJAVU = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-_WITH = "0123456789.:"  # what is written beside a name, in the same font
-_SQUARES = ("lastresort", "adobeblank")  # fonts that have a square, or nothing, for every letter
-_SELDOM = ("bold", "italic", "oblique", "thin", "light", "black", "mono", "serif")  # where there are others
-
-
-def font_file(text: str) -> Path | None:
-    """A font with all letters of a text: matplotlib's DejaVu Sans or else one of the system; None if none has them."""
-    missing = any(not c.isspace() and not _has(_DEJAVU, c) for c in set(text))
-    return _of_system("".join(sorted(set(text), reverse=True))) if missing else _DEJAVU  # the rarest first
-
-
-@lru_cache(maxsize=4096)
-def _of_system(letters: str) -> Path | None:
-    """The first font of the system with all these letters, plain ones before bold ones."""
-    for file in _fonts_of_system():
-        if all(c.isspace() or _has(file, c) for c in letters):
-            try:
-                ImageFont.truetype(str(file), 12)  # one of pictures, as of emoji, has a single size
-            except OSError:
-                continue
-            return file
-    return None
-
-
-@cache
-def _fonts_of_system() -> tuple[Path, ...]:
-    """Files of fonts, those that are read most easily first."""
-    files = sorted({Path(file) for file in font_manager.findSystemFonts()}, key=lambda file: (file.name.lower(), file))
-    return tuple(
-        sorted(
-            (file for file in files if not any(name in file.name.lower() for name in _SQUARES)),
-            key=lambda file: sum(word in file.name.lower() for word in _SELDOM),
-        )
-    )
-
-
-@cache
-def _has(file: Path, letter: str) -> bool:
-    """Whether a font has a letter; one that cannot be read has none."""
-    font = _opened(file)
-    return font is not None and font.get_char_index(ord(letter)) != 0
-
-
-@lru_cache(maxsize=8)
-def _opened(file: Path) -> FT2Font | None:
-    try:
-        return FT2Font(str(file))
-    except (OSError, RuntimeError):
-        return None

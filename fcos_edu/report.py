@@ -19,11 +19,12 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ._version import __version__
-from .drawing import draw_labels, in_pictures
+from .drawing import draw_labels
 from .evaluation.errors import KINDS, Judged
 from .evaluation.findings import ClassFindings, Findings, WorstImage
 from .evaluation.reliability import Interval
 from .figures.style import FEW_BOXES
+from .fonts import in_pictures
 from .text import counted, printable
 
 MARK = '<meta name="generator" content="fcos-edu evaluate">'  # by which a report of ours is known

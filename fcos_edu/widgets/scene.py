@@ -26,8 +26,9 @@ from torch import Tensor
 
 from ..config import FCOSConfig
 from ..data.decoding import known_formats
-from ..drawing import COLORS, draw_labels, in_pictures, label_font
+from ..drawing import COLORS, draw_labels, label_font
 from ..figures.style import CENTERNESS_COLORS
+from ..fonts import in_pictures
 from ..images import scale_boxes
 from ..inference import RankedBoxes, best_after_nms, candidates_before_nms, location_quality
 from ..locations import Grid
