@@ -27,7 +27,7 @@ from PIL import ImageOps
 from torchvision import tv_tensors
 
 from ..settings import Message, setting
-from ..text import printable, read_text, shortened
+from ..text import counted, printable, read_text, shortened
 from .annotations import Annotations
 from .dataset import DetectionDataset, FolderDataset, Sample, Transforms, clip, make_target
 from .decoding import FORMATS, CorruptImageError
@@ -192,8 +192,8 @@ def _cells(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 continue
             if len(words) > len(header):
                 raise ValueError(
-                    f"{where} has {len(words)} cells for {len(header)} columns; a cell with commas must stand in "
-                    "quotes, and those inside of it be doubled. In metadata.jsonl they need none."
+                    f"{where} has {len(words)} cells for {counted(len(header), 'columns')}; a cell with commas must stand "
+                    "in quotes, and those inside of it be doubled. In metadata.jsonl they need none."
                 )
             row: dict[str, Any] = dict(zip(header, words, strict=False))
             cell = row.get("objects", "").strip()
