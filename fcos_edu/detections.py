@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from .data.decoding import CorruptImageError, pixels_of, read_image
+from .data.decoding import CorruptImageError, pixels_of, read_image, tell_several
 from .data.videos import is_video
 from .drawing import draw_detections
 from .images import check_images
@@ -279,7 +279,9 @@ def _of_file(path: Path, given: str) -> Tensor:
         raise ValueError(f"{path} is a folder: give a list of its files, or use fcos-edu detect")
     if not path.exists():
         raise FileNotFoundError(f"there is no image {path}")
-    return read_image(path, turn=True).as_subclass(Tensor)
+    pixels = read_image(path, turn=True).as_subclass(Tensor)
+    tell_several(path)
+    return pixels
 
 
 __all__ = ["SHOWN", "Detection", "Detections", "ImageError", "detect", "find"]

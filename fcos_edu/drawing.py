@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes
 
-from .text import printable
+from .fonts import OURS, font_file, in_pictures
 
 # Okabe and Ito's colours: apart for colour-blind readers, and of different brightness.
 COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
@@ -29,7 +28,7 @@ def draw_detections(image: Tensor, detection: dict[str, Tensor], names: Sequence
     Args:
         image: ``(3, H, W)`` float in 0..1 or uint8.
         detection: ``boxes`` (K, 4) xyxy in pixels, ``labels`` (K,), and perhaps ``scores`` (K,).
-        names: of the classes; numbers are drawn without.
+        names: of the classes; numbers are drawn without, and ``class 3`` where no font has a name's letters.
 
     Returns:
         ``(3, H, W)`` uint8.
@@ -39,7 +38,7 @@ def draw_detections(image: Tensor, detection: dict[str, Tensor], names: Sequence
     if len(detection["boxes"]) == 0:
         return image.clone()
     labels = [int(v) for v in detection["labels"]]
-    words = [printable(names[v]) if v < len(names) else str(v) for v in labels]
+    words = [in_pictures(names[v], v) if v < len(names) else str(v) for v in labels]
     if "scores" in detection:
         words = [f"{word} {score:.2f}" for word, score in zip(words, detection["scores"].tolist(), strict=True)]
     side = min(image.shape[-2:])
@@ -64,12 +63,15 @@ def draw_labels(
     Args:
         picture: RGB.
         boxes: xyxy in its pixels.
-        words: of each box.
+        words: of each box; a letter that no font has becomes a question mark (:func:`in_pictures` says more).
         colors: of each box, as ``#rrggbb``.
     """
     pen = ImageDraw.Draw(picture)
-    font = label_font(max(9, round(min(picture.size) / 40)))
+    size = max(9, round(min(picture.size) / 40))
     for (x0, y0, _, _), text, color in zip(boxes, words, colors, strict=True):
+        if font_file(text) is None:
+            text = "".join(c if font_file(c) == OURS else "?" for c in text)
+        font = label_font(size, text)
         left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
         x = max(0.0, min(x0, picture.width - (right + 4)))  # inside the picture, above the box where there is room
         y = y0 - (bottom + 3) if y0 >= bottom + 3 else y0
@@ -78,8 +80,11 @@ def draw_labels(
         pen.text((x + 2, y + 1), text, font=font, fill=ink)
 
 
+def label_font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
+    """The font of words in pictures, ``size`` pixels high: one that has all letters of the text, where there is one."""
+    return _font(font_file(text) or OURS, size)
+
+
 @cache
-def label_font(size: int) -> ImageFont.FreeTypeFont:
-    """The font of all words in pictures, which comes with matplotlib, ``size`` pixels high."""
-    file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+def _font(file: Path, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(file), size)

@@ -188,6 +188,8 @@ def data_page(
             f"{counted(len(annotations.classes), 'classes')}"
         )
         body.append(f"<h2>{_text(split or 'all')}: {counts}</h2>")
+        named = ", ".join(f"{label} {name}" for label, name in enumerate(annotations.classes))
+        body.append(f"<p>Classes by number: {_text(named)}</p>")
         for name, words, shown in sections(annotations, most, seed):
             figures = []
             for one in shown:

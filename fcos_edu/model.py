@@ -68,7 +68,9 @@ class FCOS(nn.Module):
             The tests read values, so on a GPU they wait for it; the trainer makes them on the host and switches this
             off.
         gradients: let the scores and boxes of detections carry gradients, in evaluation too, for maps of what a
-            detection rests on (Grad-CAM). Off, they carry none.
+            detection rests on (Grad-CAM). Off, they carry none. A detection is the answer of one location: weigh each
+            cell of ``pyramid``'s maps by its own gradient, (gradient · features) summed over the channels. Weights that
+            are means over the whole map, as Grad-CAM has them for classifiers, light up other things as well.
         centerness_floor: after a training step, the lowest value that its center-ness loss could have had
             (:func:`~fcos_edu.losses.centerness_floor`), a scalar without gradient; None before, and without a branch.
     """

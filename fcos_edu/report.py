@@ -24,6 +24,7 @@ from .evaluation.errors import KINDS, Judged
 from .evaluation.findings import ClassFindings, Findings, WorstImage
 from .evaluation.reliability import Interval
 from .figures.style import FEW_BOXES
+from .fonts import in_pictures
 from .text import counted, printable
 
 MARK = '<meta name="generator" content="fcos-edu evaluate">'  # by which a report of ours is known
@@ -363,6 +364,7 @@ def thumbnail(pixels: Tensor, judged: Judged, names: Mapping[int, str]) -> bytes
     picture = picture.resize([max(1, round(scale * side)) for side in picture.size], Image.Resampling.BOX)  # type: ignore[arg-type]
     pen = ImageDraw.Draw(picture)
     labels: list[tuple[list[float], str, str]] = []
+    written = {key: in_pictures(names[key], place) for place, key in enumerate(sorted(names))}
 
     def corners(box: Mapping[str, Sequence[float]]) -> list[float]:
         x, y, width, height = box["bbox"]
@@ -371,13 +373,13 @@ def thumbnail(pixels: Tensor, judged: Judged, names: Mapping[int, str]) -> bytes
     for box, taken in zip(judged.boxes, judged.taken, strict=True):
         _outline(pen, corners(box), "white", MISSED, dash=3 if taken else 6, width=1 if taken else 3)
         if not taken:
-            labels.append((corners(box), f"missed {names.get(box['category_id'], '')}", MISSED))
+            labels.append((corners(box), f"missed {written.get(box['category_id'], '')}", MISSED))
     for one, kind in reversed(list(zip(judged.found, judged.kinds, strict=True))):  # the surest on top
         if kind == "ignored":
             continue
         _outline(pen, corners(one), FALSE if kind else RIGHT, "", width=2)
         if kind:
-            words = f"{kind}: {names.get(one['category_id'], '')} {one['score']:.2f}"
+            words = f"{kind}: {written.get(one['category_id'], '')} {one['score']:.2f}"
             labels.append((corners(one), words, FALSE))
     labels = labels[-_LABELS:]
     if labels:

@@ -36,7 +36,9 @@ def command(folder: Path, arguments: argparse.Namespace) -> list[str]:
     if arguments.processes > 1:
         launcher += ["-m", "torch.distributed.run", "--nproc-per-node", str(arguments.processes)]
         launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]
-    settings = {"save_every": arguments.save_every, "log_every": 1, "test_split": "", "precision": "no", "cache": False}
+    settings = {"save_every": arguments.save_every, "log_every": 1, "test_split": "", "precision": "no"}
+    if arguments.no_cache:
+        settings["cache"] = False
     train = ["-m", "fcos_edu.cli", "train", "--recipe", "shapes", "--out", str(folder), "--resume"]
     train += ["--iterations", str(arguments.iterations)]
     return launcher + train + [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
@@ -95,6 +97,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, help="workers of the run")
     parser.add_argument("--iterations", type=int, default=150)
     parser.add_argument("--save-every", type=int, default=10, help="steps between checkpoints")
+    parser.add_argument("--no-cache", action="store_true", help="read each image anew; the recipe keeps them in memory")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--record", type=Path, metavar="JSON")
     arguments = parser.parse_args()
@@ -123,7 +126,8 @@ def main() -> None:
     metrics = {
         "kills": sum(landed.values()), **{f"kills {when}": count for when, count in landed.items()},
         "runs that ended before their kill": arguments.kills - sum(landed.values()), "processes": arguments.processes,
-        "iterations": arguments.iterations, "weights equal to the last bit": same,
+        "iterations": arguments.iterations, "images kept in memory": not arguments.no_cache,
+        "weights equal to the last bit": same,
         "log without gap or repetition": logged[0] == logged[1],
     }  # fmt: skip
     for name, value in metrics.items():
@@ -131,6 +135,7 @@ def main() -> None:
     if arguments.record:
         told = f"python scripts/kill_test.py --kills {arguments.kills} --processes {arguments.processes}"
         told += f" --iterations {arguments.iterations} --save-every {arguments.save_every} --seed {arguments.seed}"
+        told += " --no-cache" * arguments.no_cache
         record(
             arguments.record, what="A run killed at random moments and resumed, against one that was not killed",
             command=told, metrics=metrics, data="shapes",

@@ -69,6 +69,10 @@ def test_a_page_is_one_file(tmp_path: Path) -> None:
     assert set(re.findall(r'src="([^,]*),', page)) == {"data:image/jpeg;base64"} and "http" not in page
     assert page.count("<figure>") == page.count("<img") == 1 + 5 * 2
     assert page == data_page({"train": dataset}, "<my> folder", most=2)
+    dataset.relabel(["螺母", *dataset.classes])  # whatever letters the pictures can have, the page says the name
+    told = ", ".join(f"{label} {name}" for label, name in enumerate(dataset.classes))
+    assert f"<p>Classes by number: {told}</p>" in data_page({"train": dataset}, "folder", most=1)
+    assert "0 螺母, 1 " in told
 
 
 def test_a_grid_is_one_picture(tmp_path: Path) -> None:

@@ -845,3 +845,25 @@ def test_detections_carry_gradients_where_they_are_wanted() -> None:
     assert moved.abs().max() > 0
     with torch.inference_mode():
         assert not model([image.detach()])[0]["scores"].requires_grad
+
+
+def test_what_a_detection_rests_on_lies_inside_its_box() -> None:
+    """A map as Grad-CAM's, of a trained detector: each cell of the pyramid's maps by its own gradient."""
+    model, maps = FCOS.pretrained("shapes").eval(), []
+    model.gradients = True
+    model.pyramid.register_forward_hook(lambda module, given, made: maps.append(made))
+    dataset, inside = data.load("shapes", "val"), []
+    for index in range(4):
+        image = dataset[index][0].as_subclass(torch.Tensor).float() / 255
+        maps.clear()
+        (found,) = model([image])
+        for k in (found["scores"] > 0.5).nonzero().flatten().tolist():
+            level = int(found["levels"][k]) - 3
+            features = maps[0][level]
+            (gradient,) = torch.autograd.grad(found["scores"][k], features, retain_graph=True)
+            shown = F.interpolate(
+                (gradient * features).sum(dim=1, keepdim=True).relu(), size=image.shape[-2:], mode="bilinear"
+            )[0, 0].detach()
+            x0, y0, x1, y1 = found["boxes"][k].detach().round().int().tolist()
+            inside.append(float(shown[y0 : y1 + 1, x0 : x1 + 1].sum() / shown.sum()))
+    assert len(inside) >= 4 and min(inside) > 0.7 and sorted(inside)[len(inside) // 2] > 0.95, inside

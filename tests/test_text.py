@@ -24,7 +24,8 @@ NOUNS = dict(
     candidates/candidate channels/channel characters/character classes/class columns/column cores/core crops/crop
     detections/detection differences/difference draws/draw entries/entry epochs/epoch files/file frames/frame
     gradients/gradient groups/group images/image inputs/input labels/label levels/level locations/location
-    losses/loss maps/map minutes/minute names/name negatives/negative numbers/number objects/object panels/panel
+    losses/loss maps/map measurements/measurement minutes/minute names/name negatives/negative numbers/number
+    objects/object panels/panel
     parts/part passes/pass pictures/picture points/point positives/positive questions/question rates/rate
     reasons/reason regions/region results/result rows/row runs/run scores/score seeds/seed shapes/shape
     sizes/size splits/split spreads/spread steps/step strides/stride submissions/submission targets/target

@@ -158,16 +158,18 @@ class Files:
 
 
 def read(file: Path, max_pixels: int) -> Tensor:
-    """A picture, turned upright, as ``(3, H, W)`` uint8.
+    """A picture, turned upright, as ``(3, H, W)`` uint8; of an animation the first frame, with a warning.
 
     Raises:
         CorruptImageError: it cannot be read.
     """
     from torch import Tensor
 
-    from ..data import read_image
+    from ..data.decoding import read_image, tell_several
 
-    return read_image(file, turn=True, max_pixels=max_pixels).as_subclass(Tensor)
+    pixels = read_image(file, turn=True, max_pixels=max_pixels).as_subclass(Tensor)
+    tell_several(file)
+    return pixels
 
 
 def list_images(paths: Sequence[Path], own: OwnFiles, *, recursive: bool = False) -> tuple[list[NamedFile], list[str]]:

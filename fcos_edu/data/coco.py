@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..text import counted, printable, read_bytes, shortened
+from ..text import counted, printable, quoted, read_bytes, shortened
 from .annotations import Annotations, join, leads_outside, repeated
 from .dataset import FolderDataset
 from .decoding import is_picture
@@ -91,6 +91,8 @@ def _only_file(folder: Path) -> Path | None:
             if file.stem.lower() == name and (name == "_annotations.coco" or _says_coco(file)):
                 return file
     others = own_files(folder)
+    if len(others) > 1:  # detections may lie beside the labels
+        others = [file for file in others if not _says_score(file)]
     return others[0] if len(others) == 1 else None
 
 
@@ -149,8 +151,11 @@ def read(
         columns["file_names"] = _with_slashes(columns["file_names"], *columns.get("folders", ()))
         columns["file_names"] = _of_other_places(columns["file_names"], *columns.get("folders", ()))
         columns["file_names"] = _as_stored(columns["file_names"], *columns.get("folders", ()))
+        if scored := _scored(document["annotations"]):
+            columns["notes"] = (f"{counted(scored, 'boxes')} with a score, as a detector has found them",)
         if twice := repeated(columns["file_names"]):
             columns["notes"] = (
+                *columns.get("notes", ()),
                 f"{counted(len(twice), 'pictures stand', 'picture stands')} under several image ids, the first is "
                 f"{shortened(twice[0])}: "
                 "each id counts as an image",
@@ -229,10 +234,40 @@ def read_annotations(path: str | Path) -> dict[str, Any]:
     try:
         if path.name == "_annotations.coco.json":
             _without_root(data)
+        _refuse_detections(data, path)
         _check(data)
     except _Fault as fault:
         raise ValueError(f"{printable(path)}{fault}") from None
     return data  # type: ignore[no-any-return]
+
+
+def _refuse_detections(data: Any, path: Path) -> None:
+    """Refuse what ``fcos-edu detect`` and other detectors write: boxes of which each has a score, not all of them 1."""
+    entries, images = _entries(data, "annotations"), _entries(data, "images")
+    found = bool(entries) and _scored(entries) == len(entries) and any(entry["score"] != 1 for entry in entries)
+    if found or (not entries and any("detections" in image for image in images)):
+        raise _Fault(
+            ": its boxes have scores, as a detector has found them, and are no labels. To measure them: fcos-edu "
+            f"evaluate --detections {quoted(path)}; to train on them all the same, take the scores out."
+        )
+
+
+def _entries(data: Any, key: str) -> list[dict[str, Any]]:
+    """The objects of a document's list; what else it holds is told of later."""
+    entries = data.get(key) if isinstance(data, dict) else None
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+def _scored(entries: Sequence[dict[str, Any]]) -> int:
+    """How many annotations have a score."""
+    return sum(entry.get("score") is not None for entry in entries)
+
+
+def _says_score(path: Path) -> bool:
+    """Whether a JSON file begins as one of detections does."""
+    with open(path, "rb") as file:
+        start = file.read(_START)
+    return re.search(r'"score"\s*:', start.decode(json.detect_encoding(start), "replace")) is not None
 
 
 def _without_root(data: Any) -> None:

@@ -179,7 +179,7 @@ class FileDataset(DetectionDataset):
     have no width or height once they are cut at the image's border, or that are not finite; and, unless
     `keep_empty`, images where no box is left that is wider and higher than one pixel. Each is counted, and
     one UserWarning tells the counts, and what else is odd: pictures of another size than annotated, boxes that
-    reach over the border, pictures that would be turned.
+    reach over the border, pictures that would be turned, or that have several frames.
 
     The header of every picture is read at once: its true size counts, whatever the annotation says.
 
@@ -357,7 +357,7 @@ def _measured(
     """
     widths, heights = annotations.widths.copy(), annotations.heights.copy()
     turn = np.zeros(annotations.images, np.bool_)
-    undecided, other = [], []
+    undecided, other, several = [], [], []
     for index in range(annotations.images):
         annotated = (int(widths[index]), int(heights[index]))
         path = annotations.path(index)
@@ -371,6 +371,7 @@ def _measured(
                 room = corners[np.isfinite(corners).all(axis=1)].clip(1, 2**31 - 1)
                 widths[index], heights[index] = np.ceil(room.max(axis=0)) if len(room) else (1, 1)
             continue
+        several += [index] if header.several else []
         turn[index], told = _is_turned(header, annotated, orientation)
         undecided += [index] if not told else []
         widths[index], heights[index] = header.size(bool(turn[index]))
@@ -383,6 +384,11 @@ def _measured(
             f"{counted(len(other), 'images have', 'image has')} another size than annotated, which counts (the first, "
             f"{printable(annotations.path(index))}, is {widths[index]}×{heights[index]} pixels and annotated "
             f"{width}×{height}): check that the boxes belong to them"
+        )
+    if several:
+        notes.append(
+            f"{counted(len(several), 'pictures have', 'picture has')} several frames or pages, of which the first "
+            f"alone is read (the first such is {printable(annotations.path(several[0]))})"
         )
     if undecided:
         upright = counted(

@@ -14,7 +14,9 @@ import io
 import os
 import re
 import stat
+import sys
 import threading
+import warnings
 import zlib
 from collections.abc import Iterator
 from functools import cache
@@ -37,6 +39,7 @@ MAX_PIXELS = 89_000_000  # of one picture: decoding takes at most 16 bytes for e
 ORIENTATIONS = ("auto", "stored", "upright")  # see FileDataset
 
 _ORIENTATION, _BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 274, 258, 262, 0  # tags of TIFF; EXIF has the first too
+_KIND_OF_PAGE, _MAX_PAGES = 254, 20  # a tag as well, whose lowest bit says "a smaller copy"; how many are looked at
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf")
 # Of PNG: parts of texts, those that may tell how a picture is turned, and how much of them is read.
@@ -77,6 +80,7 @@ class Header(NamedTuple):
     width: int  # of the stored pixels
     height: int
     orientation: int = 1  # EXIF's, 1 to 8: how the stored pixels are to be turned to stand upright; 1 is not at all
+    several: bool = False  # it is animated, or has pages: the first of them is read
 
     def size(self, turn: bool) -> tuple[int, int]:
         """(width, height) of what `read_image` gives."""
@@ -129,12 +133,27 @@ def read_header(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Header:
 
     def read() -> Header:
         with _opened(path, max_pixels) as picture:
-            return _header(picture)
+            return _header(picture)._replace(several=_several(picture))
 
     header = once(path, read)
     if (pixels := header.width * header.height) > max_pixels:  # it was read with another limit before
         raise CorruptImageError(path, _too_many(pixels, max_pixels))
     return header
+
+
+def tell_several(path: str | Path) -> None:
+    """Warn of a picture that has been read, if it is animated or has pages: what is found is found in the first."""
+    try:
+        several = read_header(path, max_pixels=sys.maxsize).several
+    except CorruptImageError:
+        return
+    if several:
+        warnings.warn(
+            f"{printable(path)} has several frames or pages: the first alone is read. Save the others as pictures of "
+            "their own, or an animation as a video.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def image_size(path: str | Path, *, turn: bool = False) -> tuple[int, int]:
@@ -238,6 +257,24 @@ def _header(picture: Image.Image) -> Header:
     if width < 1 or height < 1:
         raise ValueError(f"it has {width}×{height} pixels")
     return Header(width, height, int(orientation) if orientation in range(1, 9) else 1)
+
+
+def _several(picture: Image.Image) -> bool:
+    """Whether there is another picture behind the first: frames of GIF, PNG, WebP and AVIF, pages of TIFF.
+
+    A smaller copy of the first, which microscopes and scanners put behind it, is none, nor is what cameras put into a
+    JPEG (a preview, distances). What cannot be told of a damaged file counts as one.
+    """
+    if picture.format not in ("GIF", "PNG", "WEBP", "AVIF", "TIFF"):
+        return False
+    with contextlib.suppress(Exception):
+        if picture.format != "TIFF":
+            return bool(getattr(picture, "is_animated", False))
+        for page in range(1, _MAX_PAGES):
+            picture.seek(page)  # an EOFError behind the last
+            if not picture.tag_v2.get(_KIND_OF_PAGE, 0) & 1:  # type: ignore[attr-defined]
+                return True
+    return False
 
 
 def _orientation(picture: Image.Image) -> Any:

@@ -101,6 +101,10 @@ _UNREAD = {  # of formats that are not read: what a file must have, and what to 
         "in Label Studio's own format: export as COCO, Pascal VOC or YOLO",
     ),
     "open images": (r"^ImageID,Source,LabelName", "a list of Open Images, which has shares of the sides"),
+    "imagefolder": (
+        r"\A\ufeff?(?:[^\n]*,)?file_name\s*(?:,|$)",
+        "an imagefolder's, without boxes: it needs a column objects, in JSON, or xmin, ymin, xmax, ymax, label",
+    ),
     "keras": (r"^\S+\.\w+ \d+,\d+,\d+,\d+,\d+", "a list for keras-yolo: export as COCO, Pascal VOC or YOLO"),
 }
 _LOOKED_AT = 200  # files below a folder

@@ -1,20 +1,22 @@
-"""Reader for Hugging Face's imagefolder with metadata.jsonl, and for a ``datasets.Dataset`` (Sec. 4, training data).
+"""Reader for Hugging Face's imagefolder (metadata.jsonl, .csv) and ``datasets.Dataset`` (Sec. 4, training data).
 
 Taught in the chapter *Your own boxes*. Checked against hand-written folders, a stand-in with the columns of
 ``datasets``, and thousands of broken files (`scripts/fuzz.py`).
 
 A line of metadata.jsonl is an object with ``file_name`` and ``objects``: ``bbox``, a list of [x, y, width, height] in
-pixels, and ``category`` (or ``categories``, ``label``, ``labels``), a list as long, of names or numbers. The library
-``datasets`` is not needed: of an object of its kind the columns alone are used.
+pixels, and ``category`` (or ``categories``, ``label``, ``labels``), a list as long, of names or numbers. A cell of
+metadata.csv is text: there, ``objects`` is read as JSON, which ``datasets`` leaves as text. The library itself is not
+needed: of an object of its kind the columns alone are used.
 """
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +27,18 @@ from PIL import ImageOps
 from torchvision import tv_tensors
 
 from ..settings import Message, setting
-from ..text import printable, read_text, shortened
+from ..text import counted, printable, read_text, shortened
 from .annotations import Annotations
 from .dataset import DetectionDataset, FolderDataset, Sample, Transforms, clip, make_target
 from .decoding import FORMATS, CorruptImageError
 from .folders import Entry, Pictures, annotations_of, flag, number, split_folders, whole_side
 
-LAYOUT = "Hugging Face's imagefolder (metadata.jsonl beside the pictures, also below train/, validation/, test/)"
-_FILE = "metadata.jsonl"
+LAYOUT = (
+    "Hugging Face's imagefolder (metadata.jsonl, or metadata.csv with objects, beside the pictures, also below train/, "
+    "validation/, test/)"
+)
+_FILE, _TABLE = "metadata.jsonl", "metadata.csv"
+_START = 16_384  # bytes of a table, in which its header must stand
 _CLASS_KEYS = ("category", "categories", "label", "labels", "category_id", "class", "classes")
 _BOX_KEYS = ("bbox", "bboxes", "boxes", "box")
 _BOX_WORDS = "in an imagefolder bbox is [x, y, width, height], not two corners"
@@ -42,7 +48,7 @@ class ImagefolderDataset(FolderDataset):
     """Photographs and boxes of an imagefolder.
 
     Args:
-        folder: the folder of metadata.jsonl, or of train/, validation/ and test/ with one each.
+        folder: the folder of metadata.jsonl or .csv, or of train/, validation/ and test/ with one each.
         split: "train", "val" or "test"; a folder without splits is read as "train".
         classes: names in the order of the labels; by default all that occur, sorted, numbers by their value.
         options: see `FileDataset`.
@@ -54,7 +60,10 @@ class ImagefolderDataset(FolderDataset):
 
 
 def recognises(path: Path) -> bool:
-    """Whether it is a folder with metadata.jsonl, or with such folders for its splits."""
+    """Whether it is a folder with metadata.jsonl or metadata.csv, or with such folders for its splits.
+
+    A metadata.csv without ``objects`` may belong to labels of another format.
+    """
     return path.is_dir() and bool(_files(path))
 
 
@@ -104,26 +113,42 @@ def _of_numbers(names: set[str], who: str = "the folder does") -> tuple[str, ...
 
 def _files(folder: Path) -> dict[str, Path]:
     for base in (folder, folder / "data"):  # where repositories of the Hub have their files
-        if (base / _FILE).is_file():
-            return {"": base / _FILE}
-        if found := {split: inner / _FILE for split, inner in split_folders(base).items()}:
-            if found := {split: file for split, file in found.items() if file.is_file()}:
-                return found
+        if file := _metadata(base):
+            return {"": file}
+        found = {split: file for split, inner in split_folders(base).items() if (file := _metadata(inner))}
+        if found:
+            return found
     return {}
 
 
+def _metadata(folder: Path) -> Path | None:
+    """The file of a folder's labels."""
+    return folder / _FILE if (folder / _FILE).is_file() else _table(folder)
+
+
+def _table(folder: Path) -> Path | None:
+    """Its metadata.csv, if that has the two columns; only the header is looked at."""
+    table = folder / _TABLE
+    try:
+        if not table.is_file():
+            return None
+        with open(table, "rb") as file:
+            start = file.read(_START)
+    except OSError:
+        return None
+    text = start.decode(json.detect_encoding(start), "replace").removeprefix("\ufeff")
+    try:
+        header = {word.strip() for word in next(csv.reader([text.split("\n")[0].rstrip("\r")]), [])}
+    except csv.Error:
+        return None
+    return table if {"file_name", "objects"} <= header else None
+
+
 def _entries(file: Path, found: Pictures) -> list[Entry]:
+    if file.name == _FILE and _table(file.parent):
+        raise ValueError(f"{printable(file.parent)} holds {_FILE} and {_TABLE}, which may differ: keep one.")
     entries = []
-    for position, line in enumerate(read_text(file).split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{printable(file)}, line {position},"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{where} is not JSON ({' '.join(str(error).split())[:100]}).") from None
-        if not isinstance(row, dict):
-            raise ValueError(f"{where} holds a {type(row).__name__}; it must be an object with file_name and objects.")
+    for where, row in (_lines if file.name == _FILE else _cells)(file):
         name = row.get("file_name")
         if not isinstance(name, str) or not name.strip() or "\0" in name:
             raise ValueError(f"{where} has the file_name {shortened(name)}; it must name a picture.")
@@ -131,6 +156,59 @@ def _entries(file: Path, found: Pictures) -> list[Entry]:
         _add_objects(entry, row.get("objects"), where)
         entries.append(entry)
     return entries
+
+
+def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each line of a metadata.jsonl stands, for messages, and what it says.
+
+    Raises:
+        ValueError: a line that is no object.
+    """
+    for position, line in enumerate(read_text(file).split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{printable(file)}, line {position},"
+        row = _json(line, where)
+        if not isinstance(row, dict):
+            raise ValueError(f"{where} holds a {type(row).__name__}; it must be an object with file_name and objects.")
+        yield where, row
+
+
+def _cells(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same of a metadata.csv, whose cells are text; that of ``objects`` must be JSON.
+
+    Raises:
+        ValueError: a table without the two columns, a line with more cells than columns, or such a cell.
+    """
+    told = printable(file)
+    rows = csv.reader(io.StringIO(read_text(file), newline=""))
+    try:
+        header = [word.strip() for word in next(rows, [])]
+        if not {"file_name", "objects"} <= set(header):
+            raise ValueError(f"{told} has the columns {printable(', '.join(header))}; it lacks file_name or objects.")
+        for words in rows:
+            where = f"{told}, line {rows.line_num},"
+            if not any(word.strip() for word in words):
+                continue
+            if len(words) > len(header):
+                raise ValueError(
+                    f"{where} has {len(words)} cells for {counted(len(header), 'columns')}; a cell with commas must stand "
+                    "in quotes, and those inside of it be doubled. In metadata.jsonl they need none."
+                )
+            row: dict[str, Any] = dict(zip(header, words, strict=False))
+            cell = row.get("objects", "").strip()
+            row["objects"] = _json(cell, f"{where} has objects that", ": write it with json.dumps") if cell else None
+            yield where, row
+    except csv.Error as error:
+        raise ValueError(f"{told}, line {rows.line_num}, cannot be read ({error}): write metadata.jsonl.") from None
+
+
+def _json(text: str, where: str, hint: str = "") -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise ValueError(f"{where} {'are' if hint else 'is'} not JSON ({reason}){hint}.") from None
 
 
 def _add_objects(entry: Entry, objects: Any, where: str, names: Sequence[str] = ()) -> None:

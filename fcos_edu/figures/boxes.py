@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..fonts import in_pictures
 from ..text import counted
 from .parts import (
     as_boxes,
@@ -59,7 +60,7 @@ def show_boxes(
     values = as_column(scores, len(rows), "scores")
     for i, box in enumerate(rows):
         label = int(classes[i]) if classes is not None else 0
-        text = "" if classes is None else names[label] if names is not None else str(label)
+        text = "" if classes is None else in_pictures(names[label], label) if names is not None else str(label)
         if values is not None:
             text = f"{text} {values[i]:.2f}".strip()
         draw_box(axes, box, label, text, rank=i)

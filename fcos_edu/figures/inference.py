@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ..fonts import in_pictures
 from .letters import WIDE, legend_outside
 from .parts import (
     as_boxes,
@@ -203,7 +204,14 @@ def class_offsets(boxes: Array, labels: Array, names: Sequence[str], offset: flo
         axes.set_title(title, fontsize=10)
     for label in np.unique(classes):
         style = LINES[int(label) % len(LINES)]
-        before.plot([], [], style, color=COLORS[int(label) % len(COLORS)], linewidth=2, label=names[int(label)])
+        before.plot(
+            [],
+            [],
+            style,
+            color=COLORS[int(label) % len(COLORS)],
+            linewidth=2,
+            label=in_pictures(names[int(label)], int(label)),
+        )
     legend_outside(figure, *before.get_legend_handles_labels())
     return figure
 
@@ -277,7 +285,7 @@ def origins(
         x, y = xy[location]
         for end_x, end_y in ((box[0], y), (x, box[1]), (box[2], y), (x, box[3])):
             axes.plot([x, end_x], [y, end_y], color="0.2", linewidth=0.8)
-        axes.text(box[0], box[3], names[int(label)], fontsize=8, va="top", path_effects=HALO)
+        axes.text(box[0], box[3], in_pictures(names[int(label)], int(label)), fontsize=8, va="top", path_effects=HALO)
     for level in np.unique(levels):
         style = level_style(int(level)) | {"markersize": 8}
         axes.plot(*xy[where[levels == level]].T, **style, label=f"P{level}", gid=f"P{level}")

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
 from numpy.typing import NDArray
 
+from ..fonts import in_pictures
 from ..text import counted
 from .letters import place_at_box
 from .style import COLORS, LEVEL_COLORS, LEVEL_MARKERS, LEVEL_SIZES, LINES, Array
@@ -153,7 +154,8 @@ def draw_result(axes: Axes, result: Mapping[str, Tensor], names: Sequence[str], 
     scores = np.asarray(result["scores"].detach().cpu()) if "scores" in result else None
     for i in reversed(range(len(boxes))):
         if scores is None or scores[i] >= threshold:
-            text = names[labels[i]] if scores is None else f"{names[labels[i]]} {scores[i]:.2f}"
+            name = in_pictures(names[labels[i]], labels[i])
+            text = name if scores is None else f"{name} {scores[i]:.2f}"
             draw_box(axes, boxes[i], int(labels[i]), text, rank=i)
 
 

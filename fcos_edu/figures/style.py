@@ -13,9 +13,11 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import ArrayLike
 from PIL import Image, PngImagePlugin
 
+from ..fonts import OURS, font_file
 from .letters import readable
 
 if TYPE_CHECKING:
@@ -44,6 +46,14 @@ class Picture(Figure):
 
     def __init__(self, *args: Any, layout: Any = "constrained", **more: Any) -> None:
         super().__init__(*args, layout=layout, **more)
+
+    def draw(self, renderer: Any) -> None:
+        """Draw it, words that ours has no letters for in a font of the system, where one has them."""
+        for words in self.findobj(Text):
+            file = font_file(words.get_text())  # type: ignore[attr-defined]
+            if file not in (OURS, None):
+                words.get_fontproperties().set_file(str(file))  # type: ignore[attr-defined]
+        super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
         return png(self, dpi=100, colors=256)

@@ -24,6 +24,7 @@ from ..atomic import atomic_write
 from ..data import DetectionDataset
 from ..evaluation.coco_ap import METRICS, each_batch
 from ..settings import ConfigError, Message, setting
+from ..text import counted
 from .config import TrainConfig
 from .runs import Run
 from .signals import StopRequest
@@ -115,11 +116,23 @@ class Measurements:
             self.tell(f"{told}{', the best so far' if best else ''}")
 
     def enough(self) -> bool:
-        """Whether the last ``patience`` measurements were no better than one before. At AP 0 nothing is awaited yet."""
+        """Whether the last ``patience`` measurements were no better than one before, which is told then.
+
+        At AP 0 nothing is awaited yet.
+        """
         patience, values = self.state.config.patience, [entry["AP"] or 0.0 for entry in self.entries]
         if not patience or not any(values):
             return False
-        return len(values) - 1 - values.index(max(values)) >= patience
+        best = values.index(max(values))
+        waited = len(values) - 1 - best
+        if waited < patience:
+            return False
+        if self.main:
+            self.tell(
+                f"ended early, after step {self.state.done:,} of {self.state.config.iterations:,}: no better AP in "
+                f"{counted(waited, 'measurements')} since step {self.entries[best]['step']:,}"
+            )
+        return True
 
     def best(self) -> dict[str, Any] | None:
         """The measurement of the weights that are kept; None where nothing was measured."""

@@ -28,6 +28,7 @@ from ..config import FCOSConfig
 from ..data.decoding import known_formats
 from ..drawing import COLORS, draw_labels, label_font
 from ..figures.style import CENTERNESS_COLORS
+from ..fonts import in_pictures
 from ..images import scale_boxes
 from ..inference import RankedBoxes, best_after_nms, candidates_before_nms, location_quality
 from ..locations import Grid
@@ -321,7 +322,9 @@ def _kept(scene: Scene, found: Found) -> Image.Image:
     boxes, labels = detection["boxes"], detection["labels"]
     for box, label in zip(boxes, labels, strict=True):
         pen.rectangle(box, outline=_color(label), width=2)
-    texts = [f"{_name(scene, k)} {score:.2f}" for k, score in zip(labels, detection["scores"], strict=True)]
+    texts = [
+        f"{in_pictures(_name(scene, k), k)} {score:.2f}" for k, score in zip(labels, detection["scores"], strict=True)
+    ]
     draw_labels(drawn, boxes, texts, [_color(label) for label in labels])
     return drawn
 

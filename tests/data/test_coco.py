@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from fcos_edu.data import load, load_annotations
 from fcos_edu.data.coco import COCODataset, coco_splits, recognises, splits
+from fcos_edu.evaluation.written_detections import Seen, table
 
 CATEGORIES = [{"id": 7, "name": "nut"}, {"id": 3, "name": "bolt"}]
 
@@ -236,3 +238,32 @@ def test_other_json_is_not_coco(tmp_path) -> None:
         write(tmp_path, [], name=name)
     assert not recognises(tmp_path)  # which of them nobody knows; either can be named
     assert load_annotations(tmp_path / "two.json").images == 3
+
+
+def detected(folder: Path, form: str, name: str = "detections.json") -> Path:
+    """What `fcos-edu detect` leaves of three pictures, beside the pictures."""
+    found = {"boxes": torch.tensor([[5.0, 6, 15, 18]]), "scores": torch.tensor([0.5]), "labels": torch.tensor([0])}
+    made = table(form, ("nut", "bolt"), 2)
+    parts = [made.part(Seen(k, f"{k}.png", 30, 40, found)) for k in (1, 2, 3)]
+    (folder / name).write_text(made.begin() + "".join(parts) + made.end())
+    return folder
+
+
+@pytest.mark.parametrize("form", ["coco", "json"])
+def test_detections_are_no_labels(tmp_path: Path, form: str) -> None:
+    """Neither as the only file of a folder, nor in the place of a split, nor by name; beside labels they are passed."""
+    write(tmp_path, [entry(1, 3, 1, 2, 10, 12)], name="cells.json")
+    assert len(load_annotations(detected(tmp_path, form))) == 1
+    (tmp_path / "cells.json").unlink()
+    told = r"detections\.json: its boxes have scores, as a detector has found them, and are no labels"
+    for path in (tmp_path, tmp_path / "detections.json"):
+        with pytest.raises(ValueError, match=told):
+            load_annotations(path)
+    with pytest.raises(ValueError, match=told.replace("detections", "train")):
+        COCODataset(detected(tmp_path, form, "train.json"))
+
+
+def test_a_score_of_1_at_each_box_is_that_of_a_person(tmp_path: Path) -> None:
+    write(tmp_path, [entry(1, 3, 1, 2, 10, 12, score=1), entry(2, 3, 1, 2, 10, 12, score=1.0)])
+    with pytest.warns(UserWarning, match="2 boxes with a score, as a detector has found them"):
+        assert len(COCODataset(tmp_path, keep_empty=False)) == 2

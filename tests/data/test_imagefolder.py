@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from pathlib import Path
@@ -83,6 +84,72 @@ def test_lines_that_are_none_are_refused(tmp_path: Path, line: Any, message: str
     write(tmp_path, line)
     with pytest.raises(ValueError, match=message):
         ImagefolderDataset(tmp_path)
+
+
+def table(folder: Path, *rows: Any, header: tuple[str, ...] = ("file_name", "objects")) -> Path:
+    """A metadata.csv, written as a spreadsheet would."""
+    for name in ("a.jpg", "b.jpg"):
+        picture(folder / name)
+    with open(folder / "metadata.csv", "w", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file).writerows([header, *rows])
+    return folder
+
+
+def test_a_table_says_the_same_as_lines_of_json(tmp_path: Path) -> None:
+    """`objects` is JSON in a cell; with a byte-order mark, other columns, and lines within cells."""
+    told = json.dumps(OBJECTS, indent=1)
+    for split in ("train", "validation"):
+        header = ("file_name", "width", "height", "objects", "text")
+        table(tmp_path / split, ("a.jpg", 40, 30, told, "a, b"), ("b.jpg", "", "", "", ""), (), header=header)
+        write(tmp_path / "lines" / split, row(width=40, height=30), row("b.jpg", objects=None))
+    assert format_of(tmp_path).LAYOUT.startswith("Hugging Face") and splits_of(tmp_path) == ("train", "val")
+    for split in ("train", "val"):
+        one, other = load(tmp_path, split, keep_empty=True), load(tmp_path / "lines", split, keep_empty=True)
+        assert one.classes == other.classes == ("bolt", "nut") and len(one) == len(other) == 2
+        assert one[0][1]["boxes"].tolist() == other[0][1]["boxes"].tolist() == BOXES
+        assert one[0][1]["labels"].tolist() == other[0][1]["labels"].tolist() and len(one[1][1]["boxes"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (
+            ("a.jpg", str(OBJECTS)),
+            r"metadata\.csv, line 2, has objects that are not JSON .*: write it with json\.dumps",
+        ),
+        (("a.jpg", "7"), "line 2, has objects 7; it must have bbox and categories"),
+        (("a.jpg", "[" * 100_000), "has objects that are not JSON"),
+        (("a.jpg", "[" * 200_000), r"line 2, cannot be read \(.*\): write metadata\.jsonl"),
+        (("a.jpg", '{"bbox": []', ' "category": []}'), "has 3 cells for 2 columns; a cell with commas must stand in"),
+        (("", "[]"), "has the file_name ''; it must name a picture"),
+    ],
+)
+def test_cells_that_are_none_are_refused(tmp_path: Path, cells: tuple[str, ...], message: str) -> None:
+    table(tmp_path, cells)
+    with pytest.raises(ValueError, match=message):
+        ImagefolderDataset(tmp_path)
+
+
+def test_lines_and_a_table_in_one_folder_are_two_readings(tmp_path: Path) -> None:
+    write(tmp_path, row())
+    table(tmp_path, ("a.jpg", json.dumps(OBJECTS)))
+    with pytest.raises(ValueError, match=r"holds metadata\.jsonl and metadata\.csv, which may differ: keep one"):
+        load(tmp_path)
+
+
+def test_a_table_without_boxes_or_with_one_a_line_is_no_imagefolder(tmp_path: Path) -> None:
+    table(
+        tmp_path / "flat", ("a.jpg", 5, 6, 15, 18, "nut"), header=("file_name", "xmin", "ymin", "xmax", "ymax", "label")
+    )
+    assert load(tmp_path / "flat")[0][1]["boxes"].tolist() == [BOXES[0]]
+    table(tmp_path / "whole", ("a.jpg", "nut"), header=("file_name", "label"))
+    with pytest.raises(
+        ValueError, match=r"metadata\.csv is an imagefolder's, without boxes: it needs a column objects"
+    ):
+        load(tmp_path / "whole")
+    (tmp_path / "whole" / "metadata.csv").rename(tmp_path / "whole" / "metadata.parquet")
+    with pytest.raises(ValueError, match=r"metadata\.parquet is Hugging Face's: read it with the library datasets"):
+        load(tmp_path / "whole")
 
 
 class Rows:

@@ -66,6 +66,24 @@ def _(folder: Path) -> None:
     assert boxes(dataset) == [[BOX], [BOX]] and dataset.classes == ("nut", "bolt")
 
 
+@refused(
+    "COCO",
+    "detections, as fcos-edu detect writes them",
+    "train.json: its boxes have scores, as a detector has found them, and are no labels. To measure them: fcos-edu "
+    "evaluate --detections train.json; to train on them all the same, take the scores out.",
+)
+def _(folder: Path) -> None:
+    made = document()
+    for k, entry in enumerate(made["annotations"]):
+        entry["score"] = 0.9 - 0.1 * k
+    read(folder, made)
+
+
+@told("COCO", "a score at some of the boxes", "1 box with a score, as a detector has found them")
+def _(folder: Path) -> None:
+    assert boxes(read(folder, with_box(score=0.9))) == [[BOX], [BOX]]
+
+
 @right("COCO", "UTF-8 with a byte-order mark, UTF-16, UTF-32", "read")
 def _(folder: Path) -> None:
     for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-32"):

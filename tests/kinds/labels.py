@@ -370,6 +370,50 @@ def _(folder: Path) -> None:
     assert boxes(read(folder, {"train/metadata.jsonl": ROW, "train/a.png": ""})) == [BOX]
 
 
+@right("Labels of tools", "an imagefolder with metadata.csv, objects as JSON in a cell", "read like metadata.jsonl")
+def _(folder: Path) -> None:
+    cell = json.dumps(ROW["objects"]).replace('"', '""')
+    assert boxes(read(folder, {"metadata.csv": f'file_name,objects\na.png,"{cell}"\n', "a.png": ""})) == [BOX]
+
+
+@refused(
+    "Labels of tools",
+    "an imagefolder with metadata.csv, objects as Python writes them",
+    "metadata.csv, line 2, has objects that are not JSON (…): write it with json.dumps.",
+)
+def _(folder: Path) -> None:
+    read(folder, {"metadata.csv": f'file_name,objects\na.png,"{ROW["objects"]}"\n', "a.png": ""})
+
+
+@refused(
+    "Labels of tools",
+    "an imagefolder with metadata.csv, without objects",
+    "FOLDER has neither … It holds 1 .csv, 1 .png: metadata.csv is an imagefolder's, without boxes: it needs a column "
+    "objects, in JSON, or xmin, ymin, xmax, ymax, label.",
+)
+def _(folder: Path) -> None:
+    read(folder, {"metadata.csv": "file_name,label\na.png,nut\n", "a.png": ""})
+
+
+@refused(
+    "Labels of tools",
+    "an imagefolder with metadata.jsonl and metadata.csv",
+    "FOLDER holds metadata.jsonl and metadata.csv, which may differ: keep one.",
+)
+def _(folder: Path) -> None:
+    read(folder, {"metadata.jsonl": ROW, "metadata.csv": "file_name,objects\na.png,\n", "a.png": ""})
+
+
+@refused(
+    "Labels of tools",
+    "an imagefolder with metadata.parquet",
+    "FOLDER has neither … It holds 1 .parquet, 1 .png: metadata.parquet is Hugging Face's: read it with the library "
+    "datasets, and give what it returns to load_dataset, train or evaluate.",
+)
+def _(folder: Path) -> None:
+    read(folder, {"metadata.parquet": b"PAR1", "a.png": ""})
+
+
 @told(
     "Labels of tools", "an imagefolder whose classes are numbers", "the classes are numbers: the folder does not tell"
 )

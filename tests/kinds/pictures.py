@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import warnings
 import zlib
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from fcos_edu import FCOS
+from fcos_edu.cli.detect import read
+from fcos_edu.data import load
 from fcos_edu.data.decoding import read_header, read_image
 from tests.data.test_decoding import picture, png
 
-from . import refused, right
+from . import refused, right, told
 
 
 def saved(folder: Path, name: str, kind: str | None = None, **options) -> Path:
@@ -51,12 +55,53 @@ def _(folder: Path) -> None:
         assert read_image(saved(folder, "a.avif")).shape == (3, 30, 40)
 
 
-@right("Pictures", "an animated GIF, PNG or WebP, a TIFF of several pages", "the first frame is taken")
-def _(folder: Path) -> None:
+def animated(folder: Path) -> list[Path]:
     frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
-    for kind in ("gif", "png", "webp", "tiff"):
-        frames[0].save(folder / f"a.{kind}", save_all=True, append_images=frames[1:])
-        assert read_image(folder / f"a.{kind}")[0].min() > 240
+    files = [folder / f"a.{kind}" for kind in ("gif", "png", "webp", "tiff")]
+    for file in files:
+        frames[0].save(file, save_all=True, append_images=frames[1:])
+        assert read_image(file)[0].min() > 240
+    return files
+
+
+@told(
+    "Pictures",
+    "an animated GIF, PNG or WebP, a TIFF of several pages, among labelled pictures",
+    "4 pictures have several frames or pages, of which the first alone is read (the first such is a.gif)",
+)
+def _(folder: Path) -> None:
+    lines = "".join(f"{file.name},5,6,15,18,nut\n" for file in animated(folder))
+    (folder / "boxes.csv").write_text(lines)
+    assert len(load(folder)) == 4
+
+
+@told(
+    "Pictures",
+    "the same, detected on",
+    "a.tiff has several frames or pages: the first alone is read. Save the others as pictures of their own, or an "
+    "animation as a video.",
+)
+def _(folder: Path) -> None:
+    model = FCOS.pretrained("shapes")
+    for file in animated(folder):
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            read(file, 10_000)
+        assert len(heard) == 1 and str(file) in str(heard[0].message)
+    assert model.detect(folder / "a.tiff").image[0].min() > 240
+
+
+@right("Pictures", "a TIFF with a smaller copy of itself, a JPEG with a preview behind it", "read, without a word")
+def _(folder: Path) -> None:
+    whole, small = Image.new("RGB", (40, 30), "red"), Image.new("RGB", (20, 15), "red")
+    small.encoderinfo = {"tiffinfo": {254: 1}}
+    whole.save(folder / "a.tif", save_all=True, append_images=[small])
+    whole.save(folder / "a.jpg", "MPO", save_all=True, append_images=[small])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read(folder / "a.tif", 10_000).shape == read(folder / "a.jpg", 10_000).shape == (3, 30, 40)
+    with Image.open(folder / "a.tif") as opened:
+        assert opened.n_frames == 2
 
 
 @right("Pictures", "grey, palette, black and white, with transparency, CMYK", "made RGB")

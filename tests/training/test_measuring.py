@@ -57,20 +57,27 @@ def scripted(monkeypatch, values):
     monkeypatch.setattr(measuring, "evaluate_shared", lambda *_, **__: dict.fromkeys(measuring.METRICS, next(left)))
 
 
-def test_the_best_weights_are_kept_and_patience_ends_the_run(tmp_path, monkeypatch):
+def test_the_best_weights_are_kept_and_patience_ends_the_run(tmp_path, monkeypatch, capfd):
     scripted(monkeypatch, [0.1, 0.3, 0.3, 0.25])
     config = small(test_split="val", iterations=9, measure_every=1, patience=2, log_every=1)
-    outcome = train(config, tmp_path, progress=False)
+    outcome = train(config, tmp_path)
+    told = "ended early, after step 4 of 9: no better AP in 2 measurements since step 2"
+    assert told in "".join(capfd.readouterr())
     assert (outcome["iterations"], outcome["step"], outcome["AP"]) == (4, 2, 0.3)
     assert weights.load(tmp_path).about["step"] == 2 == Run(tmp_path).step_of_best()
     assert weights.load(tmp_path / "model.safetensors").about["step"] == 4
-    again = train(config, tmp_path, resume=True, progress=False)  # nothing is trained or measured any more
+    again = train(config, tmp_path, resume=True)  # nothing is trained or measured any more
+    assert told in "".join(capfd.readouterr())
     assert (again["iterations"], again["step"]) == (4, 2) and [entry["step"] for entry in log_of(tmp_path)] == [
         1,
         2,
         3,
         4,
     ]
+    scripted(monkeypatch, [0.4, 0.3, 0.2, 0.1])  # with more patience it goes on, and ends early once more
+    more = train(config.replace(patience=3), tmp_path, resume=True, allow_changes=True, progress=False)
+    assert (more["iterations"], more["step"], more["AP"]) == (8, 5, 0.4)
+    assert weights.load(tmp_path).about["step"] == 5
 
 
 def test_where_nothing_is_found_yet_a_run_is_not_ended(tmp_path, monkeypatch):
