@@ -68,7 +68,8 @@ def detections() -> bytes:
 
 # ---- the film of the landing page: from locations to detections in five steps ---------------------------------
 
-FILM = "hopper"  # the photograph that is on every machine
+FILM = "collins"
+FAINT = 0.05  # the lowest score that the film shows as a dot
 WIDTH = 256  # of the film, in units of its drawing
 STEPS = (
     "Every <em>location</em> of five feature maps looks at the image.",
@@ -86,9 +87,9 @@ class Scene:
     image: Tensor  # (3, H, W) uint8, as it is shown
     size: tuple[float, float]  # height and width of the drawing
     strides: tuple[float, ...]
-    spots: Tensor  # (K, 2) the locations with a class score above the threshold
-    scores: Tensor  # (K,) their class score times center-ness
-    boxes: Tensor  # (K, 4) their boxes
+    spots: Tensor  # (S, 2) the locations whose score can be seen
+    scores: Tensor  # (S,) their class score times center-ness
+    boxes: Tensor  # (K, 4) the boxes of those with a high score, of which NMS keeps the detections
     spot: Tensor  # (2,) the one whose distances are shown
     ltrb: Tensor  # (4,) its distances
     kept: Tensor  # (N, 4) the detections
@@ -113,7 +114,8 @@ def scene() -> Scene:
     distances = output.distances[0] * grid.strides[:, None] * unit
     boxes = ltrb_to_boxes(points, distances)
     probability, label = output.logits[0].sigmoid().max(dim=1)
-    sure = probability > model.config.score_threshold
+    score = probability * quality[0]
+    high = score >= THRESHOLD
 
     found = model([image])[0]
     found = {name: value[found["scores"] >= THRESHOLD] for name, value in found.items()}
@@ -122,13 +124,13 @@ def scene() -> Scene:
     # in its centre, where the four differ most.
     largest = (found["boxes"][:, 2:] - found["boxes"][:, :2]).prod(dim=1).argmax()
     close = box_iou(boxes, found["boxes"][largest, None])[:, 0] > 0.9
-    good = sure & close & (label == found["labels"][largest])
+    good = high & close & (label == found["labels"][largest])
     one = centerness(distances).masked_fill(~good, 2.0).argmin()
     names = model.config.class_names
     words = [f"{names[k]} {score:.2f}" for k, score in zip(found["labels"], found["scores"].tolist())]
     return Scene(
         image, (image.shape[-2] * WIDTH / image.shape[-1], WIDTH), tuple(s * unit for s in model.config.strides),
-        points[sure], (probability * quality[0])[sure], boxes[sure], points[one], distances[one], found["boxes"],
+        points[score > FAINT], score[score > FAINT], boxes[high], points[one], distances[one], found["boxes"],
         found["labels"].tolist(), words, shown.credit,
     )  # fmt: skip
 
@@ -144,7 +146,7 @@ HTML = """\
 <!-- Written by scripts/make_pictures.py from the packaged detector's own numbers. Do not edit. -->
 <figure class="film" data-step="{last}">
 <svg viewBox="0 0 {width} {height}" role="img"
- aria-label="The photograph of a woman in uniform, and what the detector of this book finds in it: {what}">
+ aria-label="The photograph of an astronaut, and what the detector of this book finds in it: {what}">
 <defs>{patterns}</defs>
 <image href="_static/landing/scene.jpg" width="{width}" height="{height}"/>
 <g class="film-grid">{grids}</g>

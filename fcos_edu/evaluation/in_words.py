@@ -69,12 +69,14 @@ def matched(result: Mapping[str, Tensor], target: Mapping[str, Tensor], fits: fl
 def _told(found: Tensor, boxes: int, labels: Tensor, names: Sequence[str]) -> str:
     """The words for one picture: ``found`` and ``labels`` (M,), and how many boxes are drawn."""
     number, right = len(found), int(found.sum())
-    if right == number:
-        text = f"all {number} objects found" if number > 1 else ("its object found" if number else "no object")
+    if number == 0:
+        text = "no object"
+    elif right == number:
+        text = f"all {counted(number, 'objects')} found" if number > 1 else "its object found"
     elif right:
         missed = Counter(printable(names[label]) for label in labels[~found].tolist())
         told = ", ".join(name if count == 1 else f"{name} ({count})" for name, count in missed.items())
-        text = f"{right} of {number} objects found, missed: {told}"
+        text = f"{right} of {counted(number, 'objects')} found, missed: {told}"
     else:
         text = f"none of {counted(number, 'objects')} found" if number > 1 else "its object missed"
     others = boxes - right

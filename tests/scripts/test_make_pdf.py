@@ -118,6 +118,24 @@ def test_long_code_begins_below_what_stands_before_it(chromium: Any, tmp_path: P
     assert "Code · Check" not in last.extract_text()  # a fold that cannot be opened on paper
 
 
+@pytest.mark.parametrize("before", range(27, 33))
+def test_a_line_of_code_does_not_stand_alone(chromium: Any, tmp_path: Path, before: int) -> None:
+    """However much stands before: three lines are together at least, as book/_ext/code_lines.py writes them."""
+    lines = "".join(f'<span class="ln">line_{number} = {number}\n</span>' for number in range(30))
+    cell = f'<div class="cell_input"><div class="highlight"><pre><span></span>{lines}</pre></div></div>'
+    pages = [page.extract_text() for page in printed_pages(chromium, tmp_path, f"{'<p>Words.</p>' * before}{cell}")]
+    for group in (("line_0 ", "line_1 ", "line_2 "), ("line_27 ", "line_28 ", "line_29 ")):
+        assert any(all(line in page for line in group) for page in pages), group
+
+
+@pytest.mark.parametrize("before", range(34, 40))
+def test_a_line_stays_with_the_table_that_it_announces(chromium: Any, tmp_path: Path, before: int) -> None:
+    rows = "".join(f"<tr><td>row {number}.</td></tr>" for number in range(9))
+    table = f'<p>On BCCD:</p><div class="pst-scrollable-table-container"><table>{rows}</table></div>'
+    pages = printed_pages(chromium, tmp_path, f"{'<p>Words.</p>' * before}{table}")
+    assert any("On BCCD:" in page.extract_text() and "row 0." in page.extract_text() for page in pages)
+
+
 def test_what_is_missing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert make_pdf.main(["--site", str(tmp_path)]) == 1
     assert "make book" in capsys.readouterr().err
