@@ -33,7 +33,7 @@ def found_in_words(
         results: for each picture ``boxes`` (K, 4), xyxy, ``labels`` (K,) and ``scores`` (K,).
         targets: for each picture ``boxes`` (M, 4), in the same pixels, and ``labels`` (M,).
         names: names of the classes.
-        threshold: detections with a lower score are left out, as :func:`fcos_edu.figures.gallery` does.
+        threshold: detections with a lower score are left out, as ``fcos_edu.figures.gallery`` does.
         fits: the IoU from which a box fits.
 
     Returns:
