@@ -45,6 +45,10 @@ READY = """async () => {
   await Promise.all([...document.images].map((image) => image.decode().catch(() => 0)));
 }"""
 
+# Where a detector runs in the page (book/_look_inside/page.js), it has to have answered.
+COMPUTED = """() => [...document.querySelectorAll(".fcx.look")].every(
+  (look) => "milliseconds" in look.dataset && !("busy" in look.dataset))"""
+
 
 def parts_of(toc: dict[str, Any], api: bool) -> Iterator[tuple[str | None, list[str]]]:
     """The parts of a table of contents and the files of each, in order; the first has no name."""
@@ -68,6 +72,7 @@ def printed(browser: Any, site: Path, name: str) -> tuple[str, bytes]:
         page.set_default_timeout(180_000)
         page.goto((site / f"{name}.html").as_uri())
         page.wait_for_function("!document.querySelector('.math') || window.MathJax?.startup?.promise")
+        page.wait_for_function(COMPUTED)
         page.evaluate(READY)
         title = page.locator("h1").first.evaluate("(h1) => h1.firstChild.textContent.trim()")
         data = page.pdf(

@@ -4,7 +4,8 @@
     python scripts/make_pictures.py --out DIR   somewhere else
     python scripts/make_pictures.py NAME        one of them
 
-Generated images and the detector that comes with the package: no download, no photograph of others, half a minute.
+Photographs that anybody may show, as matplotlib and scikit-image bring them, and the detector of people that comes with
+the package: no download, half a minute.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from html import escape
 from pathlib import Path
 
 import torch
@@ -25,7 +27,8 @@ from torchvision.ops import box_iou
 from fcos_edu import FCOS, figures
 from fcos_edu.atomic import atomic_write
 from fcos_edu.centerness import centerness
-from fcos_edu.data import load, transforms
+from fcos_edu.data import PHOTOGRAPHS
+from fcos_edu.drawing import draw_detections
 from fcos_edu.inference import location_quality
 from fcos_edu.locations import Grid
 from fcos_edu.targets import ltrb_to_boxes
@@ -35,23 +38,39 @@ if not __package__:  # run as a file: the folder of the repository is not on the
 
 from scripts import ROOT
 
-IMAGES = (5, 37, 28, 36, 29, 11)  # of the test split, which no training run sees
+ROW = ("collins", "camera", "hopper")
+HEIGHT = 512  # pixels
 THRESHOLD = 0.3
 
 
 def detections() -> bytes:
-    """Six unseen images with what the packaged detector finds in them, as a PNG file."""
-    shapes = load("shapes", "test", num_images=max(IMAGES) + 1, transforms=transforms.eval_transforms())
-    images = [shapes[index][0] for index in IMAGES]
+    """The photographs with all that the packaged detector finds in them above the threshold, as a JPEG file."""
+    model = FCOS.pretrained("people")
+    images = [PHOTOGRAPHS[name].read()[0] for name in ROW]
     with torch.inference_mode():
-        results = FCOS.pretrained("shapes")(images)
-    figure = figures.gallery(images, results, shapes.classes, threshold=THRESHOLD, side=2.6)
-    return figures.png(figure, dpi=160, colors=256)
+        results = model(images)
+    drawn = []
+    for image, found in zip(images, results):
+        found = {name: value[found["scores"] >= THRESHOLD] for name, value in found.items()}
+        picture = Image.fromarray(draw_detections(image, found, model.config.class_names).permute(1, 2, 0).numpy())
+        width, height = picture.size
+        drawn.append(picture.resize((width * HEIGHT // height, HEIGHT), Image.Resampling.LANCZOS))
+    gap = 8  # grey, which is quiet on a light page and on a dark one
+    row = Image.new("RGB", (sum(each.width for each in drawn) + gap * (len(drawn) - 1), HEIGHT), "#808080")
+    left = 0
+    for each in drawn:
+        row.paste(each, (left, 0))
+        left += each.width + gap
+    file = io.BytesIO()
+    row.save(file, "JPEG", quality=85, optimize=True)
+    return file.getvalue()
 
 
 # ---- the film of the landing page: from locations to detections in five steps ---------------------------------
 
-FILM_IMAGE = 11  # of the test split
+FILM = "collins"
+FAINT = 0.05  # the lowest score that the film shows as a dot
+WIDTH = 256  # of the film, in units of its drawing
 STEPS = (
     "Every <em>location</em> of five feature maps looks at the image.",
     "Each gives a score: does it lie in an object, near its centre?",
@@ -63,78 +82,80 @@ STEPS = (
 
 @dataclass(frozen=True)
 class Scene:
-    """What the packaged detector computes on one image; everything in pixels of the image."""
+    """What the packaged detector computes on one photograph; everything in units of the film's drawing."""
 
-    image: Tensor  # (3, H, W) uint8
-    strides: tuple[int, ...]
-    num_locations: int
-    spots: Tensor  # (K, 2) the locations with a class score above the threshold
-    scores: Tensor  # (K,) their class score times center-ness
-    boxes: Tensor  # (K, 4) their boxes
+    image: Tensor  # (3, H, W) uint8, as it is shown
+    size: tuple[float, float]  # height and width of the drawing
+    strides: tuple[float, ...]
+    spots: Tensor  # (S, 2) the locations whose score can be seen
+    scores: Tensor  # (S,) their class score times center-ness
+    boxes: Tensor  # (K, 4) the boxes of those with a high score, of which NMS keeps the detections
     spot: Tensor  # (2,) the one whose distances are shown
     ltrb: Tensor  # (4,) its distances
     kept: Tensor  # (N, 4) the detections
     labels: list[int]
     words: list[str]  # class and score
+    credit: str  # whose the photograph is, and under which terms
 
 
 @torch.inference_mode()
 def scene() -> Scene:
-    """Run the detector on one unseen image, and keep what the film shows."""
-    model = FCOS.pretrained("shapes")
-    shapes = load("shapes", "test", num_images=FILM_IMAGE + 1, transforms=transforms.eval_transforms())
-    image, _ = shapes[FILM_IMAGE]
-    height, width = image.shape[-2:]
+    """Run the detector on the photograph, and keep what the film shows."""
+    shown = PHOTOGRAPHS[FILM]
+    image, _ = shown.read()
+    model = FCOS.pretrained("people")
     batch, _ = model.batcher([image], None)
-    assert batch.tensor.shape[-2:] == image.shape[-2:], "the film draws in pixels of the image"
     output = model.predict(batch.tensor)
     quality = location_quality(output, model.config)
     assert quality is not None and model.config.normalize_targets
-    grid = Grid.of(height, width, model.config)
-    points = grid.points
-    distances = output.distances[0] * grid.strides[:, None]
+    grid = Grid.of(*batch.tensor.shape[-2:], model.config)
+    unit = WIDTH / batch.sizes[0][1]  # of the drawing for a pixel of the canvas
+    points = grid.points * unit
+    distances = output.distances[0] * grid.strides[:, None] * unit
     boxes = ltrb_to_boxes(points, distances)
     probability, label = output.logits[0].sigmoid().max(dim=1)
-    sure = probability > model.config.score_threshold
+    score = probability * quality[0]
+    high = score >= THRESHOLD
 
     found = model([image])[0]
     found = {name: value[found["scores"] >= THRESHOLD] for name, value in found.items()}
+    found["boxes"] = found["boxes"] * (WIDTH / image.shape[-1])
     # The film shows one location's distances: of those that find the largest object well, the one that lies least
     # in its centre, where the four differ most.
     largest = (found["boxes"][:, 2:] - found["boxes"][:, :2]).prod(dim=1).argmax()
-    close = box_iou(boxes, found["boxes"][largest, None])[:, 0] > 0.95
-    good = sure & close & (label == found["labels"][largest])
+    close = box_iou(boxes, found["boxes"][largest, None])[:, 0] > 0.9
+    good = high & close & (label == found["labels"][largest])
     one = centerness(distances).masked_fill(~good, 2.0).argmin()
-    words = [f"{shapes.classes[k]} {score:.2f}" for k, score in zip(found["labels"], found["scores"].tolist())]
+    names = model.config.class_names
+    words = [f"{names[k]} {score:.2f}" for k, score in zip(found["labels"], found["scores"].tolist())]
     return Scene(
-        (image * 255).round().to(torch.uint8), model.config.strides, len(points), points[sure],
-        (probability * quality[0])[sure], boxes[sure], points[one], distances[one], found["boxes"],
-        found["labels"].tolist(), words,
+        image, (image.shape[-2] * WIDTH / image.shape[-1], WIDTH), tuple(s * unit for s in model.config.strides),
+        points[score > FAINT], score[score > FAINT], boxes[high], points[one], distances[one], found["boxes"],
+        found["labels"].tolist(), words, shown.credit,
     )  # fmt: skip
 
 
-def scene_png(shown: Scene) -> bytes:
-    """The image of the film, without anything drawn on it."""
+def scene_jpeg(shown: Scene) -> bytes:
+    """The photograph of the film, without anything drawn on it."""
     file = io.BytesIO()
-    picture = Image.fromarray(shown.image.permute(1, 2, 0).numpy())
-    picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(file, format="png", optimize=True)
+    Image.fromarray(shown.image.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=80, optimize=True)
     return file.getvalue()
 
 
-FILM = """\
+HTML = """\
 <!-- Written by scripts/make_pictures.py from the packaged detector's own numbers. Do not edit. -->
 <figure class="film" data-step="{last}">
 <svg viewBox="0 0 {width} {height}" role="img"
- aria-label="A generated image, and what the detector of this book finds in it: {what}">
+ aria-label="The photograph of an astronaut, and what the detector of this book finds in it: {what}">
 <defs>{patterns}</defs>
-<image href="_static/landing/scene.png" width="{width}" height="{height}"/>
+<image href="_static/landing/scene.jpg" width="{width}" height="{height}"/>
 <g class="film-grid">{grids}</g>
 <g class="film-spots">{spots}</g>
 <g class="film-boxes">{boxes}</g>
 <g class="film-sides">{sides}</g>
 <g class="film-kept">{kept}</g>
 </svg>
-<figcaption><ol>{captions}</ol></figcaption>
+<figcaption><ol>{captions}</ol><small>{credit}</small></figcaption>
 <div class="film-controls" hidden>
 <button type="button" class="film-play" aria-label="Pause"><span></span></button>{buttons}
 </div>
@@ -144,23 +165,26 @@ FILM = """\
 
 def film(shown: Scene) -> bytes:
     """The film as a piece of HTML: a drawing whose groups book/_static/landing.css shows step by step."""
-    height, width = shown.image.shape[-2:]
+    height, width = (round(side) for side in shown.size)
     steps = range(1, len(STEPS) + 1)
-    text = FILM.format(
+    text = HTML.format(
         last=len(STEPS),
         width=width,
         height=height,
         what=", ".join(shown.words),
         patterns="".join(
-            f'<pattern id="film-{s}" width="{s}" height="{s}" patternUnits="userSpaceOnUse">'
-            f'<circle cx="{s // 2}" cy="{s // 2}" r="{0.5 + s / 18:.1f}"/></pattern>'
-            for s in shown.strides
+            f'<pattern id="film-{k}" width="{s:.1f}" height="{s:.1f}" patternUnits="userSpaceOnUse">'
+            f'<circle cx="{s / 2:.1f}" cy="{s / 2:.1f}" r="{0.5 + s / 18:.1f}"/></pattern>'
+            for k, s in enumerate(shown.strides)
         ),
-        grids="".join(f'<rect width="{width}" height="{height}" fill="url(#film-{s})"/>' for s in shown.strides),
+        grids="".join(
+            f'<rect width="{width}" height="{height}" fill="url(#film-{k})"/>' for k in range(len(shown.strides))
+        ),
         spots=_spots(shown),
         boxes="".join(f"<rect {_corners(box)}/>" for box in shown.boxes.tolist()),
         sides=_four_sides(shown),
         kept=_labelled_boxes(shown, width),
+        credit=escape(shown.credit),
         captions="".join(f'<li data-step="{k}">{words}</li>' for k, words in zip(steps, STEPS)),
         buttons="".join(
             f'<button type="button" data-step="{k}" aria-label="Step {k} of {len(STEPS)}"></button>' for k in steps
@@ -218,8 +242,8 @@ def _labelled_boxes(shown: Scene, width: int) -> str:
 
 
 PICTURES: dict[str, Callable[[], bytes]] = {
-    "detections.png": detections,
-    "landing/scene.png": lambda: scene_png(scene()),
+    "detections.jpg": detections,
+    "landing/scene.jpg": lambda: scene_jpeg(scene()),
     "landing/detection.html": lambda: film(scene()),
 }
 

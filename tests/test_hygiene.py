@@ -121,6 +121,20 @@ def test_a_cell_that_was_not_run_in_order_is_found() -> None:
     assert run_faults({"cells": [code(None, tag="skip-execution"), code(1)]}) == []
 
 
+def commented(path: Path) -> list[str]:
+    """Lines of text that the site leaves out: to MyST a line that begins with a percent sign is a comment."""
+    texts = [source(cell) for cell in read_notebook(path)["cells"] if cell["cell_type"] == "markdown"]
+    outside = [re.sub(r"^(```|~~~).*?^\1", "", text, flags=re.M | re.S) for text in texts]
+    return re.findall(r"^[ >]*%.*", "\n".join(outside), flags=re.M)
+
+
+def test_a_line_that_the_site_leaves_out_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    for text, found in (("It costs 5\n% of IoU.", ["% of IoU."]), ("5 % of\nit\n```\n%pip\n```\nend", [])):
+        path.write_text(json.dumps({"cells": [{"cell_type": "markdown", "source": [text]}]}), "utf-8")
+        assert commented(path) == found
+
+
 def test_there_are_chapters() -> None:
     assert len(NOTEBOOKS) >= 3, "the tests below run over notebooks/*.ipynb; an empty folder would pass them all"
 
@@ -170,6 +184,9 @@ class TestNotebook:
             elif not caption or not alt or len(alt) < 40 or alt == caption:
                 faults.append(f"cell {number}: a caption {caption!r}, and what is seen, {alt!r}")
         assert not faults, "\n".join(faults)
+
+    def test_no_line_of_text_is_a_comment(self, path: Path) -> None:
+        assert commented(path) == []
 
     def test_no_state_of_a_widget_is_stored(self, path: Path) -> None:
         """Only a kernel could play it; GitHub and the site would show a blank place."""

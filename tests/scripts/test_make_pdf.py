@@ -54,6 +54,8 @@ details.hide { overflow: hidden }
 .cell_input, .highlight-python, .highlight { display: flex; flex-direction: column }
 .highlight-python, .highlight { break-inside: avoid }
 pre { overflow: auto }
+pre .ln { display: block }
+tr { height: 14mm }
 .bd-main .bd-content table { break-inside: avoid }
 .pst-scrollable-table-container { overflow-x: auto }
 details[open] > summary ~ * { animation: fade-in 100s }
@@ -116,6 +118,41 @@ def test_long_code_begins_below_what_stands_before_it(chromium: Any, tmp_path: P
     first, *_, last = printed_pages(chromium, tmp_path, f"{'<p>Words.</p>' * 20}{cell}{closed}")
     assert "line_0 = 0" in first.extract_text() and "line_54 = 54" in last.extract_text()
     assert "Code · Check" not in last.extract_text()  # a fold that cannot be opened on paper
+
+
+@pytest.fixture(scope="module")
+def full(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How many short paragraphs fill the first page."""
+    folder = tmp_path_factory.mktemp("full")
+    return printed_pages(chromium, folder, "<p>Words.</p>" * 99)[0].extract_text().count("Words.")
+
+
+@pytest.mark.parametrize(("room", "count"), [(0, 70), (1, 70), (3, 9), (3, 10)])
+def test_a_line_of_code_does_not_stand_alone(chromium: Any, tmp_path: Path, full: int, room: int, count: int) -> None:
+    """However much room is left, three lines are together at least, as book/_ext/code_lines.py writes them."""
+    lines = "".join(f'<span class="ln">line_{number} = {number}\n</span>' for number in range(count))
+    cell = f'<div class="cell_input"><div class="highlight"><pre><span></span>{lines}</pre></div></div>'
+    body = f"{'<p>Words.</p>' * (full - room)}{cell}"
+    pages = [page.extract_text().count("line_") for page in printed_pages(chromium, tmp_path, body)]
+    assert sum(pages) == count and not {1, 2} & set(pages)
+
+
+@pytest.mark.parametrize("room", [1, 2, 3])
+def test_a_line_stays_with_the_table_that_it_announces(chromium: Any, tmp_path: Path, full: int, room: int) -> None:
+    rows = "".join(f"<tr><td>row {number}.</td></tr>" for number in range(9))
+    table = f'<p>On BCCD:</p><div class="pst-scrollable-table-container"><table>{rows}</table></div>'
+    pages = printed_pages(chromium, tmp_path, f"{'<p>Words.</p>' * (full - room)}{table}")
+    assert any("On BCCD:" in page.extract_text() and "row 0." in page.extract_text() for page in pages)
+
+
+def test_a_detector_in_the_page_has_answered_before_the_page_is_printed(chromium: Any, tmp_path: Path) -> None:
+    """As book/_look_inside/page.js says that it is busy, and that it is done."""
+    body = """<div class="fcx look" data-busy="">At work.</div><script>setTimeout(() => {
+      const look = document.querySelector(".look");
+      look.textContent = "One person."; look.dataset.milliseconds = 9; delete look.dataset.busy;
+    }, 1500)</script>"""
+    (page,) = printed_pages(chromium, tmp_path, body)
+    assert "One person." in page.extract_text()
 
 
 def test_what_is_missing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

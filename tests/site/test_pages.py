@@ -73,6 +73,19 @@ SCROLLED = """() => {
   return found;
 }"""
 
+# Formulas of which a part has to be scrolled into view, also those that are folded away.
+LONG = """async () => {
+  await window.MathJax?.startup?.promise;
+  const folded = [...document.querySelectorAll("article details:not([open])")];
+  for (const each of folded) each.open = true;
+  const found = [...document.querySelectorAll("article mjx-container mjx-math")]
+    .map((formula) => [formula.getBoundingClientRect().right, formula])
+    .filter(([right]) => right > window.innerWidth)
+    .map(([right, formula]) => `${Math.round(right)} pixels: ${formula.textContent.slice(0, 80)}`);
+  for (const each of folded) each.open = false;
+  return found;
+}"""
+
 # Of each table with cards: each column's head, and of its cells what they say and what stands before them (custom.css).
 CARDS = """() => [...document.querySelectorAll("article table.cards")].map((table) =>
   [...table.querySelectorAll("thead th")].map((head, column) => [head.textContent.trim(),
@@ -305,6 +318,9 @@ class TestPage:
 
     def test_pictures_are_as_wide_as_a_telephone(self, visits: dict[int, Visit], name: str) -> None:
         assert not visits[390].open(name).evaluate(NARROW)
+
+    def test_no_formula_is_longer_than_a_telephone_is_wide(self, visits: dict[int, Visit], name: str) -> None:
+        assert not visits[390].open(name).evaluate(LONG)
 
     def test_no_table_scrolls_to_the_side_on_a_telephone(self, visits: dict[int, Visit], name: str) -> None:
         page = visits[390].open(name)
