@@ -192,8 +192,8 @@ def _cells(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 continue
             if len(words) > len(header):
                 raise ValueError(
-                    f"{where} has {len(words)} cells for {counted(len(header), 'columns')}; a cell with commas must stand "
-                    "in quotes, and those inside of it be doubled. In metadata.jsonl they need none."
+                    f"{where} has {len(words)} cells for {counted(len(header), 'columns')}; a cell with commas must "
+                    "stand in quotes, and those inside of it be doubled. In metadata.jsonl they need none."
                 )
             row: dict[str, Any] = dict(zip(header, words, strict=False))
             cell = row.get("objects", "").strip()
