@@ -224,18 +224,32 @@ def _place_words(figure: Figure) -> None:
     """Words at boxes choose their corners one after the other; those that find none free are left out."""
     for axes in figure.axes:
         words = [text for text in axes.texts if text in _WORDS]
-        frame = axes.get_window_extent()
         taken: list[Bbox] = []
         for text in sorted(words, key=lambda one: _WORDS[one][0]):
             text.set_visible(True)
-            for place in _WORDS[text][1]:
+            # A box that is as wide as its picture has no corner beside which words are inside: they move a little.
+            most = text.get_window_extent().height / 2
+            for place, push in [(place, push) for push in (0.0, most) for place in _WORDS[text][1]]:
                 text.set(position=(place.x, place.y), ha=place.ha, va=place.va)
-                at = text.get_window_extent().padded(1.2 * figure.dpi / 72)
-                inside = (
-                    frame.x0 - 1 <= at.x0 and at.x1 <= frame.x1 + 1 and frame.y0 - 1 <= at.y0 and at.y1 <= frame.y1 + 1
-                )
-                if inside and not any(at.overlaps(other) for other in taken):
+                at = _pushed_inside(text, axes, push, 1.2 * figure.dpi / 72)
+                if at is not None and not any(at.overlaps(other) for other in taken):
                     taken.append(at)
                     break
             else:
                 text.set_visible(False)
+
+
+def _pushed_inside(text: Text, axes: Axes, most: float, margin: float) -> Bbox | None:
+    """Move words by at most so many pixels into their picture; where they are then, with their margin, or None."""
+    frame, at = axes.get_window_extent(), text.get_window_extent().padded(margin)
+    right = max(0.0, frame.x0 - 1 - at.x0) - max(0.0, at.x1 - frame.x1 - 1)
+    up = max(0.0, frame.y0 - 1 - at.y0) - max(0.0, at.y1 - frame.y1 - 1)
+    if max(abs(right), abs(up)) > most:
+        return None
+    if right or up:
+        x, y = axes.transData.transform(text.get_position())
+        x, y = axes.transData.inverted().transform((x + right, y + up))
+        text.set_position((float(x), float(y)))
+        at = Bbox([[at.x0 + right, at.y0 + up], [at.x1 + right, at.y1 + up]])
+    inside = frame.x0 - 1.1 <= at.x0 and at.x1 <= frame.x1 + 1.1 and frame.y0 - 1.1 <= at.y0 and at.y1 <= frame.y1 + 1.1
+    return at if inside else None

@@ -263,6 +263,18 @@ class TestWordsAtBoxes:
         assert first.get_visible() and second.get_visible()
         assert first.get_position() == (5, 10) != second.get_position()
 
+    def test_a_box_as_wide_as_its_picture_has_its_words(self) -> None:
+        """As that of the first photograph of chapter 1: above it there is room, but not beside its corners."""
+        photograph = np.zeros((600, 512, 3), dtype=np.uint8)
+        box = {"boxes": torch.tensor([[0.8, 36.2, 512.0, 591.5]]), "labels": torch.tensor([0])}
+        found = box | {"scores": torch.tensor([0.57])}
+        figure = figures.gallery([photograph], [found], ["person"], columns=1, side=4)
+        letters.readable(figure)
+        (text,) = figure.axes[0].texts
+        assert text.get_visible()
+        at, frame = text.get_window_extent(), figure.axes[0].get_window_extent()
+        assert frame.x0 - 1 <= at.x0 and at.x1 <= frame.x1 + 1 and frame.y0 - 1 <= at.y0 and at.y1 <= frame.y1 + 1
+
     def test_the_least_sure_of_a_crowd_go_without(self) -> None:
         visible = [text.get_visible() for text in self.words([[5, 10, 12, 14]] * 40)]
         assert visible[0] and not all(visible)
