@@ -46,6 +46,7 @@ _LAYOUT, _PAINT = 0, 1  # two random streams for each image: boxes are known wit
 _TILT = 0.2  # tangent of half the largest rotation: about 23 degrees either way
 _THINNEST_SIDE = 3.0  # pixels: a shape that is squeezed keeps that much
 _TRIES = 30  # places tried for a shape before it is given up
+_SHARED = (0.6, 0.8)  # share of its box that a twin shares: with boxes of one size, an IoU of 0.43 to 0.67
 _FULL = 16  # coverage of a pixel that lies wholly inside a shape
 _CONTRAST = 200  # wanted distance of a colour from those beside it, summed over red, green and blue
 _GREY = np.full(3, 128, dtype=np.int16)  # the middle of the ground's colours
@@ -196,8 +197,8 @@ def _background(rs: np.random.RandomState, height: int, width: int) -> NDArray[n
 class ShapesDataset(DetectionDataset):
     """Generated images with boxes; nothing is stored, each picture is drawn when it is asked for.
 
-    Image i depends on split, seed, i, size, sizes, max_objects, min_visible and thinnest, not on `num_images`. Boxes
-    are the tight boxes of whole shapes, hidden parts included. Every shape lies inside the image, and at
+    Image i depends on split, seed, i, size, sizes, max_objects, min_visible, thinnest and twins, not on `num_images`.
+    Boxes are the tight boxes of whole shapes, hidden parts included. Every shape lies inside the image, and at
     least `min_visible` of it can be seen.
 
     Args:
@@ -210,10 +211,13 @@ class ShapesDataset(DetectionDataset):
             is at most the short side of the image and by default 15/16 of it. With the default size the sides
             span 20 to 240 pixels, over two orders of magnitude in area, so that level bounds of 0, 16, 32, 64,
             128, ∞ use all five levels; with `size=(800, 1024)` the paper's bounds 0, 64, 128, 256, 512, ∞ do.
-        max_objects: an image holds 1 to this many shapes.
+        max_objects: an image holds 1 to this many shapes, and their twins.
         min_visible: least share of a shape's pixels that stay visible, 0..1.
         thinnest: squeeze shapes, upright or lying, down to this share of their longer side, each octave equally likely;
             0..1, and at least 3 pixels. None: by 0.7 at most, as `shapes` has always been drawn.
+        twins: chance that a shape gets a twin, 0..1: one of its class, size and angle in another colour, drawn over a
+            part of it, so that the IoU of their boxes is about that at which NMS takes two detections for one. A twin
+            that finds no place, because too little would remain visible, is left out.
         name: of the data set, in its files' names.
         transforms: applied to (image, target).
     """
@@ -229,6 +233,7 @@ class ShapesDataset(DetectionDataset):
         max_objects: int = 8,
         min_visible: float = 0.7,
         thinnest: float | None = None,
+        twins: float = 0.0,
         name: str = "shapes",
         transforms: Transforms | None = None,
     ) -> None:
@@ -250,12 +255,14 @@ class ShapesDataset(DetectionDataset):
             raise ValueError(f"min_visible is {min_visible}; a share from 0 to below 1 is wanted.")
         if thinnest is not None and not 0 < thinnest < 1:
             raise ValueError(f"thinnest is {thinnest}; a share above 0 and below 1 is wanted, or None.")
+        if not 0 <= twins <= 1:
+            raise ValueError(f"twins is {twins}; a chance from 0 to 1 is wanted.")
         super().__init__(CLASSES, image_ids=range(1, num_images + 1), transforms=transforms)
         self.split, self.seed = split, seed
         self.size = (int(size[0]), int(size[1]))
         self.sizes = (float(low), float(high))
         self.max_objects, self.min_visible = max_objects, min_visible
-        self.thinnest, self.name = thinnest, name
+        self.thinnest, self.twins, self.name = thinnest, twins, name
         self._layouts: dict[int, list[Shape]] = {}
 
     def file_name(self, index: int) -> str:
@@ -279,9 +286,14 @@ class ShapesDataset(DetectionDataset):
 
     def summary(self) -> dict[str, Any]:
         """Number of images, and a digest of all that they depend on: to lay out thousands would take long."""
-        depends = (self.split, self.seed, self.size, self.sizes, self.max_objects, self.min_visible, self.image_ids)
-        if self.thinnest is not None:  # without it, as it was before there was such a thing: records hold the digest
-            depends = (*depends, self.thinnest)  # type: ignore[assignment]
+        depends: tuple[Any, ...] = (
+            self.split, self.seed, self.size, self.sizes, self.max_objects, self.min_visible, self.image_ids
+        )  # fmt: skip
+        # What is not used is left out, as it was before there was such a thing: records hold the digest.
+        if self.thinnest is not None:
+            depends = (*depends, self.thinnest)
+        if self.twins:
+            depends = (*depends, ("twins", self.twins))
         return {"images": len(self), "digest": hashlib.sha256(repr(depends).encode()).hexdigest()[:16]}
 
     def annotations(self) -> Annotations:
@@ -341,21 +353,46 @@ class ShapesDataset(DetectionDataset):
         drawn: list[int] = []  # pixels of each shape as if nothing lay on it
         visible: list[int] = []
         shapes: list[Shape] = []
+
+        def taken(shape: Shape) -> bool:
+            """Whether a shape may lie there; if so, it does from now on."""
+            rows, columns, coverage = _coverage(shape)
+            solid = coverage * 2 >= _FULL
+            hidden = np.bincount(on_top[rows, columns][solid] + 1, minlength=len(shapes) + 1)[1:]
+            left = [v - int(h) for v, h in zip(visible, hidden, strict=True)]
+            if any(v < self.min_visible * d for v, d in zip(left, drawn, strict=True)):
+                return False
+            on_top[rows, columns][solid] = len(shapes)
+            visible[:] = [*left, int(solid.sum())]
+            drawn.append(int(solid.sum()))
+            shapes.append(shape)
+            return True
+
         for side in sides:
             label, matrix, extent = _random_shape(rs, side, self.thinnest)
             nested = rs.random_sample() < 0.4
-            for _ in range(_TRIES):
-                shape = self._place(rs, label, matrix, extent, shapes if nested else [])
-                rows, columns, coverage = _coverage(shape)
-                solid = coverage * 2 >= _FULL
-                hidden = np.bincount(on_top[rows, columns][solid] + 1, minlength=len(shapes) + 1)[1:]
-                if all(v - h >= self.min_visible * d for v, h, d in zip(visible, hidden, drawn, strict=True)):
-                    on_top[rows, columns][solid] = len(shapes)
-                    visible = [v - int(h) for v, h in zip(visible, hidden, strict=True)] + [int(solid.sum())]
-                    drawn.append(int(solid.sum()))
-                    shapes.append(shape)
-                    break
+            placed = any(taken(self._place(rs, label, matrix, extent, shapes if nested else [])) for _ in range(_TRIES))
+            if placed and self.twins and rs.random_sample() < self.twins:
+                first = shapes[-1]
+                for _ in range(_TRIES):
+                    twin = self._twin(rs, first)
+                    if twin is not None and taken(twin):
+                        break
         return shapes
+
+    def _twin(self, rs: np.random.RandomState, first: Shape) -> Shape | None:
+        """The same shape, moved by a part of its box; None where it would leave the image."""
+        height, width = self.size
+        shared, part, right, down = rs.random_sample(4)
+        share = _SHARED[0] + (_SHARED[1] - _SHARED[0]) * shared
+        along = part * (1 - share)  # what the move along x takes of the width; the move along y takes the rest
+        x1, y1, x2, y2 = first.box
+        dx = (x2 - x1) * along * (1 if right < 0.5 else -1)
+        dy = (y2 - y1) * (1 - share / (1 - along)) * (1 if down < 0.5 else -1)
+        box = (x1 + dx, y1 + dy, x2 + dx, y2 + dy)
+        if box[0] < 0 or box[1] < 0 or box[2] > width or box[3] > height:
+            return None
+        return Shape(first.label, box, (first.centre[0] + dx, first.centre[1] + dy), first.matrix)
 
     def _place(
         self,

@@ -125,7 +125,8 @@ SOURCES: dict[str, Source] = {
         archives=dict.fromkeys(("train", "val", "test"), ()),
         classes=SHAPES_CLASSES,
     ),
-    # Where the paper's questions exist: many boxes that overlap, sides from 4 to 240 pixels, and thin ones.
+    # Where the paper's questions exist: boxes over others, and over others of their class so far that NMS must choose;
+    # sides from 12 to 240 pixels; thin ones. Smaller or thinner, and many would lie between the locations of P3.
     "shapes-hard": Source(
         title="hard shapes",
         layout="shapes",
@@ -133,10 +134,11 @@ SOURCES: dict[str, Source] = {
         classes=SHAPES_CLASSES,
         options={
             "name": "shapes-hard",
-            "sizes": (4.0, 240.0),
-            "max_objects": 24,
-            "min_visible": 0.4,
-            "thinnest": 0.1,
+            "sizes": (12.0, 240.0),
+            "max_objects": 16,
+            "min_visible": 0.2,
+            "thinnest": 0.2,
+            "twins": 0.1,
         },
     ),
     "bccd": Source(
