@@ -208,6 +208,47 @@ def recorded(path: Path) -> list[dict[str, Any]]:
     return json.loads(path.read_text("utf-8"))["runs"] if path.is_file() else []
 
 
+def entry(data: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The record of these runs: each of them, and the means over the seeds of either side's settings."""
+    of: dict[str, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        of.setdefault(f"{run['side']}: {run['settings']}", []).append(run)
+
+    def mean(same: Sequence[Mapping[str, Any]], key: str) -> float | None:
+        values = [run[key] for run in same]
+        return None if None in values else round(statistics.mean(values), 4)  # None: no box of that size
+
+    return {
+        "what": f"FCOS by the recipe {data} and ultralytics' smallest model, from random weights, images of {SIDE} "
+                "pixels, the same processor seconds, scored by the same code",
+        "command": "python -m scripts.compare_yolo ours, then trials, then best",
+        "metrics": {
+            name: {"seeds": len(same)} | {key: mean(same, key) for key in (*FIGURES, "cpu_seconds")}
+            for name, same in of.items()
+        },
+        "data": data, "settings": SETTINGS, "hardware": hardware(), "versions": versions(), "runs": list(runs),
+    }  # fmt: skip
+
+
+def due(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, runs: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str, int]]:
+    """What the part that was asked for consists of: side, settings and seed; what a record has is in it too."""
+    if arguments.part == "ours":
+        return [("ours", "recipe", seed) for seed in arguments.seeds]
+    if not arguments.peer:
+        parser.error("the peer's runs need --peer, ultralytics' yolo")
+    if arguments.seconds is None and not any(run["side"] == "ours" for run in runs):
+        parser.error("the peer is trained as long as ours: train ours first, or name --seconds")
+    names, seeds = arguments.only or list(SETTINGS), arguments.seeds[:1]
+    if arguments.part == "best":
+        tried = [run for run in runs if run["side"] == "peer" and run["seed"] == seeds[0]]
+        if not tried:
+            parser.error("there is no best before there are trials")
+        names, seeds = [max(tried, key=lambda run: run["AP"])["settings"]], arguments.seeds
+    return [("peer", name, seed) for name in names for seed in seeds]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Train what the record lacks; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -234,20 +275,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     path: Path = arguments.record
     folder: str = arguments.folder or arguments.data
     runs = recorded(path)
-    if arguments.part == "ours":
-        todo = [("ours", "recipe", seed) for seed in arguments.seeds]
-    else:
-        if not arguments.peer:
-            parser.error("the peer's runs need --peer, ultralytics' yolo")
-        if arguments.seconds is None and not any(run["side"] == "ours" for run in runs):
-            parser.error("the peer is trained as long as ours: train ours first, or name --seconds")
-        names, seeds = arguments.only or list(SETTINGS), arguments.seeds[:1]
-        if arguments.part == "best":
-            tried = [run for run in runs if run["side"] == "peer" and run["seed"] == seeds[0]]
-            if not tried:
-                parser.error("there is no best before there are trials")
-            names, seeds = [max(tried, key=lambda run: run["AP"])["settings"]], arguments.seeds
-        todo = [("peer", name, seed) for name in names for seed in seeds]
+    todo = due(parser, arguments, runs)
     for side, name, seed in todo:
         if any((run["side"], run["settings"], run["seed"]) == (side, name, seed) for run in recorded(path)):
             continue
@@ -258,17 +286,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 kept.mkdir(parents=True, exist_ok=True)
                 figures = ours(arguments.data, folder, seed, kept, arguments.more)
             else:
-                due = [run["cpu_seconds"] for run in runs if run["side"] == "ours"]
-                seconds = arguments.seconds or statistics.mean(due)
+                took = [run["cpu_seconds"] for run in runs if run["side"] == "ours"]
+                seconds = arguments.seconds or statistics.mean(took)
                 figures = peer(arguments.peer, SETTINGS[name], folder, seed, seconds, Path(place))
         done = {"side": side, "settings": name, "seed": seed, **figures, "commit": commit()}
-        write_json(path, {
-            "what": f"FCOS by the recipe {arguments.data} and ultralytics' smallest model, from random weights, "
-                    f"images of {SIDE} pixels, the same processor seconds, scored by the same code",
-            "command": "python -m scripts.compare_yolo ours, then trials, then best",
-            "data": arguments.data, "settings": SETTINGS, "hardware": hardware(), "versions": versions(),
-            "runs": [*recorded(path), done],  # another one may have written meanwhile
-        })  # fmt: skip
+        write_json(path, entry(arguments.data, [*recorded(path), done]))  # another one may have written meanwhile
         print(json.dumps(figures), flush=True)
     return 0
 

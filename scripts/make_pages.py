@@ -8,7 +8,7 @@
 - the API reference book/api/*.md, one page for each module, in the order of ARCHITECTURE.md's table;
 - book/status.md, from fcos_edu/results/notebooks.json, which scripts/execute_notebooks.py writes;
 - book/inputs.md, from the kinds of input that tests/kinds tries;
-- the table of book/detectors.md, from fcos_edu/checkpoints/ and the records of their trainings;
+- the tables of book/detectors.md, from fcos_edu/checkpoints/, the records of their trainings and yolo_bccd.json;
 - fcos_edu/course/my_fcos.py, from the cells of the parts "Your detector".
 
 Needs nothing beyond the standard library. The ledger has its own script, because it needs the package.
@@ -29,7 +29,7 @@ from typing import Any
 if not __package__:  # run as a file: the folder of the repository is not on the path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts import RESULTS, ROOT
+from scripts import RESULTS, ROOT, detector_cards
 from scripts.course import my_fcos
 
 # ---- the plan of the book -------------------------------------------------------------------------------------
@@ -480,31 +480,6 @@ def inputs_page(root: Path) -> str:
     return INPUTS.format(count=sum(map(len, groups.values())), tables="\n".join(tables))
 
 
-# ---- the detectors that come along -----------------------------------------------------------------------------
-
-DETECTORS = ("people", "bccd", "shapes")  # the names of the checkpoints, in the page's order
-FIGURES = {"AP": "AP", "AP50": "AP50", "APS": "small", "APM": "medium", "APL": "large"}
-
-
-def detectors_table(root: Path) -> str:
-    """The packaged detectors with what was measured of them, in percent.
-
-    Raises:
-        ValueError: a checkpoint that DETECTORS does not have.
-    """
-    files = {path.stem for path in (root / PACKAGE / "checkpoints").glob("*.safetensors")}
-    if unknown := sorted(files - set(DETECTORS)):
-        raise ValueError(f"{PACKAGE}/checkpoints/{unknown[0]}.safetensors has no line in DETECTORS of make_pages.py")
-    rows = [f"| Detector | {' | '.join(FIGURES.values())} | Measured on |", f"|---|{'--:|' * len(FIGURES)}---|"]
-    for name in DETECTORS:
-        record = root / RESULTS / f"train_{name}.json"
-        if record.is_file():
-            measured = json.loads(record.read_text("utf-8"))["metrics"]
-            figures = " | ".join(f"{100 * measured[figure]:.1f}" for figure in FIGURES)
-            rows.append(f"| `{name}` | {figures} | {measured['images']} images of its {measured['split']} split |")
-    return "\n" + "\n".join(rows) + "\n\n"
-
-
 # ---- all of them ----------------------------------------------------------------------------------------------
 
 
@@ -527,9 +502,8 @@ def pages(root: Path) -> dict[str, str]:
     }  # fmt: skip
     cards = root / "book" / "detectors.md"
     if cards.is_file():
-        made["book/detectors.md"] = replace_block(
-            cards.read_text("utf-8"), "detectors", detectors_table(root), "book/detectors.md"
-        )
+        text = replace_block(cards.read_text("utf-8"), "detectors", detector_cards.figures(root), "book/detectors.md")
+        made["book/detectors.md"] = replace_block(text, "yolo", detector_cards.beside_yolo(root), "book/detectors.md")
     if detector := my_fcos.assembled(root):
         made[my_fcos.NAME] = detector
     face = lent(root, PACKAGE)

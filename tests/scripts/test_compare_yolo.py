@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from fcos_edu import data
+from fcos_edu.ownership import looks_ours
 from scripts import compare_yolo
 
 # Finds every true box of the test images, but for those of the first image.
@@ -90,6 +91,10 @@ def test_a_run_that_stands_in_the_record_is_not_trained_again(
     assert compare_yolo.main(["trials", *words]) == 0 and compare_yolo.main(["best", *words]) == 0
     first = record.read_bytes()
     assert {run["version"] for run in json.loads(first)["runs"]} == {"8.4.0"}
+    assert looks_ours(record), "fcos-edu's own, as all records are"
+    means = json.loads(first)["metrics"]
+    assert {name: one["seeds"] for name, one in means.items()} == {"peer: defaults": 2, "peer: other": 1}
+    assert means["peer: other"]["AP50"] == pytest.approx(json.loads(first)["runs"][1]["AP50"], abs=1e-4)
     runs = [(run["settings"], run["seed"]) for run in json.loads(first)["runs"]]
     assert runs == [("defaults", 0), ("other", 0), ("defaults", 1)]
     assert compare_yolo.main(["best", *words]) == 0 and record.read_bytes() == first

@@ -202,8 +202,8 @@ def test_packages_inside_packages_have_pages_below_each_other(tree: Path) -> Non
 
 
 def test_the_packaged_detectors_have_their_figures(tree: Path) -> None:
-    block = "<!-- pages: detectors -->\n<!-- /pages: detectors -->\n"
-    (tree / "book" / "detectors.md").write_text(f"# Detectors\n\n{block}", "utf-8")
+    blocks = "".join(f"<!-- pages: {name} -->\n<!-- /pages: {name} -->\n" for name in ("detectors", "yolo"))
+    (tree / "book" / "detectors.md").write_text(f"# Detectors\n\n{blocks}", "utf-8")
     checkpoints, results = tree / "fcos_edu" / "checkpoints", tree / "fcos_edu" / "results"
     checkpoints.mkdir()
     results.mkdir(exist_ok=True)
@@ -214,6 +214,20 @@ def test_the_packaged_detectors_have_their_figures(tree: Path) -> None:
     row = "| `people` | 50.0 | 75.0 | 12.5 | 25.0 | 100.0 | 7 images of its val split |"
     page = (tree / "book" / "detectors.md").read_text("utf-8")
     assert row in page and page.count("\n| `") == 1, "one without a record has no row"
+    assert "Seconds" not in page, "nor is there a table of a comparison that was not made"
+    figures |= {"AP75": 0.25, "seed": 0, "cpu_seconds": 600}
+    ours = figures | {"side": "ours", "settings": "recipe"}
+    peers = [figures | {"side": "peer", "settings": "defaults", "seed": seed, "AP": 0.25 * seed} for seed in (0, 1)]
+    comparison = {"settings": {"defaults": {}, "other": {"batch": 8}},
+                  "runs": [ours, *peers, peers[0] | {"settings": "other", "AP": 0.75}]}  # fmt: skip
+    (results / "yolo_bccd.json").write_text(json.dumps(comparison), "utf-8")
+    make_pages.main(["--root", str(tree)])
+    rows = (tree / "book" / "detectors.md").read_text("utf-8").partition("Seconds |\n")[2].splitlines()[1:4]
+    assert rows == [
+        "| YOLO, `model=yolo26n.yaml` | 2 | 12.5 | 75.0 | 25.0 | 600 |",
+        "| YOLO, `model=yolo26n.yaml` `batch=8` | 1 | 75.0 | 75.0 | 25.0 | 600 |",
+        "| FCOS, recipe `bccd` | 1 | 50.0 | 75.0 | 25.0 | 600 |",
+    ]
     (checkpoints / "strange.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match=r"strange\.safetensors has no line"):
         make_pages.pages(tree)
