@@ -50,6 +50,16 @@ def compared(value: Any) -> Any:
     return [compared(one) for one in value] if isinstance(value, list) else value
 
 
+def unequal(one: Any, other: Any, where: str = "") -> list[str]:
+    """Where two records, or parts of them, differ: each place with both values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        names = dict.fromkeys([*one, *other])
+        return [fault for n in names for fault in unequal(one.get(n), other.get(n), f"{where} > {n}")]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [fault for n, pair in enumerate(zip(one, other)) for fault in unequal(*pair, f"{where} > {n}")]
+    return [] if one == other else [f"{where.removeprefix(' > ')}: {one!r} and {other!r}"]
+
+
 def finished_runs(path: Path) -> int:
     """How many runs stand in a record; 0 where there is none yet."""
     return len(json.loads(path.read_text("utf-8"))["runs"]) if path.exists() else 0
@@ -150,7 +160,8 @@ def main(argv: list[str] | None = None) -> None:
         last = machine(Path(scratch) / "last", shapes, before)
         finish(last, arguments)
         one, other = (json.loads((folder / RECORD).read_text("utf-8")) for folder in (whole, last))
-    same = compared(one) == compared(other)
+    faults = unequal(compared(one), compared(other))
+    same = not faults
     metrics = {
         "kills": len(killed_at), "finished runs at each kill": killed_at, "runs": len(other["runs"]),
         "iterations": arguments.iterations, "runs side by side": arguments.jobs, "same record": same,
@@ -167,7 +178,7 @@ def main(argv: list[str] | None = None) -> None:
             data=f"shapes, {IMAGES['train']} for training, {IMAGES['val']} for the figures",
         )  # fmt: skip
     if not same or len(other["runs"]) != total:
-        raise SystemExit("the killed study's record is not the same")
+        raise SystemExit("\n".join(["the killed study's record is not the same", *faults[:20]]))
 
 
 if __name__ == "__main__":
