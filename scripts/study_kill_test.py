@@ -2,12 +2,12 @@
 
     python scripts/study_kill_test.py --kills 5 --record fcos_edu/results/study_kill_test.json
 
-Each life of the killed study has a folder of its own: the code is a fresh ``git clone``, the data are put there anew, and
-of the life before nothing is carried over but the record, which may be missing. One life in five is ended by SIGKILL
-while it is still starting, the others a random part of a run after a random number of finished runs, so in the middle of
-a step, of a measurement or of a write. The whole ladder of Table 3 is trained, a few steps each, on a few small drawn
-images. In the end the record must be that of a study which nobody killed: every figure, comparison and digest; times,
-dates and hardware aside. On a CPU, one run after the other by default.
+Each life of the killed study has a folder of its own: the code is a fresh ``git clone``, the data are put there
+anew, and of the life before nothing is carried over but the record, which may be missing. One life in five is ended
+by SIGKILL while it is still starting, the others a random part of a run after a random number of finished runs, so
+in the middle of a step, of a measurement or of a write. The whole ladder of Table 3 is trained, a few steps each,
+on a few small drawn images. In the end the record must be that of a study which nobody killed: every figure,
+comparison and digest; times, dates and hardware aside. On a CPU, one run after the other by default.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def finish(folder: Path, arguments: argparse.Namespace) -> tuple[float, float]:
 
 
 def live(folder: Path, arguments: argparse.Namespace, runs: int | None, delay: float) -> bool:
-    """Start the study and kill it ``delay`` seconds after so many runs, or after its start; False if it ended before."""
+    """Start the study and kill it ``delay`` seconds after so many runs, or its start; False if it ended before."""
     process = start(folder, arguments)
     while runs is not None and finished_runs(folder / RECORD) < runs and process.poll() is None:
         time.sleep(0.01)
@@ -173,8 +173,8 @@ def main(argv: list[str] | None = None) -> None:
         told = f"python scripts/study_kill_test.py --kills {arguments.kills} --iterations {arguments.iterations}"
         told += f" --seeds {arguments.seeds} --jobs {arguments.jobs} --seed {arguments.seed}"
         record(
-            arguments.record, what="A study killed at random moments, continued elsewhere with its record alone, against "
-            "one that was not killed", command=told, metrics=metrics,
+            arguments.record, what="A study killed at random moments and continued elsewhere with its record alone, "
+            "against one that was not killed", command=told, metrics=metrics,
             data=f"shapes, {IMAGES['train']} for training, {IMAGES['val']} for the figures",
         )  # fmt: skip
     if not same or len(other["runs"]) != total:
