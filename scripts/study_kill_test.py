@@ -60,6 +60,13 @@ def unequal(one: Any, other: Any, where: str = "") -> list[str]:
     return [] if one == other else [f"{where.removeprefix(' > ')}: {one!r} and {other!r}"]
 
 
+def above_zero(figures: Any) -> int:
+    """How many figures are above 0: runs of a few steps find little, and zeros would be equal whatever was trained."""
+    if isinstance(figures, dict):
+        return sum(map(above_zero, figures.values()))
+    return int(isinstance(figures, int | float) and figures > 0)
+
+
 def finished_runs(path: Path) -> int:
     """How many runs stand in a record; 0 where there is none yet."""
     return len(json.loads(path.read_text("utf-8"))["runs"]) if path.exists() else 0
@@ -145,7 +152,8 @@ def main(argv: list[str] | None = None) -> None:
         whole = machine(Path(scratch) / "whole", shapes, None)
         starting, a_run = finish(whole, arguments)
         moments = sorted(dice.randrange(total) for _ in range(arguments.kills))
-        killed_at, before = [], None
+        killed_at: list[int] = []
+        before: Path | None = None
         for number, runs in enumerate(tqdm(moments, desc="kill", unit="life")):
             here = machine(Path(scratch) / f"life-{number}", shapes, before)
             had = finished_runs(here / RECORD)
@@ -162,9 +170,11 @@ def main(argv: list[str] | None = None) -> None:
         one, other = (json.loads((folder / RECORD).read_text("utf-8")) for folder in (whole, last))
     faults = unequal(compared(one), compared(other))
     same = not faults
+    told_apart = sum(above_zero(run["figures"]) for run in one["runs"].values())
     metrics = {
         "kills": len(killed_at), "finished runs at each kill": killed_at, "runs": len(other["runs"]),
-        "iterations": arguments.iterations, "runs side by side": arguments.jobs, "same record": same,
+        "iterations": arguments.iterations, "runs side by side": arguments.jobs,
+        "figures above 0": told_apart, "same record": same,
         "seconds": round(time.perf_counter() - began, 1),
     }  # fmt: skip
     for name, value in metrics.items():
@@ -177,7 +187,7 @@ def main(argv: list[str] | None = None) -> None:
             "against one that was not killed", command=told, metrics=metrics,
             data=f"shapes, {IMAGES['train']} for training, {IMAGES['val']} for the figures",
         )  # fmt: skip
-    if not same or len(other["runs"]) != total:
+    if not same or not told_apart or len(other["runs"]) != total:
         raise SystemExit("\n".join(["the killed study's record is not the same", *faults[:20]]))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts import ROOT
-from scripts.study_kill_test import DATA, RECORD, compared, finished_runs, machine, main, unequal
+from scripts.study_kill_test import DATA, RECORD, above_zero, compared, finished_runs, machine, main, unequal
 
 
 def test_times_dates_and_hardware_are_not_compared_and_all_else_is() -> None:
@@ -24,6 +24,7 @@ def test_times_dates_and_hardware_are_not_compared_and_all_else_is() -> None:
         "runs > y: None and {}",
     ]
     assert unequal([1], [1, 2]) == [": [1] and [1, 2]"]
+    assert above_zero({"coco": {"": {"AP": 0.1, "AP50": 0.0, "APS": None}}, "fig_7": {"with": {"share": 1}}}) == 2
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a clone needs a repository")
