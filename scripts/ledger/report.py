@@ -177,7 +177,8 @@ def _design(results: Results, data: str) -> str:
         f"(from {100 * before['mean']:.1f}). Its ends scatter by {100 * design['sd']:.2f} AP. So a difference of "
         f"{100 * effect['alone']:.1f} AP would be found four times out of five if it stood alone, and one of "
         f"{100 * effect['first of the ladder']:.1f} as the first of a ladder. The power for the paper's own "
-        f"differences, each alone: {rungs}." + (f" A note of the design: {design['note']}" if design.get("note") else "")
+        f"differences, each alone: {rungs}."
+        + (f" A note of the design: {design['note']}" if design.get("note") else "")
     )
 
 
