@@ -7,6 +7,7 @@ judged by the same rule. What neither has says what would run it, at which cost,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -216,6 +217,20 @@ def _planned(results: Results, name: str, data: str, claim: Claim) -> dict[str, 
         return dict(details=tuple(details))
     spent = seeds * sum(one for one in costs if one is not None)
     return dict(details=tuple(details), cost=f"about {duration(spent)} of one core (estimate)")
+
+
+def remaining(results: Results, name: str, data: str) -> str:
+    """What the runs that a study still lacks would cost, in words; empty where nothing is known of that."""
+    book = results.get(f"ladder_{data}", {})
+    seeds = book["design"]["seeds"] if book.get("design") else SEEDS
+    there = Counter(run["variant"] for run in book.get("runs", {}).values())
+    spent = 0.0
+    for variant in STUDIES[name].variants:
+        one = _cost_of_a_run(results, data, variant)
+        if one is None:
+            return ""
+        spent += max(0, seeds - there[variant]) * one
+    return f"about {duration(spent)} of one core (estimate)" if spent else ""
 
 
 def family_of(name: str, claim: Claim) -> int:

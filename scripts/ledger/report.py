@@ -20,7 +20,7 @@ from fcos_edu.experiments.statistics import (
 from fcos_edu.experiments.studies import STUDIES
 from fcos_edu.text import counted
 
-from .claims import EARLIER, PLANNED, SAID, claims_of, difference, family_of
+from .claims import EARLIER, PLANNED, SAID, claims_of, difference, family_of, remaining
 from .commands import study
 from .rows import DATA, Row, duration, seeds_of
 from .tables import sections
@@ -361,13 +361,15 @@ def _cost(results: Results) -> str:
         lines.append(f"| {name} | {duration(seconds)} | `{record['command']}` |")
     missing = [
         f"`{study(name, data, results.get(f'ladder_{data}'))}`"
+        + (f": {cost}" if (cost := remaining(results, name, data)) else "")
         for data, names in PLANNED.items()
         for name in names
         if not _has_runs(results, name, data)
     ]
     told = f"All records together took {duration(total)} of one core, as far as they record it.\n\n" + "\n".join(lines)
     if missing:
-        told += "\n\nNot run yet, or not to the end:\n\n" + "\n".join(f"- {one}" for one in dict.fromkeys(missing))
+        told += "\n\nNot run yet, or not to the end, with what the missing runs of each would cost:\n\n"
+        told += "\n".join(f"- {one}" for one in missing)
     return told
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from fcos_edu.experiments.claims import judged
 from fcos_edu.experiments.studies import PILOT, STUDIES, Claim
-from scripts.ledger.claims import PLANNED, SAID, WHY, claim_rows, of_the_paper
+from scripts.ledger.claims import PLANNED, SAID, WHY, claim_rows, of_the_paper, remaining
 from scripts.ledger.rows import Row
 from scripts.ledger.verdicts import NOT_RUN
 
@@ -135,8 +135,15 @@ def test_two_stages_cost_as_many_times_more_as_in_the_first_studies() -> None:
     }
     row, *_ = claim_rows({"ladder_bccd": book(DESIGN)} | first, "rpn-norm", "Table 6", "")
     assert row.cost == "about 18 h of one core (estimate)", "three pairs of three hours each"
+    assert remaining({"ladder_bccd": book(DESIGN)} | first, "rpn-norm", "bccd") == row.cost, "a study of these two"
     row, *_ = claim_rows({"ladder_bccd": book(DESIGN)}, "rpn-norm", "Table 6", "")
     assert not row.cost, "no ground for an estimate"
+
+
+def test_what_a_study_still_costs_is_that_of_its_missing_runs() -> None:
+    started = {"ladder_bccd": book(DESIGN)}
+    assert remaining(started, "ladder", "bccd") == "about 12 h of one core (estimate)", "three seeds of four variants"
+    assert remaining(started, "score-iou", "bccd") == remaining({}, "ladder", "bccd") == ""
 
 
 def test_what_has_no_design_yet_costs_what_the_first_study_s_steps_took() -> None:
