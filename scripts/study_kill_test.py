@@ -72,9 +72,16 @@ def finished_runs(path: Path) -> int:
     return len(json.loads(path.read_text("utf-8"))["runs"]) if path.exists() else 0
 
 
-def machine(folder: Path, shapes: Path, before: Path | None) -> Path:
-    """A folder as on another machine: code from a clone, the data, and at most the record of ``before``."""
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder / "code")], check=True)
+def head() -> str:
+    """The commit that is checked out here."""
+    said = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    return said.stdout.strip()
+
+
+def machine(folder: Path, commit: str, shapes: Path, before: Path | None) -> Path:
+    """A folder as on another machine: a clone at this commit, the data, and at most the record of ``before``."""
+    subprocess.run(["git", "clone", "--quiet", "--no-checkout", str(ROOT), str(folder / "code")], check=True)
+    subprocess.run(["git", "-C", str(folder / "code"), "checkout", "--quiet", commit], check=True)
     shutil.copytree(shapes, folder / DATA)
     if before is not None and (before / RECORD).exists():
         shutil.copy(before / RECORD, folder / RECORD)
@@ -145,17 +152,18 @@ def main(argv: list[str] | None = None) -> None:
     dice = random.Random(arguments.seed)
     total = len(STUDIES["ladder"].variants) * arguments.seeds
     began = time.perf_counter()
+    commit = head()  # of all lives, though the repository may go on meanwhile
     with tempfile.TemporaryDirectory() as scratch:
         shapes = Path(scratch) / "shapes"
         for split, number in IMAGES.items():
             data.load("shapes", split, num_images=number).export_coco(shapes)
-        whole = machine(Path(scratch) / "whole", shapes, None)
+        whole = machine(Path(scratch) / "whole", commit, shapes, None)
         starting, a_run = finish(whole, arguments)
         moments = sorted(dice.randrange(total) for _ in range(arguments.kills))
         killed_at: list[int] = []
         before: Path | None = None
         for number, runs in enumerate(tqdm(moments, desc="kill", unit="life")):
-            here = machine(Path(scratch) / f"life-{number}", shapes, before)
+            here = machine(Path(scratch) / f"life-{number}", commit, shapes, before)
             had = finished_runs(here / RECORD)
             if number % 5 == 3:
                 killed = live(here, arguments, None, dice.uniform(0, starting))
@@ -165,7 +173,7 @@ def main(argv: list[str] | None = None) -> None:
             if killed:
                 killed_at.append(finished_runs(here / RECORD))
             before = here
-        last = machine(Path(scratch) / "last", shapes, before)
+        last = machine(Path(scratch) / "last", commit, shapes, before)
         finish(last, arguments)
         one, other = (json.loads((folder / RECORD).read_text("utf-8")) for folder in (whole, last))
     faults = unequal(compared(one), compared(other))

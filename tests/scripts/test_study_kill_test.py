@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts import ROOT
-from scripts.study_kill_test import DATA, RECORD, above_zero, compared, finished_runs, machine, main, unequal
+from scripts.study_kill_test import DATA, RECORD, above_zero, compared, finished_runs, head, machine, main, unequal
 
 
 def test_times_dates_and_hardware_are_not_compared_and_all_else_is() -> None:
@@ -34,10 +34,10 @@ def test_another_machine_has_code_and_data_and_of_the_life_before_the_record_alo
         folder.mkdir(parents=True)
     (shapes / "train.json").write_text("{}")
     (before / "runs" / "weights").write_text("lost")
-    here = machine(tmp_path / "first", shapes, before)
+    here = machine(tmp_path / "first", head(), shapes, before)
     assert finished_runs(here / RECORD) == 0, "killed before its first run"
     (before / RECORD).write_text(json.dumps({"runs": {"a": {}}}))
-    here = machine(tmp_path / "second", shapes, before)
+    here = machine(tmp_path / "second", head(), shapes, before)
     assert {path.name for path in here.iterdir()} == {"code", DATA, RECORD} and finished_runs(here / RECORD) == 1
     assert (here / "code" / "fcos_edu" / "cli" / "study.py").is_file() and (here / DATA / "train.json").is_file()
 
