@@ -28,6 +28,7 @@ from .options import (
 from .train import has_gpu
 
 if TYPE_CHECKING:
+    from ..experiments.logbook import Logbook
     from ..training.config import TrainConfig
 
 DESIGN = "design"
@@ -119,11 +120,24 @@ def _run(arguments: argparse.Namespace, names: list[str], recipe: TrainConfig) -
     if not names:
         return
     seeds = arguments.seeds or range(book.design["seeds"] if book.design else 3)
-    known = [name for name, study in STUDIES.items() if name in names or book.seeds(study.variants)]
-    book = run_studies(names, recipe, folder, seeds=list(seeds), command=_command(arguments, known), **options)
+    command = _command(arguments, _needed(names, book))
+    book = run_studies(names, recipe, folder, seeds=list(seeds), command=command, **options)
     for name in names:
         print(f"\n{STUDIES[name].what}\n{study_table(outcome(book, name))}")
         print(comparison_table(comparisons(book, name)))
+
+
+def _needed(names: list[str], book: Logbook) -> list[str]:
+    """The studies that train all that is in the record: those named, and those of before that they do not cover.
+
+    A study whose runs come with the others is not named, or the command would depend on where it was cut off.
+    """
+    needed, covered = set(names), {variant for name in names for variant in STUDIES[name].variants}
+    for name, study in STUDIES.items():
+        if not covered.issuperset(study.variants) and book.seeds(study.variants):
+            needed.add(name)
+            covered.update(study.variants)
+    return [name for name in STUDIES if name in needed]
 
 
 def _command(arguments: argparse.Namespace, names: list[str]) -> str:

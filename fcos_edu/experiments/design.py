@@ -38,7 +38,8 @@ def make_design(book: Logbook, *, seeds: int, at_most: int, note: str | None = N
     Returns:
         The pilot's ``curve`` (AP after each quarter), the ``gain`` of its last quarter, the spread ``sd`` of its end
         over seeds, that of a difference of two unrelated runs, and for the planned numbers of seeds the smallest
-        effect that would be found, alone and in a ladder of eight rungs; the ``power`` for the paper's differences.
+        effect that would be found, alone and in a ladder of eight rungs; the ``power`` for the paper's differences,
+        of each comparison alone: after the correction for a table, as the ledger has it, it is lower.
 
     Raises:
         ConfigError: there is a design, or a look at other rows, already; fewer than two runs; a number of seeds that

@@ -1,28 +1,32 @@
 """Rows of comparisons that are trained over seeds: our difference with its interval beside the paper's.
 
 They are the claims of :mod:`fcos_edu.experiments.studies`. Their figures come from the record that a study lives in,
-``ladder_DATA.json``; where that has none yet, from an earlier study's table, if there is one, and its figures are
-judged by the same rule. What neither has says what would run it, and with which power.
+``ladder_DATA.json``; as long as that has fewer pairs than an earlier study's table, from there, and its figures are
+judged by the same rule. What neither has says what would run it, at which cost, and with which power.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fcos_edu.experiments.claims import NOT_RUN, judged_table
 from fcos_edu.experiments.statistics import ALPHA, power, smallest_effect
 from fcos_edu.experiments.studies import PILOT, STUDIES, Claim
+from fcos_edu.training.recipes import recipe_for
 
 from .commands import study
 from .rows import DATA, Row, duration, origin
 from .verdicts import Results
 
+WHY = ("rpn-norm", "rpn-samples", "rpn-levels")  # experiments of ours on why Table 6 comes out as it does
 # What is to be run on which data: real photographs carry every claim, drawn ones those that they can ask.
 PLANNED: Mapping[str, tuple[str, ...]] = {
-    "bccd": ("ladder", "parts", "centerness", "retinanet", "proposals", "score-iou"),
+    "bccd": ("ladder", "parts", "centerness", "retinanet", "proposals", *WHY, "score-iou"),
     "shapes-hard": ("questions",),
 }
+SEEDS = 4  # of each row, where no design has decided
 EARLIER = ("bccd", "shapes")  # data of the first, short studies
 AREAS = {"AP50": "AP50 (area of Fig. 4)", "AP75": "AP75 (area of Fig. 5)", "AP90": "AP90 (area of Fig. 6)"}
 _EARLIER_FILES = {"score-iou": "score_iou_plain"}
@@ -65,6 +69,12 @@ SAID = {
     ("questions", "normalization", "GIoU"): "levels: distances divided by the stride",
     ("questions", "NMS", "P5"): "overlap: NMS at 0.6 in the place of 0.5",
     ("questions", "ctr. sampling", "ctr. on reg."): "overlap: center sampling",
+    ("rpn-norm", "RPN", "RPN without GN"): "group norm in the RPN, which torchvision's lacks",
+    ("rpn-samples", "RPN, all anchors", "RPN"): "RPN: a step learns from all anchors, not from 256 of an image",
+    ("rpn-samples", "FCOS, 256 locations", "FCOS"): "FCOS: a step learns from 256 locations of an image, not from all",
+    ("rpn-levels", "RPN, P3 to P7", "RPN"): "RPN: P3 to P7 in the place of P2 to P6",
+    ("rpn-levels", "FCOS, P3 to P7", "FCOS"): "FCOS: P3 to P7 in the place of P2 to P6",
+    ("rpn-levels", "FCOS, P3 to P7", "RPN, P3 to P7"): "FCOS against RPN, both on P3 to P7",
     ("score-iou", "with", "without"): "points under y = x, with center-ness against without",
 }
 
@@ -84,13 +94,13 @@ def claim_rows(results: Results, name: str, table: str, chapter: str) -> list[Ro
     for data in dict.fromkeys([*planned, *EARLIER, *measured]):
         if name not in PLANNED.get(data, (name,)) and data != "bccd" or name == "questions" and data not in planned:
             continue  # it would say again what another study of these data says
-        for claim, one, file in _claims(results, name, data):
+        for claim, one, file in claims_of(results, name, data):
             if one["difference"] is not None or one["word"] != NOT_RUN or data in planned:
                 rows.append(_row(results, name, table, chapter, data, claim, one, file))
     return rows
 
 
-def _claims(results: Results, name: str, data: str) -> list[tuple[Claim, dict[str, Any], str]]:
+def claims_of(results: Results, name: str, data: str) -> list[tuple[Claim, dict[str, Any], str]]:
     """Each claim with its comparison, and the file that this is from."""
     book, before = f"ladder_{data}", f"{_EARLIER_FILES.get(name, name)}_{data}"
     new = {key(one): one for one in results.get(book, {}).get("comparisons", {}).get(name, ())}
@@ -98,7 +108,8 @@ def _claims(results: Results, name: str, data: str) -> list[tuple[Claim, dict[st
     found = []
     for claim, earlier in zip(STUDIES[name].claims, old, strict=True):
         one = new.get(key(earlier), earlier | {"n": 0, "difference": None, "word": NOT_RUN})
-        found.append((claim, one, book) if one["n"] or not earlier["n"] else (claim, earlier, before))
+        # The later record has a design; but what has more pairs says more, so an earlier row stays until it is met.
+        found.append((claim, one, book) if one["n"] >= earlier["n"] else (claim, earlier, before))
     return found
 
 
@@ -115,7 +126,7 @@ def _row(
     figure = AREAS.get(claim.figure, claim.figure) if name == "retinanet" else claim.figure
     item = (f"{table}: {said}" if table else said) + ("" if whole else f", {figure}")
     paper = told_paper(name, claim)
-    known: dict[str, Any] = dict(data=DATA.get(data, data))
+    known: dict[str, Any] = dict(data=DATA.get(data, data), claim=of_the_paper(name, claim))
     if not one["n"]:
         known |= dict(
             commands=(study(name, data, results.get(f"ladder_{data}")),), **_planned(results, name, data, claim)
@@ -125,6 +136,21 @@ def _row(
     if file.startswith("ladder_"):
         known["cost"] = duration(_spent(results[file], name, claim))
     return Row(item, paper, chapter, one["word"], difference(one), **known)
+
+
+def of_the_paper(name: str, claim: Claim) -> str:
+    """What a claim is of the paper's, whatever it is tried on; empty for a question of ours.
+
+    A second reading of a row is the same claim, and so is what the hard shapes ask again of Tables 3 and 8.
+    """
+    its = STUDIES[name]
+    if its.paper is None and not claim.sign:
+        return ""
+    if name == "questions":
+        pair = claim.first, claim.second
+        name = next(s for s in ("ladder", "parts") if pair in {(c.first, c.second) for c in STUDIES[s].claims})
+    first, second = (its.same_as.get(row, row) for row in (claim.first, claim.second))
+    return f"{name}: {first} against {second}, {claim.figure}"
 
 
 def difference(one: Mapping[str, Any]) -> str:
@@ -145,7 +171,7 @@ def told(one: Mapping[str, Any]) -> tuple[str, ...]:
     if "holm_p" in one:
         texts.append(f"p {one['holm_p']:.2g} after Holm")
     if "power" in one:
-        texts.append(f"power {one['power']:.2f} for the paper's difference")
+        texts.append(f"power {one['power']:.2f} for the paper's difference, after correction")
     if "smallest_effect" in one:
         texts.append(f"a difference of {100 * one['smallest_effect']:.1f} would be found four times of five")
     return tuple(texts)
@@ -176,26 +202,79 @@ def _spent(book: Mapping[str, Any], name: str, claim: Claim) -> float:
 
 def _planned(results: Results, name: str, data: str, claim: Claim) -> dict[str, Any]:
     """Of a comparison that is not run: its power by the design, and what its runs would cost, as far as is known."""
-    book = results.get(f"ladder_{data}", {})
-    design = book.get("design")
-    if not design:
-        return {}
-    seeds, family = design["seeds"], sum(one.family == claim.family for one in STUDIES[name].claims)
-    details = [f"planned: {seeds} pairs"]
-    gap, sd = STUDIES[name].paper_difference(claim), design["sd_of_a_difference"]
-    if claim.figure == "AP" and gap is not None:
-        level = ALPHA / family
+    design = results.get(f"ladder_{data}", {}).get("design")
+    seeds = design["seeds"] if design else SEEDS
+    details = [f"planned: {seeds} pairs"] if design else []
+    gap, family = STUDIES[name].paper_difference(claim), family_of(name, claim)
+    if design and claim.figure == "AP" and gap is not None:
+        sd, level = design["sd_of_a_difference"], ALPHA / family
         details += [
-            f"power {power(gap, sd, seeds, level):.2f} for the paper's difference",
+            f"power {power(gap, sd, seeds, level):.2f} for the paper's difference, after correction",
             f"a difference of {100 * smallest_effect(sd, seeds, level):.1f} would be found four times of five",
         ]
-    runs = list(book.get("runs", {}).values())
-    ours = [_mean([_seconds(r) for r in runs if r["variant"] == variant]) for variant in _variants(name, claim)]
-    of_the_pilot = _mean([_seconds(r) for r in runs if r["variant"] == PILOT])
-    if of_the_pilot and not any(variant.startswith("rcnn") for variant in _variants(name, claim)):
-        spent = seeds * sum(one or of_the_pilot for one in ours)
-        return dict(details=tuple(details), cost=f"about {duration(spent)} of one core")
-    return dict(details=tuple(details))
+    costs = [_cost_of_a_run(results, data, variant) for variant in _variants(name, claim)]
+    if any(one is None for one in costs):
+        return dict(details=tuple(details))
+    spent = seeds * sum(one for one in costs if one is not None)
+    return dict(details=tuple(details), cost=f"about {duration(spent)} of one core (estimate)")
+
+
+def remaining(results: Results, name: str, data: str) -> str:
+    """What the runs that a study still lacks would cost, in words; empty where nothing is known of that."""
+    book = results.get(f"ladder_{data}", {})
+    seeds = book["design"]["seeds"] if book.get("design") else SEEDS
+    there = Counter(run["variant"] for run in book.get("runs", {}).values())
+    spent = 0.0
+    for variant in STUDIES[name].variants:
+        one = _cost_of_a_run(results, data, variant)
+        if one is None:
+            return ""
+        spent += max(0, seeds - there[variant]) * one
+    return f"about {duration(spent)} of one core (estimate)" if spent else ""
+
+
+def family_of(name: str, claim: Claim) -> int:
+    """How many comparisons are corrected together with this one."""
+    return sum(one.family == claim.family for one in STUDIES[name].claims)
+
+
+def _cost_of_a_run(results: Results, data: str, variant: str) -> float | None:
+    """Seconds of one core that a run takes: the mean of those that there are, or an estimate; None without a ground.
+
+    One stage takes as long as in the other runs of the record, without the pilot, which is measured in more ways; where
+    there are none, as long as its steps took in the first study of such data. Two stages take so many times as long as
+    their steps took in the first studies.
+    """
+    runs = list(results.get(f"ladder_{data}", {}).get("runs", {}).values())
+    if mine := [_seconds(run) for run in runs if run["variant"] == variant]:
+        return _mean(mine)
+    if variant.startswith("rcnn"):
+        one, factor = _cost_of_one_stage(results, data, runs), two_stages(results)
+        return None if one is None or factor is None else factor * one
+    return _cost_of_one_stage(results, data, runs)
+
+
+def _cost_of_one_stage(results: Results, data: str, runs: Sequence[Mapping[str, Any]]) -> float | None:
+    others = [run for run in runs if not run["variant"].startswith("rcnn")]
+    if found := [_seconds(run) for run in others if run["variant"] != PILOT] or [_seconds(run) for run in others]:
+        return _mean(found)
+    step = _step(results, f"centerness_{data.removesuffix('-hard')}", ("fcos",))
+    return None if step is None else step * recipe_for(data, gpu=False).iterations
+
+
+def two_stages(results: Results) -> float | None:
+    """How many times as long a step of Faster R-CNN takes as one of FCOS, by the first studies; None without them."""
+    two, one = _step(results, "proposals_bccd"), _step(results, "centerness_bccd", ("fcos",))
+    return two / one if one and two else None
+
+
+def _step(results: Results, file: str, variants: Iterable[str] | None = None) -> float | None:
+    """Seconds of one core for a step of an earlier study, the mean over its variants; None if it is not there."""
+    record = results.get(file, {})
+    spent, steps = record.get("metrics", {}).get("cpu_seconds"), record.get("config", {}).get("iterations")
+    if not isinstance(spent, Mapping) or not steps:
+        return None
+    return _mean([float(spent[variant]) for variant in variants or spent]) / steps
 
 
 def _mean(values: Sequence[float]) -> float:

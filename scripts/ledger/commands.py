@@ -12,6 +12,8 @@ from fcos_edu.experiments.studies import PAPER, STUDIES, VARIANTS
 from fcos_edu.experiments.studies import Row as StudyRow
 from fcos_edu.training.config import TrainConfig
 
+from .hours import told_hours
+
 COCO = TrainConfig(data="coco2017")
 
 
@@ -41,10 +43,13 @@ def on_coco(row: StudyRow) -> TrainConfig:
     return COCO.replace(**PAPER | VARIANTS[row.variant] | inference)
 
 
-def steps(config: TrainConfig, trainings: int = 1) -> str:
-    """What a training takes, in what can be told without a GPU."""
-    text = f"{config.iterations // 1000} K steps of {config.batch_size} images"
-    return text if trainings == 1 else f"{trainings} trainings of {text}"
+def steps(*configs: TrainConfig) -> str:
+    """What trainings on COCO take: hours, by what others have published, and the steps that they are for."""
+    one = configs[0]
+    text = f"{one.iterations // 1000} K steps of {one.batch_size} images"
+    if len(configs) > 1:
+        text = f"{len(configs)} trainings of {text}"
+    return f"{told_hours(*configs)}: {text}"
 
 
 def count(name: str, data: str) -> str:
@@ -73,7 +78,7 @@ def _given(record: Mapping[str, Any]) -> str:
 
 def study_cost(name: str) -> str:
     """What a study on COCO takes, with one seed."""
-    return steps(COCO, len(STUDIES[name].variants))
+    return steps(*(on_coco(StudyRow(variant)) for variant in STUDIES[name].variants))
 
 
 def analysis(table: str, data: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 from fcos_edu.atomic import atomic_write
 from scripts import RESULTS, ROOT
 
+from .hours import SOURCES
 from .report import report
 from .rows import Row, Section
 from .tables import CHAPTERS, sections
@@ -53,7 +54,17 @@ change at a time](notebooks/12_ablations.ipynb) teaches all of that.
 - **not told apart**: the interval contains 0. That is no proof of equality: below the table stands the *power*, how
   often as many seeds would find the paper's difference.
 - **contradicted**: the interval excludes 0, on the other side than the paper's.
+- **told apart**: of a question that the paper does not ask, the interval excludes 0.
 - **too few seeds yet**: fewer than were planned. The interval, if there is one, is of this comparison alone.
+
+The power is that after correction: for the level at which the first finding of a table is tested, 0.05 divided by the
+number of its comparisons. A design, as [the report](reproduction.md) quotes it, gives the power of a comparison alone,
+at 0.05, which is higher.
+
+Some rows have no power: where the paper prints 0.0, or no difference but only a direction, as in Fig. 7. Power is the
+chance to find a difference of a given size; a direction has no size, and 0.0 is nothing to be found. For these the
+smallest difference that would be found says what the seeds can show. Where the paper prints 0.0, an interval that
+excludes 0 contradicts it, whichever side it is on.
 
 **Figures beside the paper's own**, on the paper's data; a count has no chance in it.
 
@@ -69,6 +80,9 @@ change at a time](notebooks/12_ablations.ipynb) teaches all of that.
 coco2017`) and days of a GPU. Without a GPU, `train` would pick a small model and a short schedule.
 
 *Cost* is the time of all runs that a row needs: the clock's, or the processor's where the machine did other work too.
+Of what is not run yet it is an estimate, by runs that are like it.
+
+{hours}
 """
 COLUMNS = ("verdict", "claim", "ours", "paper")
 
@@ -106,7 +120,7 @@ def page(parts: Sequence[Section], chapters: Mapping[str, str], drawn: Collectio
     """
     notes: list[str] = []
     numbers: dict[str, int] = {}
-    text = [HEAD.format(near_share=NEAR_SHARE, near_ap=NEAR_AP, summary=summary(parts))]
+    text = [HEAD.format(near_share=NEAR_SHARE, near_ap=NEAR_AP, summary=summary(parts), hours=SOURCES)]
     for part in (part for part in parts if part.rows):
         text.append(f"## {part.title}\n\n{part.text}\n")
         said = re.match(r"Table \d+", part.title)  # by the heading
@@ -138,7 +152,9 @@ def summary(parts: Sequence[Section]) -> str:
     words = Counter(row.word for part in parts for row in part.rows if row.word)
     counted = ", ".join(f"{words[word]} {word}" for word in WORDS if words[word])
     claims = {
-        part.title.partition(":")[0]: Counter(row.word for row in part.rows if row.data != "COCO") for part in parts
+        part.title.partition(":")[0]: Counter(row.word for row in part.rows if row.data != "COCO")
+        for part in parts
+        if not part.ours
     }
     columns = (*OF_INTERVALS, "open")
     lines = [f"| claims of | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}"]
@@ -147,6 +163,10 @@ def summary(parts: Sequence[Section]) -> str:
             cells = [found[word] for word in OF_INTERVALS] + [found[TOO_FEW] + found[NOT_RUN]]
             lines.append(f"| {title} | {' | '.join(map(str, cells))} |")
     told = "\n".join(lines) + "\n\n" if len(lines) > 1 else ""
+    asked = Counter(row.word for part in parts if part.ours for row in part.rows if row.word)
+    if asked:
+        words_of_ours = ", ".join(f"{asked[word]} {word}" for word in WORDS if asked[word])
+        told += f"Questions of ours, which the paper does not ask: {words_of_ours}.\n\n"
     return f"{told}There are {sum(words.values())} rows: {counted}."
 
 

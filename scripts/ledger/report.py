@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fcos_edu.experiments.claims import NOT_RUN, TOO_FEW
-from fcos_edu.experiments.statistics import CONTRADICTED, NOT_TOLD_APART, REPRODUCED
+from fcos_edu.experiments.statistics import (
+    ALPHA,
+    CONTRADICTED,
+    NOT_TOLD_APART,
+    POWER,
+    REPRODUCED,
+    TOLD_APART,
+    power,
+)
 from fcos_edu.experiments.studies import STUDIES
+from fcos_edu.text import counted
 
-from .claims import PLANNED
+from .claims import EARLIER, PLANNED, SAID, claims_of, difference, family_of, remaining
 from .commands import study
 from .rows import DATA, Row, duration, seeds_of
 from .tables import sections
@@ -59,6 +68,9 @@ stand; in their Table 6 torchvision's RPN had no group norm.
 
 {designs}
 
+The powers of a design are those of a comparison alone. The ledger has them after correction, for the level at which the
+first finding of a table is tested, so they are lower there; it also says why some claims [have none](ledger.md).{seeds}
+
 ## Results
 
 {counted}
@@ -104,32 +116,44 @@ Each file is made by one command. `make ledger` writes this page and the ledger 
 
 def report(results: Results) -> str:
     """The page as it should be now."""
-    parts = {part.title.partition(":")[0]: part.rows for part in sections(results)}
-    claims = {
-        title: [row for row in rows if row.data != "COCO" and row.word in (*_TRIED, TOO_FEW, NOT_RUN)]
-        for title, rows in parts.items()
+    parts = {part.title.partition(":")[0]: part for part in sections(results)}
+    tried = {
+        title: [row for row in part.rows if row.data != "COCO" and row.word in (*_TRIED, TOO_FEW, NOT_RUN)]
+        for title, part in parts.items()
         if title not in ("Equations, drawings and rules", "Not in the paper")
     }
+    claims = {title: rows for title, rows in tried.items() if not parts[title].ours}
     return TEXT.format(
         short=_short([row for rows in claims.values() for row in rows]),
         designs=_designs(results),
-        counted=_counted(parts),
-        results="\n\n".join(filter(None, (_of_table(title, rows) for title, rows in claims.items()))),
+        seeds="".join(_number_of_seeds(results, data) for data in PLANNED),
+        counted=_counted({title: part.rows for title, part in parts.items()}),
+        results="\n\n".join(
+            filter(None, [*(_of_table(title, rows) for title, rows in tried.items()), _contradictions(results)])
+        ),
         cost=_cost(results),
     )
 
 
-_TRIED = (REPRODUCED, NOT_TOLD_APART, CONTRADICTED)
+_TRIED = (REPRODUCED, NOT_TOLD_APART, CONTRADICTED, TOLD_APART)
 
 
 def _short(rows: list[Row]) -> str:
+    """How many claims of the paper are tried, on how many kinds of data, and what became of the rows."""
+    rows = [row for row in rows if row.claim]  # not the counts of Tables 1 and 2
     words = Counter(row.word for row in rows)
-    text = (
-        f"The paper makes {len(rows)} comparisons that we try on data of our own. So far, reproduced: "
+    claims, kinds = {row.claim for row in rows}, list(dict.fromkeys(row.data.partition(" (")[0] for row in rows))
+    return (
+        f"The paper makes {len(claims)} comparisons that we try on data of our own. Tried on {_listed(kinds)}, "
+        f"and read in two ways where the paper leaves two, they make {len(rows)} rows. So far, reproduced: "
         f"{words[REPRODUCED]}; not told apart: {words[NOT_TOLD_APART]}; contradicted: {words[CONTRADICTED]}; open, "
         f"because they are not run yet or have too few seeds: {words[TOO_FEW] + words[NOT_RUN]}."
     )
-    return text
+
+
+def _listed(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def _designs(results: Results) -> str:
@@ -153,8 +177,62 @@ def _design(results: Results, data: str) -> str:
         f"(from {100 * before['mean']:.1f}). Its ends scatter by {100 * design['sd']:.2f} AP. So a difference of "
         f"{100 * effect['alone']:.1f} AP would be found four times out of five if it stood alone, and one of "
         f"{100 * effect['first of the ladder']:.1f} as the first of a ladder. The power for the paper's own "
-        f"differences: {rungs}." + (f" A note of the design: {design['note']}" if design.get("note") else "")
+        f"differences, each alone: {rungs}."
+        + (f" A note of the design: {design['note']}" if design.get("note") else "")
     )
+
+
+def _number_of_seeds(results: Results, data: str) -> str:
+    """Why rows have no more seeds than they have: the design's rule, and what it says of each claim of AP."""
+    record = results.get(f"ladder_{data}", {})
+    design = record.get("design")
+    if not design:
+        return ""
+    few, most, sd = design["seeds"], design["seeds_at_most"], design["sd_of_a_difference"]
+    decided, waiting = 0, 0
+    beyond: list[float] = []  # powers with the most seeds
+    open_ones: list[tuple[str, str]] = []  # study, what it compares
+    for name in PLANNED[data]:
+        for claim, one in _compared(record, name):
+            gap = STUDIES[name].paper_difference(claim)
+            if claim.figure != "AP" or not gap:
+                continue
+            with_few, with_most = (power(gap, sd, n, ALPHA / family_of(name, claim)) for n in (few, most))
+            said = SAID.get((name, claim.first, claim.second), f"{claim.first} against {claim.second}")
+            if one["word"] in _TRIED and one["word"] != NOT_TOLD_APART:
+                decided += 1
+            elif with_most < POWER:
+                beyond.append(with_most)
+            elif one["n"] < few:
+                waiting += 1
+            else:
+                has = f"{with_few:.2f} with {few}, {with_most:.2f} with {most}, has {one['n']}"
+                open_ones.append((name, f"*{said}* ({has})"))
+    largest = max((one["n"] for name in PLANNED[data] for _, one in _compared(record, name)), default=0)
+    text = (
+        f"\n\n**Why {f'no row has more than {few} seeds' if largest <= few else 'some rows have more seeds'}, on "
+        f"{DATA.get(data, data)}.** The rule: {few} for each row, and up to {most} only where the power says that more "
+        f"can decide, so where {most} would find the paper's difference four times out of five, after correction. Of "
+        f"the {decided + waiting + len(beyond) + len(open_ones)} claims on AP for which the paper prints a difference, "
+        f"{decided} {'is' if decided == 1 else 'are'} decided already"
+    )
+    if waiting:
+        text += f"; {waiting} more can be, once all {few} are run"
+    if beyond:
+        text += f"; for {len(beyond)} the power is {max(beyond):.2f} at most even with {most}, so none are spent there"
+    if not open_ones:
+        return f"{text}. There is none left for which more would help."
+    names = " ".join(dict.fromkeys(name for name, _ in open_ones))
+    more = f"{study(names, data, record)} --seeds {' '.join(map(str, range(most)))}"
+    return (
+        f"{text}. Left are those for which more would help, with the power of the design: "
+        f"{'; '.join(told for _, told in open_ones)}. Command: `{more}`."
+    )
+
+
+def _compared(record: Mapping[str, Any], name: str) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+    """The claims of a study with what a record says of each."""
+    return zip(STUDIES[name].claims, record.get("comparisons", {}).get(name, ()))
 
 
 def _counted(parts: Mapping[str, list[Row]]) -> str:
@@ -178,7 +256,8 @@ def _of_table(title: str, rows: list[Row]) -> str:
         found = [row for row in rows if row.word == word]
         for row in found:
             claim = re.sub(r"^Table \d+: ", "", row.item)
-            text.append(f"- **{word}** on {row.data}: {claim}: {row.ours or '–'}; the paper {row.paper}.")
+            printed = f"; the paper {row.paper}" if row.paper else ""
+            text.append(f"- **{word}** on {row.data}: {claim}: {row.ours or '–'}{printed}.")
     missing = [row for row in rows if row.word == NOT_RUN]
     commands = dict.fromkeys(command for row in missing for command in row.commands)
     if missing:
@@ -186,6 +265,88 @@ def _of_table(title: str, rows: list[Row]) -> str:
             f"- **{NOT_RUN}**: {len(missing)} of {len(rows)}. " + " ".join(f"`{command}`" for command in commands)
         )
     return "\n".join(text)
+
+
+# Claims of FCOS without group norm against RetinaNet, which has none in those tables either.
+_WITHOUT_NORM = {("ladder", "C5", "RetinaNet"): "Table 3", ("parts", "C5", "RetinaNet, 9 anchors"): "Table 8"}
+
+
+def _contradictions(results: Results) -> str:
+    """What stands against the paper, and what the records know of it. Empty as soon as no word says so."""
+    text = []
+    for data in PLANNED:
+        text += _without_norm(results.get(f"ladder_{data}", {}), DATA.get(data, data))
+    first = [
+        DATA.get(data, data)
+        for data in EARLIER
+        for _, one, file in claims_of(results, "proposals", data)
+        if one["word"] == CONTRADICTED and not file.startswith("ladder_")
+    ]
+    if first:
+        where = _listed(list(dict.fromkeys(first)))
+        text.append(
+            f"- **FCOS against an RPN**, on {where}. Table 6, {counted(len(first), 'rows')}: "
+            "from the first studies, of few steps and with an RPN that has no group norm. They say nothing of first "
+            "stages that are trained until their recall is flat. Why the table comes out as it does is asked by "
+            "experiments of their own, above."
+        )
+    return "\n".join(["### Contradictions that stand\n", *text]) if text else ""
+
+
+def _without_norm(record: Mapping[str, Any], data: str) -> list[str]:
+    """FCOS without group norm against RetinaNet: what the comparisons of the same record say beside it."""
+    found = {
+        (name, claim.first, claim.second): one
+        for name in STUDIES
+        for claim, one in _compared(record, name)
+        if claim.figure == "AP" and one["difference"] is not None
+    }
+    against = {key: found[key] for key in _WITHOUT_NORM if key in found and found[key]["word"] == CONTRADICTED}
+    if not against:
+        return []
+
+    def told(key: tuple[str, str, str]) -> str:
+        one = found[key]
+        open_yet = f", {one['word']}" if one["word"] in (NOT_TOLD_APART, TOLD_APART) else ""
+        return f"{difference(one)} ({counted(one['n'], 'pairs')}{open_yet})"
+
+    tables = " and ".join(f"{_WITHOUT_NORM[key]}: {told(key)}" for key in against)
+    text = [f"- **FCOS without group norm against RetinaNet**, on {data}. {tables}, in AP. What the record knows:"]
+    if gaps := _gaps(record, "fcos-c5", "retinanet-c5"):
+        when = ", ".join(f"{100 * gap:+.1f} after {step}" for step, gap in gaps.items())
+        text.append(f"  - On the way, by Table 3's two configurations, means over seeds: {when} steps.")
+    known = {
+        "Group norm in FCOS's heads, by Table 3": ("ladder", "GN", "NMS"),
+        "Group norm in FCOS's heads, by Table 8": ("parts", "GN", "P5"),
+        "FCOS against RetinaNet, group norm in both (Table 7, whatever the class)": ("retinanet", "FCOS", "RetinaNet"),
+        "Group norm in RetinaNet (the same)": ("retinanet", "RetinaNet", "RetinaNet without GN"),
+        "The whole ladder against RetinaNet": ("ladder", "normalization", "RetinaNet"),
+    }
+    text += [
+        f"  - {said}: {told(key)}." for said, key in known.items() if key in found and found[key]["word"] in _TRIED
+    ]
+    text.append(
+        "  - **The cause is not tested.** All rows share one learning rate, warm-up and number of steps, on small "
+        "images of one kind and with a small network; which of these heads without group norm need otherwise, nobody "
+        "tried."
+    )
+    return text
+
+
+def _gaps(record: Mapping[str, Any], one: str, other: str) -> dict[str, float]:
+    """The mean difference of two variants after each quarter, in AP of 0..1, over the seeds that both have."""
+    curves: dict[str, dict[int, dict[str, float]]] = {one: {}, other: {}}
+    for run in record.get("runs", {}).values():
+        if run["variant"] in curves and run.get("curve"):
+            curves[run["variant"]][run["seed"]] = run["curve"]
+    seeds = [seed for seed in curves[one] if seed in curves[other]]
+    if not seeds:
+        return {}
+    return {
+        step: sum(curves[one][seed][step] - curves[other][seed][step] for seed in seeds) / len(seeds)
+        for step in curves[one][seeds[0]]
+        if all(curves[name][seed].get(step) is not None for name in curves for seed in seeds)
+    }
 
 
 def _cost(results: Results) -> str:
@@ -200,13 +361,15 @@ def _cost(results: Results) -> str:
         lines.append(f"| {name} | {duration(seconds)} | `{record['command']}` |")
     missing = [
         f"`{study(name, data, results.get(f'ladder_{data}'))}`"
+        + (f": {cost}" if (cost := remaining(results, name, data)) else "")
         for data, names in PLANNED.items()
         for name in names
         if not _has_runs(results, name, data)
     ]
     told = f"All records together took {duration(total)} of one core, as far as they record it.\n\n" + "\n".join(lines)
     if missing:
-        told += "\n\nNot run yet, or not to the end:\n\n" + "\n".join(f"- {one}" for one in dict.fromkeys(missing))
+        told += "\n\nNot run yet, or not to the end, with what the missing runs of each would cost:\n\n"
+        told += "\n".join(f"- {one}" for one in missing)
     return told
 
 

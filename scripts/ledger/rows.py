@@ -51,6 +51,7 @@ class Row:
     commands: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     details: tuple[str, ...] = ()  # of a comparison: pairs, the interval of it alone, power
+    claim: str = ""  # of the paper: what is tried on several data, or read in two ways, is one claim
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Section:
     by_data: bool = True  # a table for each kind of data, or one for all
     more: str = ""  # markdown below the rows
     commands: tuple[str, ...] = ()  # of what is there
+    ours: bool = False  # questions of ours, which the paper does not answer
 
 
 @dataclass(frozen=True)

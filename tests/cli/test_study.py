@@ -52,6 +52,23 @@ def test_study_trains_what_is_missing_and_lives_in_its_record(tmp_path, capsys):
     assert "another configuration: lr was" in capsys.readouterr().err
 
 
+def test_the_command_in_a_record_does_not_depend_on_where_the_study_was_cut_off():
+    """A record that went on from a run of ``fcos`` named score-iou too, which that run covers; a whole one did not."""
+    from fcos_edu.cli.study import _needed
+    from fcos_edu.experiments.studies import STUDIES
+
+    class Book:
+        def __init__(self, *studies):
+            self.there = {variant for name in studies for variant in STUDIES[name].variants}
+
+        def seeds(self, variants):
+            return [0] * self.there.issuperset(variants)
+
+    assert _needed(["ladder"], Book()) == _needed(["ladder"], Book("score-iou")) == ["ladder"]
+    assert _needed(["centerness"], Book("ladder", "centerness")) == ["ladder", "centerness"]
+    assert _needed(["torchvision"], Book("ladder", "parts")) == ["ladder", "parts", "torchvision"], "and the questions"
+
+
 def test_a_design_is_made_first_and_holds(tmp_path, capsys):
     short = words("study", "design", "--seeds", 0, 1, folder=tmp_path / "short", steps=1)
     assert run(*short) == 1

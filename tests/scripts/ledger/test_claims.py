@@ -9,7 +9,7 @@ import pytest
 
 from fcos_edu.experiments.claims import judged
 from fcos_edu.experiments.studies import PILOT, STUDIES, Claim
-from scripts.ledger.claims import PLANNED, SAID, claim_rows
+from scripts.ledger.claims import PLANNED, SAID, WHY, claim_rows, of_the_paper, remaining
 from scripts.ledger.rows import Row
 from scripts.ledger.verdicts import NOT_RUN
 
@@ -51,7 +51,34 @@ def test_every_claim_of_the_paper_has_a_row_and_a_command(name: str) -> None:
         assert row.word == NOT_RUN and row.commands == (
             f"fcos-edu study {name} --data bccd --record fcos_edu/results/ladder_bccd.json",
         )
-        assert row.paper, row.item
+        assert row.paper and row.claim, row.item
+
+
+@pytest.mark.parametrize("name", WHY)
+def test_experiments_on_table_6_are_planned_and_are_no_claims_of_the_paper(name: str) -> None:
+    found = claim_rows({}, name, "Table 6", "")
+    assert len(found) == len(STUDIES[name].claims) == len({row.item for row in found}) and name in PLANNED["bccd"]
+    assert {(row.word, row.data, row.paper, row.claim) for row in found} == {(NOT_RUN, "BCCD", "", "")}
+    assert found[0].commands == (f"fcos-edu study {name} --data bccd --record fcos_edu/results/ladder_bccd.json",)
+
+
+def test_an_experiment_on_table_6_has_interval_pairs_p_and_the_smallest_effect() -> None:
+    sides = {"RPN": [0.50, 0.51, 0.49], "RPN without GN": [0.40, 0.42, 0.385]}
+    record = book(DESIGN)
+    record["comparisons"] |= {"rpn-norm": judged("rpn-norm", lambda claim: (sides[claim.first], sides[claim.second]))}
+    row, _ = claim_rows({"ladder_bccd": record}, "rpn-norm", "Table 6", "")
+    assert row.item == "Table 6: group norm in the RPN, which torchvision's lacks, AR100"
+    assert row.word == "told apart" and re.fullmatch(r"\+9.83 \[\+\d\.\d\d, \+\d\d\.\d\d\]", row.ours)
+    said = " ".join(row.details)
+    assert re.search(r"^n = 3 pairs .*p 0\.0\d+ after Holm a difference of \d\.\d would be found", said), said
+
+
+def test_a_claim_is_one_on_all_data_and_in_both_readings() -> None:
+    named = {name: [of_the_paper(name, claim) for claim in study.claims] for name, study in STUDIES.items()}
+    assert set(named["questions"]) < set(named["ladder"]) | set(named["parts"])
+    assert len(set(named["centerness"])) == len(named["centerness"]) - 1, "none, and a model without the branch"
+    assert named["ladder"][1] != named["parts"][2], "Tables 3 and 8 print a figure each"
+    assert not any(named["torchvision"]) and named["score-iou"] == ["score-iou: with against without, share"]
 
 
 def test_hard_shapes_carry_their_questions_alone() -> None:
@@ -77,7 +104,8 @@ def test_a_measured_claim_has_its_interval_power_and_cost() -> None:
     assert row.word == "reproduced" and re.fullmatch(r"\+6.00 \[\+\d\.\d\d, \+\d\.\d\d\]", row.ours)
     assert row.paper == "+0.4 (36.3 against 35.9)" and row.data == "BCCD" and row.hardware == "two cores"
     assert row.cost == "6 h", "three runs of each side"
-    assert row.details[0] == "n = 3 pairs" and any(text.startswith("power 0.") for text in row.details)
+    assert row.details[0] == "n = 3 pairs"
+    assert any(re.fullmatch(r"power 0\.\d\d for the paper's difference, after correction", t) for t in row.details)
     assert of(found, "P6 and P7 from P5 in the place of C5").word == "not told apart"
     free = of(found, "NMS at 0.6 in the place of 0.5")
     assert free.word == NOT_RUN and not free.ours
@@ -85,8 +113,8 @@ def test_a_measured_claim_has_its_interval_power_and_cost() -> None:
 
 def test_what_is_not_run_says_power_and_cost_by_the_design() -> None:
     row = of(claim_rows({"ladder_bccd": book(DESIGN)}, "ladder", "Table 3", ""), "GIoU in the place of IoU")
-    assert row.cost == "about 6 h of one core" and row.details[0] == "planned: 3 pairs"
-    assert re.fullmatch(r"power 0\.\d\d for the paper's difference", row.details[1])
+    assert row.cost == "about 6 h of one core (estimate)" and row.details[0] == "planned: 3 pairs"
+    assert re.fullmatch(r"power 0\.\d\d for the paper's difference, after correction", row.details[1])
     assert row.commands == (
         "fcos-edu study ladder --data bccd --iterations 1200 --set model.min_size=160"
         " --record fcos_edu/results/ladder_bccd.json",
@@ -95,15 +123,48 @@ def test_what_is_not_run_says_power_and_cost_by_the_design() -> None:
     assert row.details == ("planned: 3 pairs",), "the design's spread is that of AP"
 
 
-def test_an_earlier_table_counts_until_the_record_has_runs() -> None:
+def first_study(**seconds: float) -> dict[str, Any]:
+    """A short study of before with what its variants took."""
+    return result({"cpu_seconds": seconds}, data="bccd") | {"config": {"iterations": 100}}
+
+
+def test_two_stages_cost_as_many_times_more_as_in_the_first_studies() -> None:
+    first = {
+        "centerness_bccd": first_study(fcos=50.0),
+        "proposals_bccd": first_study(**{"rcnn-rpn": 100.0, "b": 200.0}),
+    }
+    row, *_ = claim_rows({"ladder_bccd": book(DESIGN)} | first, "rpn-norm", "Table 6", "")
+    assert row.cost == "about 18 h of one core (estimate)", "three pairs of three hours each"
+    assert remaining({"ladder_bccd": book(DESIGN)} | first, "rpn-norm", "bccd") == row.cost, "a study of these two"
+    row, *_ = claim_rows({"ladder_bccd": book(DESIGN)}, "rpn-norm", "Table 6", "")
+    assert not row.cost, "no ground for an estimate"
+
+
+def test_what_a_study_still_costs_is_that_of_its_missing_runs() -> None:
+    started = {"ladder_bccd": book(DESIGN)}
+    assert remaining(started, "ladder", "bccd") == "about 12 h of one core (estimate)", "three seeds of four variants"
+    assert remaining(started, "score-iou", "bccd") == remaining({}, "ladder", "bccd") == ""
+
+
+def test_what_has_no_design_yet_costs_what_the_first_study_s_steps_took() -> None:
+    row, *_ = claim_rows({"centerness_shapes": first_study(fcos=90.0)}, "questions", "", "")
+    assert row.cost == "about 4 h of one core (estimate)" and not row.details, "2,000 steps, four seeds, two variants"
+
+
+def test_an_earlier_table_counts_until_the_record_has_as_many_pairs() -> None:
     earlier = {"none": {"AP": spread(0.50, 0.01)}, "branch": {"AP": {"values": [0.56, 0.55, 0.57]}}}
     results = {"centerness_bccd": result(earlier, data="bccd", note="short"), "ladder_bccd": book()}
     row = of(claim_rows(results, "centerness", "Table 4", ""), "branch against none")
     assert (row.word, row.notes, row.commands) == ("reproduced", ("short",), ("fcos-edu made up",))
     assert row.ours.startswith("+6.00 [")
-    results["ladder_bccd"]["comparisons"]["centerness"] = judged("centerness", lambda claim: ([0.5, 0.5], [0.6, 0.7]))
+    later = results["ladder_bccd"]["comparisons"]
+    later["centerness"] = judged("centerness", lambda claim: ([0.5, 0.5], [0.6, 0.7]))
     row = of(claim_rows(results, "centerness", "Table 4", ""), "branch against none")
-    assert row.ours.startswith("-15.00") and row.details[0] == "n = 2 pairs" and not row.notes
+    assert row.ours.startswith("+6.00 ["), "two pairs say less than three"
+    later["centerness"] = judged("centerness", lambda claim: ([0.5, 0.5, 0.5], [0.6, 0.7, 0.65]))
+    row = of(found := claim_rows(results, "centerness", "Table 4", ""), "branch against none")
+    assert row.ours.startswith("-15.00") and row.details[0] == "n = 3 pairs" and not row.notes
+    assert len(found) == len(STUDIES["centerness"].claims), "no row of before stands beside it"
 
 
 def test_data_that_is_not_planned_has_rows_for_what_was_measured() -> None:

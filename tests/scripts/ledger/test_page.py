@@ -57,6 +57,20 @@ def test_the_summary_counts_claims_by_their_words() -> None:
     assert "| Table 3 | 2 | 0 | 1 | 2 |" in text and "| Counts |" not in text
 
 
+def test_questions_of_ours_are_no_claims_of_the_paper() -> None:
+    asked = [Row(f"Table 6: {word}", "", "x", word, data="BCCD") for word in ("told apart", NOT_RUN)]
+    claims = [Row("Table 6: a", "+1", "x", "reproduced", data="BCCD")]
+    text = page([Section("Table 6: two", "", claims), Section("Table 6, why: ours", "", asked, ours=True)], {})
+    assert "| Table 6 | 1 | 0 | 0 | 0 |" in text and "| Table 6, why" not in text
+    assert "Questions of ours, which the paper does not ask: 1 told apart, 1 not run yet." in text
+
+
+def test_why_some_claims_have_no_power_is_said_once() -> None:
+    text = ledger(ROOT)
+    assert text.count("Some rows have no power") == 1 and text.count("**estimates** for eight V100") == 1
+    assert "The power is that after correction" in text
+
+
 def test_pictures_stand_below_their_table_once_they_are_drawn() -> None:
     row = Row("a", "1.0", "99_zebra")
     parts = [Section("One", "First.", [row], {"felis": "A cat.", "canis": "A dog."})]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fcos_edu.experiments.claims import judged_table
+from fcos_edu.experiments.claims import judged, judged_table
+from fcos_edu.experiments.studies import STUDIES, Claim
 from scripts import ROOT
+from scripts.ledger.claims import WHY
 from scripts.ledger.page import load_results
 from scripts.ledger.report import TEXT, report
 
@@ -35,7 +37,7 @@ def test_without_records_everything_says_its_command() -> None:
     text = report({})
     assert "So far, reproduced: 0; not told apart: 0; contradicted: 0; open" in text
     assert "not designed yet; the command is `fcos-edu study design --data bccd" in text
-    for name in ("ladder", "parts", "centerness", "retinanet", "proposals", "score-iou"):
+    for name in ("ladder", "parts", "centerness", "retinanet", "proposals", "score-iou", *WHY):
         assert f"`fcos-edu study {name} --data bccd --record fcos_edu/results/ladder_bccd.json`" in text
 
 
@@ -48,6 +50,7 @@ def test_a_design_is_told() -> None:
     assert "its last quarter gains 0.7 (from 40.2)" in text and "scatter by 1.23 AP" in text
     assert "a difference of 3.1 AP would be found" in text and "one of 6.2 as the first" in text
     assert "C5 against RetinaNet 0.07." in text
+    assert "powers of a design are those of a comparison alone. The ledger has them after correction" in text
     assert "| ladder_bccd | 2 h | `fcos-edu study design` |" in text
 
 
@@ -62,3 +65,76 @@ def test_claims_are_listed_by_their_words_and_costs_added() -> None:
     )
     assert "| centerness_bccd | 2 h | `fcos-edu made up` |" in text, "three seeds of two variants"
     assert "All records together took 2 h of one core" in text
+
+
+def record(values: dict[str, list[float]], design: dict[str, Any] | None = None, **runs: Any) -> dict[str, Any]:
+    """A study's record whose rows have these figures."""
+
+    def of(claim: Claim) -> tuple[list[float], list[float]]:
+        sides = values.get(claim.first), values.get(claim.second)
+        return sides if all(sides) else ([], [])  # type: ignore[return-value]
+
+    found = {name: judged(name, of) for name in ("ladder", "parts")}
+    more = {"comparisons": found, "runs": runs, "config": {"iterations": 1200}, "command": "fcos-edu study ladder"}
+    return result({}, data="bccd, train for training", **({"design": design} if design else {})) | more
+
+
+def test_claims_are_counted_once_on_whatever_data_and_in_whatever_reading() -> None:
+    claims = sum(len(STUDIES[name].claims) for name in ("ladder", "parts", "centerness", "retinanet", "proposals"))
+    own = claims - 1 + 1 + 2  # a second reading in Table 4; Fig. 7; the two of section 4.1
+    for results in (
+        {},
+        load_results(ROOT),
+        {"ladder_coco_person": record({"C5": [0.5, 0.6], "RetinaNet": [0.4, 0.4]})},
+    ):
+        told = re.search(r"makes (\d+) comparisons .* Tried on (.*), and read .* they make (\d+) rows", report(results))
+        assert told and int(told[1]) == own < int(told[3]), told
+        assert " and " in told[2]
+
+
+C5, RETINANET = [0.460, 0.464, 0.456, 0.463], [0.500, 0.505, 0.495, 0.502]
+CURVES = {
+    f"{variant}{seed}": {"variant": variant, "seed": seed, "cpu_seconds": 1.0, "curve": {"600": half, "1200": end}}
+    for variant, half, end in (("fcos-c5", 0.40, 0.46), ("retinanet-c5", 0.45, 0.50))
+    for seed in range(2)
+}
+
+
+def test_a_contradiction_that_stands_says_what_is_known_of_it_and_goes_with_its_word() -> None:
+    rungs = {"RetinaNet": RETINANET, "C5": C5, "P5": C5, "NMS": C5, "GN": [0.500, 0.504, 0.497, 0.505]}
+    text = report({"ladder_bccd": record(rungs, **CURVES)})
+    _, _, text = text.partition("### Contradictions that stand")
+    assert "**FCOS without group norm against RetinaNet**, on BCCD. Table 3: -3.9" in text
+    assert "and Table 8:" not in text, "not run"
+    assert "means over seeds: -5.0 after 600, -4.0 after 1200 steps." in text
+    assert "- Group norm in FCOS's heads, by Table 3: +4.0" in text and "**The cause is not tested.**" in text
+    assert "The whole ladder against" not in text, "not run"
+
+    better = [value + 0.1 for value in C5]
+    rungs = {"RetinaNet": RETINANET, "C5": better, "P5": better, "NMS": better, "GN": [0.600, 0.604, 0.597, 0.605]}
+    text = report({"ladder_bccd": record(rungs, **CURVES)})
+    assert "Contradictions that stand" not in text and "The cause is not tested" not in text
+
+
+def test_what_the_first_studies_contradict_is_told_to_be_short() -> None:
+    sides = {"RPN": {"AR100": {"values": [0.5, 0.51, 0.49]}}, "FCOS": {"AR100": {"values": [0.4, 0.41, 0.395]}}}
+    text = report({"proposals_shapes": result(sides)})
+    assert "- **FCOS against an RPN**, on shapes. Table 6, 1 row: from the first studies" in text
+    assert "FCOS without group norm against" not in text
+    sides["FCOS"] = {"AR100": {"values": [0.6, 0.61, 0.595]}}
+    assert "Contradictions that stand" not in report({"proposals_shapes": result(sides)})
+
+
+def test_why_rows_have_no_more_seeds_follows_from_the_power() -> None:
+    values = {"RetinaNet": RETINANET, "C5": C5, "P5": [0.46, 0.47, 0.45, 0.462],
+              "RetinaNet, 1 anchor": RETINANET, "RetinaNet, 9 anchors": [0.5, 0.49, 0.51, 0.505]}  # fmt: skip
+    text = report({"ladder_bccd": record(values, DESIGN | {"sd_of_a_difference": 0.0135})})
+    _, _, told = text.partition("**Why no row has more than 4 seeds, on BCCD.**")
+    told = told.partition("\n\n")[0]
+    assert "up to 10 only where the power says that more can decide" in told
+    assert "1 is decided already" in told and re.search(r"for 1\d the power is 0\.\d\d at most even with 10", told)
+    assert re.search(r"\*RetinaNet: nine anchors in the place of one\* \(0\.\d\d with 4, 1\.00 with 10, has 4\)", told)
+    assert "fcos-edu study parts --data bccd --iterations 1200" in told and "--seeds 0 1 2 3 4 5 6 7 8 9`" in told
+    five = {name: [*figures, figures[0]] for name, figures in values.items()}
+    assert "**Why some rows have more seeds, on BCCD.**" in report({"ladder_bccd": record(five, DESIGN)})
+    assert "**Why" not in report({})

@@ -32,8 +32,24 @@ def test_without_results_only_tests_are_equal_and_no_row_is_there_twice() -> Non
     for row in found:
         assert row.word == (EQUAL if row.ours == "held by a test" else NOT_RUN)
         assert row.ours == "held by a test" or row.commands, f"{row.item} says no command"
-        assert row.data != "COCO" or row.cost or row.item.split(":")[0] in ("Table 1", "Table 2", "Fig. 8"), row.item
+        assert row.data != "COCO" or row.cost or row.item.split(":")[0] in ("Table 1", "Table 2"), row.item
         assert row.ours == "held by a test" or not row.ours
+
+
+def test_figure_8_costs_a_download_and_seconds_for_each_photograph() -> None:
+    bench = {"inference": {"float32": {"ours_ms": 3100.0, "ratio": 0.7}}, "training": {"float32": {"ratio": 0.7}},
+             "assignment": {"with_targets": {"ratio": 0.7}},
+             "small": {"bf16_against_bf16": {"ratio": 0.7}}}  # fmt: skip
+    row = rows({"bench_cpu": result(bench)})["Fig. 8", "COCO"]
+    assert row.cost == "a download of 124 MB, then about 3 s for each photograph on two cores"
+
+
+def test_a_killed_study_has_a_row_once_it_is_recorded() -> None:
+    ended = {"runs": 16, "kills": 5, "same record": True}
+    found = rows({"study_kill_test": result(ended)})
+    item = "A study of 16 runs, killed 5 times and continued elsewhere with its record alone, against one that was not"
+    assert found[item, "shapes"].ours == "the same record"
+    assert rows({"study_kill_test": result(ended | {"same record": False})})[item, "shapes"].ours == "another record"
 
 
 def test_the_papers_own_figures_come_out_equal() -> None:
