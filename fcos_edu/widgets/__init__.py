@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .anchors import anchor_explorer
     from .explorers import (
         box_explorer,
         centerness_explorer,
@@ -29,6 +30,7 @@ else:
     __getattr__, __dir__ = lazy(
         __name__,
         {
+            "anchors": ("anchor_explorer",),
             "explorers": (
                 "box_explorer",
                 "centerness_explorer",
@@ -49,6 +51,7 @@ else:
 __all__ = [
     "MAX_FRAMES",
     "Piece",
+    "anchor_explorer",
     "box_explorer",
     "centerness_explorer",
     "field_explorer",
