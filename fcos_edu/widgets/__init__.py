@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         pr_explorer,
     )
     from .frames import MAX_FRAMES, stack
+    from .levels import levels_explorer, squeeze_explorer
     from .live import workbench
     from .measured import field_explorer, match_explorer, rates_explorer
     from .piece import Piece
@@ -42,6 +43,7 @@ else:
                 "pr_explorer",
             ),
             "frames": ("MAX_FRAMES", "stack"),
+            "levels": ("levels_explorer", "squeeze_explorer"),
             "live": ("workbench",),
             "measured": ("field_explorer", "match_explorer", "rates_explorer"),
             "piece": ("Piece",),
@@ -58,11 +60,13 @@ __all__ = [
     "focal_explorer",
     "guess_explorer",
     "iou_explorer",
+    "levels_explorer",
     "match_explorer",
     "nms_explorer",
     "overlap_explorer",
     "pr_explorer",
     "rates_explorer",
+    "squeeze_explorer",
     "stack",
     "workbench",
 ]
