@@ -16,6 +16,7 @@ line is used.
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import statistics
@@ -226,7 +227,8 @@ def entry(data: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             name: {"seeds": len(same)} | {key: mean(same, key) for key in (*FIGURES, "cpu_seconds")}
             for name, same in of.items()
         },
-        "data": data, "settings": SETTINGS, "hardware": hardware(), "versions": versions(), "runs": list(runs),
+        "data": data, "settings": SETTINGS, "hardware": hardware(), "versions": versions(),
+        "date": datetime.date.today().isoformat(), "runs": list(runs),
     }  # fmt: skip
 
 

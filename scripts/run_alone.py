@@ -52,7 +52,7 @@ from scripts.alone_environment import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-# One with a stack alone, one with explorers and a quiz, one that trains and asks what the platform has.
+# One with an explorer alone, one with a stack, explorers and a quiz, one that trains and asks what the platform has.
 SUBSET = ("03_levels", "07_loss", "16_on_a_gpu")
 
 

@@ -17,7 +17,8 @@ from matplotlib.text import Text
 from numpy.typing import ArrayLike
 from PIL import Image, PngImagePlugin
 
-from ..fonts import OURS, font_file
+from ..fonts import OURS as _OURS
+from ..fonts import font_file
 from .letters import readable
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Picture(Figure):
         """Draw it, words that ours has no letters for in a font of the system, where one has them."""
         for words in self.findobj(Text):
             file = font_file(words.get_text())  # type: ignore[attr-defined]
-            if file not in (OURS, None):
+            if file not in (_OURS, None):
                 words.get_fontproperties().set_file(str(file))  # type: ignore[attr-defined]
         super().draw(renderer)
 

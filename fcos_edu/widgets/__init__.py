@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .anchors import anchor_explorer
     from .explorers import (
         box_explorer,
         centerness_explorer,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         pr_explorer,
     )
     from .frames import MAX_FRAMES, stack
+    from .levels import levels_explorer, squeeze_explorer
     from .live import workbench
     from .measured import field_explorer, match_explorer, rates_explorer
     from .piece import Piece
@@ -29,6 +31,7 @@ else:
     __getattr__, __dir__ = lazy(
         __name__,
         {
+            "anchors": ("anchor_explorer",),
             "explorers": (
                 "box_explorer",
                 "centerness_explorer",
@@ -40,6 +43,7 @@ else:
                 "pr_explorer",
             ),
             "frames": ("MAX_FRAMES", "stack"),
+            "levels": ("levels_explorer", "squeeze_explorer"),
             "live": ("workbench",),
             "measured": ("field_explorer", "match_explorer", "rates_explorer"),
             "piece": ("Piece",),
@@ -49,17 +53,20 @@ else:
 __all__ = [
     "MAX_FRAMES",
     "Piece",
+    "anchor_explorer",
     "box_explorer",
     "centerness_explorer",
     "field_explorer",
     "focal_explorer",
     "guess_explorer",
     "iou_explorer",
+    "levels_explorer",
     "match_explorer",
     "nms_explorer",
     "overlap_explorer",
     "pr_explorer",
     "rates_explorer",
+    "squeeze_explorer",
     "stack",
     "workbench",
 ]

@@ -92,6 +92,7 @@ def test_a_run_that_stands_in_the_record_is_not_trained_again(
     first = record.read_bytes()
     assert {run["version"] for run in json.loads(first)["runs"]} == {"8.4.0"}
     assert looks_ours(record), "fcos-edu's own, as all records are"
+    assert {"what", "command", "data", "hardware", "versions", "date"} <= set(json.loads(first))
     means = json.loads(first)["metrics"]
     assert {name: one["seeds"] for name, one in means.items()} == {"peer: defaults": 2, "peer: other": 1}
     assert means["peer: other"]["AP50"] == pytest.approx(json.loads(first)["runs"][1]["AP50"], abs=1e-4)
