@@ -207,7 +207,7 @@ const explore = (root, data) => {
     return (found) => {
       const many = sum(found, "learns");
       kit.fill(verdict, { text: "" });
-      kit.html(verdict, "small", { text: many ? "this box can be found:" : "counts against the best possible recall:" });
+      kit.html(verdict, "small", { text: many ? "this box can be found:" : "lost for the best possible recall:" });
       const text = many ? `${kit.counted(kit.comma(many), "locations", "location")} may learn it` : "no location can learn this box";
       kit.html(verdict, "strong", { text }).style.setProperty("--own", many ? "var(--fcx-accent)" : "var(--fcx-warn)");
       rows.forEach((row, i) => {
