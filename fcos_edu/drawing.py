@@ -63,7 +63,8 @@ def draw_labels(
     Args:
         picture: RGB.
         boxes: xyxy in its pixels.
-        words: of each box; a letter that no font has becomes a question mark (:func:`in_pictures` says more).
+        words: of each box; a letter that no font has becomes a question mark
+            (:func:`~fcos_edu.fonts.in_pictures` says more).
         colors: of each box, as ``#rrggbb``.
     """
     pen = ImageDraw.Draw(picture)
