@@ -370,7 +370,7 @@ def _(folder: Path) -> None:
     assert boxes(read(folder, {"train/metadata.jsonl": ROW, "train/a.png": ""})) == [BOX]
 
 
-@right("Labels of tools", "an imagefolder with metadata.csv, objects as JSON in a cell", "read like metadata.jsonl")
+@right("Labels of tools", "an imagefolder with metadata.csv, objects as JSON in a cell", "read, as lines of JSON are")
 def _(folder: Path) -> None:
     cell = json.dumps(ROW["objects"]).replace('"', '""')
     assert boxes(read(folder, {"metadata.csv": f'file_name,objects\na.png,"{cell}"\n', "a.png": ""})) == [BOX]
