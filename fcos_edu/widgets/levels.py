@@ -61,7 +61,8 @@ def squeeze_explorer(
     data = _one_box(box, size, config)
     if not config.torchvision_quirks:  # they go with one offset
         other = config.replace(location_offset="none" if data["half"] else "half_stride")
-        for level, moved in zip(data["levels"], _levels(*data["size"], other), strict=True):
+        height, width = _size(size, None)
+        for level, moved in zip(data["levels"], _levels(height, width, other), strict=True):
             level["other"] = {"xs": moved["xs"], "ys": moved["ys"]}
     return _pack("squeeze", data, "Squeeze explorer: a box, and the locations that may learn it", caption)
 
