@@ -35,6 +35,17 @@ OF_HANDS = ("click", "down", "move", "press", "tap", "up", "wheel")
 DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As in a process beside this one: on several threads a sum may round otherwise."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def absent(what: str) -> None:
     """Skip on a machine of one's own; fail in continuous integration, where a skip would go unseen."""
     if os.environ.get("CI", "").lower() in ("1", "true"):

@@ -14,11 +14,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from ..ownership import OwnFiles
 from ..text import counted, printable
-from .detected import FORMS, Failures, NamedFile, Results, below, own_names
+from .detected import FORMS, Failures, Looked, NamedFile, Results, below, drawn, own_names, png
 from .options import (
     COUNT,
     OURS,
@@ -34,6 +34,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor, nn
 
 _REFUSED_SUFFIXES = (".heic", ".heif")  # pictures that cannot be read: to be told of, not passed over
@@ -88,7 +89,9 @@ def run(arguments: argparse.Namespace) -> None:
     taken = {picture.file.resolve() for picture in found}
     failed, some = Failures(arguments, len(found)), False
     if pictures:
-        results = Results(own, model, taken, form=arguments.format or "coco", encoders=_workers(arguments, pictures))
+        results = Results(
+            own, model, taken, form=arguments.format or "coco", encoders=_workers(arguments, model, pictures)
+        )
         above = _pictures(arguments, model, pictures, results, failed)
         some = bool(results.images)
         left_out = f", {counted(len(failed), 'unreadable images')} skipped" if failed else ""
@@ -104,10 +107,11 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(failed.told(what, films=bool(films), some=some))
 
 
-def _workers(arguments: argparse.Namespace, pictures: Sequence[NamedFile]) -> int:
+def _workers(arguments: argparse.Namespace, model: nn.Module, pictures: Sequence[NamedFile]) -> int:
     from ..data.processes import usual_workers
 
-    return usual_workers(len(pictures)) if arguments.workers is None else arguments.workers
+    device = next(model.parameters()).device
+    return usual_workers(len(pictures), device) if arguments.workers is None else arguments.workers
 
 
 def _pictures(
@@ -119,23 +123,24 @@ def _pictures(
 ) -> int:
     """Detect on pictures; returns how many detections reach the threshold. What cannot be read is told, and noted."""
     from ..data.decoding import MAX_PIXELS
-    from ..data.processes import samples
-    from ..detections import ImageError, find
+    from ..data.processes import run_the_network, samples
+    from ..detections import ImageError
     from ..progress import bar
 
     files = Files([picture.file for picture in pictures], arguments.max_pixels or MAX_PIXELS)
+    looking = Looking(files, model, arguments.threshold)
+    workers = _workers(arguments, model, pictures)
+    elsewhere = run_the_network(workers, next(model.parameters()).device)
     above = 0
-    with contextlib.closing(samples(files, _workers(arguments, pictures))) as loaded, results:
+    with contextlib.closing(samples(looking if elsewhere else files, workers)) as loaded, results:
         for number, picture in enumerate(bar(pictures, desc="detect", unit="image"), start=1):
-            pixels = next(loaded)
-            try:
-                if isinstance(pixels, str):
-                    raise ImageError(pixels)
-                found = find(model, pixels)
-            except ImageError as error:
-                failed.add(picture.file, error)
-                continue
-            above += results.add(number, picture, pixels, found, arguments.threshold)
+            looked = next(loaded)
+            if not elsewhere:
+                looked = looking.at(looked)
+            if isinstance(looked, str):
+                failed.add(picture.file, ImageError(looked))
+            else:
+                above += results.add(number, picture, looked)
     return above
 
 
@@ -155,6 +160,34 @@ class Files:
             return read(self.files[index], self.max_pixels)
         except CorruptImageError as error:
             return error.reason or str(error)
+
+
+class Looking:
+    """What a detector finds in pictures, drawn and compressed; of one that cannot be looked at, the reason."""
+
+    def __init__(self, files: Files, model: nn.Module, threshold: float) -> None:
+        self.files, self.model, self.threshold = files, model, threshold
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Looked | str:
+        looked = self.at(self.files[index])
+        return looked if isinstance(looked, str) else looked._replace(drawn=png(cast("Image", looked.drawn)))
+
+    def at(self, pixels: Tensor | str) -> Looked | str:
+        """What is found in a picture, drawn and not yet compressed."""
+        from ..detections import ImageError, find
+
+        if isinstance(pixels, str):
+            return pixels
+        try:
+            found = find(self.model, pixels)
+        except ImageError as error:
+            return str(error)
+        config: Any = self.model.config
+        image, above = drawn(pixels, found, config.class_names, self.threshold)
+        return Looked(image, above, found, pixels.shape[-2], pixels.shape[-1])
 
 
 def read(file: Path, max_pixels: int) -> Tensor:

@@ -36,6 +36,16 @@ class NamedFile(NamedTuple):
     name: str
 
 
+class Looked(NamedTuple):
+    """What was found in a picture."""
+
+    drawn: Image | bytes  # with the boxes that reach the threshold, or the file of it
+    above: int  # how many these are
+    found: dict[str, Tensor]  # all detections, in torchvision's convention
+    height: int
+    width: int
+
+
 def own_names(form: str | None) -> tuple[str, ...]:
     """The files of fixed names that the detections of pictures are written to."""
     return {"csv": ("detections.csv",), "yolo": (LABELS + "classes.txt",)}.get(form or "", ("detections.json",))
@@ -85,22 +95,21 @@ class Results:
             if kind is None or self.images:  # what an earlier run has found is worth more than nothing
                 self.save()
 
-    def add(self, number: int, picture: NamedFile, pixels: Tensor, found: dict[str, Tensor], threshold: float) -> int:
-        """Draw and write the picture, note the detections; returns how many reach the threshold."""
+    def add(self, number: int, picture: NamedFile, looked: Looked) -> int:
+        """Write the picture, note the detections; returns how many reach the threshold."""
         from ..evaluation.written_detections import Seen
 
-        image, above = drawn(pixels, found, self.names, threshold)
-        self.found += len(found["scores"])
-        seen = Seen(number, str(picture.file), pixels.shape[-2], pixels.shape[-1], found)
-        if self.encoders is None:
-            future: Future[bytes] = Future()
-            future.set_result(png(image))
+        self.found += len(looked.found["scores"])
+        seen = Seen(number, str(picture.file), looked.height, looked.width, looked.found)
+        if self.encoders is not None and not isinstance(looked.drawn, bytes):
+            future = self.encoders.submit(png, looked.drawn)
         else:
-            future = self.encoders.submit(png, image)
+            future = Future()
+            future.set_result(looked.drawn if isinstance(looked.drawn, bytes) else png(looked.drawn))
         self.waiting.append((future, seen, picture.name))
         while self.waiting and (self.waiting[0][0].done() or len(self.waiting) > self.most_waiting):
             self._write(*self.waiting.popleft())
-        return above
+        return looked.above
 
     def _write(self, content: Future[bytes], seen: Seen, name: str) -> None:
         """Write a picture once it is compressed; only then its detections are noted."""

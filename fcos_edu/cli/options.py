@@ -316,14 +316,15 @@ def picture_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value}
 
 
-WORKERS = Number(int, Range(0, 256))  # processes that load images
+WORKERS = Number(int, Range(0, 256))  # processes beside this one
 
 
 def add_workers_option(parser: Parser) -> None:
-    """``--workers``: no figure depends on it, so it is not told again."""
+    """``--workers``: no figure depends on it but by a rounding, so it is not told again."""
     parser.add_argument(
         "--workers", type=WORKERS, metavar="N", told=False,
-        help="processes that load images (default: one for each core but one, at most 4; none for a few images)",
+        help="processes that load images; on a CPU, as many as it has cores run the detector too (default: so on up\n"
+        "to 4 cores if memory allows it, otherwise one less than cores, at most 4; none for a few images)",
     )  # fmt: skip
 
 

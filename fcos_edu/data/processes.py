@@ -1,7 +1,11 @@
-"""Samples in their order, whoever loads them: this process, or several that do nothing else (Sec. 4, training data).
+"""Samples in their order, whoever makes them: this process, or several beside it (Sec. 4, training data).
 
 Used wherever a detector goes through pictures: ``evaluate``, ``detect``, ``tables``. Checked against: the same samples
-loaded without such processes, with warnings, with errors of every kind, and with processes that die.
+made without such processes, with warnings, with errors of every kind, and with processes that die.
+
+A sample may be a picture, or what a network has found on it. On a CPU a small network takes three times as long as its
+picture does to load, and two threads do not halve its time; a process for each core, each with its own pictures and one
+thread, keeps all cores busy (:func:`run_the_network`).
 
 Training has a loader of its own, :mod:`fcos_edu.training.loading`, whose samples have random numbers.
 
@@ -23,12 +27,18 @@ import warnings
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+import psutil
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torchvision import tv_tensors
 
 MOST_BY_DEFAULT = 4  # one network on a CPU, or a card, is hardly ever faster than so many
 FEW = 32  # images that are read before processes have begun
+ROOM = 3 * 2**30  # bytes free for each process that runs a network where nobody asked for it: ResNet-50 at 800 pixels
+_COMPACT = 4096  # values of a tensor from which it pays to look whether they are those of bytes
 
 
 class Source(Protocol):
@@ -67,20 +77,47 @@ class _Loaded(NamedTuple):
     traceback: str = ""
 
 
-def usual_workers(images: int) -> int:
+def usual_workers(images: int, network: torch.device | None = None) -> int:
     """How many processes load images where nobody says it: a core each but for one, at most four; none for few images.
 
-    The network wants a core too.
+    The network wants a core too. Where it is on a CPU of up to four cores, each core gets a process that also runs the
+    network (:func:`run_the_network`), if the memory has room for so many.
 
     Where a process begins from nothing (macOS, Windows) it imports torch first, so there many more images are few.
 
     Args:
         images: how many there are.
+        network: where the network is whose images they are, if it may run in these processes.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    method = multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
-    few = FEW if method == "fork" else 20 * FEW
-    return 0 if images < few else min(cores - 1, MOST_BY_DEFAULT)
+    cores, fork = _cores(), _method() == "fork"
+    if images < (FEW if fork else 20 * FEW):
+        return 0
+    if 1 < cores <= MOST_BY_DEFAULT and run_the_network(cores, network):
+        return cores if psutil.virtual_memory().available > cores * ROOM else 0
+    return min(cores - 1, MOST_BY_DEFAULT)
+
+
+def run_the_network(workers: int, network: torch.device | None) -> bool:
+    """Whether so many processes run the network too: on a CPU, where they leave it no core of its own.
+
+    Each of them has one thread and pictures of its own, so all cores are busy. A sum may round otherwise on one thread
+    than on several: scores differ by some 1e-6 then, as they do between machines.
+
+    They must be able to take the network along, which a process that begins from nothing (macOS, Windows) does not.
+
+    Args:
+        workers: processes, 0 for none.
+        network: where the network is; None for one that has to stay in this process.
+    """
+    return network is not None and network.type == "cpu" and _method() == "fork" and workers >= max(2, _cores())
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _method() -> str:
+    return multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
 
 
 def samples(
@@ -166,12 +203,32 @@ def _travelling(error: Exception) -> Exception:
 
 
 class _Packer(pickle.Pickler):
-    """Plain tensors as the bytes of arrays, several times faster than what torch makes of them in a pickle."""
+    """Plain tensors as the bytes of arrays, several times faster than what torch makes of them in a pickle.
+
+    A picture of floats that were bytes travels as bytes: a quarter of the way through the pipe, and not a bit is lost.
+    """
 
     def reducer_override(self, value: Any) -> Any:
-        if type(value) is Tensor and value.device.type == "cpu" and not value.requires_grad and _has_array(value):
-            return torch.from_numpy, (value.contiguous().numpy(),)
-        return NotImplemented
+        kind = type(value)
+        if kind not in (Tensor, tv_tensors.Image) or value.device.type != "cpu" or value.requires_grad:
+            return NotImplemented
+        if not _has_array(value):
+            return NotImplemented
+        value = value.as_subclass(Tensor)
+        if value.dtype is torch.float32 and value.numel() >= _COMPACT:
+            as_bytes = (value * 255).round_().to(torch.uint8)  # what does not fit in comes out as something else
+            if torch.equal(_floats(as_bytes).view(torch.int32), value.view(torch.int32)):  # -0.0 is no 0.0
+                return _floats, (as_bytes.contiguous().numpy(), kind)
+        return _as_they_are, (value.contiguous().numpy(), kind)
+
+
+def _floats(pixels: Tensor | NDArray[np.uint8], kind: type[Tensor] = Tensor) -> Tensor:
+    """Bytes as floats in 0..1, to the bit as torchvision's ``ToDtype(scale=True)`` makes them."""
+    return torch.as_tensor(pixels).to(torch.float32).mul_(1 / 255).as_subclass(kind)
+
+
+def _as_they_are(values: NDArray[Any], kind: type[Tensor]) -> Tensor:
+    return torch.from_numpy(values).as_subclass(kind)
 
 
 def _has_array(value: Tensor) -> bool:
@@ -184,4 +241,4 @@ def _packed(loaded: _Loaded) -> bytes:
     return stream.getvalue()
 
 
-__all__ = ["LoaderDiedError", "samples", "usual_workers"]
+__all__ = ["LoaderDiedError", "run_the_network", "samples", "usual_workers"]

@@ -10,7 +10,8 @@ import io
 import itertools
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from ..data import DetectionDataset, as_dataset, collate
 from ..data.imagefolder import is_hugging_face
-from ..data.processes import samples
+from ..data.processes import run_the_network, samples, usual_workers
 from ..data.transforms import eval_transforms
 from ..progress import bar as progress_bar
 from ..text import counted
@@ -29,16 +30,19 @@ from ..text import counted
 METRICS = ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR1", "AR10", "AR100", "ARS", "ARM", "ARL")
 
 
+T = TypeVar("T")
+
+
 class EvaluationError(ValueError):
     """Detections and ground truth that do not belong together."""
 
 
-@torch.inference_mode()
 def each_batch(
-    step: Callable[[list[Tensor], list[dict[str, Any]]], None],
+    step: Callable[[list[Tensor], list[dict[str, Any]]], T],
     model: nn.Module,
     dataset: DetectionDataset,
     *,
+    take: Callable[[T], object] | None = None,
     batch_size: int = 4,
     workers: int | None = 0,
     precision: str = "no",
@@ -51,8 +55,11 @@ def each_batch(
         step: gets images and targets on the model's device, without gradients.
         model: any module with parameters; its mode is restored afterwards.
         dataset: gives (image float (3, H, W) in 0..1 at its original size, target).
+        take: gets what ``step`` gave, batch after batch. With it, ``step`` may run in another process: what it changes
+            there is lost, and what it gives comes through pickle.
         batch_size: images in one batch.
-        workers: processes that load images, as for :func:`~fcos_edu.data.processes.samples`; they change no result.
+        workers: processes that load images, as for :func:`~fcos_edu.data.processes.samples`; with ``take``, and as many
+            as there are cores, they run the model too (:func:`~fcos_edu.data.processes.run_the_network`).
         precision: ``"no"`` for float32, ``"bf16"`` for autocast.
         indices: the samples to go through, in this order; None for all.
         progress: show a bar.
@@ -68,26 +75,56 @@ def each_batch(
         raise ValueError(f"precision is {precision!r}; evaluation knows 'no' (float32) and 'bf16'")
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
-    device = next(model.parameters()).device
+    order = range(len(dataset)) if indices is None else indices
+    network = None if take is None else next(model.parameters()).device
+    workers = usual_workers(len(order), network) if workers is None else workers
+    places = [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
+    batches = Batches(step, model, dataset, places, precision)
     seen: list[int] = []
     was_training = model.training
     model.eval()
-    loaded = samples(dataset, workers, indices)
-    batches = -(-(len(dataset) if indices is None else len(indices)) // batch_size)
-    shown = progress_bar(range(batches), desc="evaluate", unit="batch", disable=not progress, leave=False)
+    elsewhere = run_the_network(workers, network)
+    loaded = samples(batches, workers) if elsewhere else samples(dataset, workers, order)
+    shown = progress_bar(places, desc="evaluate", unit="batch", disable=not progress, leave=False)
     try:
-        for _ in shown:
-            images, targets = collate(list(itertools.islice(loaded, batch_size)))
-            if not images:  # all of them corrupt and skipped
-                continue
-            seen += [int(target["image_id"]) for target in targets]
-            truth = [{k: v.to(device) if isinstance(v, Tensor) else v for k, v in t.items()} for t in targets]
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                step([image.to(device) for image in images], truth)
+        for some in shown:
+            ids, answer = next(loaded) if elsewhere else batches.look(list(itertools.islice(loaded, len(some))))
+            seen += ids
+            if ids and take is not None:  # otherwise all of them were corrupt and skipped
+                take(answer)
     finally:
         loaded.close()  # no process outlives the work, whoever holds on to an error's frames
         model.train(was_training)
     return seen
+
+
+@dataclass
+class Batches:
+    """What a step makes of each batch of a dataset: a source for :func:`~fcos_edu.data.processes.samples`."""
+
+    step: Callable[[list[Tensor], list[dict[str, Any]]], Any]
+    model: nn.Module
+    dataset: DetectionDataset
+    places: list[Sequence[int]]  # of each batch's images in the dataset
+    precision: str
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> tuple[list[int], Any]:
+        return self.look([self.dataset[place] for place in self.places[index]])
+
+    @torch.inference_mode()
+    def look(self, batch: Sequence[Any]) -> tuple[list[int], Any]:
+        """The ids of a batch's images, without those that were skipped, and what the step gave, if any is left."""
+        images, targets = collate(batch)
+        if not images:
+            return [], None
+        device = next(self.model.parameters()).device
+        truth = [{k: v.to(device) if isinstance(v, Tensor) else v for k, v in t.items()} for t in targets]
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            answer = self.step([image.to(device) for image in images], truth)
+        return [int(target["image_id"]) for target in targets], answer
 
 
 def detections_of(model: nn.Module, images: list[Tensor], targets: list[dict[str, Any]]) -> list[dict[str, Tensor]]:
@@ -127,11 +164,14 @@ def predict_seen(model: nn.Module, dataset: DetectionDataset, **options: Any) ->
     """:func:`predict`, and the ids of the images that were seen, as :func:`each_batch` gives them."""
     results: list[dict[str, Any]] = []
 
-    def step(images: list[Tensor], targets: list[dict[str, Any]]) -> None:
-        for target, found in zip(targets, detections_of(model, images, targets), strict=True):
-            results.extend(coco_results(found, target["image_id"], dataset.category_ids))
+    def step(images: list[Tensor], targets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [
+            result
+            for target, found in zip(targets, detections_of(model, images, targets), strict=True)
+            for result in coco_results(found, target["image_id"], dataset.category_ids)
+        ]
 
-    return results, each_batch(step, model, dataset, **options)
+    return results, each_batch(step, model, dataset, take=results.extend, **options)
 
 
 def truth_of(dataset: DetectionDataset, seen: Sequence[int]) -> dict[str, Any]:

@@ -44,14 +44,20 @@ def four_ways(model: FCOS, dataset: DetectionDataset, **options: Any) -> dict[st
     ways = [way for way in WAYS if way != "branch" or model.config.centerness_branch != "none"]
     results: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
 
-    def step(images: list[Tensor], targets: Samples) -> None:
+    def step(images: list[Tensor], targets: Samples) -> dict[str, list[dict[str, Any]]]:
+        made: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
         for seen in model.predictions(images, targets):
             for way in ways:
                 found = model.detections(seen, model.config.replace(centerness_inference=way))
                 for place, detection in zip(seen.images, found, strict=True):
-                    results[way] += coco_results(detection, targets[place]["image_id"], dataset.category_ids)
+                    made[way] += coco_results(detection, targets[place]["image_id"], dataset.category_ids)
+        return made
 
-    truth = truth_of(dataset, each_batch(step, model, dataset, **options))
+    def take(made: dict[str, list[dict[str, Any]]]) -> None:
+        for way, more in made.items():
+            results[way] += more
+
+    truth = truth_of(dataset, each_batch(step, model, dataset, take=take, **options))
     return {way: coco_metrics(truth, results[way]) for way in ways}
 
 
@@ -75,19 +81,20 @@ def score_iou(model: FCOS, dataset: DetectionDataset, **options: Any) -> ScoreIo
         dataset: as for :func:`~fcos_edu.evaluation.coco_ap.predict`.
         options: ``batch_size``, ``workers``, ``precision``, ``progress``.
     """
-    class_scores, scores, ious = ([torch.zeros(0)] for _ in range(3))
+    points = [torch.zeros(3, 0)]  # class score, score and IoU of each detection
 
-    def step(images: list[Tensor], targets: Samples) -> None:
+    def step(images: list[Tensor], targets: Samples) -> Tensor:
+        made = [torch.zeros(3, 0)]
         for target, found in zip(targets, detections_of(model, images, targets), strict=True):
             same_class = found["labels"][:, None] == target["labels"]  # (K, M)
             overlap = box_iou(found["boxes"], target["boxes"]) * same_class
             best = overlap.amax(1) if overlap.shape[1] else overlap.new_zeros(len(overlap))
             product = found["scores"].square() if model.config.sqrt_score else found["scores"]
-            for values, new in ((class_scores, found["class_scores"]), (scores, product), (ious, best)):
-                values.append(new.float().cpu())
+            made.append(torch.stack([found["class_scores"].float(), product.float(), best.float()]).cpu())
+        return torch.cat(made, dim=1)
 
-    each_batch(step, model, dataset, **options)
-    return ScoreIoU(*(torch.cat(values).numpy() for values in (class_scores, scores, ious)))
+    each_batch(step, model, dataset, take=points.append, **options)
+    return ScoreIoU(*torch.cat(points, dim=1).numpy())
 
 
 def under(scores: NDArray[Any], ious: NDArray[Any]) -> tuple[int, int]:
@@ -141,18 +148,20 @@ def ambiguous_detections_above(
     # All that count, those that are ambiguous, and those of different classes: of the samples, then for each threshold.
     counts = np.zeros((1 + len(thresholds), 3), dtype=np.int64)
 
-    def step(images: list[Tensor], targets: Samples) -> None:
+    def step(images: list[Tensor], targets: Samples) -> NDArray[np.int64]:
+        made = np.zeros_like(counts)
         for seen in model.predictions(images, targets):
             assert seen.boxes is not None
             masks = ambiguous_locations(seen.boxes, seen.grid, model.config)
-            counts[0] += [int(mask.sum()) for mask in masks]
+            made[0] += [int(mask.sum()) for mask in masks]
             for i, detection in enumerate(model.detections(seen)):
-                for row, threshold in zip(counts[1:], thresholds, strict=True):
+                for row, threshold in zip(made[1:], thresholds, strict=True):
                     where = detection["locations"][detection["scores"] >= threshold]
                     ambiguous, different = masks.ambiguous[i, where], masks.different_classes[i, where]
                     row += len(where), int(ambiguous.sum()), int(different.sum())
+        return made
 
-    each_batch(step, model, dataset, **options)
+    each_batch(step, model, dataset, take=counts.__iadd__, **options)
     samples, *rows = counts.tolist()
     compared = {"samples": _shares("positive", *samples)}
     return [_shares("detections", *row) | compared for row in rows]

@@ -11,6 +11,7 @@ from PIL import Image
 from fcos_edu import data
 from fcos_edu.cli import detect as detect_file
 from fcos_edu.cli import detected
+from fcos_edu.data import processes
 from fcos_edu.ownership import OwnFiles
 from tests.cli.calls import run
 
@@ -247,8 +248,10 @@ def test_the_json_is_whole_at_any_time(tmp_path, checkpoint, folder, monkeypatch
     assert seen == [READ[:n] for n in range(8)]
 
 
-def test_processes_change_no_byte(tmp_path, checkpoint, folder, capsys):
-    """Pictures, boxes, what is skipped and what is told are those of one process."""
+@pytest.mark.parametrize("cores", [2, 64])
+def test_processes_change_no_byte(tmp_path, checkpoint, folder, capsys, monkeypatch, one_thread, cores):
+    """Pictures, boxes, what is skipped and what is told are those of one process, whether others load or detect."""
+    monkeypatch.setattr(processes, "_cores", lambda: cores)
     (folder / "bad.jpg").write_bytes(b"\xff\xd8")
     told = []
     for workers in (0, 2):

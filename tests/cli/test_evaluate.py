@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from fcos_edu import FCOS, FCOSConfig, data
+from fcos_edu.data import processes
 from tests.cli.calls import run
 
 
@@ -136,8 +137,10 @@ def test_many_classes_are_told_by_the_worst(tmp_path, capsys):
     )
 
 
-def test_processes_change_no_digit(tmp_path):
-    """Neither where pictures are whole nor where one is skipped."""
+@pytest.mark.parametrize("cores", [2, 64])
+def test_processes_change_no_digit(tmp_path, monkeypatch, one_thread, cores):
+    """Neither where pictures are whole nor where one is skipped, whether the processes load or detect."""
+    monkeypatch.setattr(processes, "_cores", lambda: cores)
     folder = tmp_path / "set"
     data.ShapesDataset(num_images=5, split="test", size=(128, 128)).export_coco(folder)
     broken = sorted((folder / "images").rglob("*.png"))[1]

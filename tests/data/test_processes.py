@@ -1,5 +1,6 @@
 """Samples from loading processes: the very ones, with what was said, and with errors as they were."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -12,9 +13,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torchvision import tv_tensors
+from torchvision.transforms import v2
 
 from fcos_edu.data import CorruptImageError, processes
-from fcos_edu.data.processes import LoaderDiedError, samples, usual_workers
+from fcos_edu.data.processes import LoaderDiedError, run_the_network, samples, usual_workers
 
 
 class OddError(Exception):
@@ -99,16 +101,66 @@ def test_random_numbers_of_the_caller_stay():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def on_cores(monkeypatch, cores, method="fork"):
+    monkeypatch.setattr(processes.multiprocessing, "get_start_method", lambda allow_none: method)
+    monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+
+
 def test_how_many_processes_where_nobody_says_it(monkeypatch):
-    monkeypatch.setattr(processes.multiprocessing, "get_start_method", lambda allow_none: "fork")
     for cores, images, expected in ((1, 10**6, 0), (2, 31, 0), (2, 32, 1), (64, 10**6, 4)):
-        monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _, n=cores: set(range(n)), raising=False)
+        on_cores(monkeypatch, cores)
         assert usual_workers(images) == expected
-    monkeypatch.setattr(processes.multiprocessing, "get_start_method", lambda allow_none: "spawn")
+    on_cores(monkeypatch, 64, "spawn")
     assert (usual_workers(100), usual_workers(1000)) == (0, 4)
     assert len(list(samples(Source(), None))) == 6  # few
     with pytest.raises(ValueError, match="workers is -1; it must be 0 or more"):
         list(samples(Source(), -1))
+
+
+def test_where_the_network_is_run_by_the_processes(monkeypatch):
+    cpu = torch.device("cpu")
+    for cores, workers, network, expected in (
+        (2, 2, cpu, True), (2, 3, cpu, True), (2, 1, cpu, False), (2, 0, cpu, False), (1, 1, cpu, False),
+        (1, 2, cpu, True), (8, 4, cpu, False), (8, 8, cpu, True), (2, 2, None, False),
+        (2, 2, torch.device("cuda"), False), (2, 2, torch.device("mps"), False),
+    ):  # fmt: skip
+        on_cores(monkeypatch, cores)
+        assert run_the_network(workers, network) == expected
+    for method in ("spawn", "forkserver"):
+        on_cores(monkeypatch, 2, method)
+        assert not run_the_network(2, cpu) and usual_workers(1000, cpu) == 1
+
+
+def test_the_network_is_run_by_a_process_for_each_of_few_cores_if_they_have_room(monkeypatch):
+    class Memory:
+        available = 7 * 2**30
+
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(processes.psutil, "virtual_memory", Memory)
+    for cores, images, expected in ((1, 100, 0), (2, 31, 0), (2, 32, 2), (4, 32, 0), (8, 100, 4)):
+        on_cores(monkeypatch, cores)
+        assert usual_workers(images, cpu) == expected
+    on_cores(monkeypatch, 4)
+    assert usual_workers(100, torch.device("cuda")) == 3
+    Memory.available *= 2
+    assert usual_workers(100, cpu) == 4
+
+
+ODD = [None, -0.0, math.nan, math.inf, -1.0, 1.0, 1.5, 0.5, 1e-9, 256 / 255]
+
+
+@given(st.sampled_from([1, 4095, 30000]), st.sampled_from([torch.Tensor, tv_tensors.Image]), st.sampled_from(ODD))
+def test_pictures_of_bytes_travel_as_bytes_and_all_others_as_they_are(size, kind, odd):
+    pixels = torch.from_numpy(np.random.default_rng(size).integers(0, 256, (3, size), dtype=np.uint8))
+    value = v2.functional.to_dtype(tv_tensors.Image(pixels), torch.float32, scale=True).as_subclass(kind)
+    if odd is not None:
+        value[0, 0] = odd
+    packed = processes._packed(processes._Loaded(value, []))
+    again = processes._Loaded(*processes.pickle.loads(packed)).sample
+    assert type(again) is kind
+    assert torch.equal(again.view(torch.int32), value.view(torch.int32))  # to the bit
+    of_bytes = odd in (None, 1.0) and size > 4000
+    assert (len(packed) < 3 * size + 500) == of_bytes or size == 1
 
 
 @given(st.sampled_from([torch.uint8, torch.int64, torch.float32, torch.float64, torch.bool, torch.bfloat16]),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import multiprocessing
+import os
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fcos_edu import FCOS, FCOSConfig, data
-from fcos_edu.data import DetectionDataset
-from fcos_edu.evaluation import evaluate
+from fcos_edu import FCOS, FCOSConfig, data, detectors
+from fcos_edu.data import DetectionDataset, processes
+from fcos_edu.evaluation import evaluate, predict
+from fcos_edu.evaluation.coco_ap import each_batch
 from fcos_edu.evaluation.quality import ambiguous_detections, ambiguous_detections_above, four_ways, score_iou, under
 
 QUIET = {"progress": False, "batch_size": 3}
@@ -281,3 +284,41 @@ def test_ambiguous_detections_against_a_slow_loop(radius: float | None, side: in
         "different_classes": pytest.approx(different / total),
     }
     assert total > 100 and ambiguous > 0
+
+
+def of_two_scores(*given: Any, **options: Any) -> list[dict[str, Any]]:
+    return ambiguous_detections_above((0.0, 0.3), *given, **options)
+
+
+@pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="processes that begin from nothing only load")
+@pytest.mark.parametrize("measure", [predict, four_ways, score_iou, of_two_scores])
+def test_processes_that_run_the_network_find_the_same(measure, monkeypatch, one_thread):
+    model, dataset = detectors.load("shapes"), shapes()
+    here, ran = os.getpid(), multiprocessing.Value("i", 0)
+    alone = measure(model, dataset, **QUIET)
+    monkeypatch.setattr(processes, "_cores", lambda: 2)
+
+    def elsewhere(*_: Any) -> None:
+        assert os.getpid() != here
+        with ran.get_lock():
+            ran.value += 1
+
+    model.pyramid.register_forward_pre_hook(elsewhere)
+    together = measure(model, dataset, workers=2, **QUIET)
+    assert ran.value == 3  # batches
+    if measure is score_iou:
+        assert len(alone.scores) > 20
+        for one, other in zip(alone, together, strict=True):
+            assert np.array_equal(one, other)
+    else:
+        assert alone == together
+    assert not multiprocessing.active_children()
+
+
+def test_a_step_whose_answer_nobody_takes_stays_in_this_process(monkeypatch):
+    monkeypatch.setattr(processes, "_cores", lambda: 2)
+    seen = []
+    ids = each_batch(
+        lambda images, targets: seen.extend(images), detectors.load("shapes"), shapes(), workers=2, **QUIET
+    )
+    assert len(seen) == len(ids) == 8
