@@ -64,7 +64,8 @@ follows from the spread of one configuration over seeds, and was written into it
 trained.
 
 The first studies, on BCCD and on shapes, were short and had no design. Where a claim has nothing better yet, they
-stand; in their Table 6 torchvision's RPN had no group norm.
+stand; in their Table 6 torchvision's RPN had no group norm. Each study is corrected for its own comparisons: where the
+rows of a table come from two studies, nothing corrects for both together.
 
 {designs}
 
@@ -350,15 +351,14 @@ def _gaps(record: Mapping[str, Any], one: str, other: str) -> dict[str, float]:
 
 
 def _cost(results: Results) -> str:
-    """Every record that took processor time, its command, and hours of one core."""
+    """Every record with its command, and the hours of one core where the record has them."""
     lines = ["| record | time of one core | command |\n|---|---|---|"]
     total = 0.0
     for name, record in sorted(results.items()):
         seconds = _cpu_seconds(record)
-        if seconds is None or name == "notebooks":
-            continue
-        total += seconds
-        lines.append(f"| {name} | {duration(seconds)} | `{record['command']}` |")
+        total += seconds or 0.0
+        time = "not recorded" if seconds is None else duration(seconds)
+        lines.append(f"| {name} | {time} | `{record['command']}` |")
     missing = [
         f"`{study(name, data, results.get(f'ladder_{data}'))}`"
         + (f": {cost}" if (cost := remaining(results, name, data)) else "")
@@ -367,6 +367,11 @@ def _cost(results: Results) -> str:
         if not _has_runs(results, name, data)
     ]
     told = f"All records together took {duration(total)} of one core, as far as they record it.\n\n" + "\n".join(lines)
+    if any("runs/" in record["command"] for record in results.values()):
+        told += (
+            "\n\nWhere a command names `runs/`, it reads detectors that a study has left there: "
+            "`fcos-edu study centerness --data bccd --out runs/bccd`, and the same of shapes."
+        )
     if missing:
         told += "\n\nNot run yet, or not to the end, with what the missing runs of each would cost:\n\n"
         told += "\n".join(f"- {one}" for one in missing)
