@@ -35,6 +35,8 @@ FOOT = (
     '<span class="title"></span> · <span class="pageNumber"></span></div>'
 )
 # Solutions are printed; the text of a quiz and other folded code is not. Formulas and pictures have to be there.
+# Letters of a picture are 9/375 of its width at least (fcos_edu/figures/letters.py): at 8.8 cm they have six points.
+# So a high picture may be higher than print.css lets it be.
 READY = """async () => {
   for (const details of document.querySelectorAll("article details")) {
     const name = details.querySelector("summary")?.innerText.trim();
@@ -43,6 +45,10 @@ READY = """async () => {
   document.documentElement.dataset.theme = "light";
   await window.MathJax?.startup?.promise;
   await Promise.all([...document.images].map((image) => image.decode().catch(() => 0)));
+  for (const image of document.querySelectorAll("article figure img:not(.fcx img)")) {
+    const { naturalWidth: width, naturalHeight: height } = image;
+    if (width >= 375) image.style.maxHeight = `max(9cm, ${8.8 * height / width}cm)`;
+  }
 }"""
 
 # Where a detector runs in the page (book/_look_inside/page.js), it has to have answered.

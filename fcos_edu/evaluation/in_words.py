@@ -1,7 +1,8 @@
 """Pictures with detections in words: what is found, what is missed, and how many boxes are on nothing.
 
-Used in the chapters *Training* and *On a GPU*, for the alternative texts of sliders. Checked against: the judgement of
-:mod:`fcos_edu.evaluation.errors` on random boxes, and hand-made cases.
+Used in the chapters *Training*, *From outputs to detections*, *FCOS as a proposal network* and *On a GPU*, for the
+alternative texts of sliders. Checked against: the judgement of :mod:`fcos_edu.evaluation.errors` on random boxes, and
+hand-made cases.
 """
 
 from __future__ import annotations
@@ -46,12 +47,29 @@ def found_in_words(
         raise ValueError(
             f"{counted(len(results), 'results')} for {counted(len(targets), 'targets')}; give one for each picture"
         )
-    parts = []
-    for number, (result, target) in enumerate(zip(results, targets), start=1):
-        shown = result["scores"] >= threshold
-        found = matched({key: result[key][shown] for key in ("boxes", "labels", "scores")}, target, fits)
-        parts.append(f"picture {number}: {_told(found, int(shown.sum()), target['labels'], names)}")
-    return "; ".join(parts)
+    pairs = enumerate(zip(results, targets), start=1)
+    told = (
+        f"picture {number}: {picture_in_words(*pair, names, threshold=threshold, fits=fits)}" for number, pair in pairs
+    )
+    return "; ".join(told)
+
+
+def picture_in_words(
+    result: Mapping[str, Tensor],
+    target: Mapping[str, Tensor],
+    names: Sequence[str],
+    *,
+    threshold: float = 0.3,
+    fits: float = 0.5,
+) -> str:
+    """What the detections in one picture have found, such as "2 of 3 objects found, missed: ring, 1 other box".
+
+    Arguments as for :func:`found_in_words`, of one picture.
+    """
+    shown = result["scores"] >= threshold
+    found = matched({key: result[key][shown] for key in ("boxes", "labels", "scores")}, target, fits)
+    others = int(shown.sum()) - int(found.sum())
+    return objects_in_words(found, target["labels"], names) + (f", {counted(others, 'other boxes')}" if others else "")
 
 
 def matched(result: Mapping[str, Tensor], target: Mapping[str, Tensor], fits: float = 0.5) -> Tensor:
@@ -66,18 +84,21 @@ def matched(result: Mapping[str, Tensor], target: Mapping[str, Tensor], fits: fl
     return found
 
 
-def _told(found: Tensor, boxes: int, labels: Tensor, names: Sequence[str]) -> str:
-    """The words for one picture: ``found`` and ``labels`` (M,), and how many boxes are drawn."""
+def objects_in_words(found: Tensor, labels: Tensor, names: Sequence[str]) -> str:
+    """Which objects of a picture are found, such as "2 of 3 objects found, missed: ring".
+
+    Args:
+        found: (M,) booleans.
+        labels: (M,) classes of the objects.
+        names: names of the classes.
+    """
     number, right = len(found), int(found.sum())
     if number == 0:
-        text = "no object"
-    elif right == number:
-        text = f"all {counted(number, 'objects')} found" if number > 1 else "its object found"
-    elif right:
-        missed = Counter(printable(names[label]) for label in labels[~found].tolist())
-        told = ", ".join(name if count == 1 else f"{name} ({count})" for name, count in missed.items())
-        text = f"{right} of {counted(number, 'objects')} found, missed: {told}"
-    else:
-        text = f"none of {counted(number, 'objects')} found" if number > 1 else "its object missed"
-    others = boxes - right
-    return text + (f", {counted(others, 'other boxes')}" if others else "")
+        return "no object"
+    if right == number:
+        return f"all {counted(number, 'objects')} found" if number > 1 else "its object found"
+    if right == 0:
+        return f"none of {counted(number, 'objects')} found" if number > 1 else "its object missed"
+    missed = Counter(printable(names[label]) for label in labels[~found].tolist())
+    told = ", ".join(name if count == 1 else f"{name} ({count})" for name, count in missed.items())
+    return f"{right} of {counted(number, 'objects')} found, missed: {told}"

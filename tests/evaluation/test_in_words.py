@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fcos_edu.evaluation.errors import judge
-from fcos_edu.evaluation.in_words import found_in_words, matched
+from fcos_edu.evaluation.in_words import found_in_words, matched, objects_in_words, picture_in_words
 
 NAMES = ("disc", "ring", "cross")
 
@@ -68,6 +68,26 @@ def test_words_of_one_picture(boxes: list[Any], labels: list[int], scores: list[
     result = {"boxes": torch.tensor(boxes), "labels": torch.tensor(labels), "scores": torch.tensor(scores)}
     target = {"boxes": torch.tensor(SQUARE), "labels": torch.tensor([0, 1, 1])}
     assert found_in_words([result], [target], NAMES) == f"picture 1: {told}"
+    assert picture_in_words(result, target, NAMES) == told
+
+
+def test_a_threshold_leaves_boxes_out() -> None:
+    scores = torch.tensor([0.9, 0.5, 0.2])
+    result = {"boxes": torch.tensor(SQUARE), "labels": torch.tensor([0, 1, 2]), "scores": scores}
+    target = {"boxes": torch.tensor(SQUARE), "labels": torch.tensor([0, 1, 1])}
+    told = {cut: picture_in_words(result, target, NAMES, threshold=cut) for cut in (0.1, 0.4, 0.6)}
+    assert told == {
+        0.1: "2 of 3 objects found, missed: ring, 1 other box",
+        0.4: "2 of 3 objects found, missed: ring",
+        0.6: "1 of 3 objects found, missed: ring (2)",
+    }
+
+
+def test_objects_that_somebody_else_has_judged() -> None:
+    labels = torch.tensor([2, 0, 2, 1])
+    found = torch.tensor([False, True, False, False])
+    assert objects_in_words(found, labels, NAMES) == "1 of 4 objects found, missed: cross (2), ring"
+    assert objects_in_words(~found | found, labels, NAMES) == "all 4 objects found"
 
 
 def test_pictures_with_one_object_or_none() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from pypdf import PdfReader
 
 from scripts import make_pdf
@@ -103,6 +105,28 @@ def test_an_explorer_leaves_room_for_words(chromium: Any, tmp_path: Path) -> Non
     explorer = '<div class="fcx" style="height: 800px">Drag it.</div>'
     pages = printed_pages(chromium, tmp_path, f"{'<p>Words.</p>' * 9}{explorer}")
     assert len(pages) == 1
+
+
+@pytest.mark.parametrize(("width", "height", "printed"), [(600, 300, None), (600, 790, 88), (420, 630, 88)])
+def test_letters_of_a_high_picture_can_be_read(
+    chromium: Any, tmp_path: Path, width: int, height: int, printed: float | None
+) -> None:
+    """A picture of the book that is 88 mm wide has letters of six points; a low one is as wide as it was."""
+    file = io.BytesIO()
+    Image.effect_noise((width, height), 50).save(file, "png")
+    source = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    (page,) = printed_pages(chromium, tmp_path, f'<figure style="margin: 0"><img src="{source}"></figure>')
+    found: list[list[float]] = []
+
+    def see(name: bytes, _: Any, matrix: list[float], __: Any) -> None:
+        if name == b"Do":
+            found.append(matrix)
+
+    page.extract_text(visitor_operand_before=see)
+    (matrix,) = found
+    millimetres = abs(matrix[0]) * 25.4 / 72
+    assert millimetres == pytest.approx(printed or width * 25.4 / 96, abs=1)
+    assert abs(matrix[3]) / abs(matrix[0]) == pytest.approx(height / width, abs=0.01)
 
 
 @pytest.mark.parametrize("fold", ["", ' class="admonition hide above-input" open'])

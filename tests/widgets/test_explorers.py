@@ -832,6 +832,8 @@ def test_a_guess_comes_before_the_answer(reader: Reader) -> None:
     page = reader.page
     lanes, told = page.locator("[role=slider]"), page.locator(".fcx-told")
     assert "reproduced" not in page.locator(".fcx").inner_text() and not told.is_visible()
+    heard = page.get_by_role("listitem")  # of what a screen reader is told
+    assert heard.count() == 0
     assert reader.said() == "4 of 4 rows wait for your guess."
     assert page.locator(".fcx-figure b").all_inner_texts() == ["0/4", "?", "?"]
 
@@ -847,7 +849,7 @@ def test_a_guess_comes_before_the_answer(reader: Reader) -> None:
     assert guesses[0] == 0.2 and guesses[1] > 1 and guesses[2:] == [0.1, 0]
 
     page.get_by_role("button", name="show what came out").click()
-    assert told.is_visible()
+    assert told.is_visible() and heard.count() == 4
     off = (abs(guesses[0] - 0.5) + abs(guesses[1] - 0.4) + abs(guesses[2] + 0.3)) / 3
     assert reader.said() == f"You had 2 of 3 on the right side of 0, and were {off:.2f} AP off on average."
     lines = page.locator(".fcx-told li").all_inner_texts()

@@ -15,7 +15,7 @@ const explore = (root, data) => {
     hint:
       (stacked ? "" : "A filled dot may learn the box; a hollow one lies inside, but may not. ") +
       "Drag the box, or one of its corners. With the keyboard: Tab to the box, arrow keys move it, with Shift they " +
-      "resize it.",
+      "resize it." + (stacked ? " On the finest maps only the dots that may learn the box are drawn." : ""),
   });
   const redraw = kit.soon(draw);
 
@@ -175,7 +175,7 @@ const explore = (root, data) => {
     return (found) => {
       const [x0, y0, x1, y1] = state.box;
       const side = Math.max(x1 - x0, y1 - y0);
-      kit.fill(range, { text: `max(l, t, r, b) inside the box: from ${kit.short(side / 2)} to ${kit.short(side)} px` });
+      kit.fill(range, { text: `max(l, t, r, b) inside the box: ${kit.short(side / 2)} to ${kit.short(side)} px` });
       const ends = [top(levels.length - 1), top(0)];
       const corner = ([x, y]) => `M${X(x, y)} ${ends[0] + (deep * y) / height}V${ends[1] + (deep * y) / height}`;
       kit.fill(posts, { d: [[x0, y0], [x1, y0], [x0, y1], [x1, y1]].map(corner).join("") });
