@@ -16,15 +16,17 @@ waits for ever.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import multiprocessing
 import os
 import pickle
 import re
 import signal
+import threading
 import traceback
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -146,7 +148,7 @@ def samples(
     loader: DataLoader[bytes] = DataLoader(
         _Elsewhere(source), batch_size=None, sampler=order, num_workers=workers,
         collate_fn=_as_it_is,  # type: ignore[arg-type]  # without batches it gets what the source gives
-        worker_init_fn=_outlive_interruptions,
+        worker_init_fn=_live_as_long_as_the_first,
         generator=torch.Generator(),  # it would draw from the global one, which nobody asked it to change
     )  # fmt: skip
     told: dict[Any, Any] = {}  # so that a warning which is shown once is shown once
@@ -188,9 +190,21 @@ def _as_it_is(packed: bytes) -> bytes:
     return packed
 
 
-def _outlive_interruptions(_: int) -> None:
-    """Ctrl-C reaches all processes of a terminal: what it ends here, the first one decides."""
+def _live_as_long_as_the_first(_: int) -> None:
+    """Ctrl-C reaches all processes of a terminal: what it ends here, the first one decides.
+
+    Where that one is ended (SIGTERM, SIGKILL), so is this. torch looks for it only between two samples; one that does
+    not fit into a pipe which nobody reads any more would be waited with for ever.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    first = multiprocessing.parent_process()
+    assert first is not None
+
+    def follow() -> None:
+        first.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _travelling(error: Exception) -> Exception:

@@ -8,6 +8,7 @@ import time
 import warnings
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import given
@@ -92,6 +93,34 @@ def test_a_process_that_is_ended_is_told_and_an_interruption_is_the_first_ones_m
     with pytest.raises(LoaderDiedError, match=r"a process that loads images .*--workers 0"):
         list(samples(Source(), 1, [0, 92, 1]))
     assert [sample[1]["id"] for sample in samples(Source(100), 1, [93, 0])] == [93, 0]
+
+
+class Large(Source):
+    """Samples that do not fit into a pipe."""
+
+    def __getitem__(self, index):
+        return torch.rand(10**6)
+
+
+def take_one_and_wait(workers, told):
+    loaded = samples(Large(), workers)
+    next(loaded)
+    told.send([child.pid for child in multiprocessing.active_children()])
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_process_outlives_one_that_is_killed(workers):
+    heard, told = multiprocessing.Pipe(duplex=False)
+    first = multiprocessing.Process(target=take_one_and_wait, args=(workers, told))
+    first.start()
+    children = [psutil.Process(pid) for pid in heard.recv()]
+    first.kill()
+    first.join()
+    left = psutil.wait_procs(children, timeout=20)[1]
+    for child in left:
+        child.kill()
+    assert len(children) == workers and not left
 
 
 def test_random_numbers_of_the_caller_stay():
