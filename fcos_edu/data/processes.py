@@ -152,7 +152,7 @@ def samples(
         generator=torch.Generator(),  # it would draw from the global one, which nobody asked it to change
     )  # fmt: skip
     told: dict[Any, Any] = {}  # so that a warning which is shown once is shown once
-    try:
+    with deaths_explained():
         for packed in loader:
             loaded = _Loaded(*pickle.loads(packed))
             for said in loaded.said:
@@ -160,6 +160,17 @@ def samples(
             if loaded.error is not None:
                 raise loaded.error from _ElsewhereError(loaded.traceback)
             yield loaded.sample
+
+
+@contextlib.contextmanager
+def deaths_explained() -> Iterator[None]:
+    """Around :func:`samples` and all that is done with them, as torch tells of a death wherever this process is.
+
+    Raises:
+        LoaderDiedError: a process has ended that should not.
+    """
+    try:
+        yield
     except RuntimeError as error:
         found = re.match(r"DataLoader worker \(pid\S* [\d, ]+\) (\w[^.]*)", str(error))
         if found is None:
@@ -255,4 +266,4 @@ def _packed(loaded: _Loaded) -> bytes:
     return stream.getvalue()
 
 
-__all__ = ["LoaderDiedError", "run_the_network", "samples", "usual_workers"]
+__all__ = ["LoaderDiedError", "deaths_explained", "run_the_network", "samples", "usual_workers"]

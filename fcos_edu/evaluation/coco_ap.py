@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ..data import DetectionDataset, as_dataset, collate
 from ..data.imagefolder import is_hugging_face
-from ..data.processes import run_the_network, samples, usual_workers
+from ..data.processes import deaths_explained, run_the_network, samples, usual_workers
 from ..data.transforms import eval_transforms
 from ..progress import bar as progress_bar
 from ..text import counted
@@ -70,6 +70,7 @@ def each_batch(
     Raises:
         ValueError: another precision, or a batch without images.
         CorruptImageError: an image that cannot be read, unless the dataset skips such images.
+        LoaderDiedError: the system has ended one of the processes.
     """
     if precision not in ("no", "bf16"):
         raise ValueError(f"precision is {precision!r}; evaluation knows 'no' (float32) and 'bf16'")
@@ -87,11 +88,12 @@ def each_batch(
     loaded = samples(batches, workers) if elsewhere else samples(dataset, workers, order)
     shown = progress_bar(places, desc="evaluate", unit="batch", disable=not progress, leave=False)
     try:
-        for some in shown:
-            ids, answer = next(loaded) if elsewhere else batches.look(list(itertools.islice(loaded, len(some))))
-            seen += ids
-            if ids and take is not None:  # otherwise all of them were corrupt and skipped
-                take(answer)
+        with deaths_explained():
+            for some in shown:
+                ids, answer = next(loaded) if elsewhere else batches.look(list(itertools.islice(loaded, len(some))))
+                seen += ids
+                if ids and take is not None:  # otherwise all of them were corrupt and skipped
+                    take(answer)
     finally:
         loaded.close()  # no process outlives the work, whoever holds on to an error's frames
         model.train(was_training)
