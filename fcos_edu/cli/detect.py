@@ -130,7 +130,7 @@ def _pictures(
     files = Files([picture.file for picture in pictures], arguments.max_pixels or MAX_PIXELS)
     looking = Looking(files, model, arguments.threshold)
     workers = _workers(arguments, model, pictures)
-    elsewhere = run_the_network(workers, next(model.parameters()).device)
+    elsewhere = run_the_network(min(workers, len(pictures)), next(model.parameters()).device)
     above = 0
     loading = samples(looking if elsewhere else files, workers)
     with deaths_explained(), contextlib.closing(loading) as loaded, results:

@@ -40,6 +40,7 @@ from torchvision import tv_tensors
 MOST_BY_DEFAULT = 4  # one network on a CPU, or a card, is hardly ever faster than so many
 FEW = 32  # images that are read before processes have begun
 ROOM = 3 * 2**30  # bytes free for each process that runs a network where nobody asked for it: ResNet-50 at 800 pixels
+_OF_IMAGES = 8  # so many of them at once, that is
 _COMPACT = 4096  # values of a tensor from which it pays to look whether they are those of bytes
 
 
@@ -79,23 +80,26 @@ class _Loaded(NamedTuple):
     traceback: str = ""
 
 
-def usual_workers(images: int, network: torch.device | None = None) -> int:
+def usual_workers(images: int, network: torch.device | None = None, together: int = 1) -> int:
     """How many processes load images where nobody says it: a core each but for one, at most four; none for few images.
 
     The network wants a core too. Where it is on a CPU of up to four cores, each core gets a process that also runs the
-    network (:func:`run_the_network`), if the memory has room for so many.
+    network (:func:`run_the_network`). If the memory has no room for so many, or there are fewer batches, none does.
 
-    Where a process begins from nothing (macOS, Windows) it imports torch first, so there many more images are few.
+    Where a process begins from nothing (macOS, Windows) it imports torch first, so there many more images are few. A
+    process of a pool may have none of its own.
 
     Args:
         images: how many there are.
         network: where the network is whose images they are, if it may run in these processes.
+        together: how many images the network looks at at once.
     """
     cores, fork = _cores(), _method() == "fork"
-    if images < (FEW if fork else 20 * FEW):
+    if images < (FEW if fork else 20 * FEW) or multiprocessing.current_process().daemon:
         return 0
     if 1 < cores <= MOST_BY_DEFAULT and run_the_network(cores, network):
-        return cores if psutil.virtual_memory().available > cores * ROOM else 0
+        room = cores * ROOM * max(1, together / _OF_IMAGES)
+        return cores if psutil.virtual_memory().available > room and images > together * (cores - 1) else 0
     return min(cores - 1, MOST_BY_DEFAULT)
 
 

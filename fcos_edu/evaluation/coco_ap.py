@@ -59,7 +59,8 @@ def each_batch(
             there is lost, and what it gives comes through pickle.
         batch_size: images in one batch.
         workers: processes that load images, as for :func:`~fcos_edu.data.processes.samples`; with ``take``, and as many
-            as there are cores, they run the model too (:func:`~fcos_edu.data.processes.run_the_network`).
+            as there are cores, they run the model too (:func:`~fcos_edu.data.processes.run_the_network`), if there are
+            as many batches. What hooks of the model keep is lost then.
         precision: ``"no"`` for float32, ``"bf16"`` for autocast.
         indices: the samples to go through, in this order; None for all.
         progress: show a bar.
@@ -78,13 +79,13 @@ def each_batch(
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
     order = range(len(dataset)) if indices is None else indices
     network = None if take is None else next(model.parameters()).device
-    workers = usual_workers(len(order), network) if workers is None else workers
+    workers = usual_workers(len(order), network, batch_size) if workers is None else workers
     places = [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
     batches = Batches(step, model, dataset, places, precision)
     seen: list[int] = []
     was_training = model.training
     model.eval()
-    elsewhere = run_the_network(workers, network)
+    elsewhere = run_the_network(min(workers, len(places)), network)
     loaded = samples(batches, workers) if elsewhere else samples(dataset, workers, order)
     shown = progress_bar(places, desc="evaluate", unit="batch", disable=not progress, leave=False)
     try:

@@ -269,6 +269,14 @@ def test_a_process_that_is_killed_while_a_picture_is_drawn_is_told(tmp_path, che
     assert names_in(tmp_path / "out" / "detections.json") == READ[:2]
 
 
+def test_of_one_picture_the_detector_stays_where_it_has_all_threads(tmp_path, checkpoint, photograph, monkeypatch):
+    plain, seen = detect_file.drawn, []
+    monkeypatch.setattr(processes, "_cores", lambda: 2)
+    monkeypatch.setattr(detect_file, "drawn", lambda *given: seen.append(os.getpid()) or plain(*given))
+    assert run("detect", checkpoint, photograph, "--workers", 2, "--out", tmp_path / "out") == 0
+    assert seen == [os.getpid()]
+
+
 @pytest.mark.parametrize("cores", [2, 64])
 def test_processes_change_no_byte(tmp_path, checkpoint, folder, capsys, monkeypatch, one_thread, cores):
     """Pictures, boxes, what is skipped and what is told are those of one process, whether others load or detect."""

@@ -146,6 +146,16 @@ def test_how_many_processes_where_nobody_says_it(monkeypatch):
         list(samples(Source(), -1))
 
 
+def count_in_a_pool(_):
+    return len(list(samples(Source(60), None)))
+
+
+def test_a_process_of_a_pool_that_may_have_none_of_its_own_loads_by_itself(monkeypatch):
+    on_cores(monkeypatch, 4)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.map(count_in_a_pool, [0]) == [60]
+
+
 def test_where_the_network_is_run_by_the_processes(monkeypatch):
     cpu = torch.device("cpu")
     for cores, workers, network, expected in (
@@ -173,6 +183,10 @@ def test_the_network_is_run_by_a_process_for_each_of_few_cores_if_they_have_room
     assert usual_workers(100, torch.device("cuda")) == 3
     Memory.available *= 2
     assert usual_workers(100, cpu) == 4
+    on_cores(monkeypatch, 2)
+    assert (usual_workers(100, cpu, 16), usual_workers(100, cpu, 24)) == (2, 0)  # images at once
+    Memory.available *= 100
+    assert (usual_workers(33, cpu, 32), usual_workers(33, cpu, 33)) == (2, 0)  # batches
 
 
 ODD = [None, -0.0, math.nan, math.inf, -1.0, 1.0, 1.5, 0.5, 1e-9, 256 / 255]

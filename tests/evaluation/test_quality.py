@@ -328,6 +328,14 @@ def test_a_process_that_is_killed_while_the_network_runs_is_told():
         each_batch(step, detectors.load("shapes"), shapes(), workers=1, **QUIET)
 
 
+def test_with_fewer_batches_than_cores_the_network_stays_where_it_has_all_threads(monkeypatch):
+    monkeypatch.setattr(processes, "_cores", lambda: 2)
+    model, seen = detectors.load("shapes"), []
+    model.pyramid.register_forward_pre_hook(lambda *_: seen.append(os.getpid()))
+    predict(model, shapes(), workers=2, batch_size=8, progress=False)
+    assert seen == [os.getpid()]
+
+
 def test_a_step_whose_answer_nobody_takes_stays_in_this_process(monkeypatch):
     monkeypatch.setattr(processes, "_cores", lambda: 2)
     seen = []
