@@ -156,7 +156,7 @@ def samples(
         generator=torch.Generator(),  # it would draw from the global one, which nobody asked it to change
     )  # fmt: skip
     told: dict[Any, Any] = {}  # so that a warning which is shown once is shown once
-    with deaths_explained():
+    with deaths_explained(), _forgotten_by_errors():
         for packed in loader:
             loaded = _Loaded(*pickle.loads(packed))
             for said in loaded.said:
@@ -182,6 +182,16 @@ def deaths_explained() -> Iterator[None]:
         raise LoaderDiedError(
             f"a process that loads images {found[1].strip()}, as where memory runs out: load with fewer (--workers 0)"
         ) from error
+
+
+@contextlib.contextmanager
+def _forgotten_by_errors() -> Iterator[None]:
+    """An error out of torch's loader, as of Ctrl-C, keeps it, and its processes, as long as somebody has the error."""
+    try:
+        yield
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)
+        raise
 
 
 class _Elsewhere(Dataset[bytes]):

@@ -4,6 +4,7 @@ import math
 import multiprocessing
 import os
 import signal
+import threading
 import time
 import warnings
 
@@ -93,6 +94,26 @@ def test_a_process_that_is_ended_is_told_and_an_interruption_is_the_first_ones_m
     with pytest.raises(LoaderDiedError, match=r"a process that loads images .*--workers 0"):
         list(samples(Source(), 1, [0, 92, 1]))
     assert [sample[1]["id"] for sample in samples(Source(100), 1, [93, 0])] == [93, 0]
+
+
+class Slow(Source):
+    def __getitem__(self, index):
+        if index == 1:
+            time.sleep(3)
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_is_left_while_somebody_holds_on_to_what_has_ended_them(number):
+    """As a notebook holds on to its last error."""
+    loaded = samples(Slow(), 2, [0, 1, 2, 3])
+    next(loaded)
+    pid = os.getpid() if number == signal.SIGINT else multiprocessing.active_children()[-1].pid
+    ending = threading.Timer(0.5, os.kill, (pid, number))
+    ending.start()
+    with pytest.raises((KeyboardInterrupt, LoaderDiedError)) as held:
+        list(loaded)
+    assert held and not multiprocessing.active_children()
 
 
 class Large(Source):
