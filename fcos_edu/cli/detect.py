@@ -123,16 +123,17 @@ def _pictures(
 ) -> int:
     """Detect on pictures; returns how many detections reach the threshold. What cannot be read is told, and noted."""
     from ..data.decoding import MAX_PIXELS
-    from ..data.processes import run_the_network, samples
+    from ..data.processes import deaths_explained, run_the_network, samples
     from ..detections import ImageError
     from ..progress import bar
 
     files = Files([picture.file for picture in pictures], arguments.max_pixels or MAX_PIXELS)
     looking = Looking(files, model, arguments.threshold)
     workers = _workers(arguments, model, pictures)
-    elsewhere = run_the_network(workers, next(model.parameters()).device)
+    elsewhere = run_the_network(min(workers, len(pictures)), next(model.parameters()).device)
     above = 0
-    with contextlib.closing(samples(looking if elsewhere else files, workers)) as loaded, results:
+    loading = samples(looking if elsewhere else files, workers)
+    with deaths_explained(), contextlib.closing(loading) as loaded, results:
         for number, picture in enumerate(bar(pictures, desc="detect", unit="image"), start=1):
             looked = next(loaded)
             if not elsewhere:

@@ -324,7 +324,7 @@ def add_workers_option(parser: Parser) -> None:
     parser.add_argument(
         "--workers", type=WORKERS, metavar="N", told=False,
         help="processes that load images; on a CPU, as many as it has cores run the detector too (default: so on up\n"
-        "to 4 cores if memory allows it, otherwise one less than cores, at most 4; none for a few images)",
+        "to 4 cores, none where memory is short; elsewhere one less than cores, at most 4; none for a few images)",
     )  # fmt: skip
 
 

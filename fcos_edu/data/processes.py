@@ -16,15 +16,17 @@ waits for ever.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import multiprocessing
 import os
 import pickle
 import re
 import signal
+import threading
 import traceback
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -38,6 +40,7 @@ from torchvision import tv_tensors
 MOST_BY_DEFAULT = 4  # one network on a CPU, or a card, is hardly ever faster than so many
 FEW = 32  # images that are read before processes have begun
 ROOM = 3 * 2**30  # bytes free for each process that runs a network where nobody asked for it: ResNet-50 at 800 pixels
+_OF_IMAGES = 8  # so many of them at once, that is
 _COMPACT = 4096  # values of a tensor from which it pays to look whether they are those of bytes
 
 
@@ -77,23 +80,26 @@ class _Loaded(NamedTuple):
     traceback: str = ""
 
 
-def usual_workers(images: int, network: torch.device | None = None) -> int:
+def usual_workers(images: int, network: torch.device | None = None, together: int = 1) -> int:
     """How many processes load images where nobody says it: a core each but for one, at most four; none for few images.
 
     The network wants a core too. Where it is on a CPU of up to four cores, each core gets a process that also runs the
-    network (:func:`run_the_network`), if the memory has room for so many.
+    network (:func:`run_the_network`). If the memory has no room for so many, or there are fewer batches, none does.
 
-    Where a process begins from nothing (macOS, Windows) it imports torch first, so there many more images are few.
+    Where a process begins from nothing (macOS, Windows) it imports torch first, so there many more images are few. A
+    process of a pool may have none of its own.
 
     Args:
         images: how many there are.
         network: where the network is whose images they are, if it may run in these processes.
+        together: how many images the network looks at at once.
     """
     cores, fork = _cores(), _method() == "fork"
-    if images < (FEW if fork else 20 * FEW):
+    if images < (FEW if fork else 20 * FEW) or multiprocessing.current_process().daemon:
         return 0
     if 1 < cores <= MOST_BY_DEFAULT and run_the_network(cores, network):
-        return cores if psutil.virtual_memory().available > cores * ROOM else 0
+        room = cores * ROOM * max(1, together / _OF_IMAGES)
+        return cores if psutil.virtual_memory().available > room and images > together * (cores - 1) else 0
     return min(cores - 1, MOST_BY_DEFAULT)
 
 
@@ -146,11 +152,11 @@ def samples(
     loader: DataLoader[bytes] = DataLoader(
         _Elsewhere(source), batch_size=None, sampler=order, num_workers=workers,
         collate_fn=_as_it_is,  # type: ignore[arg-type]  # without batches it gets what the source gives
-        worker_init_fn=_outlive_interruptions,
+        worker_init_fn=_live_as_long_as_the_first,
         generator=torch.Generator(),  # it would draw from the global one, which nobody asked it to change
     )  # fmt: skip
     told: dict[Any, Any] = {}  # so that a warning which is shown once is shown once
-    try:
+    with deaths_explained(), _forgotten_by_errors():
         for packed in loader:
             loaded = _Loaded(*pickle.loads(packed))
             for said in loaded.said:
@@ -158,6 +164,17 @@ def samples(
             if loaded.error is not None:
                 raise loaded.error from _ElsewhereError(loaded.traceback)
             yield loaded.sample
+
+
+@contextlib.contextmanager
+def deaths_explained() -> Iterator[None]:
+    """Around :func:`samples` and all that is done with them, as torch tells of a death wherever this process is.
+
+    Raises:
+        LoaderDiedError: a process has ended that should not.
+    """
+    try:
+        yield
     except RuntimeError as error:
         found = re.match(r"DataLoader worker \(pid\S* [\d, ]+\) (\w[^.]*)", str(error))
         if found is None:
@@ -165,6 +182,16 @@ def samples(
         raise LoaderDiedError(
             f"a process that loads images {found[1].strip()}, as where memory runs out: load with fewer (--workers 0)"
         ) from error
+
+
+@contextlib.contextmanager
+def _forgotten_by_errors() -> Iterator[None]:
+    """An error out of torch's loader, as of Ctrl-C, keeps it, and its processes, as long as somebody has the error."""
+    try:
+        yield
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)
+        raise
 
 
 class _Elsewhere(Dataset[bytes]):
@@ -188,9 +215,21 @@ def _as_it_is(packed: bytes) -> bytes:
     return packed
 
 
-def _outlive_interruptions(_: int) -> None:
-    """Ctrl-C reaches all processes of a terminal: what it ends here, the first one decides."""
+def _live_as_long_as_the_first(_: int) -> None:
+    """Ctrl-C reaches all processes of a terminal: what it ends here, the first one decides.
+
+    Where that one is ended (SIGTERM, SIGKILL), so is this. torch looks for it only between two samples; one that does
+    not fit into a pipe which nobody reads any more would be waited with for ever.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    first = multiprocessing.parent_process()
+    assert first is not None
+
+    def follow() -> None:
+        first.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _travelling(error: Exception) -> Exception:
@@ -241,4 +280,4 @@ def _packed(loaded: _Loaded) -> bytes:
     return stream.getvalue()
 
 
-__all__ = ["LoaderDiedError", "run_the_network", "samples", "usual_workers"]
+__all__ = ["LoaderDiedError", "deaths_explained", "run_the_network", "samples", "usual_workers"]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ..data import DetectionDataset, as_dataset, collate
 from ..data.imagefolder import is_hugging_face
-from ..data.processes import run_the_network, samples, usual_workers
+from ..data.processes import deaths_explained, run_the_network, samples, usual_workers
 from ..data.transforms import eval_transforms
 from ..progress import bar as progress_bar
 from ..text import counted
@@ -59,7 +59,8 @@ def each_batch(
             there is lost, and what it gives comes through pickle.
         batch_size: images in one batch.
         workers: processes that load images, as for :func:`~fcos_edu.data.processes.samples`; with ``take``, and as many
-            as there are cores, they run the model too (:func:`~fcos_edu.data.processes.run_the_network`).
+            as there are cores, they run the model too (:func:`~fcos_edu.data.processes.run_the_network`), if there are
+            as many batches. What hooks of the model keep is lost then.
         precision: ``"no"`` for float32, ``"bf16"`` for autocast.
         indices: the samples to go through, in this order; None for all.
         progress: show a bar.
@@ -70,6 +71,7 @@ def each_batch(
     Raises:
         ValueError: another precision, or a batch without images.
         CorruptImageError: an image that cannot be read, unless the dataset skips such images.
+        LoaderDiedError: the system has ended one of the processes.
     """
     if precision not in ("no", "bf16"):
         raise ValueError(f"precision is {precision!r}; evaluation knows 'no' (float32) and 'bf16'")
@@ -77,21 +79,22 @@ def each_batch(
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
     order = range(len(dataset)) if indices is None else indices
     network = None if take is None else next(model.parameters()).device
-    workers = usual_workers(len(order), network) if workers is None else workers
+    workers = usual_workers(len(order), network, batch_size) if workers is None else workers
     places = [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
     batches = Batches(step, model, dataset, places, precision)
     seen: list[int] = []
     was_training = model.training
     model.eval()
-    elsewhere = run_the_network(workers, network)
+    elsewhere = run_the_network(min(workers, len(places)), network)
     loaded = samples(batches, workers) if elsewhere else samples(dataset, workers, order)
     shown = progress_bar(places, desc="evaluate", unit="batch", disable=not progress, leave=False)
     try:
-        for some in shown:
-            ids, answer = next(loaded) if elsewhere else batches.look(list(itertools.islice(loaded, len(some))))
-            seen += ids
-            if ids and take is not None:  # otherwise all of them were corrupt and skipped
-                take(answer)
+        with deaths_explained():
+            for some in shown:
+                ids, answer = next(loaded) if elsewhere else batches.look(list(itertools.islice(loaded, len(some))))
+                seen += ids
+                if ids and take is not None:  # otherwise all of them were corrupt and skipped
+                    take(answer)
     finally:
         loaded.close()  # no process outlives the work, whoever holds on to an error's frames
         model.train(was_training)

@@ -1,8 +1,11 @@
 """``fcos-edu detect``: what it leaves; its input stays as it is."""
 
 import json
+import multiprocessing
 import os
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -246,6 +249,32 @@ def test_the_json_is_whole_at_any_time(tmp_path, checkpoint, folder, monkeypatch
     monkeypatch.setattr(detected.Results, "pause", property(lambda self: 1.0, lambda self, value: None), raising=False)
     assert run("detect", checkpoint, folder, "--out", tmp_path / "out") == 0
     assert seen == [READ[:n] for n in range(8)]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="there torch looks for them only while it waits")
+def test_a_process_that_is_killed_while_a_picture_is_drawn_is_told(tmp_path, checkpoint, folder, monkeypatch, capsys):
+    plain, done = detect_file.drawn, []
+
+    def killing(*given):
+        done.append(given)
+        if len(done) == 3:
+            multiprocessing.active_children()[0].kill()
+            time.sleep(0.5)
+        return plain(*given)
+
+    monkeypatch.setattr(processes, "_cores", lambda: 64)
+    monkeypatch.setattr(detect_file, "drawn", killing)
+    assert run("detect", checkpoint, folder, "--workers", 1, "--out", tmp_path / "out") == 1
+    assert "a process that loads images is killed by signal: Killed" in capsys.readouterr().err
+    assert names_in(tmp_path / "out" / "detections.json") == READ[:2]
+
+
+def test_of_one_picture_the_detector_stays_where_it_has_all_threads(tmp_path, checkpoint, photograph, monkeypatch):
+    plain, seen = detect_file.drawn, []
+    monkeypatch.setattr(processes, "_cores", lambda: 2)
+    monkeypatch.setattr(detect_file, "drawn", lambda *given: seen.append(os.getpid()) or plain(*given))
+    assert run("detect", checkpoint, photograph, "--workers", 2, "--out", tmp_path / "out") == 0
+    assert seen == [os.getpid()]
 
 
 @pytest.mark.parametrize("cores", [2, 64])

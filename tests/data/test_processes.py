@@ -4,10 +4,12 @@ import math
 import multiprocessing
 import os
 import signal
+import threading
 import time
 import warnings
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import given
@@ -94,6 +96,54 @@ def test_a_process_that_is_ended_is_told_and_an_interruption_is_the_first_ones_m
     assert [sample[1]["id"] for sample in samples(Source(100), 1, [93, 0])] == [93, 0]
 
 
+class Slow(Source):
+    def __getitem__(self, index):
+        if index == 1:
+            time.sleep(3)
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_is_left_while_somebody_holds_on_to_what_has_ended_them(number):
+    """As a notebook holds on to its last error."""
+    loaded = samples(Slow(), 2, [0, 1, 2, 3])
+    next(loaded)
+    pid = os.getpid() if number == signal.SIGINT else multiprocessing.active_children()[-1].pid
+    ending = threading.Timer(0.5, os.kill, (pid, number))
+    ending.start()
+    with pytest.raises((KeyboardInterrupt, LoaderDiedError)) as held:
+        list(loaded)
+    assert held and not multiprocessing.active_children()
+
+
+class Large(Source):
+    """Samples that do not fit into a pipe."""
+
+    def __getitem__(self, index):
+        return torch.rand(10**6)
+
+
+def take_one_and_wait(workers, told):
+    loaded = samples(Large(), workers)
+    next(loaded)
+    told.send([child.pid for child in multiprocessing.active_children()])
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_process_outlives_one_that_is_killed(workers):
+    heard, told = multiprocessing.Pipe(duplex=False)
+    first = multiprocessing.Process(target=take_one_and_wait, args=(workers, told))
+    first.start()
+    children = [psutil.Process(pid) for pid in heard.recv()]
+    first.kill()
+    first.join()
+    left = psutil.wait_procs(children, timeout=20)[1]
+    for child in left:
+        child.kill()
+    assert len(children) == workers and not left
+
+
 def test_random_numbers_of_the_caller_stay():
     torch.manual_seed(3)
     before = torch.get_rng_state()
@@ -115,6 +165,16 @@ def test_how_many_processes_where_nobody_says_it(monkeypatch):
     assert len(list(samples(Source(), None))) == 6  # few
     with pytest.raises(ValueError, match="workers is -1; it must be 0 or more"):
         list(samples(Source(), -1))
+
+
+def count_in_a_pool(_):
+    return len(list(samples(Source(60), None)))
+
+
+def test_a_process_of_a_pool_that_may_have_none_of_its_own_loads_by_itself(monkeypatch):
+    on_cores(monkeypatch, 4)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.map(count_in_a_pool, [0]) == [60]
 
 
 def test_where_the_network_is_run_by_the_processes(monkeypatch):
@@ -144,6 +204,10 @@ def test_the_network_is_run_by_a_process_for_each_of_few_cores_if_they_have_room
     assert usual_workers(100, torch.device("cuda")) == 3
     Memory.available *= 2
     assert usual_workers(100, cpu) == 4
+    on_cores(monkeypatch, 2)
+    assert (usual_workers(100, cpu, 16), usual_workers(100, cpu, 24)) == (2, 0)  # images at once
+    Memory.available *= 100
+    assert (usual_workers(33, cpu, 32), usual_workers(33, cpu, 33)) == (2, 0)  # batches
 
 
 ODD = [None, -0.0, math.nan, math.inf, -1.0, 1.0, 1.5, 0.5, 1e-9, 256 / 255]

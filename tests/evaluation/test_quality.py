@@ -6,6 +6,8 @@ import dataclasses
 import math
 import multiprocessing
 import os
+import signal
+import time
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from fcos_edu import FCOS, FCOSConfig, data, detectors
 from fcos_edu.data import DetectionDataset, processes
+from fcos_edu.data.processes import LoaderDiedError
 from fcos_edu.evaluation import evaluate, predict
 from fcos_edu.evaluation.coco_ap import each_batch
 from fcos_edu.evaluation.quality import ambiguous_detections, ambiguous_detections_above, four_ways, score_iou, under
@@ -313,6 +316,24 @@ def test_processes_that_run_the_network_find_the_same(measure, monkeypatch, one_
     else:
         assert alone == together
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="there torch looks for them only while it waits")
+def test_a_process_that_is_killed_while_the_network_runs_is_told():
+    def step(*_: Any) -> None:
+        multiprocessing.active_children()[0].kill()
+        time.sleep(0.5)
+
+    with pytest.raises(LoaderDiedError, match="killed by signal"):
+        each_batch(step, detectors.load("shapes"), shapes(), workers=1, **QUIET)
+
+
+def test_with_fewer_batches_than_cores_the_network_stays_where_it_has_all_threads(monkeypatch):
+    monkeypatch.setattr(processes, "_cores", lambda: 2)
+    model, seen = detectors.load("shapes"), []
+    model.pyramid.register_forward_pre_hook(lambda *_: seen.append(os.getpid()))
+    predict(model, shapes(), workers=2, batch_size=8, progress=False)
+    assert seen == [os.getpid()]
 
 
 def test_a_step_whose_answer_nobody_takes_stays_in_this_process(monkeypatch):
