@@ -103,8 +103,16 @@ class Slow(Source):
         return super().__getitem__(index)
 
 
+@pytest.fixture
+def interruptible():
+    """A shell without job control starts what it puts into the background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_no_process_is_left_while_somebody_holds_on_to_what_has_ended_them(number):
+def test_no_process_is_left_while_somebody_holds_on_to_what_has_ended_them(number, interruptible):
     """As a notebook holds on to its last error."""
     loaded = samples(Slow(), 2, [0, 1, 2, 3])
     next(loaded)
