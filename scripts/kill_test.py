@@ -22,7 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil  # comes with accelerate
+import psutil
 import torch
 from safetensors.torch import load_file
 from tqdm import tqdm

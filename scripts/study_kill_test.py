@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil  # comes with accelerate
+import psutil
 from tqdm import tqdm
 
 from fcos_edu import data

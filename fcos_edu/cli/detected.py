@@ -73,7 +73,7 @@ class Results:
         self.encoders = ThreadPoolExecutor(encoders) if encoders else None
         self.waiting: deque[tuple[Future[bytes], Seen, str]] = deque()  # in their order
         self.most_waiting = 2 * encoders
-        self.own, self.names, self.taken = own, config.class_names, taken
+        self.own, self.taken = own, taken
         self.given: set[str] = set()
         self.images = self.found = 0  # how many were seen, and all detections on them
         (self.file,) = own_names(form)
