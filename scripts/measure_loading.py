@@ -3,9 +3,9 @@
     python -m scripts.measure_loading --images 200 --workers 2 --turns 5 --record fcos_edu/results/loading.json
 
 The images are drawn shapes on grain, saved as JPEGs of 640x480: a photograph's file takes as long to decode. All runs
-happen in one process, and turn by turn, so that what else the machine does falls on both; the median counts. What they
-find must be equal to a step of what the files are rounded to, 0.01 pixels and 1e-4: one thread may round otherwise than
-two.
+happen in one process, and turn by turn, so that what else the machine does falls on both; what counts is the median of
+the turns' ratios. What they find must be equal to a step of what the files are rounded to, 0.01 pixels and 1e-4: one
+thread may round otherwise than two.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def same(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
 
 
 def measure(run: Callable[[int], Any], images: int, workers: int, turns: int) -> dict[str, Any]:
-    """Medians of images a second without processes and with ``workers``, and the second divided by the first.
+    """Medians of images a second without processes and with ``workers``, and of a turn's second divided by its first.
 
     Raises:
         RuntimeError: they have found different things.
@@ -105,10 +105,12 @@ def measure(run: Callable[[int], Any], images: int, workers: int, turns: int) ->
             seen.append(images / (time.perf_counter() - before))
         if not same(found[0], found[workers]):
             raise RuntimeError(f"{workers} processes found other things than none")
-    alone, helped = (statistics.median(seen) for seen in speeds.values())
+    ratios = [helped / alone for alone, helped in zip(speeds[0], speeds[workers], strict=True)]
+    alone, helped = (round(statistics.median(seen), 2) for seen in speeds.values())
     return {
-        "images_per_second": {"alone": round(alone, 2), "with processes": round(helped, 2)},
-        "ratio": round(helped / alone, 3),
+        "images_per_second": {"alone": alone, "with processes": helped},
+        "ratio": round(statistics.median(ratios), 3),
+        "ratios": [round(ratio, 2) for ratio in ratios],
     }
 
 
