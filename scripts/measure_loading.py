@@ -120,6 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--of", choices=["evaluate", "detect"], help="the command to measure (default: both)")
     parser.add_argument("--detector", default="shapes", help="as fcos-edu detect takes it")
     parser.add_argument("--device", choices=["cpu", "cuda", "mps"])
     parser.add_argument("--record", type=Path, help="write a record here")
@@ -130,13 +131,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as place:
         make_photographs(Path(place) / "set", arguments.images)
         for name, run in runs(Path(place) / "set", arguments.detector, arguments.device).items():
+            if arguments.of not in (None, name):
+                continue
             figures[name] = measure(run, arguments.images, arguments.workers, arguments.turns)
             print(f"{name}: {figures[name]['images_per_second']} images a second, ratio {figures[name]['ratio']}")
     if arguments.record:
         given = {name: getattr(arguments, name) for name in ("images", "workers", "turns", "detector")}
+        given |= {"of": arguments.of} if arguments.of else {}
         record(
             arguments.record,
-            what=f"Images a second of evaluate and detect, alone and with {counted(arguments.workers, 'processes')}",
+            what=f"Images a second of {' and '.join(figures)}, alone and with {counted(arguments.workers, 'processes')}",
             command=" ".join(
                 ["python -m scripts.measure_loading", *(f"--{name} {value}" for name, value in given.items())]
             ),
