@@ -226,8 +226,8 @@ def _begin(_: int) -> None:
 def _keep_freed_memory() -> None:
     """The pages of one picture are used for the next one; glibc gives them back to the system, to ask for new ones.
 
-    That took up to a tenth of the time of a process that loads pictures and runs a network. See ``man 3 mallopt``; other C
-    libraries have no such function, or ignore these options.
+    That took up to a tenth of the time of a process that loads pictures and runs a network. See ``man 3 mallopt``;
+    other C libraries have no such function, or ignore these options.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
