@@ -140,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         given |= {"of": arguments.of} if arguments.of else {}
         record(
             arguments.record,
-            what=f"Images a second of {' and '.join(figures)}, alone and with {counted(arguments.workers, 'processes')}",
+            what=f"Images a second: {', '.join(figures)}, alone and with {counted(arguments.workers, 'processes')}",
             command=" ".join(
                 ["python -m scripts.measure_loading", *(f"--{name} {value}" for name, value in given.items())]
             ),

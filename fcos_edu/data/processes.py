@@ -231,7 +231,7 @@ def _keep_freed_memory() -> None:
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_TRIM_THRESHOLD, 2**30)
+        mallopt(_M_TRIM_THRESHOLD, 2**29)
         mallopt(_M_MMAP_THRESHOLD, 2**25)  # the most that glibc takes
 
 

@@ -154,20 +154,20 @@ def test_no_process_outlives_one_that_is_killed(workers):
 
 
 class Hungry(Source):
-    """Samples that say how many pages the system had to give for 36 MB that are used and freed."""
+    """Samples that say how many pages the system had to give for 224 MB that are used and freed."""
 
     def __getitem__(self, index):
         import resource  # Windows has none
 
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        _ = [torch.ones(3 * 10**6) for _ in range(3)]
+        _ = [torch.ones(7 * 10**6) for _ in range(8)]
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the option is glibc's")
 def test_memory_that_one_sample_has_freed_serves_the_next_one():
-    pages = list(samples(Hungry(), 1, range(4)))
-    assert max(pages[2:]) < 1000  # of 4 KiB: 9,000 are needed
+    pages = list(samples(Hungry(), 1, range(24)))  # those of the first process are copied when they are first used
+    assert np.median(pages[8:]) < 1000, pages  # of 4 KiB: 55,000 are needed
 
 
 def test_random_numbers_of_the_caller_stay():
