@@ -222,7 +222,9 @@ def check_images(images: Sequence[Tensor]) -> None:
             continue
         if not image.is_floating_point():
             raise TypeError(f"image {i} has dtype {image.dtype}; it must be uint8, or floating point in 0..1")
-        low, high = (v.item() for v in torch.aminmax(image.detach()))
+        values = image.detach()
+        as_read = values.permute(1, 2, 0)  # decoders write pixel by pixel: in that order this is four times as fast
+        low, high = (v.item() for v in torch.aminmax(as_read if as_read.is_contiguous() else values))
         slack = max(1e-6, 4 * torch.finfo(image.dtype).eps)  # of rounding; the batcher clamps it
         if not (low >= -slack and high <= 1 + slack):  # written so that NaN fails too
             hint = ": divide by 255" if 1.5 < high <= 255.0 and low >= 0 else ""

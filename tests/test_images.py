@@ -221,8 +221,12 @@ def test_images_that_are_refused(images: Any, kind: type[Exception], sentence: s
         check_images(images)
 
 
-def test_one_nan_among_good_pixels_is_found() -> None:
+@pytest.mark.parametrize("layout", ["planes", "as decoders write", "a crop", "turned"])
+def test_one_nan_among_good_pixels_is_found(layout: str) -> None:
     x = image()
+    if layout != "planes":
+        x = x.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    x = x[:, 3:, 4:-2] if layout == "a crop" else x.mT if layout == "turned" else x
     x[1, 5, 7] = math.nan
     with pytest.raises(ValueError, match="image 0 has values from nan to nan"):
         check_images([x])
