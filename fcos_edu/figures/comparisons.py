@@ -34,7 +34,7 @@ def forest(comparisons: Sequence[Comparison], *, xlabel: str, title: str = "") -
 
     The thick bar is the interval of the comparison alone, the thin one is corrected for all that stand together. Where
     the thin one crosses the line at 0, the two sides are not told apart: then a grey band shows how large a difference
-    would have been found, four times of five. The word stands at the right.
+    would have been found, four times out of five. The word stands at the right.
 
     Args:
         comparisons: from top to bottom; those that are not run yet have the paper's diamond alone.

@@ -33,18 +33,18 @@ _EARLIER_FILES = {"score-iou": "score_iou_plain"}
 
 # A comparison in words, where the names of its rows are too short for that.
 SAID = {
-    ("ladder", "C5", "RetinaNet"): "FCOS in the place of RetinaNet",
-    ("ladder", "P5", "C5"): "P6 and P7 from P5 in the place of C5",
-    ("ladder", "NMS", "P5"): "NMS at 0.6 in the place of 0.5",
+    ("ladder", "C5", "RetinaNet"): "FCOS instead of RetinaNet",
+    ("ladder", "P5", "C5"): "P6 and P7 from P5 instead of C5",
+    ("ladder", "NMS", "P5"): "NMS at 0.6 instead of 0.5",
     ("ladder", "GN", "NMS"): "group norm in the heads",
     ("ladder", "ctr. on reg.", "GN"): "ctr. on reg.: center-ness on the regression tower",
     ("ladder", "ctr. sampling", "ctr. on reg."): "center sampling",
-    ("ladder", "GIoU", "ctr. sampling"): "GIoU in the place of IoU",
+    ("ladder", "GIoU", "ctr. sampling"): "GIoU instead of IoU",
     ("ladder", "normalization", "GIoU"): "distances divided by the stride",
     ("ladder", "normalization", "RetinaNet"): "the whole ladder against RetinaNet",
-    ("parts", "RetinaNet, 9 anchors", "RetinaNet, 1 anchor"): "RetinaNet: nine anchors in the place of one",
-    ("parts", "C5", "RetinaNet, 9 anchors"): "FCOS in the place of RetinaNet with nine anchors",
-    ("parts", "P5", "C5"): "P6 and P7 from P5 in the place of C5",
+    ("parts", "RetinaNet, 9 anchors", "RetinaNet, 1 anchor"): "RetinaNet: nine anchors instead of one",
+    ("parts", "C5", "RetinaNet, 9 anchors"): "FCOS instead of RetinaNet with nine anchors",
+    ("parts", "P5", "C5"): "P6 and P7 from P5 instead of C5",
     ("parts", "GN", "P5"): "group norm in the heads",
     ("parts", "scale", "GN"): "a scalar s_i for each level",
     ("parts", "IoU loss", "scale"): "the IoU loss",
@@ -63,17 +63,17 @@ SAID = {
         "questions",
         "RetinaNet, 9 anchors",
         "RetinaNet, 1 anchor",
-    ): "thin boxes: nine anchors in the place of one (Table 8)",
-    ("questions", "C5", "RetinaNet"): "thin boxes: FCOS in the place of RetinaNet",
-    ("questions", "P5", "C5"): "levels: P6 and P7 from P5 in the place of C5",
+    ): "thin boxes: nine anchors instead of one (Table 8)",
+    ("questions", "C5", "RetinaNet"): "thin boxes: FCOS instead of RetinaNet",
+    ("questions", "P5", "C5"): "levels: P6 and P7 from P5 instead of C5",
     ("questions", "normalization", "GIoU"): "levels: distances divided by the stride",
-    ("questions", "NMS", "P5"): "overlap: NMS at 0.6 in the place of 0.5",
+    ("questions", "NMS", "P5"): "overlap: NMS at 0.6 instead of 0.5",
     ("questions", "ctr. sampling", "ctr. on reg."): "overlap: center sampling",
     ("rpn-norm", "RPN", "RPN without GN"): "group norm in the RPN, which torchvision's lacks",
     ("rpn-samples", "RPN, all anchors", "RPN"): "RPN: a step learns from all anchors, not from 256 of an image",
     ("rpn-samples", "FCOS, 256 locations", "FCOS"): "FCOS: a step learns from 256 locations of an image, not from all",
-    ("rpn-levels", "RPN, P3 to P7", "RPN"): "RPN: P3 to P7 in the place of P2 to P6",
-    ("rpn-levels", "FCOS, P3 to P7", "FCOS"): "FCOS: P3 to P7 in the place of P2 to P6",
+    ("rpn-levels", "RPN, P3 to P7", "RPN"): "RPN: P3 to P7 instead of P2 to P6",
+    ("rpn-levels", "FCOS, P3 to P7", "FCOS"): "FCOS: P3 to P7 instead of P2 to P6",
     ("rpn-levels", "FCOS, P3 to P7", "RPN, P3 to P7"): "FCOS against RPN, both on P3 to P7",
     ("score-iou", "with", "without"): "points under y = x, with center-ness against without",
 }
@@ -135,7 +135,8 @@ def _row(
     known = origin(results, file) | known | dict(details=told(one))
     if file.startswith("ladder_"):
         known["cost"] = duration(_spent(results[file], name, claim))
-    return Row(item, paper, chapter, one["word"], difference(one), **known)
+        known["hardware"] = "; ".join(dict.fromkeys(run["hardware"] for run in _runs(results[file], name, claim)))
+    return Row(item, paper, chapter, one["word"], difference(one), away=away(one), **known)
 
 
 def of_the_paper(name: str, claim: Claim) -> str:
@@ -162,6 +163,12 @@ def difference(one: Mapping[str, Any]) -> str:
     return text if interval is None else f"{text} [{100 * interval[0]:+.2f}, {100 * interval[1]:+.2f}]"
 
 
+def away(one: Mapping[str, Any]) -> bool:
+    """Whether the interval that the word follows from excludes the paper's own difference."""
+    interval, paper = one.get("holm_interval"), one["paper"]
+    return bool(interval) and paper is not None and not interval[0] <= paper <= interval[1]
+
+
 def told(one: Mapping[str, Any]) -> tuple[str, ...]:
     """Pairs, the interval of the comparison alone, and what could have been seen."""
     texts = [f"n = {one['n']} pairs" if one["n"] > 1 else "n = 1 pair"]
@@ -173,7 +180,7 @@ def told(one: Mapping[str, Any]) -> tuple[str, ...]:
     if "power" in one:
         texts.append(f"power {one['power']:.2f} for the paper's difference, after correction")
     if "smallest_effect" in one:
-        texts.append(f"a difference of {100 * one['smallest_effect']:.1f} would be found four times of five")
+        texts.append(f"a difference of {100 * one['smallest_effect']:.1f} would be found four times out of five")
     return tuple(texts)
 
 
@@ -197,7 +204,12 @@ def _seconds(run: Mapping[str, Any]) -> float:
 
 def _spent(book: Mapping[str, Any], name: str, claim: Claim) -> float:
     """Seconds of one core that the runs of a comparison took."""
-    return sum(_seconds(run) for run in book["runs"].values() if run["variant"] in _variants(name, claim))
+    return sum(_seconds(run) for run in _runs(book, name, claim))
+
+
+def _runs(book: Mapping[str, Any], name: str, claim: Claim) -> list[Mapping[str, Any]]:
+    """The runs of a record that a comparison is made from."""
+    return [run for run in book["runs"].values() if run["variant"] in _variants(name, claim)]
 
 
 def _planned(results: Results, name: str, data: str, claim: Claim) -> dict[str, Any]:
@@ -210,7 +222,7 @@ def _planned(results: Results, name: str, data: str, claim: Claim) -> dict[str, 
         sd, level = design["sd_of_a_difference"], ALPHA / family
         details += [
             f"power {power(gap, sd, seeds, level):.2f} for the paper's difference, after correction",
-            f"a difference of {100 * smallest_effect(sd, seeds, level):.1f} would be found four times of five",
+            f"a difference of {100 * smallest_effect(sd, seeds, level):.1f} would be found four times out of five",
         ]
     costs = [_cost_of_a_run(results, data, variant) for variant in _variants(name, claim)]
     if any(one is None for one in costs):

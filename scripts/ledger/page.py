@@ -46,20 +46,23 @@ what we have, what the paper has. Data, machine, cost and commands unfold below 
 Nobody chose the words. They follow from the figures by these rules.
 
 **Comparisons that are trained**, with several seeds. *Ours* is the difference in points, the first side minus the
-second, with the interval in which it lies with 95 % confidence: differences are paired by seed, and all that stand
-together in a table are corrected together (Holm), so that one table has one false finding in twenty at most. [One
-change at a time](notebooks/12_ablations.ipynb) teaches all of that.
+second, with the interval at the level at which Holm's method tests it: differences are paired by seed, and all that
+stand together in a table are corrected together, so that in at most one table of twenty anything is found where there
+is no difference. The interval of a comparison alone, at 95 %, is below the table. Both cover the luck of the seeds;
+other test images would move a figure once more. [One change at a time](notebooks/12_ablations.ipynb) teaches all of
+that.
 
 - **reproduced**: the interval excludes 0, on the paper's side of it.
 - **not told apart**: the interval contains 0. That is no proof of equality: below the table stands the *power*, how
   often as many seeds would find the paper's difference.
-- **contradicted**: the interval excludes 0, on the other side than the paper's.
+- **contradicted**: the interval excludes 0, on the opposite side from the paper's.
 - **told apart**: of a question that the paper does not ask, the interval excludes 0.
 - **too few seeds yet**: fewer than were planned. The interval, if there is one, is of this comparison alone.
 
 The power is that after correction: for the level at which the first finding of a table is tested, 0.05 divided by the
-number of its comparisons. A design, as [the report](reproduction.md) quotes it, gives the power of a comparison alone,
-at 0.05, which is higher.
+number of its comparisons, and by the spread of the row's own pairs. A design, as [the report](reproduction.md) quotes
+it, gives the power of a comparison alone, at 0.05, and by the spread of one configuration. Of four values, the true
+spread may be little more than half the estimate, or nearly four times as large: take both as a rough guide.
 
 Some rows have no power: where the paper prints 0.0, or no difference but only a direction, as in Fig. 7. Power is the
 chance to find a difference of a given size; a direction has no size, and 0.0 is nothing to be found. For these the

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fcos_edu.experiments.claims import NOT_RUN, TOO_FEW
+from fcos_edu.experiments.logbook import FLAT
 from fcos_edu.experiments.statistics import (
     ALPHA,
     CONTRADICTED,
@@ -15,6 +17,7 @@ from fcos_edu.experiments.statistics import (
     POWER,
     REPRODUCED,
     TOLD_APART,
+    paired,
     power,
 )
 from fcos_edu.experiments.studies import STUDIES
@@ -43,7 +46,7 @@ that a detector without anchors is as good as one with them, and say what each o
 
 | claims | where | what they compare |
 |---|---|---|
-| Every box has a training sample | Table 1 | best possible recall of FCOS and of RetinaNet |
+| Nearly every box has a training sample | Table 1 | best possible recall of FCOS and of RetinaNet |
 | The pyramid takes most of the ambiguity | Table 2 | locations that lie in several boxes |
 | It beats RetinaNet, and improvements add up | Table 3 | eight changes, one after the other |
 | Center-ness is worth a branch | Table 4, Fig. 7 | scores with and without it |
@@ -58,19 +61,33 @@ Table 5 compares large backbones on a server's test set. The package trains all 
 The images of COCO were not available here, but the boxes of its 5,000 validation images were. So Tables 1 and 2 are
 counted on the paper's own data, or nearly (the ledger says what *nearly* changes). What has to be trained is trained on
 smaller data, where only *comparisons* can be tried: differences between two configurations that have the same backbone,
-data, steps, batch, optimizer and seeds. Differences are paired by seed; their intervals (95 %, Student's t) are
-corrected for the number of comparisons in a table (Holm); the words follow from the intervals. What a study can show
-follows from the spread of one configuration over seeds, and was written into its record before its other rows were
-trained.
+data, steps, batch, optimizer and seeds. All have a small backbone from random weights, small images and a short
+schedule, as each command says; the record names machine and commit of every run, and the two sides of a pair may
+differ in both. What a study can show follows from the spread of one configuration over seeds, and was written into its
+record before its other rows were trained.
+
+**The words.** Differences are paired by seed; intervals are Student's, at 95 %, and corrected together for each table
+and data set (Holm). The whole ladder of Table 3 and Fig. 7 stand alone, and where the rows of a table come from two
+studies, nothing corrects for both together.
+
+- *Reproduced*: the interval excludes 0, on the paper's side of it. That is about the sign, not about the size.
+- *Contradicted*: the interval excludes 0, on the opposite side from the paper's, or the paper's two figures are equal.
+- *Not told apart*: the interval contains 0.
+- **†**: the interval excludes the paper's own difference. So it does in {away}.
+
+An interval covers the luck of the seeds alone. All runs of a data set are measured on the same test images: others
+would move every figure once more.
 
 The first studies, on BCCD and on shapes, were short and had no design. Where a claim has nothing better yet, they
-stand; in their Table 6 torchvision's RPN had no group norm. Each study is corrected for its own comparisons: where the
-rows of a table come from two studies, nothing corrects for both together.
+stand; in their Table 6 torchvision's RPN had no group norm.
 
 {designs}
 
-The powers of a design are those of a comparison alone. The ledger has them after correction, for the level at which the
-first finding of a table is tested, so they are lower there; it also says why some claims [have none](ledger.md).{seeds}
+The powers of a design are those of a comparison alone, by the pilot's spread. The ledger's differ in two ways: they
+are after correction, for the level at which the first finding of a table is tested, and they use the spread of the
+row's own pairs; it also says why some claims [have none](ledger.md). Of four values, the true spread may be little
+more than half the estimate, or nearly four times as large: read every power, and every smallest difference, as a rough
+guide.{seeds}
 
 ## Results
 
@@ -104,7 +121,7 @@ first finding of a table is tested, so they are lower there; it also says why so
 - Whether *none* in Table 4 is a model without the branch, or one whose branch is not used. We measure both.
 - How the first stages of Table 6 were trained: steps, samples, losses, and when recall was read.
 - How large a part luck plays: no row has a second seed.
-- Why the same configuration has two figures in Tables 3 and 8: they come from different states of the code.
+- What changed in the code between Tables 3 and 8, where one configuration has two figures.
 - Which locations the count of ambiguous detections leaves out, and at which score.
 
 ## Cost, and how to repeat it
@@ -126,6 +143,7 @@ def report(results: Results) -> str:
     claims = {title: rows for title, rows in tried.items() if not parts[title].ours}
     return TEXT.format(
         short=_short([row for rows in claims.values() for row in rows]),
+        away=_away([row for rows in claims.values() for row in rows]),
         designs=_designs(results),
         seeds="".join(_number_of_seeds(results, data) for data in PLANNED),
         counted=_counted({title: part.rows for title, part in parts.items()}),
@@ -149,6 +167,17 @@ def _short(rows: list[Row]) -> str:
         f"and read in two ways where the paper leaves two, they make {len(rows)} rows. So far, reproduced: "
         f"{words[REPRODUCED]}; not told apart: {words[NOT_TOLD_APART]}; contradicted: {words[CONTRADICTED]}; open, "
         f"because they are not run yet or have too few seeds: {words[TOO_FEW] + words[NOT_RUN]}."
+    )
+
+
+def _away(rows: list[Row]) -> str:
+    """How many of the rows, by their words, have an interval that excludes the paper's difference."""
+    return _listed(
+        [
+            f"{sum(row.away for row in found)} of {len(found)} rows *{word}*"
+            for word in (REPRODUCED, NOT_TOLD_APART, CONTRADICTED)
+            if (found := [row for row in rows if row.word == word and row.paper[:1] in "+-"])
+        ]
     )
 
 
@@ -179,7 +208,28 @@ def _design(results: Results, data: str) -> str:
         f"{100 * effect['alone']:.1f} AP would be found four times out of five if it stood alone, and one of "
         f"{100 * effect['first of the ladder']:.1f} as the first of a ladder. The power for the paper's own "
         f"differences, each alone: {rungs}."
+        + _still_learning(record)
         + (f" A note of the design: {design['note']}" if design.get("note") else "")
+    )
+
+
+def _still_learning(record: Mapping[str, Any]) -> str:
+    """The rule for enough steps was asked of the pilot; what it would have said of the other variants of one stage."""
+    gains: dict[str, list[float]] = {}
+    for run in record.get("runs", {}).values():
+        aps = list((run.get("curve") or {}).values())
+        if len(aps) > 1 and None not in aps[-2:] and not run["variant"].startswith("rcnn"):
+            gains.setdefault(run["variant"], []).append(aps[-1] - aps[-2])
+    means = {variant: sum(each) / len(each) for variant, each in gains.items()}
+    late = sorted((variant for variant in means if means[variant] >= FLAT), key=means.__getitem__, reverse=True)
+    if not late:
+        return ""
+    most = ", ".join(f"{variant} {100 * means[variant]:.1f}" for variant in late[:4])
+    return (
+        f" The rule for enough steps, less than {100 * FLAT:.0f} point in the last quarter, was asked of the pilot. "
+        f"Of the {len(means)} configurations with one stage, {len(late)} would not have met it, by their means over "
+        f"seeds, in points: {most}{', ...' if len(late) > 4 else ''}. And the learning rate ends at 0, which flattens "
+        "any curve."
     )
 
 
@@ -220,14 +270,18 @@ def _number_of_seeds(results: Results, data: str) -> str:
     if waiting:
         text += f"; {waiting} more can be, once all {few} are run"
     if beyond:
-        text += f"; for {len(beyond)} the power is {max(beyond):.2f} at most even with {most}, so none are spent there"
+        text += (
+            f"; for {len(beyond)} the power is {max(beyond):.2f} at most even with {most}, by the design's spread, so "
+            "none are spent there"
+        )
     if not open_ones:
         return f"{text}. There is none left for which more would help."
     names = " ".join(dict.fromkeys(name for name, _ in open_ones))
     more = f"{study(names, data, record)} --seeds {' '.join(map(str, range(most)))}"
     return (
         f"{text}. Left are those for which more would help, with the power of the design: "
-        f"{'; '.join(told for _, told in open_ones)}. Command: `{more}`."
+        f"{'; '.join(told for _, told in open_ones)}. That is a second look, which doubles the risk of finding what is "
+        f"not there: it is to be tested at half the level, and both looks told. Command: `{more}`."
     )
 
 
@@ -257,7 +311,7 @@ def _of_table(title: str, rows: list[Row]) -> str:
         found = [row for row in rows if row.word == word]
         for row in found:
             claim = re.sub(r"^Table \d+: ", "", row.item)
-            printed = f"; the paper {row.paper}" if row.paper else ""
+            printed = f"; the paper {row.paper}{' †' if row.away else ''}" if row.paper else ""
             text.append(f"- **{word}** on {row.data}: {claim}: {row.ours or '–'}{printed}.")
     missing = [row for row in rows if row.word == NOT_RUN]
     commands = dict.fromkeys(command for row in missing for command in row.commands)
@@ -312,7 +366,10 @@ def _without_norm(record: Mapping[str, Any], data: str) -> list[str]:
         return f"{difference(one)} ({counted(one['n'], 'pairs')}{open_yet})"
 
     tables = " and ".join(f"{_WITHOUT_NORM[key]}: {told(key)}" for key in against)
-    text = [f"- **FCOS without group norm against RetinaNet**, on {data}. {tables}, in AP. What the record knows:"]
+    text = [
+        f"- **FCOS against RetinaNet, neither with group norm**, on {data}. {tables}, in AP. These are not two "
+        "findings: both tables have the same runs of RetinaNet. What the record knows:"
+    ]
     if gaps := _gaps(record, "fcos-c5", "retinanet-c5"):
         when = ", ".join(f"{100 * gap:+.1f} after {step}" for step, gap in gaps.items())
         text.append(f"  - On the way, by Table 3's two configurations, means over seeds: {when} steps.")
@@ -326,10 +383,19 @@ def _without_norm(record: Mapping[str, Any], data: str) -> list[str]:
     text += [
         f"  - {said}: {told(key)}." for said, key in known.items() if key in found and found[key]["word"] in _TRIED
     ]
+    rows = record.get("metrics", {}).get("retinanet", {})
+    aps = [rows.get(row, {}).get("AP with classes", {}).get("values") for row in ("FCOS", "RetinaNet")]
+    if all(aps) and len(aps[0]) == len(aps[1]) > 1:
+        pair = paired(*aps)
+        low, high = pair.interval(ALPHA) or (math.nan, math.nan)
+        text.append(
+            f"  - The same runs with classes: {100 * pair.mean:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}], alone. So "
+            "the lead of Table 7 is one of boxes whose class nobody asks."
+        )
     text.append(
         "  - **The cause is not tested.** All rows share one learning rate, warm-up and number of steps, on small "
-        "images of one kind and with a small network; which of these heads without group norm need otherwise, nobody "
-        "tried."
+        "images of one kind and with a small network. Nobody has tried whether heads without group norm need other "
+        "settings, or more steps."
     )
     return text
 

@@ -51,6 +51,7 @@ class Row:
     commands: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     details: tuple[str, ...] = ()  # of a comparison: pairs, the interval of it alone, power
+    away: bool = False  # the interval excludes the paper's own difference
     claim: str = ""  # of the paper: what is tried on several data, or read in two ways, is one claim
 
 

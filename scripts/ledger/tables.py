@@ -11,7 +11,7 @@ from fcos_edu.experiments.studies import STUDIES, Claim
 from fcos_edu.experiments.studies import Row as StudyRow
 from fcos_edu.training.recipes import RECIPES
 
-from .claims import WHY, claim_rows, difference, told
+from .claims import WHY, away, claim_rows, difference, told
 from .commands import COCO, analysis, count, on_coco, steps, study, study_cost, train_coco
 from .exactness import commands, of_ambiguity, of_recall
 from .rows import DATA, OWN_DATA, Line, Row, Section, comparison, held, line, origin, table
@@ -183,8 +183,8 @@ def ambiguous_detections(results: Results, columns: dict[str, str]) -> list[Row]
             item = f"Section 4.1: detections against samples, ambiguous, {columns[claim.figure]}"
             printed = f"{100 * gap:+.2f} ({found[claim.figure].text} against {samples[claim.figure].text})"
             details = told(one) if one["n"] else ()
-            known["claim"] = item
-            rows.append(Row(item, printed, OVERLAP, one["word"], difference(one), details=details, **known))
+            known |= dict(claim=item, away=away(one), details=details)
+            rows.append(Row(item, printed, OVERLAP, one["word"], difference(one), **known))
     return rows
 
 

@@ -29,7 +29,13 @@ def book(design: dict[str, Any] | None = None) -> dict[str, Any]:
     found = {"ladder": judged("ladder", values)}
     variants = [STUDIES["ladder"].rows[row].variant for row in VALUES] + [PILOT]
     runs = {
-        f"{variant}{seed}": {"variant": variant, "seed": seed, "cpu_seconds": 3600.0, "measuring_cpu_seconds": 0.0}
+        f"{variant}{seed}": {
+            "variant": variant,
+            "seed": seed,
+            "cpu_seconds": 3600.0,
+            "measuring_cpu_seconds": 0.0,
+            "hardware": "an old machine" if seed else "a new machine",
+        }  # fmt: skip
         for variant in variants
         for seed in range(3)
     }
@@ -100,19 +106,20 @@ def test_comparisons_in_words_are_claims() -> None:
 
 def test_a_measured_claim_has_its_interval_power_and_cost() -> None:
     found = claim_rows({"ladder_bccd": book()}, "ladder", "Table 3", "")
-    row = of(found, "FCOS in the place of RetinaNet")
+    row = of(found, "FCOS instead of RetinaNet")
     assert row.word == "reproduced" and re.fullmatch(r"\+6.00 \[\+\d\.\d\d, \+\d\.\d\d\]", row.ours)
-    assert row.paper == "+0.4 (36.3 against 35.9)" and row.data == "BCCD" and row.hardware == "two cores"
+    assert row.paper == "+0.4 (36.3 against 35.9)" and row.data == "BCCD"
+    assert row.hardware == "a new machine; an old machine", "of its own runs"
     assert row.cost == "6 h", "three runs of each side"
     assert row.details[0] == "n = 3 pairs"
     assert any(re.fullmatch(r"power 0\.\d\d for the paper's difference, after correction", t) for t in row.details)
-    assert of(found, "P6 and P7 from P5 in the place of C5").word == "not told apart"
-    free = of(found, "NMS at 0.6 in the place of 0.5")
+    assert of(found, "P6 and P7 from P5 instead of C5").word == "not told apart"
+    free = of(found, "NMS at 0.6 instead of 0.5")
     assert free.word == NOT_RUN and not free.ours
 
 
 def test_what_is_not_run_says_power_and_cost_by_the_design() -> None:
-    row = of(claim_rows({"ladder_bccd": book(DESIGN)}, "ladder", "Table 3", ""), "GIoU in the place of IoU")
+    row = of(claim_rows({"ladder_bccd": book(DESIGN)}, "ladder", "Table 3", ""), "GIoU instead of IoU")
     assert row.cost == "about 6 h of one core (estimate)" and row.details[0] == "planned: 3 pairs"
     assert re.fullmatch(r"power 0\.\d\d for the paper's difference, after correction", row.details[1])
     assert row.commands == (
