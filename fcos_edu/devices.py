@@ -13,10 +13,13 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -92,6 +95,30 @@ def device_memory(device: str | torch.device | None = None) -> float | None:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (ValueError, OSError):
         return None
+
+
+def free_memory(root: Path = Path("/sys/fs/cgroup")) -> float:
+    """The memory of this machine that processes can still have, in bytes; in a container, what that is allowed.
+
+    What the system says (psutil) is the whole machine's, also where a container has a limit of its own: that is in the
+    files of Linux's control groups, version 2 or 1. Pages of files that nobody needs are given back, and count as free.
+
+    Args:
+        root: where the control groups are.
+    """
+    free = float(psutil.virtual_memory().available)
+    for limit, used, unneeded in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            allowed, taken = (float((root / name).read_text("ascii")) for name in (limit, used))  # "max": no number
+            told = (root / limit).with_name("memory.stat").read_text("ascii")
+        except (OSError, ValueError):
+            continue
+        back = re.search(rf"^{unneeded} (\d+)$", told, re.MULTILINE)
+        free = min(free, max(0.0, allowed - taken + (float(back[1]) if back else 0.0)))
+    return free
 
 
 def exact(compute: Callable[P, R]) -> Callable[P, R]:

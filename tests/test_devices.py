@@ -24,7 +24,7 @@ from fcos_edu import locations as locations_module
 from fcos_edu import targets as targets_module
 from fcos_edu.cli.parser import main
 from fcos_edu.data import load, transforms
-from fcos_edu.devices import available, device_memory, device_name, exact, one_thread, pick_device, sent
+from fcos_edu.devices import available, device_memory, device_name, exact, free_memory, one_thread, pick_device, sent
 from fcos_edu.evaluation import predict
 from fcos_edu.inference import class_wise_nms
 from fcos_edu.targets import Candidates, assign, candidates
@@ -154,6 +154,30 @@ def test_devices_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device_name() == device_name("cuda:0") == "Tesla T4"
     memory = device_memory("cpu")
     assert memory is None or memory > 1e8
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_free_memory_is_that_of_the_container(version: int, tmp_path: Path) -> None:
+    (tmp_path / "memory").mkdir()
+    names = ("memory.max", "memory.current") if version == 2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    limit, used, stat = (tmp_path / ("" if version == 2 else "memory") / name for name in (*names, "memory.stat"))
+    machine = free_memory(tmp_path)
+    assert machine > 2**20, "no file yet: the machine's"
+
+    def told(allowed: str, taken: int, said: str) -> float:
+        limit.write_text(f"{allowed}\n")
+        used.write_text(f"{taken}\n")
+        stat.write_text(said)
+        return free_memory(tmp_path)
+
+    pages = "cache 5\ninactive_file 200\ntotal_inactive_file 200\n"
+    assert told("1000", 700, pages) == 500, "files that nobody needs are given back"
+    assert told("1000", 700, "cache 5\n") == 300
+    assert told("1000", 1500, pages) == 0, "over the limit already"
+    none = "max" if version == 2 else str(2**63 - 4096)  # as each says that there is no limit
+    assert told(none, 700, pages) > 2**20
+    limit.write_text("what is this")
+    assert free_memory(tmp_path) > 2**20
 
 
 def test_the_trainer_goes_to_the_gpu_of_a_mac_in_float32(mac: None) -> None:

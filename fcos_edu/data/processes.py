@@ -31,12 +31,13 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import psutil
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
+
+from ..devices import free_memory
 
 MOST_BY_DEFAULT = 4  # one network on a CPU, or a card, is hardly ever faster than so many
 FEW = 32  # images that are read before processes have begun
@@ -101,7 +102,7 @@ def usual_workers(images: int, network: torch.device | None = None, together: in
         return 0
     if 1 < cores <= MOST_BY_DEFAULT and run_the_network(cores, network):
         room = cores * ROOM * max(1, together / _OF_IMAGES)
-        return cores if psutil.virtual_memory().available > room and images > together * (cores - 1) else 0
+        return cores if free_memory() > room and images > together * (cores - 1) else 0
     return min(cores - 1, MOST_BY_DEFAULT)
 
 

@@ -218,21 +218,18 @@ def test_where_the_network_is_run_by_the_processes(monkeypatch):
 
 
 def test_the_network_is_run_by_a_process_for_each_of_few_cores_if_they_have_room(monkeypatch):
-    class Memory:
-        available = 7 * 2**30
-
-    cpu = torch.device("cpu")
-    monkeypatch.setattr(processes.psutil, "virtual_memory", Memory)
+    free, cpu = [7 * 2**30], torch.device("cpu")
+    monkeypatch.setattr(processes, "free_memory", lambda: free[0])
     for cores, images, expected in ((1, 100, 0), (2, 31, 0), (2, 32, 2), (4, 32, 0), (8, 100, 4)):
         on_cores(monkeypatch, cores)
         assert usual_workers(images, cpu) == expected
     on_cores(monkeypatch, 4)
     assert usual_workers(100, torch.device("cuda")) == 3
-    Memory.available *= 2
+    free[0] *= 2
     assert usual_workers(100, cpu) == 4
     on_cores(monkeypatch, 2)
     assert (usual_workers(100, cpu, 16), usual_workers(100, cpu, 24)) == (2, 0)  # images at once
-    Memory.available *= 100
+    free[0] *= 100
     assert (usual_workers(33, cpu, 32), usual_workers(33, cpu, 33)) == (2, 0)  # batches
 
 
