@@ -227,9 +227,8 @@ def _still_learning(record: Mapping[str, Any]) -> str:
     most = ", ".join(f"{variant} {100 * means[variant]:.1f}" for variant in late[:4])
     return (
         f" The rule for enough steps, less than {100 * FLAT:.0f} point in the last quarter, was asked of the pilot. "
-        f"Of the {len(means)} configurations with one stage, {len(late)} would not have met it, by their means over "
-        f"seeds, in points: {most}{', ...' if len(late) > 4 else ''}. And the learning rate ends at 0, which flattens "
-        "any curve."
+        f"Of the {len(means)} configurations with one stage, {len(late)} would not have met it; the largest gains, "
+        f"as means over seeds in points: {most}. And the learning rate ends at 0, which flattens any curve."
     )
 
 
