@@ -27,7 +27,7 @@ from torchvision.ops.misc import Conv2dNormActivation
 
 from .config import ConfigError, FCOSConfig
 from .images import as_xyxy, by_size, check_images, check_targets, scale_boxes
-from .inference import detect
+from .inference import best_after_nms, candidates_before_nms
 from .locations import Grid
 from .losses import fcos_losses
 from .network import GroupNorm, Head, HeadOutput, Pyramid
@@ -54,8 +54,9 @@ class FCOSProposals(nn.Module):
             boxes are not used.
         training: proposals of a level before NMS and of an image after it, while training.
         evaluation: the same in evaluation.
-        nms_threshold: IoU above which NMS drops a proposal. NMS serves all levels at once; torchvision's RPN has one
-            for each level.
+        nms_threshold: IoU above which NMS drops a proposal.
+        nms_per_level: an NMS for each level, as torchvision's RPN has it, so that the same box from two levels stays;
+            otherwise one serves all levels, as in FCOS.
         samples: locations of an image that are learnt from, drawn as an RPN draws its anchors (:func:`drawn`); None
             for all of them, as in the paper.
 
@@ -70,6 +71,7 @@ class FCOSProposals(nn.Module):
         training: tuple[int, int] = _TRAINING,
         evaluation: tuple[int, int] = _EVALUATION,
         nms_threshold: float = _NMS_THRESHOLD,
+        nms_per_level: bool = False,
         samples: int | None = None,
     ) -> None:
         super().__init__()
@@ -81,6 +83,7 @@ class FCOSProposals(nn.Module):
         config = config.replace(score_threshold=0.0, threshold_on="class", nms_threshold=nms_threshold)
         self.config = config.replace(pre_nms_top_k=evaluation[0], detections_per_image=evaluation[1])
         self.training_config = config.replace(pre_nms_top_k=training[0], detections_per_image=training[1])
+        self.nms_per_level = nms_per_level
         self.samples = samples
         self.head = Head(config)
 
@@ -140,13 +143,15 @@ class FCOSProposals(nn.Module):
         ends = torch.tensor([(w, h) for h, w in images.image_sizes], device=points.device)  # (B, 2)
         outside = (points[None] >= ends[:, None]).any(-1)  # (B, L)
         output = output._replace(logits=output.logits.masked_fill(outside[..., None], -math.inf))
-        with torch.autocast(points.device.type, enabled=False):
-            found = detect(output, grid, images.image_sizes, config)
-        kept = [remove_small_boxes(f["boxes"], _SMALLEST) for f in found]
-        return (
-            [f["boxes"][keep] for f, keep in zip(found, kept, strict=True)],
-            [f["scores"][keep] for f, keep in zip(found, kept, strict=True)],
-        )
+        boxes, scores = [], []
+        with torch.autocast(points.device.type, enabled=False), torch.no_grad():
+            for found in candidates_before_nms(output, grid, images.image_sizes, config):
+                groups = grid.levels[found.locations] if self.nms_per_level else found.labels
+                best = best_after_nms(found.boxes, found.scores, groups, config)
+                best = best[remove_small_boxes(found.boxes[best], _SMALLEST)]
+                boxes.append(found.boxes[best])
+                scores.append(found.scores[best])
+        return boxes, scores
 
     def _grid(self, images: ImageList) -> Grid:
         height, width = images.tensors.shape[-2:]
@@ -307,6 +312,25 @@ class TwoStage(nn.Module):
         assert targets is not None
         shifted = [{"boxes": as_xyxy(t["boxes"]).float(), "labels": t["labels"].long() + 1} for t in targets]
         return self.detector(images, shifted)
+
+    def set_proposal_nms(self, threshold: float, *, per_level: bool = False) -> None:
+        """How many proposals of one object may stay: an experiment on a trained detector, whose weights stay.
+
+        Args:
+            threshold: IoU in 0..1 above which NMS drops a proposal.
+            per_level: an NMS for each level. Of FCOS's proposals; an RPN has that always.
+
+        Raises:
+            ConfigError: a threshold outside 0..1.
+        """
+        rpn = self.detector.rpn
+        if isinstance(rpn, FCOSProposals):
+            rpn.config = rpn.config.replace(nms_threshold=threshold)
+            rpn.training_config = rpn.training_config.replace(nms_threshold=threshold)
+            rpn.nms_per_level = per_level
+        else:
+            self.config.replace(nms_threshold=threshold)  # refuses what is no threshold
+            rpn.nms_thresh = threshold
 
     @torch.no_grad()
     def proposals(self, images: Sequence[Tensor]) -> list[dict[str, Tensor]]:

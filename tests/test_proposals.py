@@ -366,6 +366,52 @@ def test_nms_threshold(threshold: float | None, count: int) -> None:
     torch.testing.assert_close(boxes, wanted[[0, 2] if count == 2 else slice(count)])
 
 
+def test_an_nms_for_each_level_keeps_the_same_box_of_two_levels() -> None:
+    """A location of P2 and one of P3 propose one box, a neighbour on P2 nearly the same."""
+    proposals = proposer().eval()
+    points = canvas_locations(feature_sizes(128, 128, STRIDES), proposals.config)
+    box, near = torch.tensor([20.0, 20, 120, 120]), torch.tensor([20.0, 20, 120, 115])
+    first = int((points == torch.tensor([50.0, 50.0])).all(1).nonzero()[0, 0])  # on P2, as 1024 locations are
+    where = torch.tensor([first, first + 1, 1024 + 100])
+    assert first < 1023 and 20 < float(points[where].min()) < float(points[where].max()) < 115
+    wanted = torch.stack([box, near, box])
+    distances = torch.zeros(1, len(points), 4)
+    distances[0, where] = torch.cat([points[where] - wanted[:, :2], wanted[:, 2:] - points[where]], dim=1)
+    logits = torch.full((1, len(points), 1), -math.inf)
+    logits[0, where, 0] = torch.tensor([3.0, 2.0, 1.0])
+    for network in (proposals, proposer(nms_per_level=True).eval()):
+        network.config = network.config.replace(centerness_inference="none", normalize_targets=False)
+        network.head.forward = lambda x: HeadOutput(logits, distances, None)  # type: ignore[method-assign]
+        (boxes,), _ = network(canvas(128, 128), maps(128, 128))
+        torch.testing.assert_close(boxes, wanted[[0, 2] if network.nms_per_level else [0]])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_nms_of_a_trained_detectors_proposals(kind: Kind) -> None:
+    model = build(kind).eval()
+    images, _ = two()
+    before = model.proposals(images)
+    counts = []
+    for threshold in (0.5, 0.7, 0.9, 1.0):
+        model.set_proposal_nms(threshold)
+        found = model.proposals(images)
+        counts.append(sum(len(one["boxes"]) for one in found))
+        for one in found:
+            overlap = box_iou(one["boxes"], one["boxes"]).fill_diagonal_(0)
+            if kind == "fcos" and len(overlap):  # one NMS for all levels, and scaling the boxes back rounds
+                assert float(overlap.max()) <= threshold + 1e-4
+    assert counts == sorted(counts) and counts[0] < counts[2]
+    model.set_proposal_nms(0.7, per_level=True)
+    each = model.proposals(images)
+    model.set_proposal_nms(0.7)
+    for one, other, apart in zip(before, model.proposals(images), each, strict=True):
+        assert torch.equal(one["boxes"], other["boxes"])
+        same = len(apart["boxes"]) == len(one["boxes"])
+        assert same if kind == "rpn" else len(apart["boxes"]) >= len(one["boxes"])
+    with pytest.raises(ConfigError, match="nms_threshold is 7"):
+        model.set_proposal_nms(7)
+
+
 def test_numbers_of_proposals() -> None:
     """Before NMS they are counted for each level, after it for each image; NMS at 1 drops none."""
     images, features = canvas(128, 128), maps(128, 128)

@@ -134,7 +134,7 @@ def _needed(names: list[str], book: Logbook) -> list[str]:
     """
     needed, covered = set(names), {variant for name in names for variant in STUDIES[name].variants}
     for name, study in STUDIES.items():
-        if not covered.issuperset(study.variants) and book.seeds(study.variants):
+        if not covered.issuperset(study.variants) and book.seeds(study.rows.values()):
             needed.add(name)
             covered.update(study.variants)
     return [name for name in STUDIES if name in needed]

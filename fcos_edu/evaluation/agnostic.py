@@ -87,9 +87,31 @@ def proposal_recall(
     return {f"AR{count}": _mean(recall[:, i]) for i, count in enumerate(ascending)}
 
 
+def recall_by_iou(
+    ground_truth: dict[str, Any], results: Sequence[dict[str, Any]], count: int = 1000
+) -> dict[str, float | None]:
+    """What :func:`proposal_recall` averages: the share of boxes that are found, for each IoU that counts as found.
+
+    Args:
+        ground_truth, results: as for :func:`agnostic_metrics`, which also says what is raised.
+        count: how many proposals an image may make.
+
+    Returns:
+        ``R50``, ``R55``, ... ``R95``: in 0..1, or None where all boxes of the ground truth are crowds.
+
+    Raises:
+        ValueError: a count below 1.
+    """
+    if count < 1:
+        raise ValueError(f"count is {count}; it must be at least 1, such as 1000")
+    run = run_coco(ground_truth, results, categories=False, max_detections=(count,))
+    recall = run.eval["recall"][:, 0, 0, 0]
+    return {f"R{100 * iou:.0f}": _mean(value) for iou, value in zip(run.params.iouThrs, recall[:, None], strict=True)}
+
+
 def _mean(values: NDArray[np.float64]) -> float | None:
     """The mean, or None for pycocotools' -1: no box that counts."""
     return None if (values < 0).any() else float(values.mean())
 
 
-__all__ = ["AGNOSTIC_METRICS", "agnostic_metrics", "precision_recall_curves", "proposal_recall"]
+__all__ = ["AGNOSTIC_METRICS", "agnostic_metrics", "precision_recall_curves", "proposal_recall", "recall_by_iou"]

@@ -21,7 +21,7 @@ from ..settings import ConfigError
 from ..text import counted
 from .logbook import FLAT, Logbook, figures_of
 from .statistics import ALPHA, POWER, power, smallest_effect
-from .studies import PILOT, STUDIES, spread
+from .studies import PILOT, STUDIES, Row, spread
 
 _ROW = ("ladder", "GN")  # the pilot's row
 
@@ -53,7 +53,7 @@ def make_design(book: Logbook, *, seeds: int, at_most: int, note: str | None = N
         raise ConfigError(
             f"{counted(seeds, 'seeds')}, {at_most} at most; a design needs two at least, and as many at most or more"
         )
-    runs = [run for seed in book.seeds([PILOT]) if (run := book.find(PILOT, seed)) is not None]
+    runs = [run for seed in book.seeds([Row(PILOT)]) if (run := book.find(PILOT, seed)) is not None]
     if len(runs) < 2:
         raise ConfigError(f"{book.path} has {counted(len(runs), 'runs')} of {PILOT}; a spread needs two at least")
     curve = {step: spread([run["curve"][step] for run in runs]) for step in runs[0]["curve"]}

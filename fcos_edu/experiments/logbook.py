@@ -24,7 +24,7 @@ from ..settings import INFERENCE, ConfigError, Settings
 from ..text import read_bytes, shortened
 from ..training.config import TrainConfig, differences
 from .claims import judged
-from .studies import PILOT, STUDIES, VARIANTS, Claim, plan, spread
+from .studies import PILOT, STUDIES, VARIANTS, Claim, Row, measurements, plan, spread
 
 # What changes nothing in the weights that a run ends with.
 BOOKKEEPING = ("log_every", "save_every", "keep_checkpoints", "workers", "on_corrupt", "test_data", "test_split")
@@ -135,18 +135,36 @@ class Logbook:
         """A finished run, or None."""
         return self.runs.get(self.key(variant, seed))
 
-    def seeds(self, variants: Iterable[str]) -> list[int]:
-        """The seeds that all these variants have, in order."""
+    def has(self, row: Row, seed: int) -> bool:
+        """Whether a row's run is finished, and was measured for it: the measurement may be younger than the run."""
+        run = self.find(row.variant, seed)
+        return run is not None and row.measurement in run["figures"]
+
+    def seeds(self, rows: Iterable[Row]) -> list[int]:
+        """The seeds that have all these rows, in order."""
         known = sorted({run["seed"] for run in self.runs.values()})
-        wanted = list(variants)
-        return [seed for seed in known if all(self.find(variant, seed) for variant in wanted)]
+        wanted = list(rows)
+        return [seed for seed in known if all(self.has(row, seed) for row in wanted)]
 
     def missing(self, studies: Iterable[str], seeds: Iterable[int]) -> list[tuple[str, int]]:
-        """Runs that the studies still need, in the order of :func:`~fcos_edu.experiments.studies.plan`."""
-        return [(variant, seed) for variant, seed in plan(studies, seeds) if self.find(variant, seed) is None]
+        """Runs that the studies still need, trained or measured, in the order of
+        :func:`~fcos_edu.experiments.studies.plan`.
+        """
+        names = list(studies)
+        return [
+            (variant, seed)
+            for variant, seed in plan(names, seeds)
+            if not all(self.has(row, seed) for row in measurements(variant, names))
+        ]
 
     def add(self, variant: str, seed: int, entry: Mapping[str, Any]) -> None:
-        """Take in a finished run."""
+        """Take in a finished run. One that is known, and has the same figures, gains those that it lacked: what else
+        is known of it stays, as its learning curve, whose checkpoints are gone.
+        """
+        known = self.find(variant, seed)
+        if known and all(known["figures"][name] == entry["figures"][name] for name in known["figures"]
+                         if name in entry["figures"]):  # fmt: skip
+            entry = known | {"figures": known["figures"] | entry["figures"]}
         self.runs[self.key(variant, seed)] = {"variant": variant, "seed": seed, **entry}
 
     def save(self, command: str, **more: Any) -> None:
@@ -161,7 +179,7 @@ class Logbook:
         order = {name: place for place, name in enumerate(VARIANTS)}
         runs = dict(sorted(self.runs.items(), key=lambda item: (item[1]["seed"], order.get(item[1]["variant"], 99))))
         self.kept |= kept | {"runs": runs}
-        started = [name for name, study in STUDIES.items() if self.seeds(study.variants)]
+        started = [name for name, study in STUDIES.items() if self.seeds(study.rows.values())]
         recipe = self.recipe
         record(
             self.path,
@@ -192,14 +210,13 @@ def _fault(found: Mapping[str, Any]) -> str:
         for key in ("seconds", "cpu_seconds", "measuring_cpu_seconds"):
             if not isinstance(run.get(key), (int, float)):
                 return f"the run {shortened(name)} has no number {key!r}"
-        wanted = {(row.measurement, row.part) for study in STUDIES.values() for row in study.rows.values()
-                  if row.variant == run["variant"]}  # fmt: skip
-        for measurement, part in wanted:
-            figures = run.get("figures")
-            for key in (measurement, part):
-                figures = figures.get(key) if isinstance(figures, dict) else None
-            if not isinstance(figures, dict):
-                return f"the run {shortened(name)} has no figures of {measurement!r}"
+        figures = run.get("figures")
+        if not isinstance(figures, dict) or not figures:
+            return f"the run {shortened(name)} has no figures"
+        for row in (row for study in STUDIES.values() for row in study.rows.values() if row.variant == run["variant"]):
+            parts = figures.get(row.measurement, {row.part: {}})  # one that is not there may still be measured
+            if not isinstance(parts, dict) or not isinstance(parts.get(row.part), dict):
+                return f"the run {shortened(name)} has no figures of {row.measurement!r}"
     return ""
 
 
@@ -219,7 +236,7 @@ def outcome(book: Logbook, name: str, seeds: Sequence[int] | None = None) -> dic
         seeds: of the runs; None for those that all rows have.
     """
     study = STUDIES[name]
-    used = book.seeds(study.variants) if seeds is None else list(seeds)
+    used = book.seeds(study.rows.values()) if seeds is None else list(seeds)
     table: dict[str, Any] = {}
     for row, where in study.rows.items():
         found = [figures_of(run, name, row) for seed in used if (run := book.find(where.variant, seed))]
@@ -264,7 +281,7 @@ def comparisons(book: Logbook, name: str) -> list[dict[str, Any]]:
     rows = STUDIES[name].rows
 
     def values(claim: Claim) -> tuple[Sequence[float | None], Sequence[float | None]]:
-        seeds = book.seeds(rows[row].variant for row in (claim.first, claim.second))
+        seeds = book.seeds(rows[row] for row in (claim.first, claim.second))
         first, second = (
             [figures_of(book.runs[book.key(rows[row].variant, seed)], name, row)[claim.figure] for seed in seeds]
             for row in (claim.first, claim.second)

@@ -31,7 +31,7 @@ from .. import data, detectors, weights
 from ..atomic import write_json
 from ..data import DetectionDataset
 from ..devices import one_thread, pick_device
-from ..evaluation.agnostic import agnostic_metrics, proposal_recall
+from ..evaluation.agnostic import agnostic_metrics, proposal_recall, recall_by_iou
 from ..evaluation.coco_ap import coco_metrics, predict
 from ..evaluation.quality import four_ways, score_iou, under
 from ..integrity import strict_json
@@ -45,7 +45,7 @@ from ..training.runs import Run
 from ..training.signals import PREEMPTED
 from .logbook import BOOKKEEPING, Logbook, outcome, variant_config
 from .statistics import needs_scipy
-from .studies import PILOT, STUDIES, Row, measurements
+from .studies import PILOT, PROPOSAL_NMS, STUDIES, Row, measurements
 
 Figures = dict[str, float | None]
 _OUTCOME = ("iterations", "seconds", "cpu_seconds")  # what done.json must have
@@ -67,11 +67,29 @@ def _table_4(model: nn.Module, dataset: DetectionDataset) -> dict[str, Figures]:
 def _table_6(model: nn.Module, dataset: DetectionDataset) -> dict[str, Figures]:
     """Average recall of the proposals, and what the second stage makes of them."""
     assert isinstance(model, TwoStage)
-    found = predict(FirstStage(model), dataset, progress=False)
+    return {"": _two_stages(model, dataset, predict(FirstStage(model), dataset, progress=False))}
+
+
+def _two_stages(model: TwoStage, dataset: DetectionDataset, proposals: list[dict[str, Any]]) -> Figures:
     truth = dataset.ground_truth()
     final = coco_metrics(truth, predict(model, dataset, progress=False))
-    recall = proposal_recall(truth, found, counts=(10, 100, 1000))
-    return {"": recall | {"AP after the second stage": final["AP"]}}
+    recall = proposal_recall(truth, proposals, counts=(10, 100, 1000))
+    return recall | {"AP after the second stage": final["AP"]}
+
+
+def _proposal_nms(model: nn.Module, dataset: DetectionDataset) -> dict[str, Figures]:
+    """For each way of NMS what Table 6 has, recall at each IoU, and how many proposals an image has."""
+    assert isinstance(model, TwoStage)
+    found = {}
+    for name, (threshold, per_level) in PROPOSAL_NMS.items():
+        model.set_proposal_nms(threshold, per_level=per_level)
+        boxes = predict(FirstStage(model), dataset, progress=False)
+        found[name] = (
+            _two_stages(model, dataset, boxes)
+            | recall_by_iou(dataset.ground_truth(), boxes)
+            | {"proposals": len(boxes) / len(dataset)}
+        )
+    return found
 
 
 def _table_7(model: nn.Module, dataset: DetectionDataset) -> dict[str, Figures]:
@@ -94,6 +112,7 @@ MEASURES: dict[str, Callable[[nn.Module, DetectionDataset], dict[str, Figures]]]
     "coco": _coco,
     "table_4": _table_4,
     "table_6": _table_6,
+    "proposal_nms": _proposal_nms,
     "table_7": _table_7,
     "fig_7": _fig_7,
 }
@@ -131,7 +150,9 @@ def run_studies(
             what is measured.
         folder: holds a folder for each run, ``VARIANT-SEED``. What is in the record needs none.
         seeds: one run of each variant for each.
-        record: the file that the study lives in; ``runs.json`` in the folder by default. A run that is in it is done.
+        record: the file that the study lives in; ``runs.json`` in the folder by default. A run that is in it is done,
+            unless a study measures what nobody had asked for when it was trained: then its folder is enough, and
+            without that it is trained again.
         jobs: runs side by side, each in a process and a thread of its own.
         command: what anybody can type to run the same, for the record.
         progress: a line for each run.
@@ -161,6 +182,8 @@ def run_studies(
     ]
     for task in tasks:
         check(task.config, task.folder)
+        if progress and book.find(task.variant, task.seed):
+            print(f"{task.folder.name} is to be measured anew: the record has not all figures of it", flush=True)
     for task, entry in finished(tasks, jobs):
         book.add(task.variant, task.seed, entry)
         book.save(command, **more)

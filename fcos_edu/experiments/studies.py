@@ -79,7 +79,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 PILOT = "fcos"  # the variant whose spread and learning curve a design is made from
 
 # ---- what is measured, and compared
-Measure = Literal["coco", "table_4", "table_6", "table_7", "fig_7"]  # of a trained detector: seeds.MEASURES
+Measure = Literal[
+    "coco", "table_4", "table_6", "proposal_nms", "table_7", "fig_7"
+]  # of a trained detector: seeds.MEASURES
 
 
 @dataclass(frozen=True)
@@ -174,12 +176,26 @@ _ASKED = (
     ("NMS", "P5"),  # overlap
     ("ctr. sampling", "ctr. on reg."),
 )
+# What NMS leaves of the proposals: the IoU above which it drops one, and whether each level has its own.
+PROPOSAL_NMS: dict[str, tuple[float, bool]] = {
+    "0.7": (0.7, False),
+    "0.9": (0.9, False),
+    "each level": (0.7, True),
+}
 _RPN_ROW, _FCOS_ROW = Row("rcnn-rpn-gn", "table_6"), Row("rcnn-fcos", "table_6")
+
+
+_KINDS = {"RPN": _RPN_ROW, "FCOS": _FCOS_ROW}
+
+
+def _recalls(one: str, other: str) -> tuple[Claim, ...]:
+    """Both columns of Table 6."""
+    return tuple(Claim(one, other, figure) for figure in TABLE_6.columns)
 
 
 def _guess(what: str, rows: Mapping[str, Row], *pairs: tuple[str, str]) -> Study:
     """An experiment on why Table 6 comes out as it does: the paper has none."""
-    claims = tuple(Claim(one, other, figure) for one, other in pairs for figure in TABLE_6.columns)
+    claims = tuple(claim for one, other in pairs for claim in _recalls(one, other))
     return Study(f"Table 6, a guess: {what}", rows, None, claims)
 
 
@@ -241,7 +257,7 @@ STUDIES: dict[str, Study] = {
             "FCOS": _FCOS_ROW,
         },
         TABLE_6.shares,
-        tuple(Claim(one, other, figure) for one, other in _FIRST_STAGES for figure in TABLE_6.columns),
+        tuple(claim for one, other in _FIRST_STAGES for claim in _recalls(one, other)),
     ),
     "rpn-norm": _guess(
         "group norm, which torchvision's RPN lacks",
@@ -270,6 +286,21 @@ STUDIES: dict[str, Study] = {
         ("RPN, P3 to P7", "RPN"),
         ("FCOS, P3 to P7", "FCOS"),
         ("FCOS, P3 to P7", "RPN, P3 to P7"),
+    ),
+    "proposal-nms": Study(
+        "Table 6, a guess: what NMS leaves of the proposals; the same trained detectors, with other NMS",
+        {
+            **{kind: Row(row.variant, "proposal_nms", "0.7") for kind, row in _KINDS.items()},
+            **{f"{kind}, NMS at 0.9": Row(row.variant, "proposal_nms", "0.9") for kind, row in _KINDS.items()},
+            "FCOS, NMS in each level": Row(_FCOS_ROW.variant, "proposal_nms", "each level"),
+        },
+        None,
+        (
+            Claim("FCOS", "RPN", "AR10"),
+            *_recalls("FCOS, NMS in each level", "FCOS"),
+            *_recalls("FCOS, NMS in each level", "RPN"),
+            *_recalls("FCOS, NMS at 0.9", "RPN, NMS at 0.9"),
+        ),
     ),
     "score-iou": Study(
         "Fig. 7: detections whose score is above their IoU, without and with center-ness",

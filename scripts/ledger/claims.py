@@ -20,7 +20,12 @@ from .commands import study
 from .rows import DATA, Row, duration, origin
 from .verdicts import Results
 
-WHY = ("rpn-norm", "rpn-samples", "rpn-levels")  # experiments of ours on why Table 6 comes out as it does
+WHY = (
+    "proposal-nms",
+    "rpn-norm",
+    "rpn-samples",
+    "rpn-levels",
+)  # experiments of ours on why Table 6 comes out as it does
 # What is to be run on which data: real photographs carry every claim, drawn ones those that they can ask.
 PLANNED: Mapping[str, tuple[str, ...]] = {
     "bccd": ("ladder", "parts", "centerness", "retinanet", "proposals", *WHY, "score-iou"),
@@ -75,6 +80,9 @@ SAID = {
     ("rpn-levels", "RPN, P3 to P7", "RPN"): "RPN: P3 to P7 instead of P2 to P6",
     ("rpn-levels", "FCOS, P3 to P7", "FCOS"): "FCOS: P3 to P7 instead of P2 to P6",
     ("rpn-levels", "FCOS, P3 to P7", "RPN, P3 to P7"): "FCOS against RPN, both on P3 to P7",
+    ("proposal-nms", "FCOS, NMS in each level", "FCOS"): "FCOS: an NMS for each level, as the RPN has it",
+    ("proposal-nms", "FCOS, NMS in each level", "RPN"): "FCOS against RPN, both with an NMS for each level",
+    ("proposal-nms", "FCOS, NMS at 0.9", "RPN, NMS at 0.9"): "FCOS against RPN, both with NMS at 0.9",
     ("score-iou", "with", "without"): "points under y = x, with center-ness against without",
 }
 

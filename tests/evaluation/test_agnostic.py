@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from fcos_edu.evaluation import EvaluationError, coco_metrics
-from fcos_edu.evaluation.agnostic import agnostic_metrics, precision_recall_curves, proposal_recall
+from fcos_edu.evaluation.agnostic import agnostic_metrics, precision_recall_curves, proposal_recall, recall_by_iou
 
 
 def truth(*boxes: tuple[float, ...], images: int = 1, crowd: tuple[int, ...] = ()) -> dict[str, Any]:
@@ -178,6 +178,21 @@ def test_recall_is_that_of_pycocotools(seed: int) -> None:
     assert list(proposal_recall(ground_truth, found, (3, 1000)).values()) == pytest.approx(more.tolist())
 
 
+def test_recall_at_each_iou_averages_to_average_recall() -> None:
+    # Image 1's box is found exactly, image 2's with an IoU of .8.
+    ground_truth = truth((1, 2, *BOX), (2, 5, *BOX), images=2)
+    found = recall_by_iou(ground_truth, [result(1, 1, *BOX, 0.9), result(2, 1, 10, 10, 50, 40, 0.01)])
+    assert list(found) == [f"R{iou}" for iou in range(50, 100, 5)]
+    assert found["R50"] == found["R80"] == 1.0 and found["R85"] == found["R95"] == 0.5
+    for seed in range(3):
+        case = random_case(seed)
+        for count in (3, 100):
+            each = recall_by_iou(*case, count)
+            assert sum(each.values()) / 10 == pytest.approx(proposal_recall(*case, (count,))[f"AR{count}"])
+    with pytest.raises(ValueError, match="count is 0; it must be at least 1"):
+        recall_by_iou(ground_truth, [], 0)
+
+
 def test_proposals_need_no_category() -> None:
     ground_truth, found = random_case(1)
     want = proposal_recall(ground_truth, found)
@@ -189,7 +204,7 @@ def test_proposals_need_no_category() -> None:
 
 
 # ------------------------------------------------------------------ refusals
-@pytest.mark.parametrize("measure", [agnostic_metrics, precision_recall_curves, proposal_recall])
+@pytest.mark.parametrize("measure", [agnostic_metrics, precision_recall_curves, proposal_recall, recall_by_iou])
 def test_refusals_name_the_value(measure: Any) -> None:
     with pytest.raises(EvaluationError, match="has no boxes"):
         measure(truth(), [])

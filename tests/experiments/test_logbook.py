@@ -11,17 +11,21 @@ from fcos_edu import ConfigError
 from fcos_edu.experiments.claims import NOT_RUN, TOO_FEW
 from fcos_edu.experiments.logbook import Logbook, comparisons, outcome, recall_curves
 from fcos_edu.experiments.statistics import ALPHA, paired, power, smallest_effect
-from fcos_edu.experiments.studies import PAPER, measurements
+from fcos_edu.experiments.studies import PAPER, PROPOSAL_NMS, STUDIES, measurements
 from fcos_edu.training.recipes import RECIPES
 
 pytest.importorskip("scipy")
 RECIPE = RECIPES["bccd"].config.replace(**PAPER)
-FIGURES = ("AP", "AP50", "AP75", "AP90", "AR100", "AR1000", "share")
+FIGURES = ("AP", "AP50", "AP75", "AP90", "AR10", "AR100", "AR1000", "share")
 
 
 def entry(variant: str, value: float) -> dict:
     """A run whose figures are all the same."""
-    parts = {"table_4": ("none", "computed", "branch", "oracle"), "fig_7": ("with", "without")}
+    parts = {
+        "table_4": ("none", "computed", "branch", "oracle"),
+        "fig_7": ("with", "without"),
+        "proposal_nms": tuple(PROPOSAL_NMS),
+    }
     figures = {
         row.measurement: {part: dict.fromkeys(FIGURES, value) for part in parts.get(row.measure, ("",))}
         for row in measurements(variant)
@@ -96,7 +100,8 @@ def test_no_word_before_the_seeds_of_the_design(tmp_path):
 def test_pairs_are_of_the_seeds_that_both_have(tmp_path):
     book = ladder(tmp_path / "r.json", {"fcos-c5": [0.6, 0.61, 0.62], "retinanet-c5": [0.5, 0.5]})
     assert by_rung(book)["C5/RetinaNet"]["values"] == pytest.approx([0.1, 0.11])
-    assert book.seeds(["fcos-c5", "retinanet-c5"]) == [0, 1] and book.seeds(["fcos-c5"]) == [0, 1, 2]
+    rows = STUDIES["ladder"].rows
+    assert book.seeds([rows["C5"], rows["RetinaNet"]]) == [0, 1] and book.seeds([rows["C5"]]) == [0, 1, 2]
 
 
 def test_a_figure_without_boxes_gives_no_word(tmp_path):
@@ -186,16 +191,41 @@ def test_a_damaged_record_and_another_programs_are_one_sentence(tmp_path, text, 
     assert path.read_text() == text
 
 
-@pytest.mark.parametrize("gone", ["figures", "coco", "fig_7"])
-def test_a_run_without_its_figures_is_none_of_a_study(tmp_path, gone):
+@pytest.mark.parametrize("damage", ["gone", "empty", "no object", "a part gone"])
+def test_a_run_without_its_figures_is_none_of_a_study(tmp_path, damage):
     path = tmp_path / "r.json"
     ladder(path, {"fcos": [0.5]}).save("fcos-edu study ladder")
     kept = json.loads(path.read_text())
     (run,) = kept["runs"].values()
-    (run if gone == "figures" else run["figures"]).pop(gone)
+    if damage == "gone":
+        del run["figures"]
+    elif damage == "a part gone":
+        del run["figures"]["fig_7"]["with"]
+    else:
+        run["figures"] = {} if damage == "empty" else {"coco": 0.5}
     path.write_text(json.dumps(kept))
-    with pytest.raises(ConfigError, match="no record of a study .*has no figures of"):
+    with pytest.raises(ConfigError, match="no record of a study .*has no figures"):
         Logbook(path, RECIPE, "boxes")
+
+
+def test_what_is_measured_later_than_trained_is_missing_until_then(tmp_path):
+    path = tmp_path / "r.json"
+    book = ladder(path, {"rcnn-fcos": [0.5, 0.51], "rcnn-rpn-gn": [0.4, 0.4]})
+    first = book.find("rcnn-fcos", 0)
+    late = first["figures"].pop("proposal_nms")
+    book.save("fcos-edu study proposals")
+    book = Logbook(path, RECIPE, "boxes")
+    rows = STUDIES["proposal-nms"].rows.values()
+    assert book.missing(["proposal-nms"], [0, 1]) == [("rcnn-fcos", 0)] and book.seeds(rows) == [1]
+    assert ("rcnn-fcos", 0) not in book.missing(["proposals"], [0]), "that has all it needs"
+    assert {one["n"] for one in comparisons(book, "proposal-nms")} == {1}
+    # Measured again, when its checkpoints are gone: the curve of before stays.
+    again = {"figures": first["figures"] | {"proposal_nms": late}, "curve": {}, "seconds": 0.0, "cpu_seconds": 0.0}
+    book.add("rcnn-fcos", 0, again | {"measuring_cpu_seconds": 0.0})
+    assert book.find("rcnn-fcos", 0) == first | {"figures": again["figures"]} and book.seeds(rows) == [0, 1]
+    # Other figures are another run, which replaces it whole.
+    book.add("rcnn-fcos", 0, entry("rcnn-fcos", 0.7))
+    assert book.find("rcnn-fcos", 0) == {"variant": "rcnn-fcos", "seed": 0} | entry("rcnn-fcos", 0.7)
 
 
 def test_before_a_design_the_pilot_may_be_tried_with_several_schedules(tmp_path):

@@ -14,7 +14,7 @@ from fcos_edu.evaluation.quality import score_iou, under
 from fcos_edu.experiments import seeds
 from fcos_edu.experiments.logbook import Logbook
 from fcos_edu.experiments.seeds import fingerprint, finished, run_studies, run_study, save_every
-from fcos_edu.experiments.studies import PAPER, study_table
+from fcos_edu.experiments.studies import PAPER, STUDIES, measurements, study_table
 from fcos_edu.proposals import FirstStage
 from fcos_edu.training.config import TrainConfig
 from fcos_edu.training.runs import Run
@@ -102,6 +102,34 @@ def without_times(value):
         aside = ("seconds", "cpu_seconds", "measuring_cpu_seconds", "cpu_hours", "date", "hardware", "versions")
         return {key: without_times(one) for key, one in value.items() if key not in aside}
     return [without_times(one) for one in value] if isinstance(value, list) else value
+
+
+def test_what_is_measured_later_needs_the_weights_and_no_training(tmp_path, monkeypatch, capsys, val):
+    """A record of before the measurement, and the folders of its runs."""
+    recipe = SMALL.replace(**{"model.fpn_channels": 32})
+    with monkeypatch.context() as before:
+        before.setattr(seeds, "measurements", lambda variant: measurements(variant, ["proposals"]))
+        old = run_studies(["proposals"], recipe, tmp_path, seeds=[0], progress=False)
+    runs = {run["variant"]: run for run in old.runs.values()}
+    assert {"proposal-nms"} & set(json.loads((tmp_path / "runs.json").read_text())["metrics"]) == set()
+    monkeypatch.setattr(seeds, "train", None)
+    book = run_studies(["proposals", "proposal-nms"], recipe, tmp_path, seeds=[0])
+    told = capsys.readouterr().out
+    assert "rcnn-fcos-0 is to be measured anew: the record has not all figures of it" in told and "training" not in told
+    for run in book.runs.values():
+        figures = dict(run["figures"])
+        if run["variant"] in STUDIES["proposal-nms"].variants:
+            (plain,) = figures["table_6"].values()
+            seen = figures.pop("proposal_nms")
+            assert {name: seen["0.7"][name] for name in plain} == plain
+            assert seen["0.7"]["proposals"] <= seen["0.9"]["proposals"] <= 1000
+        assert run | {"figures": figures} == runs[run["variant"]], "the rest stays, learning curves too"
+    model = detectors.load(tmp_path / "rcnn-fcos-0" / "model.safetensors")
+    model.set_proposal_nms(0.9)
+    want = predict(FirstStage(model), val, progress=False)
+    found = book.find("rcnn-fcos", 0)["figures"]["proposal_nms"]["0.9"]
+    assert found["proposals"] == len(want) / 2 and found["R50"] >= found["R95"]
+    assert found["AR100"] == pytest.approx(proposal_recall(val.ground_truth(), want)["AR100"], abs=1e-6)
 
 
 def test_killed_five_times_and_continued_with_the_record_alone_it_ends_as_if_nothing_had_been(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from fcos_edu.experiments.logbook import digest, variant_config
 from fcos_edu.experiments.seeds import MEASURES
 from fcos_edu.experiments.studies import (
     PAPER,
+    PROPOSAL_NMS,
     STUDIES,
     VARIANTS,
     Claim,
@@ -21,6 +22,7 @@ from fcos_edu.experiments.studies import (
     plan,
     spread,
 )
+from fcos_edu.proposals import LEVELS, FCOSProposals
 from fcos_edu.training.config import TrainConfig
 from fcos_edu.training.recipes import RECIPES
 
@@ -149,6 +151,18 @@ def test_guesses_share_the_first_stages_of_table_6():
         assert study.paper is None and {c.figure for c in study.claims} == set(paper.TABLE_6.columns)
         assert all(study.rows[row] == rows[row] for row in study.rows if row in rows)
         assert {"RPN", "FCOS"} & set(study.rows)
+
+
+def test_a_guess_on_nms_costs_no_training():
+    """It measures Table 6's own detectors once more, with what NMS they have and with others."""
+    study, rows = STUDIES["proposal-nms"], STUDIES["proposals"].rows
+    assert set(study.variants) == {rows["RPN"].variant, rows["FCOS"].variant} and study.paper is None
+    assert {row.part for row in study.rows.values()} == set(PROPOSAL_NMS)
+    assert PROPOSAL_NMS[study.rows["FCOS"].part] == (
+        FCOSProposals(FCOSConfig(num_classes=1, levels=LEVELS)).config.nms_threshold,
+        False,
+    )
+    assert {c.figure for c in study.claims} == {"AR10", *paper.TABLE_6.columns}
 
 
 def test_every_claim_of_tables_3_4_6_7_8_and_fig_7_is_there():
