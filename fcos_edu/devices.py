@@ -11,8 +11,6 @@ their results back. Everything else, the network with it, stays on the device. I
 from __future__ import annotations
 
 import functools
-import os
-import platform
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,20 +79,15 @@ def device_name(device: str | torch.device | None = None) -> str:
     return {"mps": "the GPU of this Mac", "cpu": "the CPU"}.get(kind, kind)
 
 
-def device_memory(device: str | torch.device | None = None) -> float | None:
-    """All the memory that a device has, in bytes; on a CPU and on a Mac that is the machine's. None if nobody tells.
+def device_memory(device: str | torch.device | None = None) -> float:
+    """All the memory that a device has, in bytes; on a CPU and on a Mac that is the machine's.
 
     Args:
         device: None for the one that :func:`pick_device` picks.
     """
     if torch.device(pick_device() if device is None else device).type == "cuda":
         return float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
-    if platform.system() == "Windows":
-        return None
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, OSError):
-        return None
+    return float(psutil.virtual_memory().total)
 
 
 def free_memory(root: Path = Path("/sys/fs/cgroup")) -> float:
