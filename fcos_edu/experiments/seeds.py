@@ -49,6 +49,7 @@ from .studies import PILOT, PROPOSAL_NMS, STUDIES, Row, measurements
 
 Figures = dict[str, float | None]
 _OUTCOME = ("iterations", "seconds", "cpu_seconds")  # what done.json must have
+PLACES = 1000  # proposals that an image may have
 _PARTS = 8  # a run saves its state so often, and is measured after each quarter
 
 
@@ -78,7 +79,7 @@ def _two_stages(model: TwoStage, dataset: DetectionDataset, proposals: list[dict
 
 
 def _proposal_nms(model: nn.Module, dataset: DetectionDataset) -> dict[str, Figures]:
-    """For each way of NMS what Table 6 has, recall at each IoU, and how many proposals an image has."""
+    """For each way of NMS what Table 6 has, recall at each IoU, and what share of an image's ``places`` is filled."""
     assert isinstance(model, TwoStage)
     found = {}
     for name, (threshold, per_level) in PROPOSAL_NMS.items():
@@ -87,7 +88,7 @@ def _proposal_nms(model: nn.Module, dataset: DetectionDataset) -> dict[str, Figu
         found[name] = (
             _two_stages(model, dataset, boxes)
             | recall_by_iou(dataset.ground_truth(), boxes)
-            | {"proposals": len(boxes) / len(dataset)}
+            | {"places": len(boxes) / (PLACES * len(dataset))}
         )
     return found
 

@@ -81,8 +81,11 @@ def forest(comparisons: Sequence[Comparison], *, xlabel: str, title: str = "") -
     known = [
         Line2D([], [], color=COLORS[0], marker="o", markeredgecolor="black", linewidth=4, label="ours, 95 % interval"),
         Line2D([], [], color=COLORS[0], linewidth=1.2, label="corrected for all rows"),
-        Line2D([], [], color="none", marker="D", markeredgecolor=COLORS[1], markerfacecolor="none", label="the paper"),
     ]
+    if any(one.paper is not None for one in comparisons):
+        diamond = Line2D([], [], color="none", marker="D", markeredgecolor=COLORS[1], markerfacecolor="none")
+        diamond.set_label("the paper")
+        known.append(diamond)
     legend_outside(figure, known, [str(line.get_label()) for line in known])
     return figure
 

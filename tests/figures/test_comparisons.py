@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fcos_edu import figures
@@ -37,6 +39,13 @@ def test_what_could_have_been_found_is_shown_where_nothing_was() -> None:
     assert list(bands) == ["smallest 1"]
     box = bands["smallest 1"].get_bbox()
     assert (box.x0, box.x1) == (-1.1, 1.1)
+
+
+def test_the_paper_is_in_the_legend_where_it_is_in_the_picture() -> None:
+    ours = replace(FOUND, paper=None, word="told apart")
+    for comparisons, there in (([ours, FOUND], True), ([ours], False)):
+        (legend,) = figures.forest(comparisons, xlabel="AP").legends
+        assert ("the paper" in [text.get_text() for text in legend.get_texts()]) is there
 
 
 def test_nothing_and_turned_ends_are_refused() -> None:
