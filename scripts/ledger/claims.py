@@ -1,20 +1,18 @@
 """Rows of comparisons that are trained over seeds: our difference with its interval beside the paper's.
 
 They are the claims of :mod:`fcos_edu.experiments.studies`. Their figures come from the record that a study lives in,
-``ladder_DATA.json``; as long as that has fewer pairs than an earlier study's table, from there, and its figures are
-judged by the same rule. What neither has says what would run it, at which cost, and with which power.
+``ladder_DATA.json``. What that lacks says what would run it, at which cost, and with which power.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fcos_edu.experiments.claims import NOT_RUN, judged_table
+from fcos_edu.experiments.claims import NOT_RUN, judged
 from fcos_edu.experiments.statistics import ALPHA, power, smallest_effect
 from fcos_edu.experiments.studies import PILOT, STUDIES, Claim
-from fcos_edu.training.recipes import recipe_for
 
 from .commands import study
 from .rows import DATA, Row, duration, origin
@@ -32,9 +30,7 @@ PLANNED: Mapping[str, tuple[str, ...]] = {
     "shapes-hard": ("questions",),
 }
 SEEDS = 4  # of each row, where no design has decided
-EARLIER = ("bccd", "shapes")  # data of the first, short studies
 AREAS = {"AP50": "AP50 (area of Fig. 4)", "AP75": "AP75 (area of Fig. 5)", "AP90": "AP90 (area of Fig. 6)"}
-_EARLIER_FILES = {"score-iou": "score_iou_plain"}
 
 # A comparison in words, where the names of its rows are too short for that.
 SAID = {
@@ -99,26 +95,20 @@ def claim_rows(results: Results, name: str, table: str, chapter: str) -> list[Ro
     measured = [stem.removeprefix("ladder_") for stem in results if stem.startswith("ladder_")]
     planned = [data for data, studies in PLANNED.items() if name in studies]
     rows = []
-    for data in dict.fromkeys([*planned, *EARLIER, *measured]):
+    for data in dict.fromkeys([*planned, *measured]):
         if name not in PLANNED.get(data, (name,)) and data != "bccd" or name == "questions" and data not in planned:
             continue  # it would say again what another study of these data says
-        for claim, one, file in claims_of(results, name, data):
+        for claim, one in claims_of(results, name, data):
             if one["difference"] is not None or one["word"] != NOT_RUN or data in planned:
-                rows.append(_row(results, name, table, chapter, data, claim, one, file))
+                rows.append(_row(results, name, table, chapter, data, claim, one))
     return rows
 
 
-def claims_of(results: Results, name: str, data: str) -> list[tuple[Claim, dict[str, Any], str]]:
-    """Each claim with its comparison, and the file that this is from."""
-    book, before = f"ladder_{data}", f"{_EARLIER_FILES.get(name, name)}_{data}"
-    new = {key(one): one for one in results.get(book, {}).get("comparisons", {}).get(name, ())}
-    old = judged_table(name, results[before]["metrics"]) if before in results else judged_table(name, {})
-    found = []
-    for claim, earlier in zip(STUDIES[name].claims, old, strict=True):
-        one = new.get(key(earlier), earlier | {"n": 0, "difference": None, "word": NOT_RUN})
-        # The later record has a design; but what has more pairs says more, so an earlier row stays until it is met.
-        found.append((claim, one, book) if one["n"] >= earlier["n"] else (claim, earlier, before))
-    return found
+def claims_of(results: Results, name: str, data: str) -> list[tuple[Claim, dict[str, Any]]]:
+    """Each claim with its comparison."""
+    known = {key(one): one for one in results.get(f"ladder_{data}", {}).get("comparisons", {}).get(name, ())}
+    none = judged(name, lambda claim: ((), ()))
+    return [(claim, known.get(key(one), one)) for claim, one in zip(STUDIES[name].claims, none, strict=True)]
 
 
 def key(one: Mapping[str, Any]) -> tuple[str, ...]:
@@ -126,9 +116,8 @@ def key(one: Mapping[str, Any]) -> tuple[str, ...]:
     return one["first"], one["second"], one["figure"]
 
 
-def _row(
-    results: Results, name: str, table: str, chapter: str, data: str, claim: Claim, one: dict[str, Any], file: str
-) -> Row:
+def _row(results: Results, name: str, table: str, chapter: str, data: str, claim: Claim, one: dict[str, Any]) -> Row:
+    file = f"ladder_{data}"
     said = SAID.get((name, claim.first, claim.second), f"{claim.first} against {claim.second}")
     whole = claim.figure in ("AP", "share") and name not in ("retinanet", "torchvision")
     figure = AREAS.get(claim.figure, claim.figure) if name == "retinanet" else claim.figure
@@ -141,9 +130,8 @@ def _row(
         )
         return Row(item, paper, chapter, one["word"], "", **known)
     known = origin(results, file) | known | dict(details=told(one))
-    if file.startswith("ladder_"):
-        known["cost"] = duration(_spent(results[file], name, claim))
-        known["hardware"] = "; ".join(dict.fromkeys(run["hardware"] for run in _runs(results[file], name, claim)))
+    known["cost"] = duration(_spent(results[file], name, claim))
+    known["hardware"] = "; ".join(dict.fromkeys(run["hardware"] for run in _runs(results[file], name, claim)))
     return Row(item, paper, chapter, one["word"], difference(one), away=away(one), **known)
 
 
@@ -261,40 +249,19 @@ def family_of(name: str, claim: Claim) -> int:
 def _cost_of_a_run(results: Results, data: str, variant: str) -> float | None:
     """Seconds of one core that a run takes: the mean of those that there are, or an estimate; None without a ground.
 
-    One stage takes as long as in the other runs of the record, without the pilot, which is measured in more ways; where
-    there are none, as long as its steps took in the first study of such data. Two stages take so many times as long as
-    their steps took in the first studies.
+    It takes as long as the other runs of the record with as many stages, without the pilot, which is measured in more
+    ways.
     """
     runs = list(results.get(f"ladder_{data}", {}).get("runs", {}).values())
-    if mine := [_seconds(run) for run in runs if run["variant"] == variant]:
-        return _mean(mine)
-    if variant.startswith("rcnn"):
-        one, factor = _cost_of_one_stage(results, data, runs), two_stages(results)
-        return None if one is None or factor is None else factor * one
-    return _cost_of_one_stage(results, data, runs)
-
-
-def _cost_of_one_stage(results: Results, data: str, runs: Sequence[Mapping[str, Any]]) -> float | None:
-    others = [run for run in runs if not run["variant"].startswith("rcnn")]
-    if found := [_seconds(run) for run in others if run["variant"] != PILOT] or [_seconds(run) for run in others]:
-        return _mean(found)
-    step = _step(results, f"centerness_{data.removesuffix('-hard')}", ("fcos",))
-    return None if step is None else step * recipe_for(data, gpu=False).iterations
-
-
-def two_stages(results: Results) -> float | None:
-    """How many times as long a step of Faster R-CNN takes as one of FCOS, by the first studies; None without them."""
-    two, one = _step(results, "proposals_bccd"), _step(results, "centerness_bccd", ("fcos",))
-    return two / one if one and two else None
-
-
-def _step(results: Results, file: str, variants: Iterable[str] | None = None) -> float | None:
-    """Seconds of one core for a step of an earlier study, the mean over its variants; None if it is not there."""
-    record = results.get(file, {})
-    spent, steps = record.get("metrics", {}).get("cpu_seconds"), record.get("config", {}).get("iterations")
-    if not isinstance(spent, Mapping) or not steps:
-        return None
-    return _mean([float(spent[variant]) for variant in variants or spent]) / steps
+    alike = [run for run in runs if run["variant"].startswith("rcnn") == variant.startswith("rcnn")]
+    for found in (
+        [run for run in alike if run["variant"] == variant],
+        [run for run in alike if run["variant"] != PILOT],
+        alike,
+    ):
+        if found:
+            return _mean([_seconds(run) for run in found])
+    return None
 
 
 def _mean(values: Sequence[float]) -> float:

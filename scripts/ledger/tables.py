@@ -291,8 +291,9 @@ def table_6(results: Results) -> Section:
     rows += table(results, "Table 6", PROPOSALS, NEAR_AP, printed.columns, *lines, counts=False)
     return Section(
         "Table 6: FCOS as a region proposal network",
-        "AR100 / AR1000 of the proposals in Faster R-CNN, in %. All heads have group norm, but for torchvision's RPN "
-        "in the first, short studies, which stand here as long as the record of the later one has fewer pairs.",
+        "AR100 / AR1000 of the proposals in Faster R-CNN, in %. All heads have group norm. FCOS's proposals have one "
+        "NMS for all levels, as FCOS has it, the RPN's one for each level; the paper does not say. The next section "
+        "has what follows from that.",
         rows,
     )
 
@@ -322,8 +323,8 @@ def table_7(results: Results) -> Section:
         "at .90; the area under each is a figure of this table.",
         rows,
         {
-            "precision_recall": "Figs 4 to 6 on BCCD: FCOS and torchvision's RetinaNet, the first seed of the "
-            "study, whatever the class."
+            "precision_recall": "Figs 4 to 6 on BCCD: FCOS and torchvision's RetinaNet, the first seed of a "
+            "shorter study, whatever the class."
         },
     )
 

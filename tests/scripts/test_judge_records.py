@@ -14,8 +14,8 @@ from scripts.judge_records import behind, judged_record, main
 
 def test_the_committed_records_hold_what_follows_from_them() -> None:
     assert not behind(ROOT), "run: python -m scripts.judge_records"
-    kept = json.loads((ROOT / RESULTS / "centerness_bccd.json").read_text("utf-8"))
-    assert kept["comparisons"]["centerness"] == judged_table("centerness", kept["metrics"])
+    kept = json.loads((ROOT / RESULTS / "torchvision_bccd.json").read_text("utf-8"))
+    assert kept["comparisons"]["torchvision"] == judged_table("torchvision", kept["metrics"])
 
 
 def test_it_writes_once_and_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

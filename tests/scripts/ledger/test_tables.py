@@ -6,11 +6,12 @@ import re
 from typing import Any
 
 from fcos_edu import paper
+from fcos_edu.experiments.claims import judged
 from fcos_edu.experiments.studies import STUDIES
 from scripts.ledger.tables import sections
 from scripts.ledger.verdicts import EQUAL, NOT_RUN
 
-from .made_up import result, rows, spread
+from .made_up import result, rows
 
 RECALL = {name: row["BPR"].share for name, row in paper.TABLE_1.items()}
 
@@ -127,9 +128,9 @@ def test_what_a_large_file_costs() -> None:
 
 
 def test_a_study_that_the_paper_has_not() -> None:
-    sides = {side: {"AP": {"values": values}, "AP50": spread(0.8, 0.02)} for side, values in
-             (("FCOS", [0.55, 0.56, 0.54]), ("torchvision's FCOS", [0.5, 0.512, 0.489]))}  # fmt: skip
-    found = rows({"torchvision_bccd": result(sides | {"seconds": {"a": 1.0}}, data="bccd")})
+    found = judged("torchvision", lambda claim: ([0.55, 0.56, 0.54], [0.5, 0.512, 0.489]))
+    record = result({}, data="bccd") | {"comparisons": {"torchvision": found}, "runs": {}, "config": {"iterations": 5}}
+    found = rows({"ladder_bccd": record})
     row = found["FCOS of this package against torchvision's, same backbone and trainer, AP", "BCCD"]
     assert (row.word, row.paper) == ("told apart", "") and row.ours.startswith("+4.97 [")
 
