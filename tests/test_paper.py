@@ -133,9 +133,6 @@ def test_table_8_one_anchor_costs_three_points_and_each_change_gains() -> None:
 RECORDED = {
     "recall": {name: row["BPR"].share for name, row in TABLE_1.items()},
     "ambiguity": TABLE_2.shares,
-    "centerness": {**TABLE_4.shares, "oracle": ORACLE.shares},
-    "proposals": TABLE_6.shares,
-    "retinanet": {"FCOS": TABLE_7["FCOS"].shares, "RetinaNet": TABLE_7["RetinaNet with GN"].shares},
     "detections": AMBIGUOUS_DETECTIONS.shares,
 }
 

@@ -414,10 +414,10 @@ def _first_stages(record: Mapping[str, Any], data: str) -> list[str]:
         text += [
             f"  - Proposals that NMS leaves of a thousand places, as means over images and seeds: {left}.",
             f"  - **What that says.** Of the {len(same_nms)} comparisons of the two with the same NMS, "
-            f"{behind or 'none'} {'tell' if behind > 1 else 'tells'} FCOS apart as the worse one. All locations of an object propose "
-            "nearly one box, of which NMS keeps one; anchors stay apart. So the table's figures on these small images "
-            "are to a large part those of a setting, which the paper does not give. The guess came from the boxes of "
-            "the first two seeds, which are among those that test it.",
+            f"{behind or 'none'} {'tell' if behind > 1 else 'tells'} FCOS apart as the worse one. All locations of an "
+            "object propose nearly one box, of which NMS keeps one; anchors stay apart. So the figures on these "
+            "small images are to a large part those of a setting, which the paper does not give. The guess came from "
+            "the boxes of the first two seeds, which are among those that test it.",
         ]
     return text
 
