@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         reliability,
         written_detections,
     )
-    from .agnostic import agnostic_metrics, precision_recall_curves, proposal_recall
+    from .agnostic import agnostic_metrics, precision_recall_curves, proposal_recall, recall_by_iou
     from .ambiguity import radius_curve
     from .coco_ap import METRICS, EvaluationError, coco_metrics, evaluate, metrics_table, predict
     from .detection_files import read_detections
@@ -35,7 +35,7 @@ else:
     __getattr__, __dir__ = lazy(
         __name__,
         {
-            "agnostic": ("agnostic_metrics", "precision_recall_curves", "proposal_recall"),
+            "agnostic": ("agnostic_metrics", "precision_recall_curves", "proposal_recall", "recall_by_iou"),
             "ambiguity": ("radius_curve",),
             "coco_ap": (
                 "METRICS",
@@ -92,6 +92,7 @@ __all__ = [
     "radius_curve",
     "read_detections",
     "recall",
+    "recall_by_iou",
     "reliability",
     "score_iou",
     "written_detections",
