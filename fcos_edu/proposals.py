@@ -378,7 +378,7 @@ def faster_rcnn(
 ) -> TwoStage:
     """Faster R-CNN on our backbone and pyramid, with torchvision's RPN or with FCOS in its place.
 
-    Both kinds differ in the proposals alone: same images, features, number of proposals, NMS and ROI heads.
+    Both kinds differ in the proposals alone: same images, features, number of proposals, NMS threshold and ROI heads.
 
     Args:
         config: with levels P2 to P6, or P3 to P7. Of the images, the backbone, the C classes, and of the detections:

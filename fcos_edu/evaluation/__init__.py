@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         reliability,
         written_detections,
     )
-    from .agnostic import agnostic_metrics, precision_recall_curves, proposal_recall, recall_by_iou
+    from .agnostic import agnostic_metrics, precision_recall_curves, proposal_recall, recall_by_iou, tries_per_object
     from .ambiguity import radius_curve
     from .coco_ap import METRICS, EvaluationError, coco_metrics, evaluate, metrics_table, predict
     from .detection_files import read_detections
@@ -35,7 +35,13 @@ else:
     __getattr__, __dir__ = lazy(
         __name__,
         {
-            "agnostic": ("agnostic_metrics", "precision_recall_curves", "proposal_recall", "recall_by_iou"),
+            "agnostic": (
+                "agnostic_metrics",
+                "precision_recall_curves",
+                "proposal_recall",
+                "recall_by_iou",
+                "tries_per_object",
+            ),
             "ambiguity": ("radius_curve",),
             "coco_ap": (
                 "METRICS",
@@ -95,5 +101,6 @@ __all__ = [
     "recall_by_iou",
     "reliability",
     "score_iou",
+    "tries_per_object",
     "written_detections",
 ]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools.mask import iou as mask_iou
 
 from .coco_ap import run_coco
 
@@ -109,9 +110,38 @@ def recall_by_iou(
     return {f"R{100 * iou:.0f}": _mean(value) for iou, value in zip(run.params.iouThrs, recall[:, None], strict=True)}
 
 
+def tries_per_object(ground_truth: dict[str, Any], results: Sequence[dict[str, Any]], iou: float = 0.5) -> float | None:
+    """How many boxes an object has that overlap it by ``iou`` or more: a mean over objects that are no crowds.
+
+    Args:
+        ground_truth, results: as for :func:`agnostic_metrics`.
+        iou: the least that counts, in 0..1.
+
+    Returns:
+        0 or more; None where all boxes of the ground truth are crowds.
+    """
+    boxes: dict[int, list[Sequence[float]]] = {}
+    for result in results:
+        boxes.setdefault(result["image_id"], []).append(result["bbox"])
+    objects = [one for one in ground_truth["annotations"] if not one.get("iscrowd")]
+    overlaps = [
+        mask_iou(np.array(found, float), np.array([one["bbox"]], float), [0])
+        for one in objects
+        if (found := boxes.get(one["image_id"]))
+    ]
+    return sum(int((overlap >= iou).sum()) for overlap in overlaps) / len(objects) if objects else None
+
+
 def _mean(values: NDArray[np.float64]) -> float | None:
     """The mean, or None for pycocotools' -1: no box that counts."""
     return None if (values < 0).any() else float(values.mean())
 
 
-__all__ = ["AGNOSTIC_METRICS", "agnostic_metrics", "precision_recall_curves", "proposal_recall", "recall_by_iou"]
+__all__ = [
+    "AGNOSTIC_METRICS",
+    "agnostic_metrics",
+    "precision_recall_curves",
+    "proposal_recall",
+    "recall_by_iou",
+    "tries_per_object",
+]

@@ -32,7 +32,8 @@ def judge(claims: Sequence[tuple[Claim, float | None]], values: Values, seeds: i
         seeds: a comparison with fewer gets no word yet.
 
     Returns:
-        For each claim ``first``, ``second``, ``figure``, ``family``, the ``paper``'s difference or its ``sign``, the
+        For each claim ``first``, ``second``, the two rows ``against`` whose difference is taken off, if there are such,
+        ``figure``, ``family``, the ``paper``'s difference or its ``sign``, the
         number ``n`` of pairs, ``difference`` (first minus second, in 0..1), its ``interval`` of 95 %, ``p``, the
         ``values`` of the pairs, Holm's ``holm_p`` over its family and the ``holm_interval`` from which the ``word``
         follows, the ``power`` that n pairs of this spread have for the paper's difference, and the ``smallest_effect``
@@ -74,8 +75,8 @@ def judged_table(name: str, table: Mapping[str, Any], seeds: int = 2) -> list[di
     """
 
     def values(claim: Claim) -> tuple[Sequence[float | None], Sequence[float | None]]:
-        sides = [table.get(row, {}).get(claim.figure, {}).get("values", ()) for row in (claim.first, claim.second)]
-        return (sides[0], sides[1]) if all(sides) else ((), ())
+        found = {row: table.get(row, {}).get(claim.figure, {}).get("values", ()) for row in claim.rows}
+        return claim.sides(found.__getitem__) if all(found.values()) else ((), ())
 
     return judged(name, values, seeds)
 
@@ -87,6 +88,7 @@ def _compared(
     one: dict[str, Any] = {
         "first": claim.first, "second": claim.second, "figure": claim.figure, "family": claim.family,
         "paper": paper, "sign": claim.sign, "n": len(first), "difference": None, "word": NOT_RUN,
+        **({"against": list(claim.against)} if claim.against else {}),
     }  # fmt: skip
     if not first:
         return one

@@ -281,12 +281,13 @@ def comparisons(book: Logbook, name: str) -> list[dict[str, Any]]:
     rows = STUDIES[name].rows
 
     def values(claim: Claim) -> tuple[Sequence[float | None], Sequence[float | None]]:
-        seeds = book.seeds(rows[row] for row in (claim.first, claim.second))
-        first, second = (
-            [figures_of(book.runs[book.key(rows[row].variant, seed)], name, row)[claim.figure] for seed in seeds]
-            for row in (claim.first, claim.second)
-        )
-        return first, second
+        seeds = book.seeds(rows[row] for row in claim.rows)
+
+        def of(row: str) -> list[float | None]:
+            runs = [book.runs[book.key(rows[row].variant, seed)] for seed in seeds]
+            return [figures_of(run, name, row)[claim.figure] for run in runs]
+
+        return claim.sides(of)
 
     return judged(name, values, (book.design or {}).get("seeds", 2))
 

@@ -31,11 +31,11 @@ from .. import data, detectors, weights
 from ..atomic import write_json
 from ..data import DetectionDataset
 from ..devices import one_thread, pick_device
-from ..evaluation.agnostic import agnostic_metrics, proposal_recall, recall_by_iou
+from ..evaluation.agnostic import agnostic_metrics, proposal_recall, recall_by_iou, tries_per_object
 from ..evaluation.coco_ap import coco_metrics, predict
 from ..evaluation.quality import four_ways, score_iou, under
 from ..integrity import strict_json
-from ..proposals import FirstStage, TwoStage
+from ..proposals import FCOSProposals, FirstStage, TwoStage
 from ..records import commit, hardware, versions
 from ..settings import ConfigError
 from ..text import counted, read_bytes
@@ -79,18 +79,34 @@ def _two_stages(model: TwoStage, dataset: DetectionDataset, proposals: list[dict
 
 
 def _proposal_nms(model: nn.Module, dataset: DetectionDataset) -> dict[str, Figures]:
-    """For each way of NMS what Table 6 has, recall at each IoU, and what share of an image's ``places`` is filled."""
+    """For each way of NMS what Table 6 has, recall at each IoU and of each class, and how many boxes are left.
+
+    Those are ``tries``, the boxes with an IoU of 0.5 or more for each object, as a mean, and ``places``, the share of
+    those that an image may have.
+    """
     assert isinstance(model, TwoStage)
-    found = {}
+    truth, found = dataset.ground_truth(), {}
     for name, (threshold, per_level) in PROPOSAL_NMS.items():
+        if not per_level and not isinstance(model.detector.rpn, FCOSProposals):
+            continue
         model.set_proposal_nms(threshold, per_level=per_level)
         boxes = predict(FirstStage(model), dataset, progress=False)
+        of_classes = {
+            f"AR{PLACES} of {category['name']}": proposal_recall(alone, boxes, counts=(PLACES,))[f"AR{PLACES}"]
+            for category in truth["categories"]
+            if (alone := _of_class(truth, category["id"]))["annotations"]
+        }
         found[name] = (
             _two_stages(model, dataset, boxes)
-            | recall_by_iou(dataset.ground_truth(), boxes)
-            | {"places": len(boxes) / (PLACES * len(dataset))}
+            | recall_by_iou(truth, boxes, PLACES)
+            | of_classes
+            | {"tries": tries_per_object(truth, boxes), "places": len(boxes) / (PLACES * len(dataset))}
         )
     return found
+
+
+def _of_class(truth: dict[str, Any], category: int) -> dict[str, Any]:
+    return truth | {"annotations": [one for one in truth["annotations"] if one["category_id"] == category]}
 
 
 def _table_7(model: nn.Module, dataset: DetectionDataset) -> dict[str, Figures]:

@@ -11,7 +11,7 @@ compared, is written in ``STUDIES``. :mod:`~fcos_edu.experiments.seeds` trains a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -76,6 +76,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rcnn-fcos-p3": _RCNN | _P3,
 }
 
+COUNTS = ("tries",)  # figures that are no shares
 PILOT = "fcos"  # the variant whose spread and learning curve a design is made from
 
 # ---- what is measured, and compared
@@ -108,6 +109,25 @@ class Claim:
     figure: str = "AP"
     family: str = "rungs"  # those of one family are corrected together
     sign: int = 0  # of the paper's difference, where it prints no number
+    against: tuple[str, str] | None = None  # two more rows: by how much the difference is above that of these two
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """All rows that it needs."""
+        return (self.first, self.second, *(self.against or ()))
+
+    def sides(self, of: Callable[[str], Sequence[float | None]]) -> tuple[list[float | None], list[float | None]]:
+        """Two lists whose differences, seed by seed, are what is compared.
+
+        Args:
+            of: the figures of a row, seed by seed.
+        """
+        first, second = list(of(self.first)), list(of(self.second))
+        if self.against is not None:  # first - second - (one - other)
+            one, other = (of(row) for row in self.against)
+            second = [None if None in three else three[0] + three[1] - three[2]  # type: ignore[operator]
+                      for three in zip(second, one, other, strict=True)]  # fmt: skip
+        return first, second
 
 
 @dataclass(frozen=True)
@@ -127,7 +147,7 @@ class Study:
 
     def paper_difference(self, claim: Claim) -> float | None:
         """What the paper has for a claim, in 0..1; None where it has none."""
-        if self.paper is None:
+        if self.paper is None or claim.against:
             return None
         one, other = (self.paper.get(self.same_as.get(r, r), {}).get(claim.figure) for r in (claim.first, claim.second))
         return None if one is None or other is None else round(one - other, 4)
@@ -178,19 +198,19 @@ _ASKED = (
 )
 # What NMS leaves of the proposals: the IoU above which it drops one, and whether each level has its own.
 PROPOSAL_NMS: dict[str, tuple[float, bool]] = {
-    "0.7": (0.7, False),
-    "0.9": (0.9, False),
+    "all levels": (0.7, False),  # FCOS's own; an RPN has no such NMS
     "each level": (0.7, True),
+    "each level, 0.9": (0.9, True),
 }
 _RPN_ROW, _FCOS_ROW = Row("rcnn-rpn-gn", "table_6"), Row("rcnn-fcos", "table_6")
 
 
-_KINDS = {"RPN": _RPN_ROW, "FCOS": _FCOS_ROW}
+_AT_09 = ("FCOS, NMS in each level at 0.9", "RPN, NMS at 0.9")
 
 
-def _recalls(one: str, other: str) -> tuple[Claim, ...]:
+def _recalls(one: str, other: str, **more: Any) -> tuple[Claim, ...]:
     """Both columns of Table 6."""
-    return tuple(Claim(one, other, figure) for figure in TABLE_6.columns)
+    return tuple(Claim(one, other, figure, **more) for figure in TABLE_6.columns)
 
 
 def _guess(what: str, rows: Mapping[str, Row], *pairs: tuple[str, str]) -> Study:
@@ -287,19 +307,22 @@ STUDIES: dict[str, Study] = {
         ("FCOS, P3 to P7", "FCOS"),
         ("FCOS, P3 to P7", "RPN, P3 to P7"),
     ),
+    # One change at a time: FCOS gets the RPN's NMS, then both get one that drops less.
     "proposal-nms": Study(
         "Table 6, a guess: what NMS leaves of the proposals; the same trained detectors, with other NMS",
         {
-            **{kind: Row(row.variant, "proposal_nms", "0.7") for kind, row in _KINDS.items()},
-            **{f"{kind}, NMS at 0.9": Row(row.variant, "proposal_nms", "0.9") for kind, row in _KINDS.items()},
+            "RPN": Row(_RPN_ROW.variant, "proposal_nms", "each level"),
+            "FCOS": Row(_FCOS_ROW.variant, "proposal_nms", "all levels"),
             "FCOS, NMS in each level": Row(_FCOS_ROW.variant, "proposal_nms", "each level"),
+            "RPN, NMS at 0.9": Row(_RPN_ROW.variant, "proposal_nms", "each level, 0.9"),
+            "FCOS, NMS in each level at 0.9": Row(_FCOS_ROW.variant, "proposal_nms", "each level, 0.9"),
         },
         None,
         (
             Claim("FCOS", "RPN", "AR10"),
             *_recalls("FCOS, NMS in each level", "FCOS"),
-            *_recalls("FCOS, NMS in each level", "RPN"),
-            *_recalls("FCOS, NMS at 0.9", "RPN, NMS at 0.9"),
+            *_recalls(*_AT_09, against=("FCOS, NMS in each level", "RPN")),
+            *_recalls(*_AT_09),
         ),
     ),
     "score-iou": Study(
@@ -347,15 +370,16 @@ def spread(values: Sequence[float | None]) -> dict[str, Any]:
 
 
 def study_table(outcome: Mapping[str, Any]) -> str:
-    """Mean and spread of each row as text, in percent."""
+    """Mean and spread of each row as text: in percent, but for ``COUNTS``."""
     rows = {row: figures for row, figures in outcome.items() if row not in ("seconds", "cpu_seconds")}
     lines = []
     for row, figures in rows.items():
         cells = []
         for figure, value in figures.items():
             if value["mean"] is not None:
-                plus = "" if value["std"] is None else f" ± {100 * value['std']:.1f}"
-                cells.append(f"{figure} {100 * value['mean']:.1f}{plus}")
+                unit = 1 if figure in COUNTS else 100
+                plus = "" if value["std"] is None else f" ± {unit * value['std']:.1f}"
+                cells.append(f"{figure} {unit * value['mean']:.1f}{plus}")
         lines.append(f"{row:<26}" + "   ".join(cells))
     return "\n".join(lines)
 
@@ -373,5 +397,7 @@ def comparison_table(comparisons: Sequence[Mapping[str, Any]]) -> str:
             )
         paper = "" if one["paper"] is None else f", paper {100 * one['paper']:+.2f}"
         said = f"{one['first']} against {one['second']}, {one['figure']}"
+        if one.get("against"):
+            said += ", above {} against {}".format(*one["against"])
         lines.append(f"{said:<46} {text}{paper}: {one['word']}")
     return "\n".join(lines)

@@ -75,6 +75,8 @@ def bars(
     axes.set_title(title, fontsize=10)
     axes.margins(y=0.35 if upright else 0.15)
     axes.spines[["top", "right"]].set_visible(False)
+    if any(value < 0 for values in series.values() for value in values):
+        axes.axhline(0, color="black", linewidth=0.9)
     if len(series) > 1:
         handles, labels = axes.get_legend_handles_labels()
         legend_outside(figure, handles, labels)

@@ -302,9 +302,10 @@ def table_6_why(results: Results) -> Section:
     """Experiments of ours: one change to a first stage for each guess."""
     return Section(
         "Table 6, why: what makes a first stage better",
-        "AR100 / AR1000 of the proposals, in points. The paper asks none of this: these are our guesses at why the "
-        "table comes out as it does, each with one change to one first stage. So nothing can be reproduced or "
-        "contradicted; a difference is *told apart*, or it is not.",
+        "Average recall of the proposals, in points. The paper asks none of this: these are our guesses at why the "
+        "table comes out as it does; most change one thing in one first stage. (With levels P3 to P7 the second "
+        "stage pools from others, too.) So nothing can be reproduced or contradicted; a difference is *told apart*, "
+        "or it is not. The rows of one study are corrected together: NMS, group norm, samples, levels.",
         [row for name in WHY for row in claim_rows(results, name, "Table 6", PROPOSALS)],
         ours=True,
     )

@@ -13,7 +13,13 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from fcos_edu.evaluation import EvaluationError, coco_metrics
-from fcos_edu.evaluation.agnostic import agnostic_metrics, precision_recall_curves, proposal_recall, recall_by_iou
+from fcos_edu.evaluation.agnostic import (
+    agnostic_metrics,
+    precision_recall_curves,
+    proposal_recall,
+    recall_by_iou,
+    tries_per_object,
+)
 
 
 def truth(*boxes: tuple[float, ...], images: int = 1, crowd: tuple[int, ...] = ()) -> dict[str, Any]:
@@ -191,6 +197,16 @@ def test_recall_at_each_iou_averages_to_average_recall() -> None:
             assert sum(each.values()) / 10 == pytest.approx(proposal_recall(*case, (count,))[f"AR{count}"])
     with pytest.raises(ValueError, match="count is 0; it must be at least 1"):
         recall_by_iou(ground_truth, [], 0)
+
+
+def test_tries_are_the_boxes_that_overlap_an_object_enough() -> None:
+    # Two of IoU 1 and .8 with image 1's box, one of .8 that lies on image 2's; a crowd and a far box count nothing.
+    ground_truth = truth((1, 2, *BOX), (2, 5, *BOX), (2, 5, 200, 200, 50, 50), images=2, crowd=(2,))
+    found = [result(1, 1, *BOX, 0.9), result(1, 1, 10, 10, 50, 40, 0.8), result(1, 2, 300, 300, 20, 20, 0.7)]
+    assert tries_per_object(ground_truth, [*found, result(2, 1, 10, 10, 50, 40, 0.1)]) == 1.5
+    assert tries_per_object(ground_truth, found, iou=0.9) == 0.5
+    assert tries_per_object(ground_truth, []) == 0.0
+    assert tries_per_object(truth((1, 2, *BOX), crowd=(0,)), found) is None
 
 
 def test_proposals_need_no_category() -> None:

@@ -21,6 +21,7 @@ from fcos_edu.experiments.studies import (
     measurements,
     plan,
     spread,
+    study_table,
 )
 from fcos_edu.proposals import LEVELS, FCOSProposals
 from fcos_edu.training.config import TrainConfig
@@ -116,7 +117,7 @@ def test_every_other_row_is_one_of_the_papers_too():
         if study.paper is not None:  # torchvision's FCOS and Fig. 7's shares are not in the paper
             assert {study.same_as.get(row, row) for row in study.rows} <= set(study.paper)
         for claim in study.claims:
-            assert {claim.first, claim.second} <= set(study.rows)
+            assert set(claim.rows) <= set(study.rows)
             if study.paper is not None or claim.sign:  # neither: what the paper does not compare
                 assert (study.paper_difference(claim) is None) == bool(claim.sign)
 
@@ -153,23 +154,37 @@ def test_guesses_share_the_first_stages_of_table_6():
         assert {"RPN", "FCOS"} & set(study.rows)
 
 
-def test_a_guess_on_nms_costs_no_training():
-    """It measures Table 6's own detectors once more, with what NMS they have and with others."""
+def test_a_guess_on_nms_costs_no_training_and_changes_one_thing_at_a_time():
+    """It measures Table 6's own detectors once more: FCOS gets the RPN's NMS, then both one that drops less."""
     study, rows = STUDIES["proposal-nms"], STUDIES["proposals"].rows
     assert set(study.variants) == {rows["RPN"].variant, rows["FCOS"].variant} and study.paper is None
     assert {row.part for row in study.rows.values()} == set(PROPOSAL_NMS)
-    assert PROPOSAL_NMS[study.rows["FCOS"].part] == (
-        FCOSProposals(FCOSConfig(num_classes=1, levels=LEVELS)).config.nms_threshold,
-        False,
-    )
+    network = FCOSProposals(FCOSConfig(num_classes=1, levels=LEVELS))
+    assert PROPOSAL_NMS[study.rows["FCOS"].part] == (network.config.nms_threshold, network.nms_per_level)
+    for first, second in (("FCOS", "FCOS, NMS in each level"), ("RPN", "RPN, NMS at 0.9")):
+        one, other = (PROPOSAL_NMS[study.rows[row].part] for row in (first, second))
+        assert sum(a != b for a, b in zip(one, other)) == 1
+    last = [claim for claim in study.claims if "0.9" in claim.first]
+    change, left = next(claim for claim in last if claim.against), next(claim for claim in last if not claim.against)
+    assert {study.rows[row].part for row in (left.first, left.second)} == {"each level, 0.9"}, "both have the same"
+    assert {study.rows[row].part for row in change.against} == {"each level"}
     assert {c.figure for c in study.claims} == {"AR10", *paper.TABLE_6.columns}
+
+
+def test_by_how_much_a_difference_is_above_another():
+    values = {"a": [0.5, 0.6], "b": [0.4, 0.3], "c": [0.9, 0.8], "d": [0.7, None]}
+    first, second = Claim("a", "b", against=("c", "d")).sides(values.__getitem__)
+    assert first == [0.5, 0.6] and second == [pytest.approx(0.6), None], "0.1 - 0.2, and what is not known"
+    assert Claim("a", "b").sides(values.__getitem__) == (values["a"], values["b"])
+    assert Claim("a", "b", against=("c", "d")).rows == ("a", "b", "c", "d")
+    assert STUDIES["proposals"].paper_difference(Claim("FCOS", "RPN", "AR100", against=("FCOS", "RPN"))) is None
 
 
 def test_every_claim_of_tables_3_4_6_7_8_and_fig_7_is_there():
     """A table's rows are all compared, and each figure that is printed for proposals and without classes."""
     for name, study in STUDIES.items():
         if name != "torchvision":
-            assert {row for claim in study.claims for row in (claim.first, claim.second)} == set(study.rows)
+            assert {row for claim in study.claims for row in claim.rows} == set(study.rows)
     assert {c.figure for c in STUDIES["proposals"].claims} == set(paper.TABLE_6.columns)
     assert {c.figure for c in STUDIES["retinanet"].claims} == set(paper.TABLE_7.columns)
 
@@ -205,6 +220,11 @@ def test_mean_and_spread():
     assert spread([0.5, None]) == {"mean": None, "std": None, "values": [0.5, None]}
 
 
+def test_a_table_as_text_is_in_percent_but_for_counts():
+    table = {"FCOS": {"AP": spread([0.5, 0.6]), "tries": spread([4.0, 5.0])}, "seconds": {"fcos": 1.0}}
+    assert study_table(table).split(None, 1) == ["FCOS", "AP 55.0 ± 7.1   tries 4.5 ± 0.7"]
+
+
 def test_comparisons_as_text():
     one = dataclasses.asdict(Claim("C5", "RetinaNet")) | {
         "paper": 0.004,
@@ -213,5 +233,6 @@ def test_comparisons_as_text():
         "word": "not run yet",
     }
     assert comparison_table([one]).endswith("not run yet, paper +0.40: not run yet")
+    assert "RetinaNet, AP, above GN against P5 " in comparison_table([one | {"against": ["GN", "P5"]}])
     found = one | {"n": 4, "difference": 0.0123, "interval": [-0.001, 0.0256], "word": "not told apart"}
     assert comparison_table([found]).endswith("+1.23 [-0.10, +2.56] of 4 seeds, paper +0.40: not told apart")

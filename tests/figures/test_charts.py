@@ -32,6 +32,11 @@ class TestBars:
             middle = [bar.get_x() + bar.get_width() / 2 for bar in group]
             np.testing.assert_allclose([segment[0, 0] for segment in stems.get_segments()], middle)
 
+    def test_bars_below_zero_hang_from_a_line(self) -> None:
+        for values, lines in (([1.0, -2.0], 1), ([1.0, 2.0], 0)):
+            (axes,) = figures.bars(["a", "b"], {"one": values}, ylabel="points").axes
+            assert [line.get_ydata()[0] for line in axes.lines] == [0] * lines
+
     def test_many_bars_are_no_wider_than_the_page(self) -> None:
         series = {name: [1.0] * 6 for name in "abc"}
         assert figures.bars(list("uvwxyz"), series, ylabel="%").get_size_inches()[0] <= 7

@@ -99,7 +99,7 @@ def test_hard_shapes_carry_their_questions_alone() -> None:
 
 
 def test_comparisons_in_words_are_claims() -> None:
-    claims = {(name, claim.first, claim.second) for name, study in STUDIES.items() for claim in study.claims}
+    claims = {(name, *claim.rows) for name, study in STUDIES.items() for claim in study.claims}
     assert set(SAID) <= claims
     assert {key for key in claims if key[0] in ("ladder", "parts")} <= set(SAID)
 
