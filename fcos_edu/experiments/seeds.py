@@ -79,7 +79,7 @@ def _two_stages(model: TwoStage, dataset: DetectionDataset, proposals: list[dict
 
 
 def _proposal_nms(model: nn.Module, dataset: DetectionDataset) -> dict[str, Figures]:
-    """For each way of NMS what Table 6 has, recall at each IoU and of each class, and how many boxes are left.
+    """For each way of NMS what Table 6 has, recall at each IoU, also of each class, and how many boxes are left.
 
     Those are ``tries``, the boxes with an IoU of 0.5 or more for each object, as a mean, and ``places``, the share of
     those that an image may have.
@@ -92,17 +92,23 @@ def _proposal_nms(model: nn.Module, dataset: DetectionDataset) -> dict[str, Figu
         model.set_proposal_nms(threshold, per_level=per_level)
         boxes = predict(FirstStage(model), dataset, progress=False)
         of_classes = {
-            f"AR{PLACES} of {category['name']}": proposal_recall(alone, boxes, counts=(PLACES,))[f"AR{PLACES}"]
+            f"{figure} of {category['name']}": value
             for category in truth["categories"]
             if (alone := _of_class(truth, category["id"]))["annotations"]
+            for figure, value in _recalls(alone, boxes).items()
         }
         found[name] = (
             _two_stages(model, dataset, boxes)
-            | recall_by_iou(truth, boxes, PLACES)
+            | _recalls(truth, boxes)
             | of_classes
             | {"tries": tries_per_object(truth, boxes), "places": len(boxes) / (PLACES * len(dataset))}
         )
     return found
+
+
+def _recalls(truth: dict[str, Any], proposals: list[dict[str, Any]]) -> Figures:
+    """Of all proposals, at each IoU and as a mean over them."""
+    return recall_by_iou(truth, proposals, PLACES) | proposal_recall(truth, proposals, (PLACES,))
 
 
 def _of_class(truth: dict[str, Any], category: int) -> dict[str, Any]:

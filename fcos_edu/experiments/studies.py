@@ -321,6 +321,7 @@ STUDIES: dict[str, Study] = {
         (
             Claim("FCOS", "RPN", "AR10"),
             *_recalls("FCOS, NMS in each level", "FCOS"),
+            *_recalls("FCOS, NMS in each level", "RPN"),
             *_recalls(*_AT_09, against=("FCOS, NMS in each level", "RPN")),
             *_recalls(*_AT_09),
         ),

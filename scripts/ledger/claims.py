@@ -78,6 +78,7 @@ SAID = {
     ("rpn-levels", "FCOS, P3 to P7", "FCOS"): "FCOS: P3 to P7 instead of P2 to P6",
     ("rpn-levels", "FCOS, P3 to P7", "RPN, P3 to P7"): "FCOS against RPN, both on P3 to P7",
     ("proposal-nms", "FCOS, NMS in each level", "FCOS"): "FCOS: an NMS for each level, as the RPN has it",
+    ("proposal-nms", "FCOS, NMS in each level", "RPN"): "FCOS against RPN, both with an NMS for each level",
     ("proposal-nms", *_AT_09): "FCOS against RPN, both with an NMS for each level, at 0.9",
     (
         "proposal-nms",

@@ -108,8 +108,8 @@ guide.{seeds}
   code of that time, FCOS's rows come close to the paper's.
 - **Fair opponents.** torchvision's RetinaNet and RPN are not the paper's. We gave its RPN the group norm that it
   lacks; learning rates were carried over, not tuned.
-- **Means.** Table 6 came out the other way round, and its averages did not say why. Recall IoU by IoU, and the number
-  of boxes that NMS leaves, did.
+- **Means.** Table 6 came out the other way round, and its averages did not say why. Recall by IoU and by kind of cell,
+  and the number of boxes that NMS leaves, showed where to look.
 - **A study that can be cut off** at any moment and go on elsewhere: the record has to hold everything that
   decides a run.
 
@@ -436,11 +436,11 @@ def _by_nms(record: Mapping[str, Any]) -> list[str]:
     worst = min(gaps, key=lambda name: max(gaps[name]))
     if all(moves) and max(gaps[worst]) < 0:
         text.append(
-            "  - **What that says.** Two things make the gap. One is a setting: all locations of an object propose "
-            "nearly one box, and NMS keeps few of them. The paper does not say which NMS its proposals had, and both "
-            f"changes of it move AR1000 towards FCOS. The other is a kind of object: {worst}, on which FCOS is behind "
-            "whichever the NMS. Both guesses came from a look at these runs, which are no independent test of them. "
-            "Why that kind is found worse is not tested."
+            "  - **What that says.** Two things go with the gap. One is a setting, which the paper does not give: both "
+            "changes of NMS move AR1000 towards FCOS. That all locations of an object propose nearly one box, of which "
+            f"NMS keeps few, would explain it, and is not tested. The other is a kind of object: {worst}, on which "
+            "FCOS is behind whichever the NMS. Both guesses came from a look at these runs, which are no independent "
+            "test of them."
         )
     return text
 

@@ -61,8 +61,8 @@ def test_the_command_in_a_record_does_not_depend_on_where_the_study_was_cut_off(
         def __init__(self, *studies):
             self.there = {variant for name in studies for variant in STUDIES[name].variants}
 
-        def seeds(self, variants):
-            return [0] * self.there.issuperset(variants)
+        def seeds(self, rows):
+            return [0] * self.there.issuperset(row.variant for row in rows)
 
     assert _needed(["ladder"], Book()) == _needed(["ladder"], Book("score-iou")) == ["ladder"]
     assert _needed(["centerness"], Book("ladder", "centerness")) == ["ladder", "centerness"]

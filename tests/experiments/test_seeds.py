@@ -136,7 +136,11 @@ def test_what_is_measured_later_needs_the_weights_and_no_training(tmp_path, monk
     assert found["AR100"] == pytest.approx(proposal_recall(truth, want)["AR100"], abs=1e-6)
     names = {one["id"]: one["name"] for one in truth["categories"]}
     counts = Counter(names[one["category_id"]] for one in truth["annotations"])
-    assert {f"AR1000 of {name}" for name in counts} == {name for name in found if " of " in name}
+    assert {f"AR1000 of {name}" for name in counts} == {name for name in found if name.startswith("AR1000 of ")}
+    assert {f"R75 of {name}" for name in counts} == {name for name in found if name.startswith("R75 of ")}
+    for name in counts:
+        each = [found[f"R{iou} of {name}"] for iou in range(50, 100, 5)]
+        assert sum(each) / 10 == pytest.approx(found[f"AR1000 of {name}"], abs=1e-5)
     of_all = sum(count * found[f"AR1000 of {name}"] for name, count in counts.items()) / counts.total()
     assert of_all == pytest.approx(found["AR1000"], abs=0.1), "a box may be claimed by an object of another class"
 
