@@ -144,7 +144,7 @@ class FCOSProposals(nn.Module):
         outside = (points[None] >= ends[:, None]).any(-1)  # (B, L)
         output = output._replace(logits=output.logits.masked_fill(outside[..., None], -math.inf))
         boxes, scores = [], []
-        with torch.autocast(points.device.type, enabled=False), torch.no_grad():
+        with torch.autocast(points.device.type, enabled=False):
             for found in candidates_before_nms(output, grid, images.image_sizes, config):
                 groups = grid.levels[found.locations] if self.nms_per_level else found.labels
                 best = best_after_nms(found.boxes, found.scores, groups, config)

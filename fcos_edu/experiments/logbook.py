@@ -164,7 +164,8 @@ class Logbook:
         known = self.find(variant, seed)
         if known and all(known["figures"][name] == entry["figures"][name] for name in known["figures"]
                          if name in entry["figures"]):  # fmt: skip
-            entry = known | {"figures": known["figures"] | entry["figures"]}
+            spent = known["measuring_cpu_seconds"] + entry["measuring_cpu_seconds"]
+            entry = known | {"figures": known["figures"] | entry["figures"], "measuring_cpu_seconds": round(spent, 1)}
         self.runs[self.key(variant, seed)] = {"variant": variant, "seed": seed, **entry}
 
     def save(self, command: str, **more: Any) -> None:

@@ -373,7 +373,7 @@ def spread(values: Sequence[float | None]) -> dict[str, Any]:
 def study_table(outcome: Mapping[str, Any]) -> str:
     """Mean and spread of each row as text: in percent, but for ``COUNTS``."""
     rows = {row: figures for row, figures in outcome.items() if row not in ("seconds", "cpu_seconds")}
-    lines = []
+    lines, width = [], max([26, *(len(row) + 2 for row in rows)])
     for row, figures in rows.items():
         cells = []
         for figure, value in figures.items():
@@ -381,7 +381,7 @@ def study_table(outcome: Mapping[str, Any]) -> str:
                 unit = 1 if figure in COUNTS else 100
                 plus = "" if value["std"] is None else f" ± {unit * value['std']:.1f}"
                 cells.append(f"{figure} {unit * value['mean']:.1f}{plus}")
-        lines.append(f"{row:<26}" + "   ".join(cells))
+        lines.append(f"{row:<{width}}" + "   ".join(cells))
     return "\n".join(lines)
 
 

@@ -221,8 +221,9 @@ def test_what_is_measured_later_than_trained_is_missing_until_then(tmp_path):
     assert {one["n"] for one in comparisons(book, "proposal-nms")} == {1}
     # Measured again, when its checkpoints are gone: the curve of before stays.
     again = {"figures": first["figures"] | {"proposal_nms": late}, "curve": {}, "seconds": 0.0, "cpu_seconds": 0.0}
-    book.add("rcnn-fcos", 0, again | {"measuring_cpu_seconds": 0.0})
-    assert book.find("rcnn-fcos", 0) == first | {"figures": again["figures"]} and book.seeds(rows) == [0, 1]
+    book.add("rcnn-fcos", 0, again | {"measuring_cpu_seconds": 5.0})
+    spent = {"measuring_cpu_seconds": first["measuring_cpu_seconds"] + 5.0}
+    assert book.find("rcnn-fcos", 0) == first | {"figures": again["figures"]} | spent and book.seeds(rows) == [0, 1]
     # Other figures are another run, which replaces it whole.
     book.add("rcnn-fcos", 0, entry("rcnn-fcos", 0.7))
     assert book.find("rcnn-fcos", 0) == {"variant": "rcnn-fcos", "seed": 0} | entry("rcnn-fcos", 0.7)

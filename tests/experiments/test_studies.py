@@ -223,6 +223,8 @@ def test_mean_and_spread():
 def test_a_table_as_text_is_in_percent_but_for_counts():
     table = {"FCOS": {"AP": spread([0.5, 0.6]), "tries": spread([4.0, 5.0])}, "seconds": {"fcos": 1.0}}
     assert study_table(table).split(None, 1) == ["FCOS", "AP 55.0 ± 7.1   tries 4.5 ± 0.7"]
+    long = study_table({"a row whose name is longer than the column": {"AP": spread([0.5])}} | table)
+    assert "than the column  AP 50.0" in long and len({line.index("AP ") for line in long.splitlines()}) == 1
 
 
 def test_comparisons_as_text():
