@@ -298,10 +298,10 @@ STUDIES: dict[str, Study] = {
     "rpn-levels": _guess(
         "levels P2 to P6, or P3 to P7",
         {
-            "RPN": _RPN_ROW,
-            "RPN, P3 to P7": Row("rcnn-rpn-p3", "table_6"),
-            "FCOS": _FCOS_ROW,
-            "FCOS, P3 to P7": Row("rcnn-fcos-p3", "table_6"),
+            "RPN": Row(_RPN_ROW.variant, "proposal_nms", "each level"),
+            "RPN, P3 to P7": Row("rcnn-rpn-p3", "proposal_nms", "each level"),
+            "FCOS": Row(_FCOS_ROW.variant, "proposal_nms", "all levels"),
+            "FCOS, P3 to P7": Row("rcnn-fcos-p3", "proposal_nms", "all levels"),
         },
         ("RPN, P3 to P7", "RPN"),
         ("FCOS, P3 to P7", "FCOS"),

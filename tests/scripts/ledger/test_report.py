@@ -202,6 +202,35 @@ def test_table_6_contradicted_says_what_the_experiments_found() -> None:
     assert "Contradictions that stand" not in report({"ladder_bccd": of_first_stages({"RPN": RPN, "FCOS": two})})
 
 
+def of_levels(sides: dict[str, list[float]]) -> dict[str, Any]:
+    """A record of Table 6 contradicted, and of the same first stages on other levels."""
+    found = of_first_stages({"RPN": RPN, "FCOS": FCOS})
+    found["comparisons"]["rpn-levels"] = judged("rpn-levels", lambda c: c.sides(sides.__getitem__))
+    found["config"] |= {"model": {"level_bounds": [0, 48, 96, 192, 384, "inf"]}}
+    found["metrics"] = {
+        "rpn-levels": {
+            row: {"AP after the second stage": {"mean": values[1]}, "AR1000 of large": {"mean": values[0]}}
+            for row, values in sides.items()
+        }
+    }
+    return found
+
+
+def test_table_6_on_coarser_levels_says_whose_order_it_is_where_the_intervals_do() -> None:
+    up, down = [value + 0.001 * (-1) ** i for i, value in enumerate(FCOS)], [value - 0.06 for value in RPN]
+    sides = {"RPN": RPN, "FCOS": FCOS, "RPN, P3 to P7": down, "FCOS, P3 to P7": up}
+    text = report({"ladder_bccd": of_levels(sides)})
+    assert "in AP after the second stage: -0.9, +5.0; in AR1000 of each class: large -1.0, +5.1." in text
+    assert "**On P3 to P7 the order is the paper's**" in text and "FCOS none that could be told apart." in text
+    assert "ours begins with 24, so" in text
+    less = [value - 0.01 for value in FCOS]
+    text = report({"ladder_bccd": of_levels(sides | {"FCOS, P3 to P7": less})})
+    assert "By that the RPN loses recall, and FCOS less." in text
+    for row, values in (("FCOS, P3 to P7", [0.60, 0.72, 0.61, 0.71]), ("RPN, P3 to P7", up)):
+        text = report({"ladder_bccd": of_levels(sides | {row: values})})
+        assert "FCOS against an RPN" in text and "On P3 to P7 the order" not in text, row
+
+
 def test_why_rows_have_no_more_seeds_follows_from_the_power() -> None:
     values = {"RetinaNet": RETINANET, "C5": C5, "P5": [0.46, 0.47, 0.45, 0.462],
               "RetinaNet, 1 anchor": RETINANET, "RetinaNet, 9 anchors": [0.5, 0.49, 0.51, 0.505]}  # fmt: skip
