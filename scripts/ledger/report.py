@@ -479,8 +479,8 @@ def _by_levels(record: Mapping[str, Any]) -> list[str]:
         "  - **On P3 to P7 FCOS is ahead**, in both columns, as in the paper, whose levels are P2 to P6 by its number "
         "of samples. The coarser levels cost the RPN recall, and FCOS "
         f"{'none that could be told apart' if same else 'less'}. Density is not all that changes with them: features, "
-        "padding and the maps that the second stage pools from do, too. **The cause is not tested.** And it is not the "
-        "paper's reason: an RPN on a pyramid usually begins with anchors of 32 pixels, on P2, ours with "
+        "padding and the maps that the second stage pools from do, too. **The cause is not tested.** And it can "
+        "hardly be the paper's reason: an RPN on a pyramid usually begins with anchors of 32 pixels, on P2, ours with "
         f"{anchor:.0f}, so ours stand further apart for their size on both pyramids.",
     ]
 
@@ -489,7 +489,7 @@ def _flat(record: Mapping[str, Any]) -> str:
     """Whether the recall of Table 6's first stages had stopped growing, by the rule of the design."""
     variants = {row.variant for name in ("proposals", *WHY) for row in STUDIES[name].rows.values()}
     curves = [curve for name, curve in record.get("recall_curves", {}).items() if name in variants]
-    if not curves:
+    if not curves or not all("flat" in curve for curve in curves):
         return ""
     most = max(gain for curve in curves for gain in curve["gain"].values())
     word = ", which the rule calls flat" if all(curve["flat"] for curve in curves) else "; the rule asks for less"
